@@ -1,0 +1,29 @@
+"""`python -m pipeline report`: remake a build's report. Builds are made by luigi (see README)."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from pipeline.report import announce, write_report
+from queries.build import BuildError, find
+
+
+def main(arguments: list[str] | None = None) -> int:
+    made = argparse.ArgumentParser("python -m pipeline", description=__doc__)
+    verbs = made.add_subparsers(dest="verb", required=True)
+    report = verbs.add_parser("report", help="remake BUILD/report.html and print the counts")
+    report.add_argument("--build", type=Path, required=True, help="a build, or a workspace")
+    report.add_argument("--run", type=Path, help="a run of the trainer, for its results")
+    options = made.parse_args(arguments)
+    try:
+        build = find(options.build)
+    except BuildError as error:
+        print(error, file=sys.stderr)
+        return 2
+    write_report(build, options.run)
+    announce(build, "report written")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

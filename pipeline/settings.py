@@ -1,0 +1,217 @@
+"""The settings of a build: one TOML, checked whole before work starts.
+
+May import nothing of ours. A wrong file ends in SettingsError with one line for each fault that
+names the key, the value and what was expected. `package:NAME/PATH` in a path is a file inside an
+installed package, found without importing it; other relative paths start at the TOML's folder.
+"""
+
+import importlib.util
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+)
+
+SAMPLE = Path(__file__).parent / "builds" / "sample.toml"
+
+
+class SettingsError(Exception):
+    """What is wrong with the settings, in lines that a user can act on."""
+
+
+def locate(text: str, folder: Path) -> Path:
+    """Turn a path of the settings into one of this machine; it need not exist.
+
+    >>> locate("captions.tsv", Path("/data"))
+    PosixPath('/data/captions.tsv')
+    """
+    if not text.startswith("package:"):
+        return folder / Path(text).expanduser()
+    package, _, rest = text.removeprefix("package:").partition("/")
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        return Path(text)  # no such package, so no such file
+    return Path(next(iter(spec.submodule_search_locations))) / rest
+
+
+def _folder(info: ValidationInfo) -> Path:
+    """Where relative paths start: the TOML's folder, or here for settings made by hand."""
+    return info.context["folder"] if info.context else Path.cwd()
+
+
+def _existing(text: str, info: ValidationInfo) -> str:
+    path = locate(text, _folder(info))
+    if not path.exists():
+        hint = " (is the package installed?)" if text.startswith("package:") else ""
+        raise ValueError(f"a file or folder that exists; {path} does not{hint}")
+    return str(path)
+
+
+def _first_existing(texts: tuple[str, ...], info: ValidationInfo) -> str:
+    paths = [locate(text, _folder(info)) for text in texts]
+    found = next((path for path in paths if path.exists()), None)
+    if found is None:
+        raise ValueError("at least one path that exists")
+    return str(found)
+
+
+ExistingPath = Annotated[str, AfterValidator(_existing)]
+FirstExisting = Annotated[tuple[str, ...], AfterValidator(_first_existing)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class QuerySettings(Section):
+    """The query list: CLIP section 2.2 and its footnote."""
+
+    n: Positive = 500_000
+    articles: Annotated[tuple[ExistingPath, ...], Field(min_length=1)]
+    views: tuple[ExistingPath, ...] = ()
+    wordnet: FirstExisting
+    word_min: Positive = 100
+    word_quota: Count = 251_465
+    bigram_min: Positive = 500
+    pmi_min: float = 0.0
+    bigram_quota: Count = 100_646
+    views_min: Count = 70
+    title_quota: Count = 61_235
+
+
+class Columns(Section):
+    """Which columns of a table hold what; only the first two are needed."""
+
+    url: str = "url"
+    caption: str = "caption"
+    license: str | None = None
+    page_url: str | None = None
+
+
+class TablesSource(Section):
+    """Url-caption tables: Parquet, CSV, TSV or JSONL files."""
+
+    kind: Literal["tables"]
+    name: str
+    paths: Annotated[tuple[ExistingPath, ...], Field(min_length=1)]
+    columns: Columns = Columns()
+
+
+class SampleSource(Section):
+    """OpenMoji's pictures with their names in many languages, served on this machine."""
+
+    kind: Literal["sample"]
+    name: str
+    port: Annotated[int, Field(ge=1024, le=65535)] = 8377
+    held_out: Share = 0.08  # of the pictures, kept for the evaluation set
+
+
+Source = Annotated[TablesSource | SampleSource, Field(discriminator="kind")]
+
+
+class FilterSettings(Section):
+    """What a caption must be; a limit of 0 and an empty list turn a rule off."""
+
+    languages: tuple[str, ...] = ("en",)
+    language_model: ExistingPath | None = None
+    language_min_score: Share = 0.0
+    min_words: Count = 1
+    max_words: Count = 256
+    min_characters: Count = 2
+    max_characters: Count = 2_000
+    min_letter_share: Share = 0.4
+    drop_file_names: bool = True
+    drop_urls: bool = True
+    placeholders: tuple[str, ...] = ("image", "photo", "picture", "untitled", "logo", "photo of")
+
+
+class SelectionSettings(Section):
+    """The cap and the rounds: docs/design.md, selection."""
+
+    cap: Positive = 20_000
+    max_rounds: Positive = 12
+    round_factor: Annotated[float, Field(ge=1, le=10)] = 1.0
+    near_bits: Annotated[int, Field(ge=-1, le=6)] = -1
+
+
+class ImageSettings(Section):
+    """What a picture must be, and how it is stored. Only size and quality change bytes."""
+
+    size: Annotated[int, Field(ge=16, le=4096)] = 256
+    quality: Annotated[int, Field(ge=1, le=100)] = 95
+    min_side: Count = 32
+    max_aspect: Annotated[float, Field(ge=1)] = 5.0
+    min_spread: Annotated[float, Field(ge=0)] = 2.0
+
+
+class FetchSettings(Section):
+    """How pictures are asked for; nothing here changes what is kept."""
+
+    timeout_s: Annotated[int, Field(ge=1, le=600)] = 10
+    retries: Annotated[int, Field(ge=0, le=10)] = 1
+    threads: Annotated[int, Field(ge=1, le=1024)] = 64
+    rows_per_part: Annotated[int, Field(ge=10, le=100_000)] = 10_000
+    contact: str = ""
+
+
+class EngineSettings(Section):
+    """How much of the machine a build may use; nothing here changes a row."""
+
+    workers: Count = 0
+    memory: Annotated[str, Field(pattern=r"^\d+(MB|GB)$")] = "4GB"
+
+
+class Settings(Section):
+    """One build."""
+
+    seed: Count = 0
+    queries: QuerySettings
+    sources: Annotated[tuple[Source, ...], Field(min_length=1)]
+    filters: FilterSettings = FilterSettings()
+    selection: SelectionSettings = SelectionSettings()
+    images: ImageSettings = ImageSettings()
+    fetch: FetchSettings = FetchSettings()
+    engine: EngineSettings = EngineSettings()
+    samples_per_shard: Positive = 10_000
+
+
+def load(path: Path) -> Settings:
+    """Read and check one TOML. Raises SettingsError."""
+    try:
+        raw = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise SettingsError(f"settings: {path}: expected a TOML file ({error.strerror})") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"settings: {path}: expected TOML: {error}") from None
+    try:
+        return Settings.model_validate(_tuples(raw), context={"folder": path.parent.resolve()})
+    except ValidationError as error:
+        lines = [_line(fault) for fault in error.errors(include_url=False)]
+        raise SettingsError("\n".join(f"settings: {path}: {line}" for line in lines)) from None
+
+
+def _tuples(value: Any) -> Any:
+    """TOML's lists as tuples, so that frozen settings can be hashed."""
+    if isinstance(value, dict):
+        return {key: _tuples(item) for key, item in value.items()}
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+
+
+def _line(fault: Any) -> str:
+    key = ".".join(str(step) for step in fault["loc"])
+    if fault["type"] == "extra_forbidden":
+        return f"{key}: unknown key"
+    if fault["type"] == "missing":
+        return f"{key}: missing, and it has no default"
+    expected = fault["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    return f"{key} = {fault['input']!r}: expected {expected}"

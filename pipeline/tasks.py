@@ -1,0 +1,415 @@
+"""The build as a handful of Luigi tasks: what each needs, what it makes, in which order.
+
+The only module that imports luigi, and the only one that composes the stages. A task's output is
+a listing of the parts it made, named by a digest of its inputs and of the settings that change
+its rows; so what has not changed is never made again.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property, lru_cache, partial
+from pathlib import Path
+
+import luigi
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipeline import sources
+from pipeline.fetch import fetch_part, read_images
+from pipeline.filters import filter_pairs
+from pipeline.match import match_pairs
+from pipeline.ngrams import count_ngrams, score_bigrams
+from pipeline.pageviews import read_views
+from pipeline.publish import count_rows, publish, stage_row, stage_rows
+from pipeline.report import announce, write_report
+from pipeline.selection import image_parts, request, select
+from pipeline.settings import SAMPLE, Settings, SettingsError, load
+from pipeline.shards import cut, pack, shard_bits, shard_digest
+from pipeline.wikipedia import read_pages
+from pipeline.wordnet import read_synsets
+from pipeline.workspace import Workspace
+from queries.build import MANIFEST
+from queries.engine import MapFunction, MapInput
+from queries.parts import Part, digest, read_part, write_json
+from queries.schemas import PUBLISHED, TABLES
+
+Parts = dict[str, list[Part]]
+
+
+@lru_cache(maxsize=1)
+def workspace(settings: str, out: str) -> Workspace:
+    """The one workspace of a run. A fault in the settings ends the program in one line each."""
+    try:
+        checked = load(Path(settings))
+        sources.check(checked.sources)
+    except (SettingsError, sources.SourceError) as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+    return Workspace(Path(out).absolute(), checked)
+
+
+@contextmanager
+def interruptible(ws: Workspace) -> Iterator[None]:
+    """End the program on Ctrl-C: Luigi would go on with another task, or print its innards."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        ws.engine.close()
+        print("\ninterrupted: the same command goes on from here", file=sys.stderr)
+        os._exit(130)
+
+
+class Stage(luigi.Task):
+    """One step of the build: `make` returns the parts of each table that it makes."""
+
+    settings = luigi.Parameter(default=str(SAMPLE), description="the TOML that describes the build")
+    out = luigi.Parameter(default="wit", description="workspace: where work and builds are kept")
+    engine = luigi.ChoiceParameter(
+        default="duckdb", choices=["duckdb"], significant=False, description="what runs the stages"
+    )
+    version = 1  # of the stage's code: raise it when the same input gives other rows
+
+    @property
+    def ws(self) -> Workspace:
+        return workspace(self.settings, self.out)
+
+    @property
+    def used(self) -> Settings:
+        return self.ws.settings
+
+    def settings_used(self) -> object:
+        """The settings that change this stage's rows."""
+        return None
+
+    @cached_property
+    def digest(self) -> str:
+        needed = [task.digest for task in luigi.task.flatten(self.requires())]
+        return digest(self.task_family, self.version, self.settings_used(), needed)
+
+    def make(self) -> Parts:
+        raise AssertionError(f"{self.task_family} makes nothing")
+
+    def output(self) -> luigi.LocalTarget:
+        return luigi.LocalTarget(self.ws.work / self.task_family / f"{self.digest}.json")
+
+    def run(self) -> None:
+        with interruptible(self.ws):
+            tables = self.make().items()
+            listing = {name: [self.relative(part.path) for part in of] for name, of in tables}
+            write_json(Path(self.output().path), listing)
+
+    def relative(self, path: Path) -> str:
+        return str(path.relative_to(self.ws.folder))
+
+    def path(self, name: str) -> Path:
+        """Where this stage puts its one part of a derived table."""
+        return self.ws.work / name / f"{self.digest}.parquet"
+
+    def paths(self, name: str) -> list[Path]:
+        """The files of a table that a needed stage made, in a fixed order; the nearest counts."""
+        for task in luigi.task.flatten(self.requires()):
+            listing = json.loads(Path(task.output().path).read_text())
+            if name in listing:
+                return [self.ws.folder / path for path in listing[name]]
+        for task in luigi.task.flatten(self.requires()):
+            if found := task.paths(name):
+                return found
+        return []
+
+    def parts(self, name: str) -> list[Part]:
+        return [read_part(path) for path in self.paths(name)]
+
+    def map(self, table: str, function: MapFunction, inputs: list[MapInput]) -> list[Part]:
+        folder = self.ws.work / table
+        return self.ws.engine.map(table, function, inputs, TABLES[table], folder)
+
+    def derive(self, name: str, **inputs: list[Path] | pa.Table) -> list[Part]:
+        return [self.ws.engine.derive(name, inputs, self.path(name))]
+
+    def inputs(self, table: str, *used: object) -> list[MapInput]:
+        """Map inputs: the parts of a needed table, named by what else decides the rows."""
+        return [
+            MapInput(digest(path.stem, self.task_family, self.version, *used), path)
+            for path in self.paths(table)
+        ]
+
+    @property
+    def build_row(self) -> pa.Table:
+        """The thresholds as SQL sees them; the version is not known before the end."""
+        return self.ws.build_row(version="")
+
+
+def files(parts: list[Part]) -> list[Path]:
+    return [part.path for part in parts]
+
+
+class ReadWikipedia(Stage):
+    """Articles of the export as plain text."""
+
+    def settings_used(self) -> object:
+        return [self.ws.file_digest(Path(path)) for path in self.used.queries.articles]
+
+    def make(self) -> Parts:
+        inputs = self.ws.file_inputs(self.used.queries.articles, self.version)
+        return {"article": self.map("article", read_pages, inputs)}
+
+
+class CountNgrams(Stage):
+    """Words and bigrams of all articles, counted."""
+
+    def requires(self) -> Stage:
+        return self.clone(ReadWikipedia)
+
+    def make(self) -> Parts:
+        counts = self.map("ngram_part", count_ngrams, self.inputs("article"))
+        return {"ngram": self.derive("ngram", ngram_part=files(counts))}
+
+
+class CountViews(Stage):
+    """Views of each title, file by file."""
+
+    def settings_used(self) -> object:
+        return [self.ws.file_digest(Path(path)) for path in self.used.queries.views]
+
+    def make(self) -> Parts:
+        inputs = self.ws.file_inputs(self.used.queries.views, self.version)
+        return {"title_view": self.map("title_view", read_views, inputs)}
+
+
+class ReadWordNet(Stage):
+    """Names of all synsets."""
+
+    def settings_used(self) -> object:
+        return self.ws.file_digest(Path(self.used.queries.wordnet))
+
+    def make(self) -> Parts:
+        inputs = self.ws.file_inputs([self.used.queries.wordnet], self.version)
+        return {"synset_name": self.map("synset_name", read_synsets, inputs)}
+
+
+class DeriveQueries(Stage):
+    """The query list: words, bigrams by PMI, popular titles, WordNet names."""
+
+    def requires(self) -> list[Stage]:
+        return [self.clone(CountNgrams), self.clone(CountViews), self.clone(ReadWordNet)]
+
+    def settings_used(self) -> object:
+        return self.used.queries.model_dump(exclude={"articles", "views", "wordnet"})
+
+    def make(self) -> Parts:
+        return {}
+
+
+class CollectPairs(Stage):
+    """Candidates from every source."""
+
+    def collected(self) -> list[MapInput]:
+        return []
+
+    def settings_used(self) -> object:
+        return [one.digest for one in self.collected()]
+
+    def make(self) -> Parts:
+        return {}
+
+
+class FilterPairs(Stage):
+    """Row rules, part by part, then the rules over the pool."""
+
+    def requires(self) -> Stage:
+        return self.clone(CollectPairs)
+
+    def settings_used(self) -> object:
+        used = self.used.filters
+        model = self.ws.file_digest(Path(used.language_model)) if used.language_model else None
+        return [used.model_dump(exclude={"language_model"}), model]
+
+    def make(self) -> Parts:
+        function = partial(filter_pairs, settings=self.used.filters)
+        filtered = self.map("filtered", function, self.inputs("candidate", self.settings_used()))
+        return {"filtered": filtered, "pooled": self.derive("pooled", filtered=files(filtered))}
+
+
+class MatchPairs(Stage):
+    """Which queries each caption contains; with them, the pairs to choose from."""
+
+    def requires(self) -> list[Stage]:
+        return [self.clone(DeriveQueries), self.clone(FilterPairs)]
+
+    def make(self) -> Parts:
+        (query,) = self.paths("query")
+        function = partial(match_pairs, query_file=query)
+        match = self.map("match", function, self.inputs("filtered", query.stem))
+        known = {"pooled": self.paths("pooled"), "match": files(match)}
+        pair = self.derive("pair", **known)
+        rows = {"candidate": self.paths("candidate"), "filtered": self.paths("filtered")}
+        drop = self.derive("drop", **known, **rows)
+        pair_match = self.derive("pair_match", match=files(match), pair=files(pair))
+        return {"pair": pair, "drop": drop, "pair_match": pair_match}
+
+
+class FetchRound(Stage):
+    """Ask for what every unsettled query still needs; a settled round asks for nothing."""
+
+    number = luigi.IntParameter(description="0.. in order")
+
+    def requires(self) -> Stage:
+        return self.clone(FetchRound, number=self.number - 1) if self.number else self.clone(
+            MatchPairs)  # fmt: skip
+
+    def settings_used(self) -> object:
+        chosen = self.used.selection.model_dump(exclude={"max_rounds"})
+        rules = self.used.images.model_dump()
+        return [self.number, self.used.seed, chosen, rules]
+
+    @property
+    def folder(self) -> Path:
+        return self.ws.work / "round" / self.digest
+
+    def run(self) -> None:
+        with interruptible(self.ws):
+            known = self.known_parts()
+            wanted = self.request(known)
+            self.fetch(wanted)
+            write_json(Path(self.output().path), self.listing(known, wanted))
+
+    def known_parts(self) -> list[str]:
+        """Image parts known when the round began: noted first, so that a rerun asks the same."""
+        if self.number:
+            return [path.parent.name for path in self.paths("fetched")]
+        noted = self.folder / "known.json"
+        if not noted.exists():
+            write_json(noted, self.ws.image_parts())
+        return list(json.loads(noted.read_text()))
+
+    def request(self, known: list[str]) -> pa.Table:
+        """What this round asks for; nothing, at no cost, when the round before did not either."""
+        if len(self.paths("request")) < self.number:
+            return TABLES["request"].empty()
+        match = {"pair": self.paths("pair"), "pair_match": self.paths("pair_match")}
+        fetched = self.ws.fetched(known)
+        chosen = select(self.ws.engine, self.build_row, **match, fetched=fetched,
+                        folder=self.folder)  # fmt: skip
+        return request(self.ws.engine, self.build_row, match["pair"], chosen, self.number,
+                       self.folder)  # fmt: skip
+
+    def fetch(self, wanted: pa.Table) -> None:
+        """Fetch what no image part holds yet: an interrupted round goes on where it was."""
+        have = self.ws.fetched_ids()
+        missing = wanted.filter(pc.invert(pc.is_in(wanted["pair_id"], have)))
+        with self.ws.engine.progress("fetch", missing.num_rows, "images") as bar:
+            for name, rows in image_parts(missing, self.used.fetch.rows_per_part):
+                fetch_part(rows, self.ws.images / name, self.used.images, self.used.fetch,
+                           self.ws.folder / "fetch_log.jsonl", bar.update)  # fmt: skip
+
+    def listing(self, known: list[str], wanted: pa.Table) -> dict[str, list[str]]:
+        """Tables of all rounds so far, and every image part known after this one."""
+        tables = {name: [self.relative(path) for path in self.paths(name)] if self.number else []
+                  for name in ("request", "unsettled")}  # fmt: skip
+        if wanted.num_rows:
+            known = self.ws.image_parts()
+            for name, of in tables.items():
+                of.append(self.relative(self.folder / f"{name}.parquet"))
+        return {**tables, "fetched": [self.relative(path) for path in self.ws.fetched(known)]}
+
+
+class CapPairs(Stage):
+    """The cap over all that is known after the last round."""
+
+    def requires(self) -> Stage:
+        return self.clone(FetchRound, number=self.used.selection.max_rounds - 1)
+
+    def make(self) -> Parts:
+        engine, folder = self.ws.engine, self.ws.work / "cap" / self.digest
+        pair, fetched = self.paths("pair"), self.paths("fetched")
+        chosen = select(engine, self.build_row, pair, self.paths("pair_match"), fetched, folder)
+        number = self.used.selection.max_rounds
+        request(engine, self.build_row, pair, chosen, number, folder)  # what is left unsettled
+        known = {"verdict": [chosen.verdict], "suppressed": [chosen.suppressed],
+                 "kept_match": [chosen.kept_match]}  # fmt: skip
+        outcome = self.derive("outcome", **known)
+        picked = self.derive("picked", outcome=files(outcome), pair=pair, fetched=fetched,
+                             verdict=[chosen.verdict])  # fmt: skip
+        return {
+            "outcome": outcome,
+            "picked": picked,
+            "kept_match": [read_part(chosen.kept_match)],
+            "left_unsettled": [read_part(folder / "unsettled.parquet")],
+            "attempt": self.derive("attempt", fetched=fetched, pair=pair),
+            "round": self.derive("round", request=self.paths("request"),
+                                 unsettled=self.paths("unsettled"), verdict=[chosen.verdict]),
+        }  # fmt: skip
+
+
+class PackShards(Stage):
+    """Kept pairs as tars with the Parquet of their rows."""
+
+    def requires(self) -> Stage:
+        return self.clone(CapPairs)
+
+    def settings_used(self) -> object:
+        return self.used.samples_per_shard
+
+    def make(self) -> Parts:
+        (picked,) = (pq.read_table(path) for path in self.paths("picked"))
+        bits = self.ws.shard_bits()
+        if bits is None:
+            bits = shard_bits(picked.num_rows, self.used.samples_per_shard)
+        inputs = [MapInput(shard_digest(rows, self.ws.image_digest), rows)
+                  for _, rows in cut(picked, bits)]  # fmt: skip
+        function = partial(pack, folder=self.ws.work / "sample", images=self.ws.images,
+                           read_images=read_images, image_digest=self.ws.image_digest)  # fmt: skip
+        return {"sample": self.map("sample", function, inputs)}
+
+
+class BuildWIT(Stage):
+    """The whole: every stage, published as one immutable build in a folder of its own."""
+
+    def requires(self) -> Stage:
+        return self.clone(PackShards)
+
+    @property
+    def folder(self) -> Path:
+        return self.ws.folder / self.digest
+
+    def output(self) -> luigi.LocalTarget:
+        return luigi.LocalTarget(self.folder / MANIFEST)
+
+    def complete(self) -> bool:
+        if not super().complete():
+            return False
+        announce(self.folder, "there already, nothing to do")
+        return True
+
+    def run(self) -> None:
+        with interruptible(self.ws):
+            tables = {name: self.paths(name) for name in PUBLISHED if self.paths(name)}
+            tables |= {"match": self.paths("pair_match"), "unsettled": self.paths("left_unsettled"),
+                       "stage": self.stages(), "build": self.ws.build_row(self.digest)}  # fmt: skip
+            about = {"settings": self.used.model_dump(mode="json", exclude={"engine", "fetch"})}
+            shards = self.paths("sample")
+            publish(self.ws.folder, self.digest, tables, shards, about)
+            write_report(self.folder)
+            announce(self.folder, "made")
+
+    def stages(self) -> pa.Table:
+        """The table `stage`: what each part of each stage read, kept and dropped."""
+        pair, outcome = self.parts("pair")[0], self.parts("outcome")[0]
+        pooled, picked = self.parts("pooled")[0], self.parts("picked")[0]
+        packed = sum(part.rows_kept for part in self.parts("sample"))
+        unmatched = count_rows(self.paths("drop"), "stage", "match")
+        rows = [
+            *stage_rows("read", self.parts("article")),
+            *stage_rows("collect", self.parts("candidate")),
+            *stage_rows("filter", self.parts("filtered")),
+            *stage_rows("pool", [pooled]),
+            stage_row("match", pooled.rows_kept, pair.rows_kept, unmatched),
+            stage_row("select", pair.rows_kept, outcome.rows_in, pair.rows_kept - outcome.rows_in),
+            *stage_rows("fetch", [outcome]),
+            stage_row("pack", picked.rows_kept, packed, picked.rows_kept - packed),
+        ]
+        return pa.Table.from_pylist(rows, TABLES["stage"].schema)

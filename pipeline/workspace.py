@@ -1,0 +1,119 @@
+"""The workspace of a build: where its parts, images and versions are, and what names them.
+
+May import queries and pipeline.settings. Work parts are named by digests of their inputs and of
+the settings that change their rows, so an unchanged part is never made again.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.settings import Settings
+from queries.build import LATEST, find
+from queries.engine import DuckEngine, MapInput
+from queries.parts import digest, write_json
+from queries.schemas import TABLES
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """One `--out` folder and the settings that a build in it follows."""
+
+    folder: Path
+    settings: Settings
+
+    @property
+    def work(self) -> Path:
+        return self.folder / "work"
+
+    @cached_property
+    def engine(self) -> DuckEngine:
+        used = self.settings.engine
+        scratch = self.work / "scratch"
+        scratch.mkdir(parents=True, exist_ok=True)
+        return DuckEngine(used.workers, used.memory, scratch)
+
+    @property
+    def image_digest(self) -> str:
+        """Names the image folder: only what changes bytes."""
+        return digest("images", 1, self.settings.images.size, self.settings.images.quality)
+
+    @property
+    def images(self) -> Path:
+        return self.folder / "images" / self.image_digest
+
+    def image_parts(self) -> list[str]:
+        """The image parts that are there whole."""
+        return sorted(path.parent.name for path in self.images.glob("[!.]*/fetched.parquet"))
+
+    def fetched(self, image_parts: Sequence[str]) -> list[Path]:
+        """The attempts of image parts: files of the table `fetched`."""
+        return [self.images / name / "fetched.parquet" for name in image_parts]
+
+    def fetched_ids(self) -> pa.Array:
+        """The pairs that any image part has an attempt of."""
+        ids = [pq.read_table(path, columns=["pair_id"])["pair_id"]
+               for path in self.fetched(self.image_parts())]  # fmt: skip
+        return pa.chunked_array(ids, pa.int64()).combine_chunks()
+
+    def shard_bits(self) -> int | None:
+        """How many bits name a shard in the newest build, which later versions keep."""
+        if not (self.folder / LATEST).exists():
+            return None
+        shards = list((find(self.folder) / "shards").glob("*.tar"))
+        return len(shards).bit_length() - 1
+
+    def file_inputs(self, paths: Sequence[str], *used: object) -> list[MapInput]:
+        """One map input a file: a row with its path, named by its content."""
+        return [
+            MapInput(digest(self.file_digest(Path(path)), *used), pa.table({"path": [path]}))
+            for path in paths
+        ]
+
+    def file_digest(self, path: Path) -> str:
+        """sha256 of a file, or of a folder's files, remembered by size and time of change."""
+        if path.is_dir():
+            files = sorted(one for one in path.rglob("*") if one.is_file())
+            return digest([(str(one.relative_to(path)), self.file_digest(one)) for one in files])
+        state = path.stat()
+        known = self.work / "inputs" / f"{digest(str(path.resolve()))}.json"
+        key = [state.st_size, state.st_mtime_ns]
+        if known.exists():
+            remembered = json.loads(known.read_text())
+            if remembered["key"] == key:
+                return str(remembered["sha256"])
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        write_json(known, {"path": os.fspath(path), "key": key, "sha256": found})
+        return found
+
+    def build_row(self, version: str) -> pa.Table:
+        """The one-row table `build`, which SQL reads its thresholds from."""
+        s = self.settings
+        row = {
+            "version": version,
+            "seed": s.seed,
+            "cap": s.selection.cap,
+            "max_rounds": s.selection.max_rounds,
+            "round_factor": s.selection.round_factor,
+            "n_queries": s.queries.n,
+            "word_min": s.queries.word_min,
+            "bigram_min": s.queries.bigram_min,
+            "pmi_min": s.queries.pmi_min,
+            "views_min": s.queries.views_min,
+            "quota_word": s.queries.word_quota,
+            "quota_bigram": s.queries.bigram_quota,
+            "quota_title": s.queries.title_quota,
+            "min_side": s.images.min_side,
+            "max_aspect": s.images.max_aspect,
+            "min_spread": s.images.min_spread,
+            "near_bits": s.selection.near_bits,
+        }
+        return pa.Table.from_pylist([row], TABLES["build"].schema)

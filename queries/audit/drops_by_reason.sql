@@ -1,0 +1,16 @@
+-- Rows dropped, by stage and reason
+-- grain: one row per stage and reason
+-- inputs: drop, pair, outcome
+SELECT stage, reason, COUNT(*) AS n
+FROM "drop"
+GROUP BY stage, reason
+UNION ALL
+SELECT 'fetch' AS stage, reason, COUNT(*) AS n
+FROM outcome
+WHERE reason IS NOT NULL
+GROUP BY reason
+UNION ALL
+SELECT 'select' AS stage, 'not_asked_for' AS reason, COUNT(*) AS n
+FROM pair
+WHERE pair_id NOT IN (SELECT pair_id FROM outcome)
+ORDER BY stage, n DESC, reason

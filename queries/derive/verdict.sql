@@ -1,0 +1,41 @@
+-- What became of each pair with an attempt, judged by itself alone: the image rules
+-- grain: one row per pair_id
+-- inputs: fetched, pair, build
+WITH judged AS (
+    SELECT
+        fetched.*,
+        CASE
+            WHEN fetched.reason IS NOT NULL THEN fetched.reason
+            WHEN original_width < min_side OR original_height < min_side THEN 'image_too_small'
+            WHEN original_width > max_aspect * original_height
+                OR original_height > max_aspect * original_width THEN 'image_aspect'
+            WHEN spread < min_spread THEN 'image_uniform'
+        END AS verdict
+    FROM fetched CROSS JOIN build
+),
+
+-- A kept attempt counts before any other; else the last one tells.
+ranked AS (
+    SELECT
+        *,
+        ROW_NUMBER() OVER (
+            PARTITION BY pair_id
+            ORDER BY
+                CASE WHEN verdict IS NULL THEN 0 ELSE 1 END,
+                CASE WHEN verdict IS NULL THEN attempt ELSE -attempt END,
+                image_part
+        ) AS place
+    FROM judged
+)
+
+SELECT
+    ranked.pair_id,
+    pair.priority,
+    ranked.attempt,
+    ranked.verdict AS reason,
+    ranked.sha256,
+    ranked.phash,
+    ranked.image_part
+FROM ranked INNER JOIN pair ON ranked.pair_id = pair.pair_id
+WHERE ranked.place = 1
+ORDER BY ranked.pair_id

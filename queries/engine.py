@@ -1,0 +1,174 @@
+"""The two verbs of a build: `map` a Python function over parts, `derive` a table by SQL.
+
+The only module that imports duckdb. Both verbs write parts named by digest, and make nothing
+that is there already. Results do not depend on threads, memory or the order of parts.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from multiprocessing import get_context
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+from tqdm import tqdm
+
+from queries.parts import Counted, Part, read_batches, read_part, write_part
+from queries.schemas import TABLES, Table
+
+SQL = Path(__file__).parent
+BATCH_ROWS = 16_384
+
+Batches = Iterator[pa.RecordBatch]
+MapFunction = Callable[[Batches], Batches]
+Rows = Sequence[Path] | pa.Table
+
+
+@dataclass(frozen=True)
+class MapInput:
+    """What one part is made from: a Parquet file, or a few literal rows such as paths."""
+
+    digest: str
+    rows: Path | pa.Table
+
+    def batches(self) -> Batches:
+        if isinstance(self.rows, pa.Table):
+            return iter(self.rows.to_batches())
+        return (kept_rows(batch) for batch in read_batches(self.rows, BATCH_ROWS))
+
+
+@dataclass
+class DuckEngine:
+    """The default engine: DuckDB for SQL, a pool of spawned processes for Python."""
+
+    workers: int = 0  # 0: one a core
+    memory: str = "4GB"
+    scratch: Path | None = None
+    quiet: bool = False
+    _pool: Executor | None = field(default=None, repr=False)
+
+    @cached_property
+    def n_workers(self) -> int:
+        return self.workers or os.cpu_count() or 1
+
+    def map(
+        self, about: str, function: MapFunction, inputs: Sequence[MapInput], table: Table,
+        folder: Path,
+    ) -> list[Part]:  # fmt: skip
+        """Run the function over each input that has no part in the folder yet.
+
+        The function is top-level (it is sent to other processes), and turns batches of the
+        input into batches of the table. Returns the parts in the order of the inputs.
+        """
+        paths = [folder / f"{one.digest}.parquet" for one in inputs]
+        missing = [(one, path) for one, path in zip(inputs, paths, strict=True)
+                   if not path.exists()]  # fmt: skip
+        with self.progress(about, len(inputs), "parts") as bar:
+            bar.update(len(inputs) - len(missing))
+            for _ in self._run(function, missing, table):
+                bar.update()
+        return [read_part(path) for path in paths]
+
+    def _run(
+        self, function: MapFunction, todo: list[tuple[MapInput, Path]], table: Table
+    ) -> Iterator[Part]:
+        job = partial(_map_part, function, table)
+        if min(len(todo), self.n_workers) <= 1:
+            yield from (job(one, path) for one, path in todo)
+            return
+        pool = self._started_pool()
+        waiting = [pool.submit(job, one, path) for one, path in todo]
+        try:
+            for done in as_completed(waiting):
+                yield done.result()
+        except BaseException:
+            for future in waiting:
+                future.cancel()
+            raise
+
+    def derive(
+        self, name: str, inputs: Mapping[str, Rows], out: Path, table: Table | None = None
+    ) -> Part:
+        """Run queries/derive/NAME.sql over the inputs, each a view, and write its rows.
+
+        The rows are cast to the table's declared columns. Does nothing if `out` is there.
+        """
+        if out.exists():
+            return read_part(out)
+        table = table or TABLES[name]
+        sql = (SQL / "derive" / f"{name}.sql").read_text()
+        with self.progress(name, 1, "table") as bar, self.connect(inputs) as connection:
+            reader = connection.sql(sql).to_arrow_reader(BATCH_ROWS)
+            part = write_part(out, table, (_cast(batch, table) for batch in reader))
+            bar.update()
+            return part
+
+    def connect(self, inputs: Mapping[str, Rows]) -> duckdb.DuckDBPyConnection:
+        """A DuckDB connection that sees each input as a view of that name."""
+        connection = duckdb.connect(config={
+            "memory_limit": self.memory,
+            "threads": self.n_workers,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "temp_directory": str(self.scratch) if self.scratch else "",
+        })  # fmt: skip
+        for name, rows in inputs.items():
+            if isinstance(rows, pa.Table):
+                connection.register(name, rows)
+            elif rows:
+                connection.execute(view_of_files(name, rows))
+            else:
+                connection.register(name, TABLES[name].empty())
+        return connection
+
+    def progress(self, about: str, total: int, unit: str) -> tqdm:
+        """A bar on the terminal: `about  40% 2/5 unit  00:03`."""
+        shape = "{desc:<14}{percentage:3.0f}% {bar:20} {n_fmt}/{total_fmt} {unit}  {elapsed}"
+        return tqdm(desc=about, total=total, unit=unit, disable=self.quiet, bar_format=shape,
+                    ascii=False)  # fmt: skip
+
+    def _started_pool(self) -> Executor:
+        if self._pool is None:
+            self._pool = ProcessPoolExecutor(self.n_workers, mp_context=get_context("spawn"))
+        return self._pool
+
+    def close(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+            self._pool = None
+
+
+def kept_rows(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The rows without a reason: what one stage drops, the next never sees."""
+    if "reason" not in batch.schema.names:
+        return batch
+    return batch.filter(pc.is_null(batch["reason"]))
+
+
+def view_of_files(name: str, paths: Sequence[Path]) -> str:
+    """The SQL that names Parquet files as one view.
+
+    >>> print(view_of_files("pair", [Path("a/1.parquet")]))
+    CREATE OR REPLACE VIEW "pair" AS SELECT * FROM read_parquet(['a/1.parquet']);
+    """
+    files = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
+    return f'CREATE OR REPLACE VIEW "{name}" AS SELECT * FROM read_parquet([{files}]);'
+
+
+def _map_part(function: MapFunction, table: Table, one: MapInput, path: Path) -> Part:
+    read = Counted(one.batches())
+    counted = None if isinstance(one.rows, pa.Table) else read
+    return write_part(path, table, function(iter(read)), counted)
+
+
+def _cast(batch: pa.RecordBatch, table: Table) -> pa.RecordBatch:
+    """The batch in the table's types: SQL engines differ in the widths of counts."""
+    missing = set(table.schema.names) ^ set(batch.schema.names)
+    if missing:
+        raise ValueError(f"derive {table.name}: columns {sorted(missing)} on one side only")
+    arrays = [batch.column(one.name).cast(one.type) for one in table.schema]
+    return pa.RecordBatch.from_arrays(arrays, schema=table.schema)

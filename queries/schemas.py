@@ -1,0 +1,342 @@
+"""Every table of a build, declared once: name, grain, columns, types and units.
+
+May import pyarrow and nothing of ours. Each stage checks its rows against these schemas at its
+border, and a table that a build lacks is an empty view of the schema declared here.
+"""
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table's name, its grain ("one row per …") and its Arrow schema."""
+
+    name: str
+    grain: str
+    schema: pa.Schema
+
+    def empty(self) -> pa.Table:
+        return self.schema.empty_table()
+
+    def check(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Return the batch, its columns in declared order; raise ValueError if one is off."""
+        if set(batch.schema.names) != set(self.schema.names):
+            raise ValueError(
+                f"table {self.name}: got columns {sorted(batch.schema.names)}, "
+                f"expected {sorted(self.schema.names)}"
+            )
+        batch = batch.select(self.schema.names)
+        for field, got, column in zip(self.schema, batch.schema, batch.columns, strict=True):
+            if got.type != field.type:
+                raise ValueError(
+                    f"table {self.name}, column {field.name}: got {got.type}, expected {field.type}"
+                )
+            if not field.nullable and column.null_count:
+                raise ValueError(
+                    f"table {self.name}, column {field.name}: {column.null_count} nulls, expected 0"
+                )
+        return pa.RecordBatch.from_arrays(batch.columns, schema=self.schema)
+
+
+def column(name: str, kind: pa.DataType, about: str, *, null: bool = False) -> pa.Field:
+    return pa.field(name, kind, nullable=null, metadata={"about": about})
+
+
+def table(name: str, grain: str, *columns: pa.Field) -> Table:
+    return Table(name, grain, pa.schema(columns))
+
+
+int32, int64, float64, string = pa.int32(), pa.int64(), pa.float64(), pa.string()
+
+REASON = column("reason", string, "why the row was dropped; null where it is kept", null=True)
+PAIR_ID = column("pair_id", int64, "63 bits of blake2b(normalised URL, NUL, caption)")
+PRIORITY = column("priority", int64, "63 bits of blake2b(seed, pair_id): the order of selection")
+LANGUAGE = column("language", string, "ISO 639 code by fastText", null=True)
+IMAGE_PART = column("image_part", string, "folder of the image part that holds the bytes")
+QUERY_ID = column("query_id", int64, "0.. in the order of the query list")
+
+PAIR_COLUMNS = (
+    PAIR_ID,
+    PRIORITY,
+    column("url", string, "address of the image, as given"),
+    column("caption", string, "as given"),
+    column("source", string, "name of the source in the settings"),
+    column("license", string, "as the source states it; never guessed", null=True),
+    column("page_url", string, "page that shows the image", null=True),
+)
+
+# --- the query list -------------------------------------------------------------------------
+article = table(
+    "article",
+    "one row per page of the export",
+    column("page_id", int64, "the wiki's page id", null=True),
+    column("title", string, "as displayed", null=True),
+    column("text", string, "plain text; null where the page is dropped", null=True),
+    REASON,
+)
+ngram = table(
+    "ngram",
+    "one row per distinct unigram or bigram of a part, or of all parts",
+    column("first", string, "the word, or the bigram's first word"),
+    column("second", string, "the bigram's second word; null for a unigram", null=True),
+    column("n", int64, "occurrences"),
+)
+ngram_part = Table("ngram_part", "one row per n-gram of a part, or more", ngram.schema)
+bigram = table(
+    "bigram",
+    "one row per bigram whose words are both in the word list",
+    column("first", string, "first word"),
+    column("second", string, "second word"),
+    column("n", int64, "occurrences"),
+    column("first_n", int64, "occurrences of the first word"),
+    column("second_n", int64, "occurrences of the second word"),
+    column("total_n", int64, "occurrences of all words"),
+)
+scored_bigram = table(
+    "scored_bigram",
+    "one row per bigram",
+    column("first", string, "first word"),
+    column("second", string, "second word"),
+    column("n", int64, "occurrences"),
+    column("pmi", float64, "log2(n * total_n / (first_n * second_n)), bits"),
+)
+title_view = table(
+    "title_view",
+    "one row per title of a part",
+    column("title", string, "article title, as displayed"),
+    column("views", int64, "page views"),
+)
+synset_name = table(
+    "synset_name",
+    "one row per WordNet synset",
+    column("name", string, "first lemma, underscores as spaces"),
+    column("synset", string, "part of speech and offset, such as n00001740"),
+)
+phrase = table(
+    "phrase",
+    "one row per phrase that a source offers as a query, in the source's order",
+    column("text", string, "normalised: the key of a query"),
+    column("display", string, "as the source writes it"),
+    column("source", string, "word, bigram, title or wordnet"),
+    column("place", int64, "1.. within the source, best first"),
+    column("score", float64, "occurrences, PMI in bits, or views; 0 for WordNet"),
+)
+query = table(
+    "query",
+    "one row per query",
+    QUERY_ID,
+    column("text", string, "normalised words, joined by one space"),
+    column("display", string, "as the best-ranked source writes it"),
+    column("sources", int32, "bit mask: 1 word, 2 bigram, 4 title, 8 wordnet"),
+    column("word_n", int64, "occurrences as a word", null=True),
+    column("bigram_pmi", float64, "bits", null=True),
+    column("title_views", int64, "page views", null=True),
+    column("rank", int64, "1.. in the order in which the list was filled"),
+)
+
+# --- candidates, pairs, matches -------------------------------------------------------------
+candidate = table(
+    "candidate",
+    "one row per row of a source",
+    *PAIR_COLUMNS,
+    column("row", int64, "0.. within the part"),
+    column("url_key", string, "normalised URL"),
+    REASON,
+)
+filtered = table(
+    "filtered",
+    "one row per candidate",
+    *candidate.schema,
+    LANGUAGE,
+)
+pooled = table(
+    "pooled",
+    "one row per candidate that passed the filters of its own row",
+    *PAIR_COLUMNS,
+    LANGUAGE,
+    REASON,
+)
+pair = table(
+    "pair",
+    "one row per pair_id: a candidate that passed every filter and contains a query",
+    *PAIR_COLUMNS,
+    LANGUAGE,
+)
+drop = table(
+    "drop",
+    "one row per dropped candidate",
+    PAIR_ID,
+    column("stage", string, "collect, filter, pool or match"),
+    column("reason", string, "from the closed list of reasons"),
+    column("source", string, "name of the source in the settings"),
+    column("url", string, "address of the image, as given"),
+    column("caption", string, "as given"),
+)
+match = table("match", "one row per pair_id, query_id", PAIR_ID, QUERY_ID, PRIORITY)
+pair_match = Table("pair_match", match.grain, match.schema)
+
+# --- fetching and selection -----------------------------------------------------------------
+ROUND = column("round", int32, "0.. in order")
+now = table("now", "one row: the round under way", ROUND)
+ask = table(
+    "ask",
+    "one row per pair to fetch",
+    PAIR_ID,
+    column("url", string, "address of the image"),
+    column("attempt", int32, "1.. per pair"),
+)
+request = table("request", "one row per pair that a round asks for", ROUND, *ask.schema)
+unsettled = table("unsettled", "one row per query that a round finds unsettled", ROUND, QUERY_ID)
+IMAGE_COLUMNS = (
+    column("width", int32, "stored image, pixels", null=True),
+    column("height", int32, "stored image, pixels", null=True),
+    column("original_width", int32, "as served, pixels", null=True),
+    column("original_height", int32, "as served, pixels", null=True),
+    column("image_bytes", int64, "stored image, bytes", null=True),
+    column("sha256", string, "of the bytes as served, hex", null=True),
+    column("phash", int64, "64-bit DCT hash of the stored image", null=True),
+    column("spread", float64, "standard deviation of the stored image's luma, 0..128", null=True),
+)
+fetched = table(
+    "fetched",
+    "one row per pair_id, attempt, with the place of its bytes",
+    PAIR_ID,
+    column("attempt", int32, "1.. per pair"),
+    REASON,
+    *IMAGE_COLUMNS,
+    IMAGE_PART,
+)
+attempt = table(
+    "attempt",
+    "one row per pair_id, attempt: one try at a pair",
+    PAIR_ID,
+    column("attempt", int32, "1.. per pair"),
+    REASON,
+    *IMAGE_COLUMNS,
+)
+verdict = table(
+    "verdict",
+    "one row per pair with an attempt, judged by itself alone",
+    PAIR_ID,
+    PRIORITY,
+    column("attempt", int32, "the attempt that counts"),
+    REASON,
+    column("sha256", string, "of the bytes as served, hex", null=True),
+    column("phash", int64, "64-bit DCT hash of the stored image", null=True),
+    IMAGE_PART,
+)
+near = table(
+    "near",
+    "one row per two surviving pairs whose pictures are near duplicates",
+    column("pair_id", int64, "the earlier one in (priority, pair_id)"),
+    column("later_id", int64, "the later one"),
+)
+suppressed = table("suppressed", "one row per survivor near an earlier kept pair", PAIR_ID)
+outcome = table(
+    "outcome",
+    "one row per requested pair",
+    PAIR_ID,
+    column("attempt", int32, "the attempt that counts"),
+    REASON,
+)
+standing = table(
+    "standing",
+    "one row per match of a pair that is not lost",
+    QUERY_ID,
+    PAIR_ID,
+    column("unknown", int32, "1 where the pair has no outcome yet"),
+    column("place", int64, "1.. within the query"),
+    column("unknown_so_far", int64, "unknown ones up to and with this one"),
+)
+kept_match = table(
+    "kept_match",
+    "one row per pair_id, query_id in which the pair took a place",
+    PAIR_ID,
+    QUERY_ID,
+    column("place", int32, "1..cap within the query"),
+)
+round_ = table(
+    "round",
+    "one row per round of fetching",
+    ROUND,
+    column("n_unsettled", int64, "queries unsettled before the round"),
+    column("n_asked", int64, "pairs asked for"),
+    column("n_survived", int64, "of these, pairs that passed fetch and image rules"),
+)
+SAMPLE_COLUMNS = (
+    *PAIR_COLUMNS,
+    LANGUAGE,
+    column("width", int32, "stored image, pixels"),
+    column("height", int32, "stored image, pixels"),
+    column("original_width", int32, "as served, pixels"),
+    column("original_height", int32, "as served, pixels"),
+    column("image_bytes", int64, "stored image, bytes"),
+    column("sha256", string, "of the bytes as served, hex"),
+    column("phash", int64, "64-bit DCT hash of the stored image"),
+)
+picked = table("picked", "one row per kept pair", *SAMPLE_COLUMNS, IMAGE_PART)
+sample = table(
+    "sample",
+    "one row per kept pair: the rows beside a shard's tar",
+    column("key", string, "pair_id as 16 hex digits: the sample's name in the tar"),
+    *SAMPLE_COLUMNS,
+    column("n_words", int32, "words of the caption"),
+)
+
+# --- the build itself -----------------------------------------------------------------------
+stage = table(
+    "stage",
+    "one row per part of a stage",
+    column("stage", string, "name of the stage"),
+    column("part", string, "name of the part"),
+    column("rows_in", int64, "rows read"),
+    column("rows_kept", int64, "rows kept"),
+    column("rows_dropped", int64, "rows dropped, each with a reason"),
+)
+file = table(
+    "file",
+    "one row per published file",
+    column("path", string, "relative to the build's folder"),
+    column("bytes", int64, "size"),
+    column("sha256", string, "of the file, hex"),
+    column("rows", int64, "rows of a Parquet file", null=True),
+    column("members", int64, "samples of a tar", null=True),
+)
+file_now = Table("file_now", "as file, listed anew when a check runs", file.schema)
+build = table(
+    "build",
+    "one row: what the build was made with",
+    column("version", string, "digest of settings and inputs"),
+    column("seed", int64, "of every hash that orders rows"),
+    column("cap", int64, "most matches kept for one query"),
+    column("max_rounds", int32, "most rounds of fetching"),
+    column("round_factor", float64, "enlargement of a round's request"),
+    column("n_queries", int64, "queries asked for"),
+    column("word_min", int64, "least occurrences of a word"),
+    column("bigram_min", int64, "least occurrences of a bigram"),
+    column("pmi_min", float64, "least PMI of a bigram, bits"),
+    column("views_min", int64, "least views of a title"),
+    column("quota_word", int64, "most words in the list"),
+    column("quota_bigram", int64, "most bigrams in the list"),
+    column("quota_title", int64, "most titles in the list"),
+    column("min_side", int32, "least side of an original picture, pixels"),
+    column("max_aspect", float64, "greatest ratio of the original's sides"),
+    column("min_spread", float64, "least spread of a stored picture"),
+    column("near_bits", int32, "greatest pHash distance of near duplicates; -1 for none"),
+)
+
+TABLES: dict[str, Table] = {
+    t.name: t
+    for t in (
+        article, ngram, ngram_part, bigram, scored_bigram, title_view, synset_name, phrase, query,
+        candidate, filtered, pooled, pair, drop, match, pair_match, now, ask, request,
+        unsettled, fetched, attempt,
+        verdict, near, suppressed, standing, kept_match, outcome, round_, picked, sample,
+        stage, file, file_now, build,
+    )
+}  # fmt: skip
+
+PUBLISHED = ("query", "pair", "match", "kept_match", "attempt", "outcome", "drop", "round",
+             "unsettled",             "stage", "file", "build")  # fmt: skip

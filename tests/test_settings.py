@@ -1,0 +1,70 @@
+"""Wrong settings end in a line that names the key, the value and what was expected."""
+
+import pytest
+
+from pipeline.settings import SAMPLE, SettingsError, load
+
+GOOD = """
+[queries]
+articles = ["dump.xml"]
+wordnet = ["nowhere", "dict"]
+[[sources]]
+kind = "tables"
+name = "mine"
+paths = ["captions.tsv"]
+"""
+
+
+@pytest.fixture
+def written(tmp_path):
+    (tmp_path / "dump.xml").touch()
+    (tmp_path / "captions.tsv").touch()
+    (tmp_path / "dict").mkdir()
+
+    def write(text: str):
+        path = tmp_path / "build.toml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def test_paths_start_at_the_settings_file(written, tmp_path):
+    settings = load(written(GOOD))
+    assert settings.queries.articles == (str(tmp_path / "dump.xml"),)
+    assert settings.queries.wordnet == str(tmp_path / "dict")
+    assert settings.selection.cap == 20_000
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("seeds = 1\n" + GOOD, "seeds: unknown key"),
+        ('seed = "1"\n' + GOOD, "seed = '1': expected a valid integer"),
+        ("seed = -1\n" + GOOD, "seed = -1: expected greater than or equal to 0"),
+        (GOOD.replace("dump.xml", "gone.xml"), "queries.articles.0 = 'gone.xml': expected a file"),
+        (GOOD.replace('"dict"', '"gone"'), "queries.wordnet"),
+        (GOOD.replace("dump.xml", "package:nowhere/x"), "is the package installed?"),
+        (GOOD.replace('kind = "tables"', 'kind = "web"'), "'tables'"),
+        (GOOD.replace("[queries]", "[queries"), "expected TOML"),
+        (GOOD + "[selection]\ncap = 0\n", "selection.cap = 0: expected greater than"),
+        ("", "queries: missing"),
+    ],
+)
+def test_a_wrong_setting_is_named_with_what_was_expected(written, text, said):
+    with pytest.raises(SettingsError, match="settings: ") as caught:
+        load(written(text))
+    assert said in str(caught.value)
+
+
+def test_a_missing_settings_file_is_named(tmp_path):
+    with pytest.raises(SettingsError, match=r"none\.toml: expected a TOML file"):
+        load(tmp_path / "none.toml")
+
+
+def test_every_build_that_comes_with_the_package_is_valid_but_for_its_paths():
+    for path in SAMPLE.parent.glob("*.toml"):
+        try:
+            load(path)
+        except SettingsError as error:
+            assert all("exist" in line for line in str(error).splitlines()), path

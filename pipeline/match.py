@@ -47,8 +47,9 @@ class Matcher:
             found = sorted(self._found(words(caption)))
             rows += [row] * len(found)
             ids += found
-        return pa.RecordBatch.from_arrays([pa.array(rows, pa.int64()), pa.array(ids, pa.int64())],
-                                          schema=MATCHED)  # fmt: skip
+        return pa.RecordBatch.from_arrays(
+            [pa.array(rows, pa.int64()), pa.array(ids, pa.int64())], schema=MATCHED
+        )
 
     def _found(self, tokens: list[str]) -> set[int]:
         found: set[int] = set()

@@ -25,21 +25,30 @@ def stage_rows(stage: str, parts: list[Part]) -> list[dict]:
 
 
 def stage_row(stage: str, rows_in: int, kept: int, dropped: int, part: str = "all") -> dict:
-    return {"stage": stage, "part": part, "rows_in": rows_in, "rows_kept": kept,
-            "rows_dropped": dropped}  # fmt: skip
+    return {
+        "stage": stage,
+        "part": part,
+        "rows_in": rows_in,
+        "rows_kept": kept,
+        "rows_dropped": dropped,
+    }
 
 
 def count_rows(paths: list[Path], column: str, value: str) -> int:
     """Rows of a table's files whose column has the value."""
-    found = (pq.read_table(path, columns=[column], filters=[(column, "=", value)])
-             for path in paths)  # fmt: skip
+    found = (
+        pq.read_table(path, columns=[column], filters=[(column, "=", value)]) for path in paths
+    )
     return sum(rows.num_rows for rows in found)
 
 
 def publish(
-    out: Path, version: str, tables: dict[str, list[Path] | pa.Table], shards: list[Path],
+    out: Path,
+    version: str,
+    tables: dict[str, list[Path] | pa.Table],
+    shards: list[Path],
     about: dict,
-) -> Path:  # fmt: skip
+) -> Path:
     """Make OUT/VERSION from parts of tables, and shards given by their Parquet files.
 
     `about` goes into the manifest beside the list of files. Returns the build's folder.

@@ -41,14 +41,17 @@ COUNTS = {
 
 def counts(engine: DuckEngine, inputs: Tables) -> dict[str, int]:
     """The numbers that matter first."""
-    return {name: int(answer(engine, inputs, question).column(0)[0].as_py() or 0)
-            for name, question in COUNTS.items()}  # fmt: skip
+    return {
+        name: int(answer(engine, inputs, question).column(0)[0].as_py() or 0)
+        for name, question in COUNTS.items()
+    }
 
 
 def announce(build: Path, verdict: str) -> None:
     """Print where the build is, and a short table of its counts."""
     console, engine, inputs = Console(), DuckEngine(quiet=True), tables(build)
-    grid = Grid("", "rows", title=f"build {build.name}: {verdict}", title_justify="left")
+    console.print(f"build {build.name}: {verdict}", style="bold", markup=False)
+    grid = Grid("", "rows")
     grid.columns[1].justify = "right"
     for name, n in counts(engine, inputs).items():
         grid.add_row(name, f"{n:,}")
@@ -59,17 +62,19 @@ def announce(build: Path, verdict: str) -> None:
             for row in answer(engine, inputs, sql("audit", "drops_by_reason")).to_pylist():
                 grid.add_row(f"  dropped: {row['stage']}, {row['reason']}", f"{row['n']:,}")
     console.print(grid)
-    console.print(f"dataset  {build}\nreport   {build / 'report.html'}", markup=False,
-                  soft_wrap=True)  # fmt: skip
-    console.print(f"audits   python -m queries audit --build {build}", markup=False,
-                  soft_wrap=True)  # fmt: skip
+    console.print(
+        f"dataset  {build}\nreport   {build / 'report.html'}", markup=False, soft_wrap=True
+    )
+    console.print(f"audits   python -m queries audit --build {build}", markup=False, soft_wrap=True)
 
 
 def write_report(build: Path, run: Path | None = None) -> Path:
     """Write BUILD/report.html, with the results of a trainer's run where one is given."""
     engine, inputs = DuckEngine(quiet=True), tables(build, run)
-    answers = {name: answer(engine, inputs, sql("audit", name))
-               for name in ("funnel", "drops_by_reason", "query_sources", "rounds", "total_words")}  # fmt: skip
+    answers = {
+        name: answer(engine, inputs, sql("audit", name))
+        for name in ("funnel", "drops_by_reason", "query_sources", "rounds", "total_words")
+    }
     per_query = answer(engine, inputs, sql("audit", "pairs_per_query"))
     page = _template().render(
         version=build.name,
@@ -97,8 +102,10 @@ def _template() -> jinja2.Template:
 
 
 def _grid(found: pa.Table) -> dict:
-    rows = [[f"{value:,}" if isinstance(value, int) else value for value in row.values()]
-            for row in found.to_pylist()]  # fmt: skip
+    rows = [
+        [f"{value:,}" if isinstance(value, int) else value for value in row.values()]
+        for row in found.to_pylist()
+    ]
     return {"names": [name.replace("_", " ") for name in found.column_names], "rows": rows}
 
 
@@ -125,19 +132,7 @@ def plot_pairs_per_query(per_query: pa.Table) -> str:
 
 def pictures(build: Path, engine: DuckEngine, inputs: Tables) -> Iterator[dict]:
     """Some samples with their captions and queries: the first in the order of selection."""
-    wanted = answer(
-        engine,
-        inputs,
-        f"""
-        SELECT key, caption, license, MIN(query.text) AS one, COUNT(*) AS n
-        FROM sample
-        INNER JOIN kept_match ON sample.pair_id = kept_match.pair_id
-        INNER JOIN query ON kept_match.query_id = query.query_id
-        GROUP BY key, caption, license, sample.priority
-        ORDER BY sample.priority, key
-        LIMIT {SHOWN_PICTURES}
-    """,
-    )  # noqa: S608  # a number of ours
+    wanted = answer(engine, inputs, sql("audit", "first_samples")).slice(0, SHOWN_PICTURES)
     by_key = {row["key"]: row for row in wanted.to_pylist()}
     for shard in sorted((build / "shards").glob("*.tar")):
         with tarfile.open(shard) as tar:

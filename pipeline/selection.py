@@ -48,8 +48,9 @@ def select(
         known = {"pair_match": pair_match, "verdict": [verdict], "suppressed": suppressed}
         engine.derive("standing", known, standing)
         engine.derive("kept_match", {"standing": [standing], "build": build}, kept)
-        engine.derive("suppressed", {"near": [near], "kept_match": [kept]},
-                      part / "suppressed.parquet")  # fmt: skip
+        engine.derive(
+            "suppressed", {"near": [near], "kept_match": [kept]}, part / "suppressed.parquet"
+        )
         after = pq.read_table(part / "suppressed.parquet")
         n_passes += 1
         if n_near == 0 or after.equals(before):

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -54,7 +55,9 @@ def _existing(text: str, info: ValidationInfo) -> str:
     return str(path)
 
 
-def _first_existing(texts: tuple[str, ...], info: ValidationInfo) -> str:
+def _first_existing(texts: Any, info: ValidationInfo) -> str:
+    if not isinstance(texts, tuple) or not all(isinstance(text, str) for text in texts):
+        raise ValueError("a list of paths, of which the first that exists is taken")
     paths = [locate(text, _folder(info)) for text in texts]
     found = next((path for path in paths if path.exists()), None)
     if found is None:
@@ -63,7 +66,7 @@ def _first_existing(texts: tuple[str, ...], info: ValidationInfo) -> str:
 
 
 ExistingPath = Annotated[str, AfterValidator(_existing)]
-FirstExisting = Annotated[tuple[str, ...], AfterValidator(_first_existing)]
+FirstExisting = Annotated[str, BeforeValidator(_first_existing)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]

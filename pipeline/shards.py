@@ -48,9 +48,12 @@ def shard_digest(rows: pa.Table, image_digest: str) -> str:
 
 
 def pack(
-    batches: Iterator[pa.RecordBatch], folder: Path, images: Path, read_images: ReadImages,
+    batches: Iterator[pa.RecordBatch],
+    folder: Path,
+    images: Path,
+    read_images: ReadImages,
     image_digest: str,
-) -> Iterator[pa.RecordBatch]:  # fmt: skip
+) -> Iterator[pa.RecordBatch]:
     """Map: the rows of one shard (table `picked`) to its rows of `sample`; writes its tar.
 
     The tar stands in `folder` under the shard's digest before the rows are handed on, so a shard
@@ -58,8 +61,7 @@ def pack(
     """
     picked = pa.Table.from_batches(batches, TABLES["picked"].schema)
     rows = [_sample(row) for row in picked.drop_columns("image_part").to_pylist()]
-    places = dict(zip(picked["pair_id"].to_pylist(), picked["image_part"].to_pylist(),
-                      strict=True))  # fmt: skip
+    places = dict(zip(picked["pair_id"].to_pylist(), picked["image_part"].to_pylist(), strict=True))
     with (
         written_whole(folder / f"{shard_digest(picked, image_digest)}.tar") as beside,
         tarfile.open(beside, "w", format=tarfile.USTAR_FORMAT) as tar,

@@ -9,7 +9,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
 
@@ -24,10 +24,11 @@ from pipeline.filters import filter_pairs
 from pipeline.match import match_pairs
 from pipeline.ngrams import count_ngrams, score_bigrams
 from pipeline.pageviews import read_views
+from pipeline.phrases import bigram_phrases, synset_phrases, title_phrases, word_phrases
 from pipeline.publish import count_rows, publish, stage_row, stage_rows
 from pipeline.report import announce, write_report
 from pipeline.selection import image_parts, request, select
-from pipeline.settings import SAMPLE, Settings, SettingsError, load
+from pipeline.settings import SAMPLE, Settings, SettingsError, Source, load
 from pipeline.shards import cut, pack, shard_bits, shard_digest
 from pipeline.wikipedia import read_pages
 from pipeline.wordnet import read_synsets
@@ -132,10 +133,7 @@ class Stage(luigi.Task):
 
     def inputs(self, table: str, *used: object) -> list[MapInput]:
         """Map inputs: the parts of a needed table, named by what else decides the rows."""
-        return [
-            MapInput(digest(path.stem, self.task_family, self.version, *used), path)
-            for path in self.paths(table)
-        ]
+        return inputs_of(self.parts(table), self.task_family, self.version, *used)
 
     @property
     def build_row(self) -> pa.Table:
@@ -145,6 +143,11 @@ class Stage(luigi.Task):
 
 def files(parts: list[Part]) -> list[Path]:
     return [part.path for part in parts]
+
+
+def inputs_of(parts: list[Part], *used: object) -> list[MapInput]:
+    """Parts as map inputs, named by their own names and what else decides the rows."""
+    return [MapInput(digest(part.name, *used), part.path) for part in parts]
 
 
 class ReadWikipedia(Stage):
@@ -177,7 +180,8 @@ class CountViews(Stage):
 
     def make(self) -> Parts:
         inputs = self.ws.file_inputs(self.used.queries.views, self.version)
-        return {"title_view": self.map("title_view", read_views, inputs)}
+        views = self.map("title_view_part", read_views, inputs)
+        return {"title_view": self.derive("title_view", title_view_part=files(views))}
 
 
 class ReadWordNet(Stage):
@@ -201,20 +205,41 @@ class DeriveQueries(Stage):
         return self.used.queries.model_dump(exclude={"articles", "views", "wordnet"})
 
     def make(self) -> Parts:
-        return {}
+        bigram = self.derive("bigram", ngram=self.paths("ngram"), build=self.build_row)
+        scored = self.map("scored_bigram", score_bigrams, inputs_of(bigram))
+        used = self.used.queries
+        phrase = [
+            *self.phrases(partial(word_phrases, word_min=used.word_min), self.parts("ngram")),
+            *self.phrases(bigram_phrases, scored),
+            *self.phrases(
+                partial(title_phrases, views_min=used.views_min), self.parts("title_view")
+            ),
+            *self.phrases(synset_phrases, self.parts("synset_name")),
+        ]
+        return {"query": self.derive("query", phrase=files(phrase), build=self.build_row)}
+
+    def phrases(self, function: MapFunction, parts: list[Part]) -> list[Part]:
+        return self.map("phrase", function, inputs_of(parts, self.digest))
 
 
 class CollectPairs(Stage):
     """Candidates from every source."""
 
-    def collected(self) -> list[MapInput]:
-        return []
+    def source_inputs(self, source: Source) -> list[MapInput]:
+        return [
+            MapInput(digest(part.identity, self.used.seed, self.version), part.rows)
+            for part in sources.parts(source, self.ws.file_digest)
+        ]
 
     def settings_used(self) -> object:
-        return [one.digest for one in self.collected()]
+        return [[one.digest for one in self.source_inputs(source)] for source in self.used.sources]
 
     def make(self) -> Parts:
-        return {}
+        candidate: list[Part] = []
+        for source in self.used.sources:
+            function = partial(sources.collect, source=source, seed=self.used.seed)
+            candidate += self.map("candidate", function, self.source_inputs(source))
+        return {"candidate": candidate}
 
 
 class FilterPairs(Stage):
@@ -258,8 +283,11 @@ class FetchRound(Stage):
     number = luigi.IntParameter(description="0.. in order")
 
     def requires(self) -> Stage:
-        return self.clone(FetchRound, number=self.number - 1) if self.number else self.clone(
-            MatchPairs)  # fmt: skip
+        return (
+            self.clone(FetchRound, number=self.number - 1)
+            if self.number
+            else self.clone(MatchPairs)
+        )
 
     def settings_used(self) -> object:
         chosen = self.used.selection.model_dump(exclude={"max_rounds"})
@@ -292,24 +320,35 @@ class FetchRound(Stage):
             return TABLES["request"].empty()
         match = {"pair": self.paths("pair"), "pair_match": self.paths("pair_match")}
         fetched = self.ws.fetched(known)
-        chosen = select(self.ws.engine, self.build_row, **match, fetched=fetched,
-                        folder=self.folder)  # fmt: skip
-        return request(self.ws.engine, self.build_row, match["pair"], chosen, self.number,
-                       self.folder)  # fmt: skip
+        chosen = select(
+            self.ws.engine, self.build_row, **match, fetched=fetched, folder=self.folder
+        )
+        return request(
+            self.ws.engine, self.build_row, match["pair"], chosen, self.number, self.folder
+        )
 
     def fetch(self, wanted: pa.Table) -> None:
         """Fetch what no image part holds yet: an interrupted round goes on where it was."""
         have = self.ws.fetched_ids()
         missing = wanted.filter(pc.invert(pc.is_in(wanted["pair_id"], have)))
-        with self.ws.engine.progress("fetch", missing.num_rows, "images") as bar:
+        if not missing.num_rows:
+            return
+        with ExitStack() as stack:
+            for source in self.used.sources:
+                stack.enter_context(sources.serving(source))
+            bar = stack.enter_context(
+                self.ws.engine.progress(f"fetch round {self.number}", missing.num_rows, "images")
+            )
             for name, rows in image_parts(missing, self.used.fetch.rows_per_part):
-                fetch_part(rows, self.ws.images / name, self.used.images, self.used.fetch,
-                           self.ws.folder / "fetch_log.jsonl", bar.update)  # fmt: skip
+                folder, log = self.ws.images / name, self.ws.folder / "fetch_log.jsonl"
+                fetch_part(rows, folder, self.used.images, self.used.fetch, log, bar.update)
 
     def listing(self, known: list[str], wanted: pa.Table) -> dict[str, list[str]]:
         """Tables of all rounds so far, and every image part known after this one."""
-        tables = {name: [self.relative(path) for path in self.paths(name)] if self.number else []
-                  for name in ("request", "unsettled")}  # fmt: skip
+        tables = {
+            name: [self.relative(path) for path in self.paths(name)] if self.number else []
+            for name in ("request", "unsettled")
+        }
         if wanted.num_rows:
             known = self.ws.image_parts()
             for name, of in tables.items():
@@ -329,20 +368,28 @@ class CapPairs(Stage):
         chosen = select(engine, self.build_row, pair, self.paths("pair_match"), fetched, folder)
         number = self.used.selection.max_rounds
         request(engine, self.build_row, pair, chosen, number, folder)  # what is left unsettled
-        known = {"verdict": [chosen.verdict], "suppressed": [chosen.suppressed],
-                 "kept_match": [chosen.kept_match]}  # fmt: skip
+        known = {
+            "verdict": [chosen.verdict],
+            "suppressed": [chosen.suppressed],
+            "kept_match": [chosen.kept_match],
+        }
         outcome = self.derive("outcome", **known)
-        picked = self.derive("picked", outcome=files(outcome), pair=pair, fetched=fetched,
-                             verdict=[chosen.verdict])  # fmt: skip
+        picked = self.derive(
+            "picked", outcome=files(outcome), pair=pair, fetched=fetched, verdict=[chosen.verdict]
+        )
         return {
             "outcome": outcome,
             "picked": picked,
             "kept_match": [read_part(chosen.kept_match)],
             "left_unsettled": [read_part(folder / "unsettled.parquet")],
             "attempt": self.derive("attempt", fetched=fetched, pair=pair),
-            "round": self.derive("round", request=self.paths("request"),
-                                 unsettled=self.paths("unsettled"), verdict=[chosen.verdict]),
-        }  # fmt: skip
+            "round": self.derive(
+                "round",
+                request=self.paths("request"),
+                unsettled=self.paths("unsettled"),
+                verdict=[chosen.verdict],
+            ),
+        }
 
 
 class PackShards(Stage):
@@ -359,10 +406,17 @@ class PackShards(Stage):
         bits = self.ws.shard_bits()
         if bits is None:
             bits = shard_bits(picked.num_rows, self.used.samples_per_shard)
-        inputs = [MapInput(shard_digest(rows, self.ws.image_digest), rows)
-                  for _, rows in cut(picked, bits)]  # fmt: skip
-        function = partial(pack, folder=self.ws.work / "sample", images=self.ws.images,
-                           read_images=read_images, image_digest=self.ws.image_digest)  # fmt: skip
+        inputs = [
+            MapInput(shard_digest(rows, self.ws.image_digest), rows)
+            for _, rows in cut(picked, bits)
+        ]
+        function = partial(
+            pack,
+            folder=self.ws.work / "sample",
+            images=self.ws.images,
+            read_images=read_images,
+            image_digest=self.ws.image_digest,
+        )
         return {"sample": self.map("sample", function, inputs)}
 
 
@@ -388,8 +442,12 @@ class BuildWIT(Stage):
     def run(self) -> None:
         with interruptible(self.ws):
             tables = {name: self.paths(name) for name in PUBLISHED if self.paths(name)}
-            tables |= {"match": self.paths("pair_match"), "unsettled": self.paths("left_unsettled"),
-                       "stage": self.stages(), "build": self.ws.build_row(self.digest)}  # fmt: skip
+            tables |= {
+                "match": self.paths("pair_match"),
+                "unsettled": self.paths("left_unsettled"),
+                "stage": self.stages(),
+                "build": self.ws.build_row(self.digest),
+            }
             about = {"settings": self.used.model_dump(mode="json", exclude={"engine", "fetch"})}
             shards = self.paths("sample")
             publish(self.ws.folder, self.digest, tables, shards, about)

@@ -59,8 +59,10 @@ class Workspace:
 
     def fetched_ids(self) -> pa.Array:
         """The pairs that any image part has an attempt of."""
-        ids = [pq.read_table(path, columns=["pair_id"])["pair_id"]
-               for path in self.fetched(self.image_parts())]  # fmt: skip
+        ids = [
+            pq.read_table(path, columns=["pair_id"])["pair_id"]
+            for path in self.fetched(self.image_parts())
+        ]
         return pa.chunked_array(ids, pa.int64()).combine_chunks()
 
     def shard_bits(self) -> int | None:

@@ -13,6 +13,7 @@ from queries.engine import DuckEngine
 from queries.questions import answer, names, sql, tables, title, views
 
 SHOWN_ROWS = 12
+LEAST_WIDTH = 12  # characters that a column of text keeps on a narrow terminal
 
 EPILOG = """examples:
   python -m queries audit --build wit                    every audit of the newest build in wit/
@@ -42,16 +43,25 @@ def main(arguments: list[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
-        "python -m queries", description="Ask questions of a build, in SQL.", epilog=EPILOG,
+        "python -m queries",
+        description="Ask questions of a build, in SQL.",
+        epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
-    made.add_argument("verb", choices=["audit", "check", "views"],
-                      help="audit reports; check looks for rows at fault; views prints SQL")  # fmt: skip
+    )
+    made.add_argument(
+        "verb",
+        choices=["audit", "check", "views"],
+        help="audit reports; check looks for rows at fault; views prints SQL",
+    )
     made.add_argument("name", nargs="?", help="one question, named as its file; all by default")
     made.add_argument("--build", type=Path, required=True, help="a build, or a workspace")
     made.add_argument("--run", type=Path, help="a run of the trainer, for its tables")
-    made.add_argument("--rows", type=int, default=SHOWN_ROWS,
-                      help=f"rows to show of each answer, 0 for all; {SHOWN_ROWS} by default")  # fmt: skip
+    made.add_argument(
+        "--rows",
+        type=int,
+        default=SHOWN_ROWS,
+        help=f"rows to show of each answer, 0 for all; {SHOWN_ROWS} by default",
+    )
     return made
 
 
@@ -60,7 +70,8 @@ def audit(build: Path, run: Path | None, wanted: list[str], n_rows: int) -> int:
     console, engine, inputs = Console(), DuckEngine(quiet=True), tables(build, run)
     for name in wanted:
         found = answer(engine, inputs, sql("audit", name))
-        console.print(grid(f"{title('audit', name)}  [{name}]", found, n_rows))
+        console.print(f"{title('audit', name)} ({name})", style="bold", markup=False)
+        console.print(grid(found, n_rows))
     return 0
 
 
@@ -74,25 +85,47 @@ def check(build: Path, run: Path | None, wanted: list[str], n_rows: int) -> int:
         verdict = f"FAILED: {faults.num_rows} rows" if faults.num_rows else "passed"
         console.print(f"{verdict:<8} {title('check', name)} ({name})", markup=False)
         if faults.num_rows:
-            console.print(grid("at fault", faults, n_rows))
+            console.print(grid(faults, n_rows))
     passed = len(wanted) - n_failed
     console.print(f"{passed} of {len(wanted)} checks passed on {build}", markup=False)
     return 1 if n_failed else 0
 
 
-def grid(about: str, found: pa.Table, n_rows: int) -> Grid:
+def grid(found: pa.Table, n_rows: int) -> Grid:
     """An answer as a table that fits a terminal; captions and URLs are cut, never interpreted."""
     shown = found.slice(0, n_rows) if n_rows else found
     left = found.num_rows - shown.num_rows
-    made = Grid(title=_plain(about), title_justify="left",
-                caption=f"and {left:,} rows more" if left else None)  # fmt: skip
-    for field in found.schema:
+    made = Grid(caption=f"and {left:,} rows more" if left else None)
+    rows = [[_cell(value) for value in row.values()] for row in shown.to_pylist()]
+    names = [_plain(name) for name in found.column_names]
+    widest = [max(map(len, column)) for column in zip(names, *rows, strict=True)]
+    for name, field, width in zip(
+        names, found.schema, fitted(widest, Console().width), strict=True
+    ):
         number = pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
-        made.add_column(_plain(field.name), justify="right" if number else "left",
-                        overflow="ellipsis", no_wrap=True)  # fmt: skip
-    for row in shown.to_pylist():
-        made.add_row(*(_cell(value) for value in row.values()))
+        made.add_column(
+            name,
+            justify="right" if number else "left",
+            width=width,
+            overflow="ellipsis",
+            no_wrap=True,
+        )
+    for row in rows:
+        made.add_row(*row)
     return made
+
+
+def fitted(widest: list[int], terminal: int) -> list[int]:
+    """Widths of columns that fit: the widest give way first, down to LEAST_WIDTH.
+
+    >>> fitted([4, 60, 30], terminal=60)
+    [4, 23, 23]
+    """
+    left = terminal - 3 * len(widest) - 1  # two spaces and a rule a column
+    longest = max(widest, default=0)
+    while longest > LEAST_WIDTH and sum(min(width, longest) for width in widest) > left:
+        longest -= 1
+    return [min(width, longest) for width in widest]
 
 
 def _cell(value: object) -> str:

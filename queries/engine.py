@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from multiprocessing import get_context
 from pathlib import Path
+from typing import TypeAlias
 
 import duckdb
 import pyarrow as pa
@@ -25,7 +26,7 @@ BATCH_ROWS = 16_384
 
 Batches = Iterator[pa.RecordBatch]
 MapFunction = Callable[[Batches], Batches]
-Rows = Sequence[Path] | pa.Table
+Rows: TypeAlias = Sequence[Path] | pa.Table
 
 
 @dataclass(frozen=True)
@@ -56,19 +57,23 @@ class DuckEngine:
         return self.workers or os.cpu_count() or 1
 
     def map(
-        self, about: str, function: MapFunction, inputs: Sequence[MapInput], table: Table,
+        self,
+        about: str,
+        function: MapFunction,
+        inputs: Sequence[MapInput],
+        table: Table,
         folder: Path,
-    ) -> list[Part]:  # fmt: skip
+    ) -> list[Part]:
         """Run the function over each input that has no part in the folder yet.
 
         The function is top-level (it is sent to other processes), and turns batches of the
         input into batches of the table. Returns the parts in the order of the inputs.
         """
         paths = [folder / f"{one.digest}.parquet" for one in inputs]
-        missing = [(one, path) for one, path in zip(inputs, paths, strict=True)
-                   if not path.exists()]  # fmt: skip
-        with self.progress(about, len(inputs), "parts") as bar:
-            bar.update(len(inputs) - len(missing))
+        missing = [
+            (one, path) for one, path in zip(inputs, paths, strict=True) if not path.exists()
+        ]
+        with self.progress(about, len(missing), "parts") as bar:
             for _ in self._run(function, missing, table):
                 bar.update()
         return [read_part(path) for path in paths]
@@ -101,7 +106,10 @@ class DuckEngine:
             return read_part(out)
         table = table or TABLES[name]
         sql = (SQL / "derive" / f"{name}.sql").read_text()
-        with self.progress(name, 1, "table") as bar, self.connect(inputs) as connection:
+        with (
+            self.progress(name, 1, "table", leave=False) as bar,
+            self.connect(inputs) as connection,
+        ):
             reader = connection.sql(sql).to_arrow_reader(BATCH_ROWS)
             part = write_part(out, table, (_cast(batch, table) for batch in reader))
             bar.update()
@@ -109,13 +117,15 @@ class DuckEngine:
 
     def connect(self, inputs: Mapping[str, Rows]) -> duckdb.DuckDBPyConnection:
         """A DuckDB connection that sees each input as a view of that name."""
-        connection = duckdb.connect(config={
-            "memory_limit": self.memory,
-            "threads": self.n_workers,
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-            "temp_directory": str(self.scratch) if self.scratch else "",
-        })  # fmt: skip
+        connection = duckdb.connect(
+            config={
+                "memory_limit": self.memory,
+                "threads": self.n_workers,
+                "autoinstall_known_extensions": False,
+                "autoload_known_extensions": False,
+                "temp_directory": str(self.scratch) if self.scratch else "",
+            }
+        )
         for name, rows in inputs.items():
             if isinstance(rows, pa.Table):
                 connection.register(name, rows)
@@ -125,11 +135,18 @@ class DuckEngine:
                 connection.register(name, TABLES[name].empty())
         return connection
 
-    def progress(self, about: str, total: int, unit: str) -> tqdm:
-        """A bar on the terminal: `about  40% 2/5 unit  00:03`."""
-        shape = "{desc:<14}{percentage:3.0f}% {bar:20} {n_fmt}/{total_fmt} {unit}  {elapsed}"
-        return tqdm(desc=about, total=total, unit=unit, disable=self.quiet, bar_format=shape,
-                    ascii=False)  # fmt: skip
+    def progress(self, about: str, total: int, unit: str, *, leave: bool = True) -> tqdm:
+        """A bar on the terminal: `match  40% ████  2/5 parts  00:03`."""
+        shape = "{desc:<16}{percentage:3.0f}% {bar:20} {n_fmt}/{total_fmt} {unit}  {elapsed}"
+        return tqdm(
+            desc=about,
+            total=total,
+            unit=unit,
+            bar_format=shape,
+            leave=leave,
+            delay=0 if leave else 1,
+            disable=self.quiet or not total,
+        )
 
     def _started_pool(self) -> Executor:
         if self._pool is None:
@@ -156,7 +173,7 @@ def view_of_files(name: str, paths: Sequence[Path]) -> str:
     CREATE OR REPLACE VIEW "pair" AS SELECT * FROM read_parquet(['a/1.parquet']);
     """
     files = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
-    return f'CREATE OR REPLACE VIEW "{name}" AS SELECT * FROM read_parquet([{files}]);'
+    return f'CREATE OR REPLACE VIEW "{name}" AS SELECT * FROM read_parquet([{files}]);'  # noqa: S608
 
 
 def _map_part(function: MapFunction, table: Table, one: MapInput, path: Path) -> Part:

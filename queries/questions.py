@@ -43,8 +43,13 @@ def empty_view(name: str) -> str:
     >>> print(empty_view("suppressed"))
     CREATE OR REPLACE VIEW "suppressed" AS SELECT NULL::BIGINT AS "pair_id" WHERE FALSE;
     """
-    kinds = {pa.int32(): "INTEGER", pa.int64(): "BIGINT", pa.float64(): "DOUBLE",
-             pa.bool_(): "BOOLEAN", pa.string(): "VARCHAR"}  # fmt: skip
+    kinds = {
+        pa.int32(): "INTEGER",
+        pa.int64(): "BIGINT",
+        pa.float64(): "DOUBLE",
+        pa.bool_(): "BOOLEAN",
+        pa.string(): "VARCHAR",
+    }
     columns = (f'NULL::{kinds[one.type]} AS "{one.name}"' for one in TABLES[name].schema)
     return f'CREATE OR REPLACE VIEW "{name}" AS SELECT {", ".join(columns)} WHERE FALSE;'
 

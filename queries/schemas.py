@@ -104,10 +104,11 @@ scored_bigram = table(
 )
 title_view = table(
     "title_view",
-    "one row per title of a part",
+    "one row per title of a part, or of all parts",
     column("title", string, "article title, as displayed"),
     column("views", int64, "page views"),
 )
+title_view_part = Table("title_view_part", title_view.grain, title_view.schema)
 synset_name = table(
     "synset_name",
     "one row per WordNet synset",
@@ -116,12 +117,12 @@ synset_name = table(
 )
 phrase = table(
     "phrase",
-    "one row per phrase that a source offers as a query, in the source's order",
-    column("text", string, "normalised: the key of a query"),
+    "one row per phrase that a source offers as a query",
+    column("text", string, "normalised: the key of a query; empty where no word is in it"),
     column("display", string, "as the source writes it"),
     column("source", string, "word, bigram, title or wordnet"),
-    column("place", int64, "1.. within the source, best first"),
-    column("score", float64, "occurrences, PMI in bits, or views; 0 for WordNet"),
+    column("n", int64, "occurrences, or page views of a title; null for wordnet", null=True),
+    column("pmi", float64, "of a bigram, bits", null=True),
 )
 query = table(
     "query",
@@ -330,13 +331,56 @@ build = table(
 TABLES: dict[str, Table] = {
     t.name: t
     for t in (
-        article, ngram, ngram_part, bigram, scored_bigram, title_view, synset_name, phrase, query,
-        candidate, filtered, pooled, pair, drop, match, pair_match, now, ask, request,
-        unsettled, fetched, attempt,
-        verdict, near, suppressed, standing, kept_match, outcome, round_, picked, sample,
-        stage, file, file_now, build,
+        article,
+        ngram,
+        ngram_part,
+        bigram,
+        scored_bigram,
+        title_view,
+        title_view_part,
+        synset_name,
+        phrase,
+        query,
+        candidate,
+        filtered,
+        pooled,
+        pair,
+        drop,
+        match,
+        pair_match,
+        now,
+        ask,
+        request,
+        unsettled,
+        fetched,
+        attempt,
+        verdict,
+        near,
+        suppressed,
+        standing,
+        kept_match,
+        outcome,
+        round_,
+        picked,
+        sample,
+        stage,
+        file,
+        file_now,
+        build,
     )
-}  # fmt: skip
+}
 
-PUBLISHED = ("query", "pair", "match", "kept_match", "attempt", "outcome", "drop", "round",
-             "unsettled",             "stage", "file", "build")  # fmt: skip
+PUBLISHED = (
+    "query",
+    "pair",
+    "match",
+    "kept_match",
+    "attempt",
+    "outcome",
+    "drop",
+    "round",
+    "unsettled",
+    "stage",
+    "file",
+    "build",
+)

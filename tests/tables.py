@@ -6,11 +6,24 @@ from queries.schemas import TABLES
 
 EMPTY = {pa.int32(): 0, pa.int64(): 0, pa.float64(): 0.0, pa.string(): ""}
 BUILD = {
-    "version": "test", "seed": 0, "cap": 2, "max_rounds": 9, "round_factor": 1.0,
-    "n_queries": 100, "word_min": 1, "bigram_min": 1, "pmi_min": 0.0, "views_min": 0,
-    "quota_word": 100, "quota_bigram": 100, "quota_title": 100, "min_side": 32,
-    "max_aspect": 5.0, "min_spread": 2.0, "near_bits": -1,
-}  # fmt: skip
+    "version": "test",
+    "seed": 0,
+    "cap": 2,
+    "max_rounds": 9,
+    "round_factor": 1.0,
+    "n_queries": 100,
+    "word_min": 1,
+    "bigram_min": 1,
+    "pmi_min": 0.0,
+    "views_min": 0,
+    "quota_word": 100,
+    "quota_bigram": 100,
+    "quota_title": 100,
+    "min_side": 32,
+    "max_aspect": 5.0,
+    "min_spread": 2.0,
+    "near_bits": -1,
+}
 
 
 def rows(table: str, *given: dict) -> pa.Table:

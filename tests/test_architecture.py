@@ -42,8 +42,11 @@ def name(path: Path) -> str:
 
 @pytest.mark.parametrize("path", MODULES, ids=name)
 def test_rooms_keep_apart(path):
-    forbidden = {"queries": {"pipeline", "trainer"}, "pipeline": {"trainer"},
-                 "trainer": {"pipeline"}}[path.relative_to(ROOT).parts[0]]  # fmt: skip
+    forbidden = {
+        "queries": {"pipeline", "trainer"},
+        "pipeline": {"trainer"},
+        "trainer": {"pipeline"},
+    }[path.relative_to(ROOT).parts[0]]
     assert not {one.split(".")[0] for one in imports(path)} & forbidden
 
 

@@ -13,8 +13,9 @@ from tests.tables import rows
 def double(batches):
     for batch in batches:
         names = TABLES["suppressed"].schema.names
-        yield pa.RecordBatch.from_arrays([pa.array([2 * one for one in batch["pair_id"].to_pylist()],
-                                                   pa.int64())], names=names)  # fmt: skip
+        yield pa.RecordBatch.from_arrays(
+            [pa.array([2 * one for one in batch["pair_id"].to_pylist()], pa.int64())], names=names
+        )
 
 
 def failing(batches):
@@ -26,8 +27,9 @@ def failing(batches):
 def inputs(tmp_path):
     def make(number):
         given = rows("suppressed", *[{"pair_id": 10 * number + one} for one in range(5)])
-        part = write_part(tmp_path / f"in{number}.parquet", TABLES["suppressed"],
-                          given.to_batches())  # fmt: skip
+        part = write_part(
+            tmp_path / f"in{number}.parquet", TABLES["suppressed"], given.to_batches()
+        )
         return MapInput(f"part{number}", part.path)
 
     return [make(number) for number in range(4)]

@@ -47,9 +47,16 @@ def test_one_word_that_describes_nothing_is_dropped(caption, reason):
 
 
 def test_a_limit_of_zero_turns_a_rule_off():
-    off = FilterSettings(min_words=0, max_words=0, min_characters=0, max_characters=0,
-                         min_letter_share=0, drop_file_names=False, drop_urls=False,
-                         placeholders=())  # fmt: skip
+    off = FilterSettings(
+        min_words=0,
+        max_words=0,
+        min_characters=0,
+        max_characters=0,
+        min_letter_share=0,
+        drop_file_names=False,
+        drop_urls=False,
+        placeholders=(),
+    )
     for caption in ("", "IMG_0412.jpg", "www.example.org", "image", "1 2 3", "x " * 5_000):
         assert caption_reason(caption, off) is None
 
@@ -62,8 +69,9 @@ def test_languages_are_told_apart(language_model):
 
 
 def test_every_candidate_comes_out_once_with_its_reason():
-    given = rows("candidate", {"pair_id": 1, "caption": "a red kite"},
-                 {"pair_id": 2, "caption": "IMG_1.jpg"})  # fmt: skip
+    given = rows(
+        "candidate", {"pair_id": 1, "caption": "a red kite"}, {"pair_id": 2, "caption": "IMG_1.jpg"}
+    )
     (out,) = filter_pairs(iter(given.to_batches()), FilterSettings())
     assert out["pair_id"].to_pylist() == [1, 2]
     assert out["reason"].to_pylist() == [None, "caption_is_file_name"]

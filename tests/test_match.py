@@ -1,6 +1,7 @@
 """All matches on word boundaries, held equal to a plain search for every query."""
 
 import random
+from itertools import pairwise
 
 import pyarrow as pa
 import pytest
@@ -16,8 +17,12 @@ QUERIES = ["dog", "hot dog", "york", "new york", "new york city", "don t", "stra
 
 def plain(queries: list[str], captions: list[str]) -> set[tuple[int, int]]:
     padded = [f" {normalise(caption)} " for caption in captions]
-    return {(row, place) for row, caption in enumerate(padded)
-            for place, query in enumerate(queries) if f" {query} " in caption}  # fmt: skip
+    return {
+        (row, place)
+        for row, caption in enumerate(padded)
+        for place, query in enumerate(queries)
+        if f" {query} " in caption
+    }
 
 
 def found(queries: list[str], captions: list[str]) -> list[tuple[int, int]]:
@@ -70,8 +75,11 @@ def test_queries_that_could_never_match_are_refused(queries, said):
 def test_every_match_of_a_pair_carries_its_priority(tmp_path):
     query = rows("query", {"query_id": 0, "text": "dog"}, {"query_id": 1, "text": "hot dog"})
     part = write_part(tmp_path / "q.parquet", TABLES["query"], query.to_batches())
-    given = rows("filtered", {"pair_id": 7, "priority": 3, "caption": "hot dog"},
-                 {"pair_id": 8, "priority": 4, "caption": "a cat"})  # fmt: skip
+    given = rows(
+        "filtered",
+        {"pair_id": 7, "priority": 3, "caption": "hot dog"},
+        {"pair_id": 8, "priority": 4, "caption": "a cat"},
+    )
     (out,) = match_pairs(iter(given.to_batches()), part.path)
     assert out.to_pylist() == [
         {"pair_id": 7, "query_id": 0, "priority": 3},
@@ -85,6 +93,6 @@ def test_real_captions_match_as_a_plain_search_does(shared):
     captions = pq.read_table(shared / "laion_url_caption_10k.parquet")["TEXT"].to_pylist()
     captions = [caption or "" for caption in captions[:300]]
     tokens = [word for caption in captions for word in words(caption)]
-    pairs = [f"{one} {two}" for one, two in zip(tokens, tokens[1:], strict=False)]
+    pairs = [f"{one} {two}" for one, two in pairwise(tokens)]
     queries = sorted(set(tokens[::7]) | set(pairs[::11]))
     assert set(found(queries, captions)) == plain(queries, captions)

@@ -36,26 +36,59 @@ class Pool:
         self.near_bits = near_bits
 
     def expected(self):
-        alike = {frozenset(two) for two in combinations(self.phash, 2)
-                 if self.phash[two[0]] == self.phash[two[1]]} if self.near_bits >= 0 else set()  # fmt: skip
+        alike = (
+            {
+                frozenset(two)
+                for two in combinations(self.phash, 2)
+                if self.phash[two[0]] == self.phash[two[1]]
+            }
+            if self.near_bits >= 0
+            else set()
+        )
         return walk(self.queries_of, self.priority, self.survives, alike, self.cap)
 
     def fetch(self, ids) -> pa.Table:
-        return rows("fetched", *[
-            {"pair_id": one, "attempt": 1, "reason": None if self.survives[one] else "not_found",
-             "original_width": 100, "original_height": 100, "spread": 50.0,
-             "sha256": f"{one}", "phash": self.phash[one], "image_part": "p"}
-            for one in ids
-        ])  # fmt: skip
+        return rows(
+            "fetched",
+            *[
+                {
+                    "pair_id": one,
+                    "attempt": 1,
+                    "reason": None if self.survives[one] else "not_found",
+                    "original_width": 100,
+                    "original_height": 100,
+                    "spread": 50.0,
+                    "sha256": f"{one}",
+                    "phash": self.phash[one],
+                    "image_part": "p",
+                }
+                for one in ids
+            ],
+        )
 
     def run(self, known=()) -> tuple[Selection, set[int], int]:
         """Rounds until all is settled: the last selection, all asked for, number of rounds."""
-        pair = rows("pair", *[{"pair_id": one, "priority": self.priority[one], "url": "u",
-                               "caption": "c", "source": "s"} for one in self.queries_of])  # fmt: skip
-        match = rows("pair_match", *[
-            {"pair_id": one, "query_id": query, "priority": self.priority[one]}
-            for one, of in self.queries_of.items() for query in of
-        ])  # fmt: skip
+        pair = rows(
+            "pair",
+            *[
+                {
+                    "pair_id": one,
+                    "priority": self.priority[one],
+                    "url": "u",
+                    "caption": "c",
+                    "source": "s",
+                }
+                for one in self.queries_of
+            ],
+        )
+        match = rows(
+            "pair_match",
+            *[
+                {"pair_id": one, "query_id": query, "priority": self.priority[one]}
+                for one, of in self.queries_of.items()
+                for query in of
+            ],
+        )
         fetched, asked = self.fetch(known), set()
         for number in range(50):
             folder = self.folder / f"{number}"
@@ -125,26 +158,53 @@ def test_an_unsettled_query_keeps_only_what_stands_before_its_first_gap(tmp_path
 def test_image_rules_give_their_reason(tmp_path):
     engine = DuckEngine(workers=1, quiet=True)
     sides = {1: (100, 100), 2: (31, 100), 3: (600, 100), 4: (100, 100), 5: (100, 100)}
-    fetched = rows("fetched", *[
-        {"pair_id": one, "attempt": 1, "reason": "timeout" if one == 5 else None,
-         "original_width": width, "original_height": height, "spread": 0.5 if one == 4 else 9.0,
-         "sha256": "", "phash": 0, "image_part": "p"}
-        for one, (width, height) in sides.items()
-    ])  # fmt: skip
-    pair = rows("pair", *[{"pair_id": one, "priority": 0, "url": "u", "caption": "c",
-                           "source": "s"} for one in sides])  # fmt: skip
+    fetched = rows(
+        "fetched",
+        *[
+            {
+                "pair_id": one,
+                "attempt": 1,
+                "reason": "timeout" if one == 5 else None,
+                "original_width": width,
+                "original_height": height,
+                "spread": 0.5 if one == 4 else 9.0,
+                "sha256": "",
+                "phash": 0,
+                "image_part": "p",
+            }
+            for one, (width, height) in sides.items()
+        ],
+    )
+    pair = rows(
+        "pair",
+        *[
+            {"pair_id": one, "priority": 0, "url": "u", "caption": "c", "source": "s"}
+            for one in sides
+        ],
+    )
     out = tmp_path / "verdict.parquet"
     engine.derive("verdict", {"fetched": fetched, "pair": pair, "build": build_row()}, out)
     reasons = {row["pair_id"]: row["reason"] for row in pq.read_table(out).to_pylist()}
     assert reasons == {
-        1: None, 2: "image_too_small", 3: "image_aspect", 4: "image_uniform", 5: "timeout",
-    }  # fmt: skip
+        1: None,
+        2: "image_too_small",
+        3: "image_aspect",
+        4: "image_uniform",
+        5: "timeout",
+    }
 
 
 def test_a_later_failure_never_takes_an_image_away(tmp_path):
     engine = DuckEngine(workers=1, quiet=True)
-    good = {"pair_id": 1, "original_width": 90, "original_height": 90, "spread": 9.0,
-            "sha256": "", "phash": 0, "image_part": "p"}  # fmt: skip
+    good = {
+        "pair_id": 1,
+        "original_width": 90,
+        "original_height": 90,
+        "spread": 9.0,
+        "sha256": "",
+        "phash": 0,
+        "image_part": "p",
+    }
     fetched = rows("fetched", {**good, "attempt": 1}, {**good, "attempt": 2, "reason": "timeout"})
     pair = rows("pair", {"pair_id": 1, "priority": 0, "url": "u", "caption": "c", "source": "s"})
     out = tmp_path / "verdict.parquet"
@@ -154,8 +214,9 @@ def test_a_later_failure_never_takes_an_image_away(tmp_path):
 
 
 def test_image_parts_hold_every_row_once_and_are_named_by_their_rows():
-    asked = rows("request", *[{"round": 0, "pair_id": one, "url": "u", "attempt": 1}
-                              for one in range(25)])  # fmt: skip
+    asked = rows(
+        "request", *[{"round": 0, "pair_id": one, "url": "u", "attempt": 1} for one in range(25)]
+    )
     parts = image_parts(asked, 10)
     assert [rows.num_rows for _, rows in parts] == [10, 10, 5]
     assert pa.concat_tables([rows for _, rows in parts])["pair_id"].to_pylist() == list(range(25))

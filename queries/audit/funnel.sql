@@ -22,9 +22,9 @@ WITH ordered AS (
 
 SELECT
     stage,
-    SUM(rows_in) AS rows_in,
-    SUM(rows_kept) AS kept,
-    SUM(rows_dropped) AS dropped
+    CAST(SUM(rows_in) AS BIGINT) AS rows_in,
+    CAST(SUM(rows_kept) AS BIGINT) AS kept,
+    CAST(SUM(rows_dropped) AS BIGINT) AS dropped
 FROM ordered
 GROUP BY stage, place
 ORDER BY place

@@ -5,7 +5,7 @@
 -- taken as 6.5 billion words of six bytes with their space.
 SELECT
     COUNT(*) AS captions,
-    COALESCE(SUM(n_words), 0) AS words,
+    CAST(COALESCE(SUM(n_words), 0) AS BIGINT) AS words,
     ROUND(COALESCE(AVG(n_words), 0), 1) AS words_per_caption,
     ROUND(100 * COALESCE(SUM(n_words), 0) / 6.5e9, 4) AS percent_of_webtext
 FROM sample

@@ -1,0 +1,162 @@
+"""A whole build by the luigi command: what it makes, makes again, and refuses to make."""
+
+import json
+import subprocess
+import sys
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+from queries.build import find
+from tests.image_server import ImageServer
+from tests.small_build import ROOT, Small, published, table
+from tests.walk import walk
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    with ImageServer() as server:
+        yield Small(tmp_path_factory.mktemp("small"), server.url(""))
+
+
+@pytest.fixture(scope="module")
+def built(small, tmp_path_factory):
+    return small.build(tmp_path_factory.mktemp("built") / "wit")
+
+
+def question(*words: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "queries", *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=ROOT)
+
+
+def test_every_check_passes(built):
+    done = question("check", "--build", str(built))
+    assert done.returncode == 0, done.stdout
+    assert "FAILED" not in done.stdout
+
+
+def test_every_audit_answers(built):
+    done = question("audit", "--build", str(built.parent))
+    assert done.returncode == 0, done.stderr
+    assert "Pairs per query before and after the cap" in done.stdout
+
+
+def test_the_kept_pairs_are_those_of_the_walk(built):
+    outcome = {row["pair_id"]: row["reason"] for row in table(built, "outcome").to_pylist()}
+    queries_of: dict[int, list[int]] = {}
+    for row in table(built, "match").to_pylist():
+        queries_of.setdefault(row["pair_id"], []).append(row["query_id"])
+    priority = {row["pair_id"]: row["priority"] for row in table(built, "pair").to_pylist()}
+    survives = {one: outcome.get(one, "never asked") is None for one in queries_of}
+    kept, asked = walk(queries_of, priority, survives, set(), cap=4)
+    got: dict[int, set[int]] = {}
+    for row in table(built, "kept_match").to_pylist():
+        got.setdefault(row["pair_id"], set()).add(row["query_id"])
+    assert got == kept
+    assert set(outcome) == asked
+    assert len(got) > 10
+
+
+def test_each_row_of_the_source_is_a_pair_or_has_a_reason(built):
+    reasons = pc.value_counts(table(built, "drop")["reason"]).to_pylist()
+    counted = {row["values"]: row["counts"] for row in reasons}
+    assert sum(counted.values()) + table(built, "pair").num_rows == 100
+    assert {"url_invalid", "caption_is_file_name", "no_query"} <= set(counted)
+    lost = set(table(built, "outcome")["reason"].to_pylist())
+    assert {"not_found", "not_an_image", "http_error", "image_too_small"} & lost
+
+
+def test_what_was_skipped_in_the_export_is_counted(built):
+    stage = {row["stage"]: row for row in table(built, "stage").to_pylist()}
+    assert (stage["read"]["rows_in"], stage["read"]["rows_kept"]) == (3, 1)
+
+
+def test_a_second_build_makes_nothing_and_says_so(small, built):
+    before = {path: path.stat().st_mtime_ns for path in built.rglob("*")}
+    done = small.luigi(built.parent, small.settings())
+    assert done.returncode == 0
+    assert "nothing to do" in done.stdout
+    assert {path: path.stat().st_mtime_ns for path in built.rglob("*")} == before
+
+
+def test_two_builds_from_nothing_are_equal_byte_for_byte(small, built, tmp_path):
+    other = small.build(tmp_path / "elsewhere", workers=1)
+    assert other.name == built.name
+    assert (other / "manifest.json").read_bytes() == (built / "manifest.json").read_bytes()
+    assert published(other) == published(built)
+
+
+def test_a_changed_cap_fetches_only_what_is_newly_needed(small, built, tmp_path):
+    first = small.build(tmp_path / "wit", cap=2)
+    had = set(table(first, "attempt")["pair_id"].to_pylist())
+    second = small.build(tmp_path / "wit", cap=4)
+    assert second.name == built.name != first.name
+    asked = set(table(built, "outcome")["pair_id"].to_pylist())
+    log = [json.loads(line) for line in (tmp_path / "wit/fetch_log.jsonl").read_text().splitlines()]
+    fetched = sum(line["rows"] for line in log if "rows" in line)
+    assert fetched == len(had | asked)
+    assert table(second, "kept_match").equals(table(built, "kept_match"))
+    shards = [pq.read_table(path) for path in sorted((second / "shards").glob("*.parquet"))]
+    assert sum(one.num_rows for one in shards) == len(set(table(built, "kept_match")["pair_id"]
+                                                          .to_pylist()))  # fmt: skip
+
+
+def test_near_duplicates_keep_one_of_each(small, tmp_path):
+    path = small.folder / "captions.tsv"
+    was = path.read_text()
+    path.write_text(was + was.split("\n", 1)[1].replace(" number ", " copy ").replace(
+        ".png", ".png?copy"))  # fmt: skip
+    try:
+        build = small.build(tmp_path / "wit", near_bits=0, cap=6)
+    finally:
+        path.write_text(was)
+    reasons = table(build, "outcome")["reason"].to_pylist()
+    assert "near_duplicate" in reasons
+    shards = [pq.read_table(path) for path in (build / "shards").glob("*.parquet")]
+    hashes = [one for shard in shards for one in shard["sha256"].to_pylist()]
+    assert len(hashes) == len(set(hashes))
+
+
+def test_a_takedown_of_bytes_is_seen_by_the_checks(small, tmp_path):
+    build = small.build(tmp_path / "wit")
+    shard = sorted((build / "shards").glob("*.tar"))[0]
+    content = shard.read_bytes()
+    shard.unlink()  # a hard link: the work keeps its own
+    shard.write_bytes(content[:-20_000])
+    done = question("check", "--build", str(build))
+    assert done.returncode == 1
+    assert "FAILED" in done.stdout
+    assert "files_are_as_published" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("cap = 4", "cap = 0"), "selection.cap = 0: expected"),
+        (("[engine]", "[engines]"), "engines: unknown key"),
+        (("captions.tsv", "gone.tsv"), "gone.tsv"),
+        (("[selection]", 'columns = {caption = "text"}\n[selection]'), "url, caption"),
+    ],
+)
+def test_a_wrong_setting_ends_in_one_line_before_work_starts(small, tmp_path, change, said):
+    settings = small.settings()
+    settings.write_text(settings.read_text().replace(*change))
+    done = small.luigi(tmp_path / "wit", settings)
+    assert done.returncode != 0
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "wit").exists()
+
+
+def test_a_failed_task_is_a_failed_command(small, tmp_path):
+    (small.folder / "broken").mkdir(exist_ok=True)
+    settings = small.settings()
+    settings.write_text(settings.read_text().replace('"dump.xml"', '"views.tsv"'))
+    done = small.luigi(tmp_path / "wit", settings)
+    assert done.returncode != 0
+    assert "views.tsv" in done.stderr
+    with pytest.raises(Exception, match="expected a build"):
+        find(tmp_path / "wit")

@@ -3,8 +3,7 @@
 Rows of table `ask` go in; out comes a folder that holds `fetched.parquet` (every asked row once,
 with its reason or its measures) and `images.parquet` (the bytes), both in order of pair_id. The
 same rows and the same answers give the same bytes: what img2dataset adds (its keys, its order,
-its messages, its seconds) goes to the log only. May import queries, settings and nothing else of
-ours; img2dataset itself runs in a process of its own, pipeline.fetch_worker.
+its messages, its seconds) goes to the log only. img2dataset runs in fetch_worker.py's process.
 """
 
 import json
@@ -34,6 +33,7 @@ from queries.schemas import PAIR_ID, TABLES, column, table
 
 FETCHED, IMAGES = "fetched.parquet", "images.parquet"
 ASKED, ANSWERED = "asked.parquet", "images/00000.parquet"  # to and from img2dataset
+WORKER = Path(__file__).with_name("fetch_worker.py")  # by path: -m would load luigi, 0.6 s
 ROWS_PER_GROUP = 256  # pictures: a reader of one shard's range of ids loads little else
 SLACK_S = 120  # for the start of the process and the writing of the last rows
 MOST_PIXELS = 100_000_000  # judged by OpenCV from the header; a 109 KB PNG can ask for 1.9 GB
@@ -163,7 +163,7 @@ def _download(
     said = work / "worker.log"
     progress, report = os.pipe()
     with open(progress, "rb", buffering=0), said.open("wb") as output:
-        command = [sys.executable, "-m", "pipeline.fetch_worker", work, report, os.getpid()]
+        command = [sys.executable, "-P", WORKER, work, report, os.getpid()]
         worker = subprocess.Popen(  # noqa: S603  # a fixed command, no shell
             [str(word) for word in command], stdin=subprocess.DEVNULL, stdout=output,
             stderr=output, pass_fds=[report], start_new_session=True, env=_environment(),
@@ -287,7 +287,7 @@ def _write_images(path: Path, spool: Any, places: dict[int, tuple[int, int]]) ->
 def _append_to_log(
     log: Path, part: Part, fetched: list[dict], messages: dict[int, str | None], seconds: float
 ) -> None:
-    """A line for the part and one for each row that failed, outside the build's identity."""
+    """A line for the part and one for each row that failed."""
     about = {"part": part.name}
     rate = {"seconds": round(seconds, 3), "rows_per_s": round(part.rows_in / seconds, 1)}
     lines = [about | {"rows": part.rows_in, "kept": part.rows_kept} | rate]

@@ -1,4 +1,4 @@
-"""The process that runs img2dataset for one part: `python -m pipeline.fetch_worker WORK FD PARENT`.
+"""The process that runs img2dataset for one part: `python -P fetch_worker.py WORK FD PARENT`.
 
 WORK is a folder with asked.parquet and job.json (the number of rows and the settings of images and
 fetch); the answers go to WORK/images. One byte is written to the file descriptor FD for every row

@@ -79,9 +79,12 @@ def rows_by_url(rows: pa.Table, folder: Path) -> dict[str, dict]:
 
 def workers(folder: Path) -> list[psutil.Process]:
     """img2dataset's processes that work under the folder, wherever they hang in the tree."""
-    return [one for one in psutil.process_iter(["cmdline"])
-            if "pipeline.fetch_worker" in (one.info["cmdline"] or [])
-            and str(folder) in " ".join(one.info["cmdline"])]  # fmt: skip
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        command = " ".join(process.info["cmdline"] or [])
+        if f"{fetch.WORKER} {folder}" in command:
+            found.append(process)
+    return found
 
 
 def soon(what) -> object:  # type: ignore[no-untyped-def]

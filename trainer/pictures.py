@@ -44,7 +44,7 @@ def decode(data: bytes) -> np.ndarray:
     if image is None:
         raise BadPictureError("not a picture in a known format")
     if image.dtype == np.uint16:
-        image = (image >> 8).astype(np.uint8)
+        image = np.right_shift(image, 8).astype(np.uint8)
     if image.ndim == 2:
         return cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
     return on_white(image) if image.shape[2] == 4 else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)

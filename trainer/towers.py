@@ -29,12 +29,14 @@ def attend(q: Tensor, k: Tensor, v: Tensor, *, causal: bool = False) -> Tensor:
 class Attention(nn.Module):
     """Multi-head self-attention (B, T, C) -> (B, T, C), named as nn.MultiheadAttention."""
 
-    def __init__(self, width: int, heads: int, *, causal: bool):
+    def __init__(self, width: int, heads: int, proj_std: float, *, causal: bool):
         super().__init__()
         self.heads, self.causal = heads, causal
-        self.in_proj_weight = nn.Parameter(torch.empty(3 * width, width))
+        self.in_proj_weight = nn.Parameter(width**-0.5 * torch.randn(3 * width, width))
         self.in_proj_bias = nn.Parameter(torch.zeros(3 * width))
         self.out_proj = nn.Linear(width, width)
+        nn.init.normal_(self.out_proj.weight, std=proj_std)
+        nn.init.zeros_(self.out_proj.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         B, T, C = x.shape
@@ -44,31 +46,35 @@ class Attention(nn.Module):
         return self.out_proj(mixed.transpose(1, 2).reshape(B, T, C))
 
 
-class QuickGELU(nn.Module):
+def quick_gelu(x: Tensor) -> Tensor:
     """x * sigmoid(1.702 x), of any shape."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x * torch.sigmoid(1.702 * x)
+    return x * torch.sigmoid(1.702 * x)
 
 
-class Mlp(nn.Sequential):
+class Mlp(nn.Module):
     """(B, T, C) -> (B, T, 4C) -> (B, T, C)."""
 
-    def __init__(self, width: int):
+    def __init__(self, width: int, proj_std: float):
         super().__init__()
-        self.add_module("c_fc", nn.Linear(width, 4 * width))
-        self.add_module("gelu", QuickGELU())
-        self.add_module("c_proj", nn.Linear(4 * width, width))
+        self.c_fc = nn.Linear(width, 4 * width)
+        self.c_proj = nn.Linear(4 * width, width)
+        nn.init.normal_(self.c_fc.weight, std=(2 * width) ** -0.5)
+        nn.init.normal_(self.c_proj.weight, std=proj_std)
+        nn.init.zeros_(self.c_fc.bias)
+        nn.init.zeros_(self.c_proj.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.c_proj(quick_gelu(self.c_fc(x)))
 
 
 class Block(nn.Module):
     """Pre-LayerNorm residual block, (B, T, C) -> (B, T, C)."""
 
-    def __init__(self, width: int, heads: int, *, causal: bool):
+    def __init__(self, width: int, heads: int, proj_std: float, *, causal: bool):
         super().__init__()
-        self.attn = Attention(width, heads, causal=causal)
+        self.attn = Attention(width, heads, proj_std, causal=causal)
         self.ln_1 = nn.LayerNorm(width)
-        self.mlp = Mlp(width)
+        self.mlp = Mlp(width, proj_std)
         self.ln_2 = nn.LayerNorm(width)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -85,15 +91,9 @@ class Transformer(nn.Module):
 
     def __init__(self, width: int, layers: int, heads: int, *, causal: bool):
         super().__init__()
-        self.resblocks = nn.Sequential(*(Block(width, heads, causal=causal) for _ in range(layers)))
         proj_std = width**-0.5 * (2 * layers) ** -0.5
-        for block in self.resblocks:
-            nn.init.normal_(block.attn.in_proj_weight, std=width**-0.5)
-            nn.init.normal_(block.attn.out_proj.weight, std=proj_std)
-            nn.init.normal_(block.mlp.c_fc.weight, std=(2 * width) ** -0.5)
-            nn.init.normal_(block.mlp.c_proj.weight, std=proj_std)
-            for linear in (block.attn.out_proj, block.mlp.c_fc, block.mlp.c_proj):
-                nn.init.zeros_(linear.bias)
+        blocks = (Block(width, heads, proj_std, causal=causal) for _ in range(layers))
+        self.resblocks = nn.Sequential(*blocks)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.resblocks(x)

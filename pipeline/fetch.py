@@ -27,6 +27,7 @@ import pyarrow.parquet as pq
 import simplejpeg
 
 from pipeline.settings import FetchSettings, ImageSettings
+from queries.errors import UserError
 from queries.fingerprint import phash, spread
 from queries.parts import Part, folder_written_whole, read_part, write_part
 from queries.schemas import PAIR_ID, TABLES, column, table
@@ -59,7 +60,7 @@ MESSAGES = (
 )  # fmt: skip
 
 
-class FetchError(Exception):
+class FetchError(UserError):
     """A part that could not be fetched: one line that says why. Nothing of it was published."""
 
 

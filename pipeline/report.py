@@ -6,6 +6,7 @@ the manifest. What strangers wrote is escaped, and the page loads nothing from a
 
 import base64
 import io
+import json
 import tarfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -84,16 +85,51 @@ def write_report(build: Path, run: Path | None = None) -> Path:
         plot=Markup(plot_pairs_per_query(per_query)),  # noqa: S704  # drawn here, from numbers
         heads=_grid(per_query.slice(0, SHOWN_QUERIES)),
         pictures=list(pictures(build, engine, inputs)),
-        results=run_results(run) if run else [],
+        results=list(run_results(run)) if run else [],
     )
     with written_whole(build / "report.html") as beside:
         beside.write_text(page, "utf-8")
     return build / "report.html"
 
 
-def run_results(run: Path) -> list[tuple[str, str]]:
-    """What the trainer's commands printed of a run, in the order of their names."""
-    return [(path.stem, path.read_text("utf-8", "replace")) for path in sorted(run.glob("*.txt"))]
+def run_results(run: Path) -> Iterator[tuple[str, dict]]:
+    """(title, grid) of each result that a trainer's run holds; there may be none yet."""
+    if trained := _json(run / "run.json"):
+        names = ("parameters", "samples", "images", "steps", "seconds", "loss")
+        yield "Training", {"names": names, "rows": [[_number(trained[one]) for one in names]]}
+    if sets := _json(run / "zeroshot.json"):
+        names = ("set", "images", "classes", "top-1 %", "95% interval", "top-5 %", "chance %")
+        yield "Zero-shot", {"names": names, "rows": [_zeroshot(*one) for one in sets.items()]}
+    if sets := _json(run / "overlap.json"):
+        names = ("set", "images", "overlap", "contamination %", "all %", "clean %", "overlap %",
+                 "all - clean", "p (one-sided)")  # fmt: skip
+        rows = [_overlap(*one) for one in sets.items()]
+        yield "What the evaluation set shares with the dataset", {"names": names, "rows": rows}
+
+
+def _zeroshot(name: str, of: dict) -> list:
+    interval = " to ".join(map(_percent, of["top1_interval_95"]))
+    return [name, of["images"], of["classes"], _percent(of["top1"]), interval,
+            _percent(of["top5"]), _percent(of["chance"])]  # fmt: skip
+
+
+def _overlap(name: str, of: dict) -> list:
+    shares = [of[one] for one in ("contamination", "accuracy", "clean_accuracy",
+                                  "overlap_accuracy", "gain")]  # fmt: skip
+    p = "" if of["p"] is None else f"{of['p']:.2g}"
+    return [name, of["n"], of["n_overlap"], *map(_percent, shares), p]
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.2f}"
+
+
+def _number(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.3f}"
+
+
+def _json(path: Path) -> dict:
+    return json.loads(path.read_text()) if path.exists() else {}
 
 
 def _template() -> jinja2.Template:

@@ -1,6 +1,6 @@
 """The settings of a build: one TOML, checked whole before work starts.
 
-May import nothing of ours. A wrong file ends in SettingsError with one line for each fault that
+May import queries.errors. A wrong file ends in SettingsError with one line for each fault that
 names the key, the value and what was expected. `package:NAME/PATH` in a path is a file inside an
 installed package, found without importing it; other relative paths start at the TOML's folder.
 """
@@ -20,10 +20,12 @@ from pydantic import (
     ValidationInfo,
 )
 
+from queries.errors import UserError
+
 SAMPLE = Path(__file__).parent / "builds" / "sample.toml"
 
 
-class SettingsError(Exception):
+class SettingsError(UserError):
     """What is wrong with the settings, in lines that a user can act on."""
 
 
@@ -164,7 +166,7 @@ class FetchSettings(Section):
     retries: Annotated[int, Field(ge=0, le=10)] = 1
     threads: Annotated[int, Field(ge=1, le=1024)] = 64
     rows_per_part: Annotated[int, Field(ge=10, le=100_000)] = 10_000
-    contact: str = ""
+    contact: Annotated[str, Field(pattern=r"^[\x20-\x7e]*$")] = ""
 
 
 class EngineSettings(Section):

@@ -6,6 +6,7 @@ its rows; so what has not changed is never made again.
 """
 
 import json
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -28,13 +29,14 @@ from pipeline.phrases import bigram_phrases, synset_phrases, title_phrases, word
 from pipeline.publish import count_rows, publish, stage_row, stage_rows
 from pipeline.report import announce, write_report
 from pipeline.selection import image_parts, request, select
-from pipeline.settings import SAMPLE, Settings, SettingsError, Source, load
+from pipeline.settings import SAMPLE, Settings, Source, load
 from pipeline.shards import cut, pack, shard_bits, shard_digest
 from pipeline.wikipedia import read_pages
 from pipeline.wordnet import read_synsets
 from pipeline.workspace import Workspace
 from queries.build import MANIFEST
 from queries.engine import MapFunction, MapInput
+from queries.errors import UserError
 from queries.parts import Part, digest, read_part, write_json
 from queries.schemas import PUBLISHED, TABLES
 
@@ -47,10 +49,21 @@ def workspace(settings: str, out: str) -> Workspace:
     try:
         checked = load(Path(settings))
         sources.check(checked.sources)
-    except (SettingsError, sources.SourceError) as error:
+        ws = Workspace(Path(out).absolute(), checked)
+        ws.lock()
+    except UserError as error:
         print(error, file=sys.stderr)
         sys.exit(2)
-    return Workspace(Path(out).absolute(), checked)
+    logging.getLogger("luigi-interface").addFilter(in_one_line)
+    return ws
+
+
+def in_one_line(record: logging.LogRecord) -> bool:
+    """Let Luigi log a fault that the user can mend by its line, without a traceback."""
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, UserError):
+        record.exc_info, record.msg, record.args = None, str(error), None
+    return True
 
 
 @contextmanager

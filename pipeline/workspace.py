@@ -4,9 +4,11 @@ May import queries and pipeline.settings. Work parts are named by digests of the
 the settings that change their rows, so an unchanged part is never made again.
 """
 
+import fcntl
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +20,7 @@ import pyarrow.parquet as pq
 from pipeline.settings import Settings
 from queries.build import LATEST, find
 from queries.engine import DuckEngine, MapInput
+from queries.errors import UserError
 from queries.parts import digest, write_json
 from queries.schemas import TABLES
 
@@ -38,7 +41,19 @@ class Workspace:
         used = self.settings.engine
         scratch = self.work / "scratch"
         scratch.mkdir(parents=True, exist_ok=True)
+        for torn in self.folder.glob("images/*/.*"):
+            shutil.rmtree(torn)  # of a process that was killed; whole parts have no dot
         return DuckEngine(used.workers, used.memory, scratch)
+
+    def lock(self) -> None:
+        """Keep other builds out of the workspace until this process ends. Raises UserError."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        held = os.open(self.folder / ".lock", os.O_CREAT | os.O_RDWR, 0o644)
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(held)
+            raise UserError(f"{self.folder}: another build is at work in this workspace") from None
 
     @property
     def image_digest(self) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from queries.errors import UserError
 from queries.schemas import PUBLISHED
 
 MANIFEST = "manifest.json"
@@ -19,7 +20,7 @@ LATEST = "latest.json"
 SAMPLE_SUFFIX = ".jpg"  # one member of a tar with it is one sample
 
 
-class BuildError(Exception):
+class BuildError(UserError):
     """No whole build is there: one line that says what was found and what was expected."""
 
 

@@ -1,5 +1,6 @@
 """A whole build by the luigi command: what it makes, makes again, and refuses to make."""
 
+import fcntl
 import json
 import subprocess
 import sys
@@ -160,3 +161,12 @@ def test_a_failed_task_is_a_failed_command(small, tmp_path):
     assert "views.tsv" in done.stderr
     with pytest.raises(Exception, match="expected a build"):
         find(tmp_path / "wit")
+
+
+def test_two_builds_never_share_a_workspace(small, tmp_path):
+    (tmp_path / "wit").mkdir()
+    with open(tmp_path / "wit" / ".lock", "w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        done = small.luigi(tmp_path / "wit", small.settings())
+    assert done.returncode != 0
+    assert "another build is at work" in done.stderr

@@ -49,7 +49,8 @@ def neighbours(
         n_rows = max(1, BLOCK // len(theirs))
         for start in range(0, len(hashes), n_rows):
             block = slice(start, start + n_rows)
-            distance = np.bitwise_count(hashes[block, None] ^ theirs[None])  # (rows, N)
+            xor = hashes[block, None] ^ theirs[None]  # (rows, N)
+            distance = np.bitwise_count(xor.view(np.uint64))  # of int64 it would count |xor|
             first = distance.argmin(axis=1)
             least = distance.min(axis=1)
             nearest_id[block] = np.where(least < nearest[block], pair_ids[first], nearest_id[block])

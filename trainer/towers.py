@@ -190,22 +190,24 @@ class ModifiedResNet(nn.Module):
         self.bn2 = nn.BatchNorm2d(width // 2)
         self.conv3 = nn.Conv2d(width // 2, width, 3, padding=1, bias=False)
         self.bn3 = nn.BatchNorm2d(width)
-        channels = width
-        for i, n_blocks in enumerate(config.blocks):
-            planes = width * 2**i
-            strides = [1 if i == 0 else 2] + [1] * (n_blocks - 1)
-            stage = nn.Sequential()
-            for stride in strides:
-                stage.append(Bottleneck(channels, planes, stride))
-                channels = 4 * planes
-            self.add_module(f"layer{i + 1}", stage)
-        self.attnpool = AttentionPool(config.pixels // 32, channels, config.heads, embed)
+        first, second, third, fourth = config.blocks
+        self.layer1 = _stage(width, width, first, stride=1)
+        self.layer2 = _stage(4 * width, 2 * width, second, stride=2)
+        self.layer3 = _stage(8 * width, 4 * width, third, stride=2)
+        self.layer4 = _stage(16 * width, 8 * width, fourth, stride=2)
+        self.attnpool = AttentionPool(config.pixels // 32, 32 * width, config.heads, embed)
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.relu(self.bn1(self.conv1(x)), inplace=True)
         x = F.relu(self.bn2(self.conv2(x)), inplace=True)
         x = F.relu(self.bn3(self.conv3(x)), inplace=True)
         x = F.avg_pool2d(x, 2)  # (B, width, H / 4, W / 4)
-        for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
-            x = stage(x)
+        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         return self.attnpool(x)  # from (B, 32 width, H / 32, W / 32)
+
+
+def _stage(channels: int, planes: int, n_blocks: int, stride: int) -> nn.Sequential:
+    """Blocks of which the first strides: (B, channels, H, W) -> (B, 4 planes, H / stride, -)."""
+    blocks = [Bottleneck(channels, planes, stride)]
+    blocks += [Bottleneck(4 * planes, planes, 1) for _ in range(n_blocks - 1)]
+    return nn.Sequential(*blocks)

@@ -12,6 +12,7 @@ from urllib.parse import quote, urlsplit
 
 import pyarrow as pa
 
+from queries.errors import InputError
 from queries.fingerprint import hash63
 from queries.schemas import TABLES
 
@@ -22,7 +23,7 @@ SURROGATE = re.compile("[\ud800-\udfff]")
 NOT_TEXT = object()  # stands for a value that is no text: a list, a date, a picture
 
 
-class SourceError(ValueError):
+class SourceError(InputError):
     """A source that cannot be read: one line that says what was found and what was expected."""
 
 

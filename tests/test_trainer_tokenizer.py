@@ -1,0 +1,71 @@
+"""Captions to ids, as CLIP's: cleaned, lower-cased, start and end in place."""
+
+import subprocess
+import sys
+
+import pytest
+
+from trainer import tokenizer
+
+CAPTIONS = ["A red circle", "a red square", "the Red circles", "a green circle", "green square"]
+
+
+@pytest.fixture
+def words():
+    return tokenizer.train(CAPTIONS, 540, {"seed": 0})
+
+
+@pytest.mark.parametrize(
+    ("caption", "expected"),
+    [
+        ("  Two\n lines\t ", "two lines"),
+        ("Caf&amp;eacute; &amp;amp; bar", "café & bar"),
+        ("schÃ¶n", "schön"),
+        ("", ""),
+    ],
+)
+def test_a_caption_is_cleaned_as_clip_cleans_it(caption, expected):
+    assert tokenizer.clean(caption) == expected
+
+
+def test_ids_are_laid_out_as_openais(words):
+    first, again = words.encode(["!"], 77)[0], words.encode(["a!"], 77)[0]
+    assert first.tolist() == [words.start, 256, words.end]  # "!" that ends a word
+    assert again[0] == words.start
+    assert words.end == len(words) - 1 == words.start + 1
+    assert len(words) <= 540
+
+
+def test_a_long_caption_keeps_its_end_token_and_a_short_one_is_padded_with_zeros(words):
+    tokens = words.encode(["red circle green square the red", "red"], 6)
+    assert tokens.shape == (2, 6)
+    assert tokens[0, 5] == words.end
+    assert tokens[1].tolist()[-1] == 0
+
+
+def test_the_batch_is_as_wide_as_its_longest_caption(words):
+    assert words.encode(["red", "red circle"], 77).shape[1] < 77
+
+
+def test_a_caption_cannot_write_an_end_token(words):
+    tokens = words.encode(["red <|endoftext|> circle"], 77)[0].tolist()
+    assert tokens.count(words.end) == 1
+    assert tokens[-1] == words.end
+
+
+def test_a_saved_tokenizer_reads_captions_as_before(words, tmp_path):
+    words.save(tmp_path / "tokenizer.json")
+    loaded = tokenizer.load(tmp_path / "tokenizer.json")
+    assert loaded.record == {"seed": 0}
+    assert (loaded.encode(CAPTIONS, 9) == words.encode(CAPTIONS, 9)).all()
+
+
+def test_training_again_in_another_process_learns_the_same_merges(words):
+    code = f"from trainer.tokenizer import train; print(train({CAPTIONS}, 540, {{}}).digest())"
+    answers = {
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        for _ in range(2)
+    }
+    assert answers == {words.digest()}

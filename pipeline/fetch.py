@@ -47,17 +47,28 @@ image = table(
     column("jpg", pa.binary(), "the stored picture, a JPEG of three channels"),
 )
 
-HTTP_REASONS = {401: "forbidden", 403: "forbidden", 451: "forbidden",
-                404: "not_found", 410: "not_found"}  # fmt: skip
+HTTP_REASONS = {
+    401: "forbidden",
+    403: "forbidden",
+    451: "forbidden",
+    404: "not_found",
+    410: "not_found",
+}
 # What img2dataset keeps of a failure is the message of Python's exception. The first that fits.
 MESSAGES = (
     ("opted_out", r"X-Robots-Tag"),
     ("timeout", r"timed? ?out"),
-    ("host_unreachable", r"Errno -\d+|name or service|name resolution|getaddrinfo|refused"
-                         r"|No route to host|unreachable|Host is down"),
-    ("connection_error", r"reset|closed connection|IncompleteRead|Broken pipe|SSL|certificate"
-                         r"|got more than|EOF occurred|Bad ?Status"),
-)  # fmt: skip
+    (
+        "host_unreachable",
+        r"Errno -\d+|name or service|name resolution|getaddrinfo|refused"
+        r"|No route to host|unreachable|Host is down",
+    ),
+    (
+        "connection_error",
+        r"reset|closed connection|IncompleteRead|Broken pipe|SSL|certificate"
+        r"|got more than|EOF occurred|Bad ?Status",
+    ),
+)
 
 
 class FetchError(UserError):
@@ -65,9 +76,13 @@ class FetchError(UserError):
 
 
 def fetch_part(
-    rows: pa.Table, folder: Path, images: ImageSettings, fetch: FetchSettings, log: Path,
+    rows: pa.Table,
+    folder: Path,
+    images: ImageSettings,
+    fetch: FetchSettings,
+    log: Path,
     advance: Callable[[int], object] = lambda done: None,
-) -> Part:  # fmt: skip
+) -> Part:
     """Fetch the rows of table `ask` into the folder, unless it is there, and return its part.
 
     `advance` is told of each few rows as they are done. Raises FetchError, and then leaves
@@ -130,8 +145,13 @@ def measure(jpg: bytes, quality: int) -> tuple[bytes, dict[str, Any]]:
     pixels = simplejpeg.decode_jpeg(jpg, "RGB")
     if space == "Gray":
         return measure(simplejpeg.encode_jpeg(pixels, quality, "RGB", "420"), quality)
-    measures = {"width": width, "height": height, "image_bytes": len(jpg),
-                "phash": phash(pixels), "spread": spread(pixels)}  # fmt: skip
+    measures = {
+        "width": width,
+        "height": height,
+        "image_bytes": len(jpg),
+        "phash": phash(pixels),
+        "spread": spread(pixels),
+    }
     return jpg, measures
 
 
@@ -152,9 +172,12 @@ def _batches(fetched: list[dict[str, Any]]) -> Iterable[pa.RecordBatch]:
 
 
 def _download(
-    rows: pa.Table, work: Path, images: ImageSettings, fetch: FetchSettings,
+    rows: pa.Table,
+    work: Path,
+    images: ImageSettings,
+    fetch: FetchSettings,
     advance: Callable[[int], object],
-) -> None:  # fmt: skip
+) -> None:
     """Run img2dataset over the rows, watched; its files are in work/images when this returns."""
     urls = pa.array([_sendable(url) for url in rows["url"].to_pylist()])
     pq.write_table(rows.set_column(rows.column_names.index("url"), "url", urls), work / ASKED)
@@ -166,9 +189,14 @@ def _download(
     with open(progress, "rb", buffering=0), said.open("wb") as output:
         command = [sys.executable, "-P", WORKER, work, report, os.getpid()]
         worker = subprocess.Popen(  # noqa: S603  # a fixed command, no shell
-            [str(word) for word in command], stdin=subprocess.DEVNULL, stdout=output,
-            stderr=output, pass_fds=[report], start_new_session=True, env=_environment(),
-        )  # fmt: skip
+            [str(word) for word in command],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            pass_fds=[report],
+            start_new_session=True,
+            env=_environment(),
+        )
         os.close(report)
         try:
             _watch(progress, longest + SLACK_S, advance)
@@ -195,8 +223,11 @@ def _sendable(url: str) -> str:
 
 def _environment() -> dict[str, str]:
     """This process's, without albumentations' call home, and with a bound on decoding."""
-    return {**os.environ, "NO_ALBUMENTATIONS_UPDATE": "1",
-            "OPENCV_IO_MAX_IMAGE_PIXELS": str(MOST_PIXELS)}  # fmt: skip
+    return {
+        **os.environ,
+        "NO_ALBUMENTATIONS_UPDATE": "1",
+        "OPENCV_IO_MAX_IMAGE_PIXELS": str(MOST_PIXELS),
+    }
 
 
 def _watch(progress: int, longest_s: float, advance: Callable[[int], object]) -> None:
@@ -235,14 +266,23 @@ def _measured(
         _believe(rows, answers, answered, len(places))
         _write_images(images, spool, places)
     lost = {"reason": "fetch_error"}
-    return [lost | asked | answered.get(asked["pair_id"], {})
-            for asked in rows.drop_columns("url").to_pylist()], messages  # fmt: skip
+    return [
+        lost | asked | answered.get(asked["pair_id"], {})
+        for asked in rows.drop_columns("url").to_pylist()
+    ], messages
 
 
 def _answers(path: Path) -> Iterator[dict[str, Any]]:
     """img2dataset's rows, those of its columns that are ours."""
-    wanted = ["pair_id", "status", "error_message", "original_width", "original_height",
-              "sha256", "jpg"]  # fmt: skip
+    wanted = [
+        "pair_id",
+        "status",
+        "error_message",
+        "original_width",
+        "original_height",
+        "sha256",
+        "jpg",
+    ]
     try:
         with pq.ParquetFile(path) as file:
             for batch in file.iter_batches(ROWS_PER_GROUP, columns=wanted):
@@ -274,8 +314,9 @@ def _believe(rows: pa.Table, answers: Path, answered: dict[int, Any], n_pictures
 def _write_images(path: Path, spool: Any, places: dict[int, tuple[int, int]]) -> None:
     """The spooled pictures in order of pair_id, in row groups of ROWS_PER_GROUP."""
     ids = sorted(places)
-    with pq.ParquetWriter(path, image.schema, compression="none", use_dictionary=False,
-                          write_statistics=["pair_id"]) as writer:  # fmt: skip
+    with pq.ParquetWriter(
+        path, image.schema, compression="none", use_dictionary=False, write_statistics=["pair_id"]
+    ) as writer:
         for start in range(0, len(ids), ROWS_PER_GROUP):
             group = ids[start : start + ROWS_PER_GROUP]
             jpgs = []

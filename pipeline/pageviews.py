@@ -16,6 +16,7 @@ from itertools import chain, islice
 
 import pyarrow as pa
 
+from queries.errors import InputError
 from queries.schemas import TABLES
 
 TITLE_VIEW = TABLES["title_view"].schema
@@ -42,7 +43,7 @@ def read_views(batches: Iterator[pa.RecordBatch], wiki: str = "en") -> Iterator[
     Three kinds of file, told apart by content, plain, gzip or bz2: a table with the header
     `title<TAB>views`; hourly lines `en.m Some_title 12 0`; monthly lines
     `en.wikipedia Some_title 123 mobile-web 45 A1B2`. Other wikis' lines are passed over, and so
-    are malformed ones, which a file of millions of lines always has. Raises ValueError for a
+    are malformed ones, which a file of millions of lines always has. Raises InputError for a
     file that is of no such kind, or damaged.
     """
     for batch in batches:
@@ -61,14 +62,14 @@ def _lines(path: str, raw: BufferedReader) -> Iterator[bytes]:
     try:
         yield from iter(partial(file.readline, MAX_LINE_BYTES), b"")
     except (OSError, EOFError, zlib.error) as error:
-        raise ValueError(f"{path}: expected page views; found a damaged stream: {error}") from None
+        raise InputError(f"{path}: expected page views; found a damaged stream: {error}") from None
 
 
 def _sniffed(path: str, lines: Iterator[bytes]) -> Iterator[bytes]:
     """The same lines, if one of the first is of a known kind."""
     first = list(islice(lines, SNIFFED_LINES))
     if not any(_is_header(line) or _hourly(line) or _monthly(line) for line in first):
-        raise ValueError(
+        raise InputError(
             f"{path}: expected page views (a table with the header title<TAB>views, hourly or "
             f"monthly lines); found {(first or [b''])[0][:60]!r}"
         )

@@ -31,8 +31,9 @@ def word_phrases(batches: Iterator[pa.RecordBatch], word_min: int) -> Iterator[p
 def bigram_phrases(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Map: rows of `scored_bigram` in, the same as phrases out."""
     for batch in batches:
-        both = zip(batch.column("first").to_pylist(), batch.column("second").to_pylist(),
-                   strict=True)  # fmt: skip
+        both = zip(
+            batch.column("first").to_pylist(), batch.column("second").to_pylist(), strict=True
+        )
         displays = [f"{first} {second}" for first, second in both]
         yield _phrases("bigram", displays, n=batch.column("n"), pmi=batch.column("pmi"))
 

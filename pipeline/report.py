@@ -94,6 +94,7 @@ def write_report(build: Path, run: Path | None = None) -> Path:
 
 def run_results(run: Path) -> Iterator[tuple[str, dict]]:
     """(title, grid) of each result that a trainer's run holds; there may be none yet."""
+    names: tuple[str, ...]
     if trained := _json(run / "run.json"):
         names = ("parameters", "samples", "images", "steps", "seconds", "loss")
         yield "Training", {"names": names, "rows": [[_number(trained[one]) for one in names]]}
@@ -101,21 +102,39 @@ def run_results(run: Path) -> Iterator[tuple[str, dict]]:
         names = ("set", "images", "classes", "top-1 %", "95% interval", "top-5 %", "chance %")
         yield "Zero-shot", {"names": names, "rows": [_zeroshot(*one) for one in sets.items()]}
     if sets := _json(run / "overlap.json"):
-        names = ("set", "images", "overlap", "contamination %", "all %", "clean %", "overlap %",
-                 "all - clean", "p (one-sided)")  # fmt: skip
+        names = (
+            "set",
+            "images",
+            "overlap",
+            "contamination %",
+            "all %",
+            "clean %",
+            "overlap %",
+            "all - clean",
+            "p (one-sided)",
+        )
         rows = [_overlap(*one) for one in sets.items()]
         yield "What the evaluation set shares with the dataset", {"names": names, "rows": rows}
 
 
 def _zeroshot(name: str, of: dict) -> list:
     interval = " to ".join(map(_percent, of["top1_interval_95"]))
-    return [name, of["images"], of["classes"], _percent(of["top1"]), interval,
-            _percent(of["top5"]), _percent(of["chance"])]  # fmt: skip
+    return [
+        name,
+        of["images"],
+        of["classes"],
+        _percent(of["top1"]),
+        interval,
+        _percent(of["top5"]),
+        _percent(of["chance"]),
+    ]
 
 
 def _overlap(name: str, of: dict) -> list:
-    shares = [of[one] for one in ("contamination", "accuracy", "clean_accuracy",
-                                  "overlap_accuracy", "gain")]  # fmt: skip
+    shares = [
+        of[one]
+        for one in ("contamination", "accuracy", "clean_accuracy", "overlap_accuracy", "gain")
+    ]
     p = "" if of["p"] is None else f"{of['p']:.2g}"
     return [name, of["n"], of["n_overlap"], *map(_percent, shares), p]
 

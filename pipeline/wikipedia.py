@@ -17,6 +17,7 @@ from xml.parsers import expat
 import pyarrow as pa
 
 from pipeline.wikitext import plain_text
+from queries.errors import InputError
 from queries.schemas import TABLES
 
 __all__ = ["plain_text", "read_articles", "read_pages"]
@@ -40,7 +41,7 @@ def read_pages(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Map: rows of `path` in, rows of the table `article` out, one per page of each file.
 
     A page that is no article has a reason and no text; a damaged file ends in one row
-    `bad_stream`. Raises ValueError for a file that is no export.
+    `bad_stream`. Raises InputError for a file that is no export.
     """
     for batch in batches:
         for path in batch.column("path").to_pylist():
@@ -77,7 +78,7 @@ def _rows(path: str | Path) -> Iterator[Row]:
     """One row per page, in the file's order, then one if the file is damaged."""
     with open(path, "rb") as raw:
         if not raw.peek(1):
-            raise ValueError(
+            raise InputError(
                 f"{path}: expected a MediaWiki XML export, plain or bz2; found 0 bytes"
             )
         parser = _Parser(str(path))
@@ -172,8 +173,8 @@ class _Parser:
         pages, self.pages = self.pages, []
         return pages
 
-    def not_an_export(self, found: str) -> ValueError:
-        return ValueError(
+    def not_an_export(self, found: str) -> InputError:
+        return InputError(
             f"{self.path}: expected a MediaWiki XML export, plain or bz2; found {found}"
         )
 

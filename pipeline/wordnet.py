@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from queries.errors import InputError
 from queries.schemas import TABLES
 
 FILES = {"data.noun": "n", "data.verb": "v", "data.adj": "a", "data.adv": "r"}
@@ -23,7 +24,7 @@ _LINE = re.compile(r"(\d{8}) \d\d [nvasr] [0-9a-f]{2} (\S+) ")
 def read_synsets(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Map: rows of `path`, each a dict folder, in; rows of the table `synset_name` out.
 
-    Raises ValueError for a folder that lacks a file, and for a line that is no synset.
+    Raises InputError for a folder that lacks a file, and for a line that is no synset.
     """
     for batch in batches:
         for folder in batch.column("path").to_pylist():
@@ -34,14 +35,14 @@ def read_synsets(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 def _read(path: Path, letter: str) -> pa.RecordBatch:
     if not path.is_file():
         expected = ", ".join(FILES)
-        raise ValueError(f"{path.parent}: expected WordNet's files {expected}; no {path.name}")
+        raise InputError(f"{path.parent}: expected WordNet's files {expected}; no {path.name}")
     names, synsets = [], []
     for line in path.read_text("utf-8").splitlines():
         if line.startswith("  "):  # the licence
             continue
         found = _LINE.match(line)
         if not found:
-            raise ValueError(f"{path}: expected a synset's line; found {line[:60]!r}")
+            raise InputError(f"{path}: expected a synset's line; found {line[:60]!r}")
         names.append(first_lemma(found[2]))
         synsets.append(letter + found[1])
     return pa.RecordBatch.from_arrays(

@@ -62,11 +62,15 @@ class Small:
         pages = [
             PAGE.format(title="House", ns=0, number=1, redirect="", text=article),
             PAGE.format(title="Talk:House", ns=1, number=2, redirect="", text="talk"),
-            PAGE.format(title="Home", ns=0, number=3, redirect='<redirect title="House" />', text=""),
+            PAGE.format(
+                title="Home", ns=0, number=3, redirect='<redirect title="House" />', text=""
+            ),
         ]
         dump = f"<mediawiki>{''.join(pages)}</mediawiki>"
         (self.folder / "dump.xml").write_text(dump)
-        (self.folder / "views.tsv").write_text("title\tviews\nYellow\t99\nKite (toy)\t50\nRare\t1\n")
+        (self.folder / "views.tsv").write_text(
+            "title\tviews\nYellow\t99\nKite (toy)\t50\nRare\t1\n"
+        )
         words = self.folder / "dict"
         words.mkdir(exist_ok=True)
         for kind in ("noun", "verb", "adj", "adv"):
@@ -95,9 +99,13 @@ class Small:
     def luigi(self, out: Path, settings: Path, *more: str) -> subprocess.CompletedProcess:
         command = [LUIGI, "--module", "pipeline", "BuildWIT", "--settings", settings, "--out", out]
         return subprocess.run(
-            [*map(str, command), *more], capture_output=True, text=True, timeout=300, cwd=ROOT,
+            [*map(str, command), *more],
+            capture_output=True,
+            text=True,
+            timeout=300,
+            cwd=ROOT,
             env={**os.environ, "COLUMNS": "120"},
-        )  # fmt: skip
+        )
 
     def build(self, out: Path, **settings: int) -> Path:
         done = self.luigi(out, self.settings(**settings))
@@ -112,5 +120,6 @@ def published(build: Path) -> dict[str, str]:
 
 
 def table(build: Path, name: str) -> pa.Table:
-    return pa.concat_tables(pq.read_table(path) for path in
-                            sorted((build / "tables" / name).glob("*.parquet")))  # fmt: skip
+    return pa.concat_tables(
+        pq.read_table(path) for path in sorted((build / "tables" / name).glob("*.parquet"))
+    )

@@ -101,15 +101,17 @@ def test_a_changed_cap_fetches_only_what_is_newly_needed(small, built, tmp_path)
     assert fetched == len(had | asked)
     assert table(second, "kept_match").equals(table(built, "kept_match"))
     shards = [pq.read_table(path) for path in sorted((second / "shards").glob("*.parquet"))]
-    assert sum(one.num_rows for one in shards) == len(set(table(built, "kept_match")["pair_id"]
-                                                          .to_pylist()))  # fmt: skip
+    assert sum(one.num_rows for one in shards) == len(
+        set(table(built, "kept_match")["pair_id"].to_pylist())
+    )
 
 
 def test_near_duplicates_keep_one_of_each(small, tmp_path):
     path = small.folder / "captions.tsv"
     was = path.read_text()
-    path.write_text(was + was.split("\n", 1)[1].replace(" number ", " copy ").replace(
-        ".png", ".png?copy"))  # fmt: skip
+    path.write_text(
+        was + was.split("\n", 1)[1].replace(" number ", " copy ").replace(".png", ".png?copy")
+    )
     try:
         build = small.build(tmp_path / "wit", near_bits=0, cap=6)
     finally:

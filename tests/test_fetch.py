@@ -188,8 +188,13 @@ def test_the_log_names_messages_and_rates(folder):
 def test_the_same_answers_give_the_same_bytes(asked, folder, tmp_path):
     again = tmp_path / "part"
     few_threads = FETCH_ONCE.model_copy(update={"threads": 3})
-    fetch_part(asked.take(list(reversed(range(asked.num_rows)))), again, IMAGES, few_threads,
-               tmp_path / "log.jsonl")  # fmt: skip
+    fetch_part(
+        asked.take(list(reversed(range(asked.num_rows)))),
+        again,
+        IMAGES,
+        few_threads,
+        tmp_path / "log.jsonl",
+    )
     for name in ("fetched.parquet", "images.parquet"):
         assert (again / name).read_bytes() == (folder / name).read_bytes()
     assert sorted(one.name for one in again.iterdir()) == ["fetched.parquet", "images.parquet"]
@@ -307,8 +312,15 @@ def test_each_message_has_one_reason_of_the_closed_list(message, reason):
 
 
 # --- what img2dataset left, and whether it is believed ------------------------------------------
-ANSWER = {"pair_id": 1, "status": "failed_to_download", "error_message": "timed out",
-          "original_width": 1, "original_height": 1, "sha256": "", "jpg": b""}  # fmt: skip
+ANSWER = {
+    "pair_id": 1,
+    "status": "failed_to_download",
+    "error_message": "timed out",
+    "original_width": 1,
+    "original_height": 1,
+    "sha256": "",
+    "jpg": b"",
+}
 
 
 def left_behind(folder: Path, rows: list[dict], **stats: int) -> Path:
@@ -337,8 +349,9 @@ def test_a_shard_that_does_not_add_up_is_not_believed(tmp_path, count, successes
     rows = [ANSWER | {"pair_id": pair_id} for pair_id in ids] or [ANSWER | {"pair_id": 99}]
     answers = left_behind(tmp_path, rows, count=count, successes=successes)
     with pytest.raises(FetchError, match="asked for 2 rows"):
-        fetch._measured(ask(["http://x.org/1", "http://x.org/2"]), answers,
-                        tmp_path / "images.parquet", 95)  # fmt: skip
+        fetch._measured(
+            ask(["http://x.org/1", "http://x.org/2"]), answers, tmp_path / "images.parquet", 95
+        )
 
 
 @pytest.mark.parametrize("name", ["00000.parquet", "00000_stats.json"])

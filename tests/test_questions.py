@@ -118,8 +118,10 @@ def test_changed_missing_and_foreign_files_are_found():
     )
     found = ask("check", "files_are_as_published", file=was, file_now=now)
     assert {row["path"]: row["fault"] for row in found} == {
-        "changed": "changed", "foreign": "not published", "gone": "missing",
-    }  # fmt: skip
+        "changed": "changed",
+        "foreign": "not published",
+        "gone": "missing",
+    }
 
 
 def test_pairs_samples_and_matches_that_lack_each_other_are_found():

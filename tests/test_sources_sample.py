@@ -70,8 +70,10 @@ def test_every_picture_that_is_not_held_out_has_a_name_in_every_language(chapter
 
 def test_names_are_captions_as_they_are(chapters, source):
     url = f"http://127.0.0.1:{source.port}/openmoji/1F63D.png"
-    captions = {chapter: [row["caption"] for row in rows if row["url"] == url]
-                for chapter, rows in chapters.items()}  # fmt: skip
+    captions = {
+        chapter: [row["caption"] for row in rows if row["url"] == url]
+        for chapter, rows in chapters.items()
+    }
     assert captions["en"] == ["kissing cat"]
     assert captions["de"] == ["küssende katze"]
     assert captions["ja"] == ["猫のキス"]
@@ -104,11 +106,21 @@ def test_a_few_dozen_rows_fail_in_the_ways_the_web_does(chapters, source, served
         "caption_missing": 3,
     }
     asked = [row for row in rows if row["reason"] is None]
-    ask = pa.table({"pair_id": [row["pair_id"] for row in asked],
-                    "url": [row["url"] for row in asked], "attempt": [1] * len(asked)},
-                   TABLES["ask"].schema)  # fmt: skip
-    fetch_part(ask, tmp_path / "part", ImageSettings(), FetchSettings(timeout_s=3, retries=0),
-               tmp_path / "log.jsonl")  # fmt: skip
+    ask = pa.table(
+        {
+            "pair_id": [row["pair_id"] for row in asked],
+            "url": [row["url"] for row in asked],
+            "attempt": [1] * len(asked),
+        },
+        TABLES["ask"].schema,
+    )
+    fetch_part(
+        ask,
+        tmp_path / "part",
+        ImageSettings(),
+        FetchSettings(timeout_s=3, retries=0),
+        tmp_path / "log.jsonl",
+    )
     fetched = pq.read_table(tmp_path / "part" / "fetched.parquet").to_pylist()
     kind = {row["pair_id"]: row["url"].split("/")[3] for row in asked}
     assert Counter((kind[row["pair_id"]], row["reason"]) for row in fetched) == {
@@ -186,8 +198,9 @@ def test_the_evaluation_set_reads_as_clip_benchmark_reads_it(evaluation, source)
     templates = (evaluation / "zeroshot_classification_templates.txt").read_text().splitlines()
     assert all("{c}" in template for template in templates)
     assert (evaluation / "test" / "nshards.txt").read_text() == "1\n"
-    samples = list(webdataset.WebDataset(str(evaluation / "test" / "0.tar"), shardshuffle=False)
-                   .decode("pil"))  # fmt: skip
+    samples = list(
+        webdataset.WebDataset(str(evaluation / "test" / "0.tar"), shardshuffle=False).decode("pil")
+    )
     shown, held_out = sample.divided(source)
     assert len(samples) == len(held_out) + N_PLANTED
     names = {picture.code: picture.name for picture in (*shown, *held_out)}
@@ -229,8 +242,11 @@ def test_the_command_says_how_it_is_used():
     assert told.returncode == 0
     assert "--settings FILE" in told.stdout
     assert told.stderr == ""
-    wrong = subprocess.run([*command, "evaluation-set", "x", "--settings", "none.toml"],
-                           capture_output=True, text=True)  # fmt: skip
+    wrong = subprocess.run(
+        [*command, "evaluation-set", "x", "--settings", "none.toml"], capture_output=True, text=True
+    )
     assert wrong.returncode == 2
-    assert wrong.stderr.strip() == "settings: none.toml: expected a TOML file " \
-        "(No such file or directory)"  # fmt: skip
+    assert (
+        wrong.stderr.strip() == "settings: none.toml: expected a TOML file "
+        "(No such file or directory)"
+    )

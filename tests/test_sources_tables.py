@@ -29,8 +29,11 @@ def source_of(*paths: Path, **columns: str) -> TablesSource:
 def collected(*paths: Path, **columns: str) -> list[dict]:
     """The candidates of files, as a build makes them."""
     source = source_of(*paths, **columns)
-    found = [batch for part in sources.parts(source, str)
-             for batch in sources.collect(iter(part.rows.to_batches()), source, 0)]  # fmt: skip
+    found = [
+        batch
+        for part in sources.parts(source, str)
+        for batch in sources.collect(iter(part.rows.to_batches()), source, 0)
+    ]
     assert all(batch.schema.equals(TABLES["candidate"].schema) for batch in found)
     return pa.Table.from_batches(found, TABLES["candidate"].schema).to_pylist()
 
@@ -66,11 +69,24 @@ def test_spellings_of_one_address_have_one_key(url, key):
 
 @pytest.mark.parametrize(
     "url",
-    ["cat.png", "//x.org/a", "ftp://x.org/a", "file:///etc/passwd", "data:image/png;base64,AA",
-     "http://", "http:///a", "http://me@x.org/", "http://me:pw@x.org/", "http://x.org:99999/",
-     "http://x.org:port/", "http://[x/", "http://a b/", "http://x.org/\ud800",
-     "http://ü" + 99 * "x"],
-)  # fmt: skip
+    [
+        "cat.png",
+        "//x.org/a",
+        "ftp://x.org/a",
+        "file:///etc/passwd",
+        "data:image/png;base64,AA",
+        "http://",
+        "http:///a",
+        "http://me@x.org/",
+        "http://me:pw@x.org/",
+        "http://x.org:99999/",
+        "http://x.org:port/",
+        "http://[x/",
+        "http://a b/",
+        "http://x.org/\ud800",
+        "http://ü" + 99 * "x",
+    ],
+)
 def test_what_is_no_address_of_a_picture_is_invalid(url):
     (row,) = pa.Table.from_batches(candidates([Raw(url, "a cat")], "mine", 0)).to_pylist()
     assert row["reason"] == "url_invalid"
@@ -98,14 +114,33 @@ def test_ids_rest_on_the_key_the_caption_and_the_seed():
 
 
 def test_each_bad_value_has_its_reason():
-    raws = [Raw(None, "a"), Raw(" ", "a"), Raw(["u"], "a"), Raw(CAT, None), Raw(CAT, " \n"),
-            Raw(CAT, float("nan")), Raw(CAT, "\ud800"), Raw(CAT, b"\xff"), Raw(CAT, {"a": 1}),
-            Raw(CAT, 1969), Raw(reason="row_invalid")]  # fmt: skip
+    raws = [
+        Raw(None, "a"),
+        Raw(" ", "a"),
+        Raw(["u"], "a"),
+        Raw(CAT, None),
+        Raw(CAT, " \n"),
+        Raw(CAT, float("nan")),
+        Raw(CAT, "\ud800"),
+        Raw(CAT, b"\xff"),
+        Raw(CAT, {"a": 1}),
+        Raw(CAT, 1969),
+        Raw(reason="row_invalid"),
+    ]
     rows = pa.Table.from_batches(candidates(raws, "mine", 0)).to_pylist()
     assert [row["reason"] for row in rows] == [
-        "url_missing", "url_missing", "url_invalid", "caption_missing", "caption_missing",
-        "caption_missing", "caption_invalid", "caption_invalid", "caption_invalid",
-        None, "row_invalid"]  # fmt: skip
+        "url_missing",
+        "url_missing",
+        "url_invalid",
+        "caption_missing",
+        "caption_missing",
+        "caption_missing",
+        "caption_invalid",
+        "caption_invalid",
+        "caption_invalid",
+        None,
+        "row_invalid",
+    ]
     assert rows[9]["caption"] == "1969"
 
 
@@ -118,8 +153,10 @@ def test_every_kind_of_file_gives_the_same_rows(tmp_path, ending):
         names = ["text", "link", "rights"]
         pq.write_table(pa.table([list(one) for one in zip(*rows, strict=True)], names), path)
     else:
-        quoted = ["\t,"["csv" in ending].join('"' + one.replace('"', '""') + '"' for one in row)
-                  for row in [("text", "link", "rights"), *rows]]  # fmt: skip
+        quoted = [
+            "\t,"["csv" in ending].join('"' + one.replace('"', '""') + '"' for one in row)
+            for row in [("text", "link", "rights"), *rows]
+        ]
         if "jsonl" in ending:
             quoted = [json.dumps({"text": a, "link": b, "rights": c}) for a, b, c in rows]
         with pa.output_stream(str(path), compression="detect") as out:
@@ -157,8 +194,14 @@ def test_a_json_line_that_is_no_object_is_a_row_with_a_reason(tmp_path):
     lines = [good, "{", "[1]", deep, '{"url": "\\ud800", "caption": "x"}', '{"caption": 5}', good]
     path = written(tmp_path / "a.jsonl", "\n".join(lines))
     assert [reason for _, _, reason in seen(path)] == [
-        None, "row_invalid", "row_invalid", "row_invalid", "url_invalid", "url_missing", None,
-    ]  # fmt: skip
+        None,
+        "row_invalid",
+        "row_invalid",
+        "row_invalid",
+        "url_invalid",
+        "url_missing",
+        None,
+    ]
 
 
 def test_a_line_too_long_for_memory_is_cut(tmp_path, monkeypatch):
@@ -191,11 +234,15 @@ def test_columns_of_other_types_become_text_or_a_reason(tmp_path):
     lists = pa.array([["a"], None, ["b", "c"]])
     pq.write_table(pa.table({"url": urls, "year": [1969, None, 7], "words": lists}), path)
     assert seen(path, caption="year") == [
-        (CAT, "1969", None), (DOG, "", "caption_missing"), ("", "7", "url_missing"),
-    ]  # fmt: skip
+        (CAT, "1969", None),
+        (DOG, "", "caption_missing"),
+        ("", "7", "url_missing"),
+    ]
     assert [reason for *_, reason in seen(path, caption="words")] == [
-        "caption_invalid", "caption_missing", "url_missing",
-    ]  # fmt: skip
+        "caption_invalid",
+        "caption_missing",
+        "url_missing",
+    ]
 
 
 def test_invalid_utf8_in_parquet_is_a_reason(tmp_path):

@@ -10,15 +10,41 @@ from trainer.model import build
 from trainer.settings import MODELS, TrainerError
 from trainer.towers import attend
 
-BLOCK = ["attn.in_proj_weight", "attn.in_proj_bias", "attn.out_proj.weight", "attn.out_proj.bias",
-         "ln_1.weight", "ln_1.bias", "mlp.c_fc.weight", "mlp.c_fc.bias", "mlp.c_proj.weight",
-         "mlp.c_proj.bias", "ln_2.weight", "ln_2.bias"]  # fmt: skip
-SHARED = {"positional_embedding", "text_projection", "logit_scale", "token_embedding.weight",
-          "ln_final.weight", "ln_final.bias", *(f"transformer.resblocks.N.{name}" for name in BLOCK)}  # fmt: skip
+BLOCK = [
+    "attn.in_proj_weight",
+    "attn.in_proj_bias",
+    "attn.out_proj.weight",
+    "attn.out_proj.bias",
+    "ln_1.weight",
+    "ln_1.bias",
+    "mlp.c_fc.weight",
+    "mlp.c_fc.bias",
+    "mlp.c_proj.weight",
+    "mlp.c_proj.bias",
+    "ln_2.weight",
+    "ln_2.bias",
+]
+SHARED = {
+    "positional_embedding",
+    "text_projection",
+    "logit_scale",
+    "token_embedding.weight",
+    "ln_final.weight",
+    "ln_final.bias",
+    *(f"transformer.resblocks.N.{name}" for name in BLOCK),
+}
 NORM = ["weight", "bias", "running_mean", "running_var", "num_batches_tracked"]
-VIT = {"class_embedding", "positional_embedding", "proj", "conv1.weight", "ln_pre.weight",
-       "ln_pre.bias", "ln_post.weight", "ln_post.bias",
-       *(f"transformer.resblocks.N.{name}" for name in BLOCK)}  # fmt: skip
+VIT = {
+    "class_embedding",
+    "positional_embedding",
+    "proj",
+    "conv1.weight",
+    "ln_pre.weight",
+    "ln_pre.bias",
+    "ln_post.weight",
+    "ln_post.bias",
+    *(f"transformer.resblocks.N.{name}" for name in BLOCK),
+}
 RESNET = {
     *(f"{at}conv{i}.weight" for at in ("", "layerN.N.") for i in (1, 2, 3)),
     *(f"{at}bn{i}.{name}" for at in ("", "layerN.N.") for i in (1, 2, 3) for name in NORM),

@@ -83,7 +83,7 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument(
         "--precision", choices=("auto", "bf16", "fp32"), default="auto",
         help="auto: bf16 where the CPU computes in it",
-    )  # fmt: skip
+    )
 
     about = "classify an evaluation set by its class names alone"
     zeroshot = _parser(commands.add_parser, "zeroshot", help=about, epilog=ZEROSHOT)

@@ -27,7 +27,7 @@ def decode_jpeg(data: bytes, at_least: int = 0) -> np.ndarray:
         return simplejpeg.decode_jpeg(
             data, "RGB", min_height=min(at_least, height), min_width=min(at_least, width),
             min_factor=1,
-        )  # fmt: skip
+        )
     except ValueError as error:
         raise BadPictureError(str(error).strip() or "not a JPEG") from None
 

@@ -147,7 +147,7 @@ def show(result: dict, console: Console) -> None:
     table.add_row(
         "model", f"{100 * result['top1']:.2f}", f"{100 * low:.2f} to {100 * high:.2f}",
         f"{100 * result['top5']:.2f}",
-    )  # fmt: skip
+    )
     table.add_row(
         "chance", f"{100 * result['chance']:.2f}", "", f"{100 * result['chance_top5']:.2f}"
     )

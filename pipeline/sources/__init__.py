@@ -56,8 +56,12 @@ def parts(source: Source, content: Callable[[Path], str]) -> list[SourcePart]:
         from pipeline.sources import sample
 
         listed = sample.parts(source)
-    return [SourcePart(f"{source.name}/{name}", (VERSION, source.kind, source.name, *identity),
-                       pa.table(rows)) for name, identity, rows in listed]  # fmt: skip
+    return [
+        SourcePart(
+            f"{source.name}/{name}", (VERSION, source.kind, source.name, *identity), pa.table(rows)
+        )
+        for name, identity, rows in listed
+    ]
 
 
 def collect(

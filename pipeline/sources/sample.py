@@ -30,8 +30,17 @@ FAULTS = "faults"  # the chapter beside the languages
 FULLY_QUALIFIED = 2  # in the emoji package: 1 is a component, above are incomplete spellings
 TONE = re.compile(r" (medium-light|medium-dark|light|medium|dark) skin tone")
 # What the server does with /KIND/NAME.png, and how many rows ask for it.
-FAULT_ROWS = {"missing": 6, "slow": 3, "page": 5, "pixel": 4, "error": 4, "truncated": 4,
-              "noai": 4, "moved": 4, "openmoji": 4}  # fmt: skip
+FAULT_ROWS = {
+    "missing": 6,
+    "slow": 3,
+    "page": 5,
+    "pixel": 4,
+    "error": 4,
+    "truncated": 4,
+    "noai": 4,
+    "moved": 4,
+    "openmoji": 4,
+}
 
 
 @dataclass(frozen=True)
@@ -188,10 +197,16 @@ def serving(source: SampleSource) -> Iterator[None]:
             f"({error.strerror}): choose another with the setting `port`"
         ) from None
     command = [sys.executable, "-m", "pipeline.sources.sample_server", str(listening.fileno())]
-    with listening, subprocess.Popen(  # noqa: S603  # a fixed command, no shell
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=[listening.fileno()],
-        start_new_session=True,  # an interrupt is this process's to handle
-    ) as server:  # fmt: skip
+    with (
+        listening,
+        subprocess.Popen(  # noqa: S603  # a fixed command, no shell
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            pass_fds=[listening.fileno()],
+            start_new_session=True,  # an interrupt is this process's to handle
+        ) as server,
+    ):
         try:
             if not server.stdout or not server.stdout.readline():
                 raise SourceError(f"source {source.name}: its server did not start")
@@ -209,8 +224,13 @@ def main() -> None:
         help="write the held-out pictures, and a few planted ones, as an evaluation set",
     )
     command.add_argument("folder", type=Path, metavar="DIR", help="where to write it")
-    command.add_argument("--settings", type=Path, default=SAMPLE, metavar="FILE",
-                         help="the build's settings (default: %(default)s)")  # fmt: skip
+    command.add_argument(
+        "--settings",
+        type=Path,
+        default=SAMPLE,
+        metavar="FILE",
+        help="the build's settings (default: %(default)s)",
+    )
     asked = parser.parse_args()
     from pipeline.sources.sample_evaluation import write_evaluation_set
 

@@ -20,8 +20,13 @@ from pipeline.settings import Columns, TablesSource
 from pipeline.sources.rows import NOT_TEXT, Raw, SourceError
 
 DELIMITERS = {"csv": ",", "tsv": "\t"}
-ENDINGS = {".parquet": "parquet", ".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl",
-           ".ndjson": "jsonl"}  # fmt: skip
+ENDINGS = {
+    ".parquet": "parquet",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+}
 PACKED = (".gz", ".bz2", ".zst")
 LONGEST_LINE = 1 << 20  # characters; a longer one is cut, and then seldom parses
 SAMPLED_LINES = 1_000  # of a JSONL file, whose keys need not all stand in the first line
@@ -132,8 +137,12 @@ def _values(column: pa.Array) -> list[Any]:
     kind = column.type
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or kind == pa.string_view():
         column = column.cast(pa.large_binary())
-    elif not (pa.types.is_integer(kind) or pa.types.is_floating(kind)
-              or pa.types.is_binary(kind) or pa.types.is_large_binary(kind)):  # fmt: skip
+    elif not (
+        pa.types.is_integer(kind)
+        or pa.types.is_floating(kind)
+        or pa.types.is_binary(kind)
+        or pa.types.is_large_binary(kind)
+    ):
         return [NOT_TEXT if there else None for there in column.is_valid().to_pylist()]
     return column.to_pylist()
 

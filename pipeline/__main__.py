@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from pipeline.report import announce, write_report
+from pipeline.report import announce, print_counts, write_report
 from queries.build import BuildError, find
 
 
@@ -21,6 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     write_report(build, options.run)
+    print_counts(build)
     announce(build, "report written")
     return 0
 

@@ -28,6 +28,10 @@ Tables = Mapping[str, list[Path] | pa.Table]
 
 COUNTS = {
     "queries": "SELECT COUNT(*) FROM query",
+    "queries offered by words": "SELECT COUNT(*) FROM query WHERE sources % 2 >= 1",
+    "queries offered by bigrams": "SELECT COUNT(*) FROM query WHERE sources % 4 >= 2",
+    "queries offered by titles": "SELECT COUNT(*) FROM query WHERE sources % 8 >= 4",
+    "queries offered by WordNet": "SELECT COUNT(*) FROM query WHERE sources % 16 >= 8",
     "candidates": "SELECT SUM(rows_in) FROM stage WHERE stage = 'collect'",
     "pairs with a query": "SELECT COUNT(*) FROM pair",
     "matches": "SELECT COUNT(*) FROM match",
@@ -49,24 +53,29 @@ def counts(engine: DuckEngine, inputs: Tables) -> dict[str, int]:
 
 
 def announce(build: Path, verdict: str) -> None:
-    """Print where the build is, and a short table of its counts."""
-    console, engine, inputs = Console(), DuckEngine(quiet=True), tables(build)
-    console.print(f"build {build.name}: {verdict}", style="bold", markup=False)
+    """Print where the build is."""
+    Console().print(
+        f"build {build.name}: {verdict}\n"
+        f"  dataset  {build}\n"
+        f"  report   {build / 'report.html'}\n"
+        f"  audits   python -m queries audit --build {build}",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def print_counts(build: Path) -> None:
+    """Print the numbers that matter first, with the drops by reason."""
+    engine, inputs = DuckEngine(quiet=True), tables(build)
     grid = Grid("", "rows")
     grid.columns[1].justify = "right"
     for name, n in counts(engine, inputs).items():
         grid.add_row(name, f"{n:,}")
-        if name == "queries":
-            for row in answer(engine, inputs, sql("audit", "query_sources")).to_pylist():
-                grid.add_row(f"  by {row['offered_by'].strip()}", f"{row['queries']:,}")
         if name == "candidates":
             for row in answer(engine, inputs, sql("audit", "drops_by_reason")).to_pylist():
-                grid.add_row(f"  dropped: {row['stage']}, {row['reason']}", f"{row['n']:,}")
-    console.print(grid)
-    console.print(
-        f"dataset  {build}\nreport   {build / 'report.html'}", markup=False, soft_wrap=True
-    )
-    console.print(f"audits   python -m queries audit --build {build}", markup=False, soft_wrap=True)
+                grid.add_row(f"  dropped by {row['stage']}: {row['reason']}", f"{row['n']:,}")
+    Console().print(grid)
 
 
 def write_report(build: Path, run: Path | None = None) -> Path:

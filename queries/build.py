@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from queries.errors import UserError
-from queries.schemas import PUBLISHED
+from queries.schemas import OF_A_RUN, PUBLISHED
 
 MANIFEST = "manifest.json"
 LATEST = "latest.json"
@@ -52,7 +52,7 @@ def table_files(folder: Path) -> Iterator[tuple[str, list[Path]]]:
 
 def files_by_table(build: Path, run: Path | None = None) -> dict[str, list[Path]]:
     """Every table that a build is asked about, with its files; a missing one has none."""
-    files: dict[str, list[Path]] = {name: [] for name in PUBLISHED}
+    files: dict[str, list[Path]] = {name: [] for name in (*PUBLISHED, *OF_A_RUN)}
     files |= dict(table_files(build))
     files["sample"] = sorted((build / "shards").glob("*.parquet"))
     if run is not None:

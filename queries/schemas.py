@@ -49,6 +49,7 @@ def table(name: str, grain: str, *columns: pa.Field) -> Table:
 
 
 int32, int64, float64, string = pa.int32(), pa.int64(), pa.float64(), pa.string()
+boolean = pa.bool_()
 
 REASON = column("reason", string, "why the row was dropped; null where it is kept", null=True)
 PAIR_ID = column("pair_id", int64, "63 bits of blake2b(normalised URL, NUL, caption)")
@@ -328,6 +329,27 @@ build = table(
     column("near_bits", int32, "greatest pHash distance of near duplicates; -1 for none"),
 )
 
+# --- results of a trainer's run, in its own folder ---------------------------------------------
+overlap = table(
+    "overlap",
+    "one row per picture of an evaluation set",
+    column("eval_set", string, "name of the evaluation set's folder"),
+    column("image", string, "the picture's name in its set"),
+    column("class_name", string, "its class"),
+    column("correct", boolean, "the run's model classifies it right, zero-shot"),
+    column("overlap", boolean, "a training picture is within near_bits of it"),
+    column("nearest_distance", int32, "bits of 64 between it and the nearest training picture"),
+    column("nearest_pair_id", int64, "the nearest training pair; the lowest id of equals"),
+)
+neighbour = table(
+    "neighbour",
+    "one row per picture of an evaluation set and training pair within near_bits of it",
+    column("eval_set", string, "name of the evaluation set's folder"),
+    column("image", string, "the picture's name in its set"),
+    column("pair_id", int64, "the training pair"),
+    column("distance", int32, "bits of 64 between their perceptual hashes"),
+)
+
 TABLES: dict[str, Table] = {
     t.name: t
     for t in (
@@ -367,6 +389,8 @@ TABLES: dict[str, Table] = {
         file,
         file_now,
         build,
+        overlap,
+        neighbour,
     )
 }
 
@@ -384,3 +408,5 @@ PUBLISHED = (
     "file",
     "build",
 )
+
+OF_A_RUN = ("overlap", "neighbour")

@@ -1,6 +1,9 @@
 """What tests share: real data that packages carry, and a reason to skip where they do not."""
 
+import os
 from pathlib import Path
+
+os.environ.setdefault("GOMP_SPINCOUNT", "2000")  # before torch loads: see trainer/__init__.py
 
 import pytest
 

@@ -54,7 +54,7 @@ def test_query_sources_tell_how_each_fares():
     query = rows("query", {"query_id": 0, "sources": 9}, {"query_id": 1, "sources": 1})
     match = rows("match", {"pair_id": 5, "query_id": 0})
     assert ask("audit", "query_sources", query=query, match=match) == [
-        {"offered_by": "word ", "queries": 1, "with_a_match": 0, "with_a_pair": 0},
+        {"offered_by": "word", "queries": 1, "with_a_match": 0, "with_a_pair": 0},
         {"offered_by": "word wordnet", "queries": 1, "with_a_match": 1, "with_a_pair": 0},
     ]
 

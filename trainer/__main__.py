@@ -81,7 +81,9 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument("--seed", type=int, default=0, metavar="N", help="default 0")
     train.add_argument("--max-seconds", type=float, metavar="S", help="an upper bound")
     train.add_argument(
-        "--precision", choices=("auto", "bf16", "fp32"), default="auto",
+        "--precision",
+        choices=("auto", "bf16", "fp32"),
+        default="auto",
         help="auto: bf16 where the CPU computes in it",
     )
 

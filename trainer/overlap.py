@@ -17,7 +17,7 @@ from scipy.stats import binomtest
 from queries.build import manifest
 from queries.fingerprint import phash
 from queries.parts import write_part
-from queries.schemas import column, int32, int64, string, table
+from queries.schemas import TABLES
 from trainer import checkpoint
 from trainer.evalset import EvalSet, Picture
 from trainer.neighbours import Neighbours, neighbours, trained_hashes
@@ -25,26 +25,6 @@ from trainer.settings import RunFolder
 from trainer.zeroshot import Predictions, add_result, classify
 
 CONFIDENCE = 0.995  # of the interval on the overlap's accuracy: CLIP, figure 17
-
-overlap_table = table(
-    "overlap",
-    "one row per picture of an evaluation set",
-    column("eval_set", string, "name of the evaluation set's folder"),
-    column("image", string, "the picture's name in its set"),
-    column("class_name", string, "its class"),
-    column("correct", pa.bool_(), "the run's model classifies it right, zero-shot"),
-    column("overlap", pa.bool_(), "a training picture is within near_bits of it"),
-    column("nearest_distance", int32, "bits of 64 between it and the nearest training picture"),
-    column("nearest_pair_id", int64, "the nearest training pair; the lowest id of equals"),
-)
-neighbour_table = table(
-    "neighbour",
-    "one row per picture of an evaluation set and training pair within near_bits of it",
-    column("eval_set", string, "name of the evaluation set's folder"),
-    column("image", string, "the picture's name in its set"),
-    column("pair_id", int64, "the training pair"),
-    column("distance", int32, "bits of 64 between their perceptual hashes"),
-)
 
 
 @dataclass(frozen=True)
@@ -133,7 +113,7 @@ def write_tables(
         pa.array(near.pair_id, pa.int64()),
         pa.array(near.distance, pa.int32()),
     ]
-    for declared, columns in ((overlap_table, pictures), (neighbour_table, pairs)):
+    for declared, columns in ((TABLES["overlap"], pictures), (TABLES["neighbour"], pairs)):
         batch = pa.RecordBatch.from_arrays(columns, schema=declared.schema)
         path = run.root / "tables" / declared.name / f"{eval_set.name}.parquet"
         write_part(path, declared, [batch])

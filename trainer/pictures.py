@@ -25,7 +25,10 @@ def decode_jpeg(data: bytes, at_least: int = 0) -> np.ndarray:
         if height * width > MAX_PIXELS:
             raise BadPictureError(f"{width} x {height} pixels: expected at most {MAX_PIXELS}")
         return simplejpeg.decode_jpeg(
-            data, "RGB", min_height=min(at_least, height), min_width=min(at_least, width),
+            data,
+            "RGB",
+            min_height=min(at_least, height),
+            min_width=min(at_least, width),
             min_factor=1,
         )
     except ValueError as error:

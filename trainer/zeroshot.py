@@ -145,7 +145,9 @@ def show(result: dict, console: Console) -> None:
         table.add_column(heading, justify="right" if heading else "left")
     low, high = result["top1_interval_95"]
     table.add_row(
-        "model", f"{100 * result['top1']:.2f}", f"{100 * low:.2f} to {100 * high:.2f}",
+        "model",
+        f"{100 * result['top1']:.2f}",
+        f"{100 * low:.2f} to {100 * high:.2f}",
         f"{100 * result['top5']:.2f}",
     )
     table.add_row(

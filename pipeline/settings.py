@@ -201,7 +201,10 @@ def load(path: Path) -> Settings:
     try:
         return Settings.model_validate(_tuples(raw), context={"folder": path.parent.resolve()})
     except ValidationError as error:
-        lines = [_line(fault) for fault in error.errors(include_url=False)]
+        faults = error.errors(include_url=False)
+        # A list whose items are at fault is also told to be too short: the items say enough.
+        above = {fault["loc"][:n] for fault in faults for n in range(len(fault["loc"]))}
+        lines = [_line(fault) for fault in faults if fault["loc"] not in above]
         raise SettingsError("\n".join(f"settings: {path}: {line}" for line in lines)) from None
 
 

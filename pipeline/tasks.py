@@ -461,7 +461,7 @@ class BuildWIT(Stage):
                 "stage": self.stages(),
                 "build": self.ws.build_row(self.digest),
             }
-            about = {"settings": self.used.model_dump(mode="json", exclude={"engine", "fetch"})}
+            about = {"settings": self.ws.described()}
             shards = self.paths("sample")
             publish(self.ws.folder, self.digest, tables, shards, about)
             write_report(self.folder)

@@ -111,6 +111,19 @@ class Workspace:
         write_json(known, {"path": os.fspath(path), "key": key, "sha256": found})
         return found
 
+    def described(self) -> object:
+        """The settings that decide the build, each input by name and digest, not by its place."""
+        return self._placeless(self.settings.model_dump(mode="json", exclude={"engine", "fetch"}))
+
+    def _placeless(self, value: object) -> object:
+        if isinstance(value, dict):
+            return {key: self._placeless(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self._placeless(item) for item in value]
+        if isinstance(value, str) and os.path.isabs(value) and os.path.exists(value):
+            return {"name": Path(value).name, "digest": self.file_digest(Path(value))}
+        return value
+
     def build_row(self, version: str) -> pa.Table:
         """The one-row table `build`, which SQL reads its thresholds from."""
         s = self.settings

@@ -19,7 +19,7 @@ import pyarrow as pa
 from queries.errors import InputError
 from queries.schemas import TABLES
 
-TITLE_VIEW = TABLES["title_view"].schema
+TITLE_VIEW = TABLES["title_view_part"].schema
 HEADER = b"title\tviews"
 SNIFFED_LINES = 1_000  # of which at least one must be of a known kind
 MAX_LINE_BYTES, BUFFER_BYTES = 1 << 16, 1 << 20
@@ -34,11 +34,14 @@ _NAMESPACE = re.compile(
     re.IGNORECASE,
 )
 
-Views = Iterator[tuple[bytes, int] | None]  # title and views, or None for a malformed line
+# What is counted (the title, and after a space the page id where there is one), views, and
+# whether they came from a mobile site or app.
+Line = tuple[bytes, int, bool]
+Views = Iterator[Line | None]  # None for a malformed line
 
 
 def read_views(batches: Iterator[pa.RecordBatch], wiki: str = "en") -> Iterator[pa.RecordBatch]:
-    """Map: rows of `path` in, rows of the table `title_view` out.
+    """Map: rows of `path` in, rows of `title_view_part` out.
 
     Three kinds of file, told apart by content, plain, gzip or bz2: a table with the header
     `title<TAB>views`; hourly lines `en.m Some_title 12 0`; monthly lines
@@ -83,21 +86,25 @@ def _is_header(line: bytes) -> bool:
 def _summed(lines: Iterator[bytes], wiki: str) -> Iterator[pa.RecordBatch]:
     """Views summed by title, in the order of titles, as often as memory asks for it."""
     views: defaultdict[bytes, int] = defaultdict(int)
+    mobile: defaultdict[bytes, int] = defaultdict(int)
     for one in views_of_lines(lines, wiki):
         if one is not None:
-            title, n = one
-            views[title] += n
+            counted, n, is_mobile = one
+            views[counted] += n
+            if is_mobile:
+                mobile[counted] += n
             if len(views) >= FLUSH_TITLES:
-                yield _batch(views)
+                yield _batch(views, mobile)
                 views.clear()
-    yield _batch(views)
+                mobile.clear()
+    yield _batch(views, mobile)
 
 
 def views_of_lines(lines: Iterator[bytes], wiki: str) -> Views:
-    """The title and views of each line of the wiki, None for each malformed line.
+    """What each line of the wiki counts, None for each malformed line.
 
     >>> list(views_of_lines(iter([b"en.m A_b 2 0", b"de C 1 0", b"en D x 0"]), "en"))
-    [(b'A_b', 2), None]
+    [(b'A_b', 2, True), None]
     """
     first = next(lines, b"")
     if _is_header(first):
@@ -110,26 +117,26 @@ def views_of_lines(lines: Iterator[bytes], wiki: str) -> Views:
             yield _hourly(line) or _monthly(line)
 
 
-def _row(line: bytes) -> tuple[bytes, int] | None:
+def _row(line: bytes) -> Line | None:
     title, tab, views = line.rstrip(b"\r\n").partition(b"\t")
-    return (title, int(views)) if tab and _is_count(views) else None
+    return (title.replace(b" ", b"_"), int(views), False) if tab and _is_count(views) else None
 
 
-def _hourly(line: bytes) -> tuple[bytes, int] | None:
+def _hourly(line: bytes) -> Line | None:
     """`domain title count 0`."""
     match line.split():
-        case [_, title, count, bytes_] if _is_count(count) and _is_count(bytes_):
-            return title, int(count)
+        case [domain, title, count, bytes_] if _is_count(count) and _is_count(bytes_):
+            return title, int(count), domain.endswith(b".m")
     return None
 
 
-def _monthly(line: bytes) -> tuple[bytes, int] | None:
+def _monthly(line: bytes) -> Line | None:
     """`wiki title page_id access total hourly`."""
     match line.split():
-        case [_, title, page, _, total, _] if _is_count(total) and (
-            page == b"null" or page.isdigit()
-        ):
-            return title, int(total)
+        case [_, title, b"null", access, total, _] if _is_count(total):
+            return title, int(total), access.startswith(b"mobile")
+        case [_, title, page, access, total, _] if _is_count(total) and _is_count(page):
+            return title + b" " + page, int(total), access.startswith(b"mobile")
     return None
 
 
@@ -137,17 +144,21 @@ def _is_count(text: bytes) -> bool:
     return text.isdigit() and len(text) < 16
 
 
-def _batch(views: dict[bytes, int]) -> pa.RecordBatch:
+def _batch(views: dict[bytes, int], mobile: dict[bytes, int]) -> pa.RecordBatch:
     """Sorted rows of the titles that name something.
 
     Bytes that are no UTF-8 and spellings that differ in underscores are rare: such titles are
     left out, or come twice and are added up by title_view.sql.
     """
-    named = ((displayed(title), n) for title, n in views.items())
-    rows = sorted((title, n) for title, n in named if title is not None)
-    titles, counts = [title for title, _ in rows], [n for _, n in rows]
-    return pa.RecordBatch.from_arrays(
-        [pa.array(titles, pa.string()), pa.array(counts, pa.int64())], schema=TITLE_VIEW
+    rows = []
+    for counted in sorted(views):
+        title, _, page = counted.partition(b" ")
+        name = displayed(title)
+        if name is not None:
+            page_id = int(page) if page else None
+            rows.append((page_id, name, views[counted], mobile.get(counted, 0)))
+    return pa.RecordBatch.from_pylist(
+        [dict(zip(TITLE_VIEW.names, row, strict=True)) for row in rows], TITLE_VIEW
     )
 
 

@@ -84,7 +84,12 @@ class QuerySettings(Section):
     n: Positive = 500_000
     articles: Annotated[tuple[ExistingPath, ...], Field(min_length=1)]
     views: tuple[ExistingPath, ...] = ()
+    wiki: str = "en"
+    page_table: ExistingPath | None = None
+    redirect_table: ExistingPath | None = None
+    mobile_share_max: Share = 1.0
     wordnet: FirstExisting
+    wordnet_lemmas: Literal["first", "all"] = "first"
     word_min: Positive = 100
     word_quota: Count = 251_465
     bigram_min: Positive = 500

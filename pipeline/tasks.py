@@ -31,6 +31,7 @@ from pipeline.report import announce, write_report
 from pipeline.selection import image_parts, request, select
 from pipeline.settings import SAMPLE, Settings, Source, load
 from pipeline.shards import cut, pack, shard_bits, shard_digest
+from pipeline.wiki_tables import read_page_table, read_redirect_table
 from pipeline.wikipedia import read_pages
 from pipeline.wordnet import read_synsets
 from pipeline.workspace import Workspace
@@ -189,23 +190,48 @@ class CountViews(Stage):
     """Views of each title, file by file."""
 
     def settings_used(self) -> object:
-        return [self.ws.file_digest(Path(path)) for path in self.used.queries.views]
+        used = self.used.queries
+        paths = [*used.views, *self.tables()]
+        return [
+            used.wiki,
+            used.mobile_share_max,
+            [self.ws.file_digest(Path(path)) for path in paths],
+        ]
+
+    def tables(self) -> list[str]:
+        used = self.used.queries
+        return [path for path in (used.page_table, used.redirect_table) if path]
 
     def make(self) -> Parts:
-        inputs = self.ws.file_inputs(self.used.queries.views, self.version)
-        views = self.map("title_view_part", read_views, inputs)
-        return {"title_view": self.derive("title_view", title_view_part=files(views))}
+        used = self.used.queries
+        inputs = self.ws.file_inputs(used.views, self.version, used.wiki)
+        views = self.map("title_view_part", partial(read_views, wiki=used.wiki), inputs)
+        known = {
+            "page": self.wiki_table("page", read_page_table, used.page_table),
+            "redirect": self.wiki_table("redirect", read_redirect_table, used.redirect_table),
+        }
+        title_view = self.derive(
+            "title_view", title_view_part=files(views), build=self.build_row, **known
+        )
+        return {"title_view": title_view}
+
+    def wiki_table(self, name: str, function: MapFunction, path: str | None) -> list[Path]:
+        inputs = self.ws.file_inputs([path], self.version) if path else []
+        return files(self.map(name, function, inputs))
 
 
 class ReadWordNet(Stage):
     """Names of all synsets."""
 
     def settings_used(self) -> object:
-        return self.ws.file_digest(Path(self.used.queries.wordnet))
+        used = self.used.queries
+        return [used.wordnet_lemmas, self.ws.file_digest(Path(used.wordnet))]
 
     def make(self) -> Parts:
-        inputs = self.ws.file_inputs([self.used.queries.wordnet], self.version)
-        return {"synset_name": self.map("synset_name", read_synsets, inputs)}
+        used = self.used.queries
+        inputs = self.ws.file_inputs([used.wordnet], self.version, used.wordnet_lemmas)
+        function = partial(read_synsets, lemmas=used.wordnet_lemmas)
+        return {"synset_name": self.map("synset_name", function, inputs)}
 
 
 class DeriveQueries(Stage):
@@ -215,7 +241,8 @@ class DeriveQueries(Stage):
         return [self.clone(CountNgrams), self.clone(CountViews), self.clone(ReadWordNet)]
 
     def settings_used(self) -> object:
-        return self.used.queries.model_dump(exclude={"articles", "views", "wordnet"})
+        read_before = {"articles", "views", "page_table", "redirect_table", "wordnet"}
+        return self.used.queries.model_dump(exclude=read_before)
 
     def make(self) -> Parts:
         bigram = self.derive("bigram", ngram=self.paths("ngram"), build=self.build_row)
@@ -229,7 +256,13 @@ class DeriveQueries(Stage):
             ),
             *self.phrases(synset_phrases, self.parts("synset_name")),
         ]
-        return {"query": self.derive("query", phrase=files(phrase), build=self.build_row)}
+        entry = self.derive("entry", phrase=files(phrase), build=self.build_row)
+        known = {"entry": files(entry), "build": self.build_row}
+        return {
+            "entry": entry,
+            "query": self.derive("query", **known),
+            "border": self.derive("border", **known),
+        }
 
     def phrases(self, function: MapFunction, parts: list[Part]) -> list[Part]:
         return self.map("phrase", function, inputs_of(parts, self.digest))
@@ -459,13 +492,26 @@ class BuildWIT(Stage):
                 "match": self.paths("pair_match"),
                 "unsettled": self.paths("left_unsettled"),
                 "stage": self.stages(),
-                "build": self.ws.build_row(self.digest),
+                "build": self.ws.build_row(self.digest, **self.reached()),
             }
             about = {"settings": self.ws.described()}
             shards = self.paths("sample")
             publish(self.ws.folder, self.digest, tables, shards, about)
             write_report(self.folder)
             announce(self.folder, "made")
+
+    def reached(self) -> dict[str, object]:
+        """What the query list came down to: how much was on offer, and the last of each source."""
+        (query,) = (pq.read_table(path) for path in self.paths("query"))
+        least: dict[str, object] = {"n_offered": self.parts("entry")[0].rows_kept}
+        for source, column in (
+            ("word", "word_n"),
+            ("bigram", "bigram_pmi"),
+            ("title", "title_views"),
+        ):
+            of = query.filter(pc.equal(query["entered_by"], source))
+            least[f"{column}_reached"] = pc.min(of[column]).as_py()
+        return least
 
     def stages(self) -> pa.Table:
         """The table `stage`: what each part of each stage read, kept and dropped."""

@@ -1,11 +1,15 @@
-"""Names of WordNet's synsets, from its dict files (wndb(5WN)): data.noun, data.verb and so on.
+"""Names of WordNet's synsets: from dict files (wndb(5WN)) or from Open English WordNet's XML.
 
-May import queries.schemas and nothing else of ours.
+May import queries. Princeton's 3.0 and 3.1 come as a folder of data.noun, data.verb and so on;
+Open English WordNet as the same, or as one XML file in the format of the Global WordNet
+Association (LMF), plain or gzip.
 """
 
+import gzip
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from xml.parsers import expat
 
 import pyarrow as pa
 
@@ -14,46 +18,93 @@ from queries.schemas import TABLES
 
 FILES = {"data.noun": "n", "data.verb": "v", "data.adj": "a", "data.adv": "r"}
 SYNSET_NAME = TABLES["synset_name"].schema
+CHUNK_BYTES = 1 << 20
 
 # Where an adjective may stand: before a noun (a), after it (ip), or in the predicate (p).
 _MARKER = re.compile(r"\((?:a|p|ip)\)$")
-# Offset, number of the lexicographer's file, part of speech, number of words in hex, first word.
-_LINE = re.compile(r"(\d{8}) \d\d [nvasr] [0-9a-f]{2} (\S+) ")
+# Offset, number of the lexicographer's file, part of speech, number of words in hex, the rest.
+_LINE = re.compile(r"(\d{8}) \d\d [nvasr] ([0-9a-f]{2}) (.*)")
+
+Synsets = Iterator[tuple[str, list[str]]]  # a synset and its lemmas, the first one first
 
 
-def read_synsets(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Map: rows of `path`, each a dict folder, in; rows of the table `synset_name` out.
+def read_synsets(
+    batches: Iterator[pa.RecordBatch], lemmas: str = "first"
+) -> Iterator[pa.RecordBatch]:
+    """Map: rows of `path` in, rows of the table `synset_name` out.
 
-    Raises InputError for a folder that lacks a file, and for a line that is no synset.
+    `lemmas`: "first" for each synset's name, "all" for every word of it. Raises InputError for a
+    folder that lacks a file, for a line that is no synset, and for a file that is no XML.
     """
     for batch in batches:
-        for folder in batch.column("path").to_pylist():
-            for name, letter in FILES.items():
-                yield _read(Path(folder) / name, letter)
+        for path in map(Path, batch.column("path").to_pylist()):
+            yield _batch(_dict_folder(path) if path.is_dir() else _lmf(path), lemmas)
 
 
-def _read(path: Path, letter: str) -> pa.RecordBatch:
-    if not path.is_file():
-        expected = ", ".join(FILES)
-        raise InputError(f"{path.parent}: expected WordNet's files {expected}; no {path.name}")
-    names, synsets = [], []
-    for line in path.read_text("utf-8").splitlines():
-        if line.startswith("  "):  # the licence
-            continue
-        found = _LINE.match(line)
-        if not found:
-            raise InputError(f"{path}: expected a synset's line; found {line[:60]!r}")
-        names.append(first_lemma(found[2]))
-        synsets.append(letter + found[1])
-    return pa.RecordBatch.from_arrays(
-        [pa.array(names, pa.string()), pa.array(synsets, pa.string())], schema=SYNSET_NAME
-    )
+def _batch(synsets: Synsets, lemmas: str) -> pa.RecordBatch:
+    rows = [
+        {"name": lemma.replace("_", " "), "synset": synset}
+        for synset, of in synsets
+        for lemma in (of if lemmas == "all" else of[:1])
+    ]
+    return pa.RecordBatch.from_pylist(rows, SYNSET_NAME)
 
 
-def first_lemma(word: str) -> str:
-    """A word of a dict file as people write it.
+def _dict_folder(folder: Path) -> Synsets:
+    for name, letter in FILES.items():
+        path = folder / name
+        if not path.is_file():
+            expected = ", ".join(FILES)
+            raise InputError(f"{folder}: expected WordNet's files {expected}; no {name}")
+        for line in path.read_text("utf-8", "replace").splitlines():
+            if not line.startswith("  "):  # the licence
+                yield _synset(path, letter, line)
 
-    >>> first_lemma("living_room"), first_lemma("galore(ip)")
-    ('living room', 'galore')
-    """
-    return _MARKER.sub("", word).replace("_", " ")
+
+def _synset(path: Path, letter: str, line: str) -> tuple[str, list[str]]:
+    found = _LINE.match(line)
+    words = found[3].split()[: 2 * int(found[2], 16) : 2] if found else []
+    if not found or not words:
+        raise InputError(f"{path}: expected a synset's line; found {line[:60]!r}")
+    return letter + found[1], [_MARKER.sub("", word) for word in words]
+
+
+def _lmf(path: Path) -> Synsets:
+    """Synsets of an LMF file, named by the lemmas that their members have."""
+    lemma_of: dict[str, str] = {}
+    members: dict[str, list[str]] = {}
+    entry = ""
+
+    def start(tag: str, given: dict[str, str]) -> None:
+        nonlocal entry
+        if tag == "LexicalEntry":
+            entry = given["id"]
+        elif tag == "Lemma":
+            lemma_of[entry] = given["writtenForm"]
+        elif tag == "Synset":
+            members[given["id"]] = given.get("members", "").split()
+        elif tag == "Sense":
+            named_by.setdefault(given["synset"], []).append(entry)
+
+    def no_entity(*_: object) -> None:
+        raise InputError(f"{path}: expected no entity declarations in a WordNet")
+
+    named_by: dict[str, list[str]] = {}
+    parser = expat.ParserCreate()
+    parser.StartElementHandler = start
+    parser.EntityDeclHandler = no_entity
+    try:
+        with path.open("rb") as raw:
+            packed = raw.peek(2)[:2] == b"\x1f\x8b"
+            with gzip.open(raw) if packed else path.open("rb") as file:
+                while chunk := file.read(CHUNK_BYTES):
+                    parser.Parse(chunk)
+                parser.Parse(b"", True)
+    except (expat.ExpatError, OSError, EOFError, KeyError) as error:
+        raise InputError(
+            f"{path}: expected a folder of dict files or an LMF file: {error}"
+        ) from None
+    for synset, ids in members.items():
+        lemmas = [lemma_of[one] for one in ids or named_by.get(synset, []) if one in lemma_of]
+        if lemmas:
+            yield synset, lemmas

@@ -124,7 +124,7 @@ class Workspace:
             return {"name": Path(value).name, "digest": self.file_digest(Path(value))}
         return value
 
-    def build_row(self, version: str) -> pa.Table:
+    def build_row(self, version: str, **reached: object) -> pa.Table:
         """The one-row table `build`, which SQL reads its thresholds from."""
         s = self.settings
         row = {
@@ -138,6 +138,7 @@ class Workspace:
             "bigram_min": s.queries.bigram_min,
             "pmi_min": s.queries.pmi_min,
             "views_min": s.queries.views_min,
+            "mobile_share_max": s.queries.mobile_share_max,
             "quota_word": s.queries.word_quota,
             "quota_bigram": s.queries.bigram_quota,
             "quota_title": s.queries.title_quota,
@@ -145,5 +146,6 @@ class Workspace:
             "max_aspect": s.images.max_aspect,
             "min_spread": s.images.min_spread,
             "near_bits": s.selection.near_bits,
+            **reached,
         }
         return pa.Table.from_pylist([row], TABLES["build"].schema)

@@ -105,11 +105,28 @@ scored_bigram = table(
 )
 title_view = table(
     "title_view",
-    "one row per title of a part, or of all parts",
+    "one row per title",
     column("title", string, "article title, as displayed"),
-    column("views", int64, "page views"),
+    column("views", int64, "page views of all access types"),
+    column("mobile_views", int64, "of these, from mobile sites and apps"),
 )
-title_view_part = Table("title_view_part", title_view.grain, title_view.schema)
+title_view_part = table(
+    "title_view_part",
+    "one row per title and page id of a part, or more",
+    column("page_id", int64, "the wiki's page id; null where the file has none", null=True),
+    *title_view.schema,
+)
+PAGE_COLUMNS = (
+    column("namespace", int32, "0 for articles"),
+    column("title", string, "as displayed, without the namespace"),
+)
+page = table("page", "one row per page of the wiki", article.schema.field("page_id"), *PAGE_COLUMNS)
+redirect = table(
+    "redirect",
+    "one row per page that points to another: what it points to",
+    article.schema.field("page_id"),
+    *PAGE_COLUMNS,
+)
 synset_name = table(
     "synset_name",
     "one row per WordNet synset",
@@ -125,17 +142,26 @@ phrase = table(
     column("n", int64, "occurrences, or page views of a title; null for wordnet", null=True),
     column("pmi", float64, "of a bigram, bits", null=True),
 )
-query = table(
-    "query",
-    "one row per query",
-    QUERY_ID,
+ENTRY_COLUMNS = (
     column("text", string, "normalised words, joined by one space"),
     column("display", string, "as the best-ranked source writes it"),
+    column("entered_by", string, "the source that brought it: word, bigram, title or wordnet"),
     column("sources", int32, "bit mask: 1 word, 2 bigram, 4 title, 8 wordnet"),
     column("word_n", int64, "occurrences as a word", null=True),
     column("bigram_pmi", float64, "bits", null=True),
     column("title_views", int64, "page views", null=True),
-    column("rank", int64, "1.. in the order in which the list was filled"),
+    column("rank", int64, "1.. in the order in which the list is filled"),
+)
+entry = table("entry", "one row per key that may be a query", *ENTRY_COLUMNS)
+query = table("query", "one row per query", QUERY_ID, *ENTRY_COLUMNS)
+border = table(
+    "border",
+    "one row per source, side and place: where the query list ends",
+    column("entered_by", string, "word, bigram, title or wordnet"),
+    column("side", string, "last in, or first out"),
+    column("place", int32, "1.. from the border, at most 20"),
+    column("text", string, "the query, or the phrase left out"),
+    column("score", float64, "occurrences, PMI in bits, or views", null=True),
 )
 
 # --- candidates, pairs, matches -------------------------------------------------------------
@@ -320,9 +346,14 @@ build = table(
     column("bigram_min", int64, "least occurrences of a bigram"),
     column("pmi_min", float64, "least PMI of a bigram, bits"),
     column("views_min", int64, "least views of a title"),
+    column("mobile_share_max", float64, "greatest share of mobile views of a title"),
     column("quota_word", int64, "most words in the list"),
     column("quota_bigram", int64, "most bigrams in the list"),
     column("quota_title", int64, "most titles in the list"),
+    column("n_offered", int64, "phrases that may be a query", null=True),
+    column("word_n_reached", int64, "occurrences of the last word in the list", null=True),
+    column("bigram_pmi_reached", float64, "PMI of the last bigram in the list, bits", null=True),
+    column("title_views_reached", int64, "views of the last title in the list", null=True),
     column("min_side", int32, "least side of an original picture, pixels"),
     column("max_aspect", float64, "greatest ratio of the original's sides"),
     column("min_spread", float64, "least spread of a stored picture"),
@@ -360,9 +391,13 @@ TABLES: dict[str, Table] = {
         scored_bigram,
         title_view,
         title_view_part,
+        page,
+        redirect,
         synset_name,
         phrase,
+        entry,
         query,
+        border,
         candidate,
         filtered,
         pooled,
@@ -396,6 +431,7 @@ TABLES: dict[str, Table] = {
 
 PUBLISHED = (
     "query",
+    "border",
     "pair",
     "match",
     "kept_match",

@@ -16,6 +16,7 @@ BUILD = {
     "bigram_min": 1,
     "pmi_min": 0.0,
     "views_min": 0,
+    "mobile_share_max": 1.0,
     "quota_word": 100,
     "quota_bigram": 100,
     "quota_title": 100,

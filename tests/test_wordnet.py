@@ -1,5 +1,6 @@
 """Names of WordNet's synsets."""
 
+import gzip
 import importlib.util
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from queries.schemas import TABLES
 
 LICENCE = "  1 This software and database is being provided to you, the LICENSEE\n"
 NOUN = "02084071 05 n 03 dog 0 domestic_dog 0 Canis_familiaris 0 022 @ 02083346 n 0000 | a member\n"
-ROOM = "03679712 06 n 0a living_room 0 sitting_room 0 001 @ 04105893 n 0000 | a room\n"
+ROOM = "03679712 06 n 02 living_room 0 sitting_room 0 001 @ 04105893 n 0000 | a room\n"
 GALORE = "00013887 00 s 01 galore(ip) 0 001 & 00013160 a 0000 | in great numbers\n"
 
 
@@ -23,9 +24,9 @@ def dict_folder(tmp_path):
     return tmp_path
 
 
-def names_in(folder: Path) -> list[tuple]:
+def names_in(folder: Path, lemmas: str = "first") -> list[tuple]:
     paths = pa.RecordBatch.from_pydict({"path": [str(folder)]})
-    table = pa.Table.from_batches(read_synsets(iter([paths])), TABLES["synset_name"].schema)
+    table = pa.Table.from_batches(read_synsets(iter([paths]), lemmas), TABLES["synset_name"].schema)
     return [tuple(row.values()) for row in table.to_pylist()]
 
 
@@ -35,6 +36,45 @@ def test_a_synset_is_named_by_its_first_word(dict_folder):
         ("living room", "n03679712"),
         ("galore", "a00013887"),
     ]
+
+
+def test_all_words_of_a_synset_are_an_option(dict_folder):
+    assert [name for name, _ in names_in(dict_folder, "all")] == [
+        "dog",
+        "domestic dog",
+        "Canis familiaris",
+        "living room",
+        "sitting room",
+        "galore",
+    ]
+
+
+LMF = """<?xml version="1.0"?>
+<!DOCTYPE LexicalResource SYSTEM "http://globalwordnet.github.io/schemas/WN-LMF-1.3.dtd">
+<LexicalResource><Lexicon id="oewn">
+<LexicalEntry id="e1"><Lemma writtenForm="hot dog" partOfSpeech="n"/>
+<Sense id="s1" synset="n1"/></LexicalEntry>
+<LexicalEntry id="e2"><Lemma writtenForm="frankfurter" partOfSpeech="n"/>
+<Sense id="s2" synset="n1"/><Sense id="s3" synset="n2"/></LexicalEntry>
+<Synset id="n1" members="e2 e1"/><Synset id="n2"/>
+</Lexicon></LexicalResource>"""
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_open_english_wordnet_is_read_from_its_xml(tmp_path, pack):
+    path = tmp_path / "english-wordnet.xml"
+    path.write_bytes(pack(LMF.encode()))
+    assert names_in(path) == [("frankfurter", "n1"), ("frankfurter", "n2")]
+    assert [name for name, _ in names_in(path, "all")] == ["frankfurter", "hot dog", "frankfurter"]
+
+
+@pytest.mark.parametrize("text", ["no xml", LMF[:300], '<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>'])
+def test_a_file_that_is_no_wordnet_is_refused_in_one_line(tmp_path, text):
+    path = tmp_path / "wordnet.xml"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=r"wordnet\.xml: expected") as refused:
+        names_in(path)
+    assert "\n" not in str(refused.value)
 
 
 def test_a_folder_without_a_file_is_refused(dict_folder):

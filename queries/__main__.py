@@ -131,7 +131,9 @@ def fitted(widest: list[int], terminal: int) -> list[int]:
 def _cell(value: object) -> str:
     if value is None:
         return ""
-    return f"{value:,}" if isinstance(value, int) else _plain(str(value))
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:,.6g}" if isinstance(value, float) else _plain(str(value))
 
 
 def _plain(text: str) -> str:

@@ -117,6 +117,14 @@ class TablesSource(Section):
     columns: Columns = Columns()
 
 
+class CommonCrawlSource(Section):
+    """Crawled pages: WARC files, gzip or plain."""
+
+    kind: Literal["commoncrawl"]
+    name: str
+    paths: Annotated[tuple[ExistingPath, ...], Field(min_length=1)]
+
+
 class SampleSource(Section):
     """OpenMoji's pictures with their names in many languages, served on this machine."""
 
@@ -126,7 +134,9 @@ class SampleSource(Section):
     held_out: Share = 0.08  # of the pictures, kept for the evaluation set
 
 
-Source = Annotated[TablesSource | SampleSource, Field(discriminator="kind")]
+Source = Annotated[
+    TablesSource | CommonCrawlSource | SampleSource, Field(discriminator="kind")
+]
 
 
 class FilterSettings(Section):

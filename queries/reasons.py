@@ -13,6 +13,7 @@ COLLECT = {
     "row_invalid": "line of a table that does not parse",
     "url_missing": "row without an address",
     "url_invalid": "address that is no http or https URL with a host",
+    "bad_record": "crawled page that cannot be read",
     "caption_missing": "row without a caption",
     "caption_invalid": "caption that is not UTF-8 text",
 }

@@ -8,12 +8,14 @@ the sample's packages. Modules here may import each other, queries and settings.
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
 from pipeline.settings import Source
-from pipeline.sources.rows import Raw, SourceError, candidates
+from pipeline.sources.rows import SourceError, candidates
 
 __all__ = ["SourceError", "SourcePart", "check", "collect", "parts", "serving"]
 
@@ -32,35 +34,19 @@ class SourcePart:
 def check(sources: Iterable[Source]) -> None:
     """Raise SourceError, in one line, if one cannot be read; call it before any work."""
     for source in sources:
-        if source.kind == "tables":
-            from pipeline.sources import tables
-
-            tables.check(source)
-        else:
-            from pipeline.sources import sample
-
-            sample.check()
+        _module(source).check(source)
 
 
 def parts(source: Source, content: Callable[[Path], str]) -> list[SourcePart]:
-    """The source's parts in order: a file each for tables, a language each for the sample.
+    """The source's parts in order: a file each, or a language each for the sample.
 
     `content` gives the digest of a file. The identity lacks the seed, which the caller gives to
     `collect`, and so adds.
     """
-    if source.kind == "tables":
-        from pipeline.sources import tables
-
-        listed = tables.parts(source, content)
-    else:
-        from pipeline.sources import sample
-
-        listed = sample.parts(source)
+    decided_by = (VERSION, source.kind, source.name)
     return [
-        SourcePart(
-            f"{source.name}/{name}", (VERSION, source.kind, source.name, *identity), pa.table(rows)
-        )
-        for name, identity, rows in listed
+        SourcePart(f"{source.name}/{name}", (*decided_by, *identity), pa.table(rows))
+        for name, identity, rows in _module(source).parts(source, content)
     ]
 
 
@@ -68,27 +54,16 @@ def collect(
     batches: Iterator[pa.RecordBatch], source: Source, seed: int
 ) -> Iterator[pa.RecordBatch]:
     """The map function of a part: from the rows that `parts` gave to rows of `candidate`."""
-    return candidates(_raws(batches, source), source.name, seed)
+    asked = (row for batch in batches for row in batch.to_pylist())
+    raws = (raw for row in asked for raw in _module(source).read(row, source))
+    return candidates(raws, source.name, seed)
 
 
 def serving(source: Source) -> AbstractContextManager[object]:
     """Enter it while the source's pictures are fetched: the sample serves its own."""
-    if source.kind == "tables":
-        return nullcontext()
-    from pipeline.sources import sample
-
-    return sample.serving(source)
+    return _module(source).serving(source) if source.kind == "sample" else nullcontext()
 
 
-def _raws(batches: Iterator[pa.RecordBatch], source: Source) -> Iterator[Raw]:
-    asked = (row for batch in batches for row in batch.to_pylist())
-    if source.kind == "tables":
-        from pipeline.sources import tables
-
-        for row in asked:
-            yield from tables.read(row["path"], source.columns)
-    else:
-        from pipeline.sources import sample
-
-        for row in asked:
-            yield from sample.read(row["chapter"], source)
+def _module(source: Source) -> Any:
+    """The kind's module, with check(source), parts(source, content) and read(row, source)."""
+    return import_module(f"pipeline.sources.{source.kind}")

@@ -13,7 +13,7 @@ import re
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -65,7 +65,7 @@ class Picture:
         return hash63("held out", self.concept) < share * 2**63
 
 
-def check() -> None:
+def check(source: SampleSource | None = None) -> None:
     """Raise SourceError if a package of the sample is missing."""
     missing = [wheel for name, wheel in PACKAGES.items() if not importlib.util.find_spec(name)]
     if missing:
@@ -137,15 +137,18 @@ def divided(source: SampleSource) -> tuple[list[Picture], list[Picture]]:
     return sides
 
 
-def parts(source: SampleSource) -> Iterator[tuple[str, tuple, dict[str, list]]]:
+def parts(
+    source: SampleSource, content: Callable[[Path], str] | None = None
+) -> Iterator[tuple[str, tuple, dict[str, list]]]:
     """(name, identity, rows) of each chapter."""
     for chapter in (*languages(), FAULTS):
         about = (*versions(), source.port, source.held_out, chapter)
         yield chapter, about, {"chapter": [chapter]}
 
 
-def read(chapter: str, source: SampleSource) -> Iterator[Raw]:
+def read(row: dict, source: SampleSource) -> Iterator[Raw]:
     """The raw rows of a chapter."""
+    chapter = row["chapter"]
     shown, held_out = divided(source)
     if chapter == FAULTS:
         yield from _faults(shown, source)

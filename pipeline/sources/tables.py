@@ -88,9 +88,9 @@ def column_names(path: Path) -> list[str]:
         raise SourceError(f"{path}: expected a {_kind(path)} file: {error}") from None
 
 
-def read(path: str, columns: Columns) -> Iterator[Raw]:
-    """The raw rows of a file, in its order."""
-    file, names = Path(path), _names(columns)
+def read(row: dict, source: TablesSource) -> Iterator[Raw]:
+    """The raw rows of the file at row["path"], in its order."""
+    file, names = Path(row["path"]), _names(source.columns)
     match _kind(file):
         case "parquet":
             rows = _parquet_rows(file, names)

@@ -1,20 +1,42 @@
 """Which queries a caption contains: all word n-grams that are queries, each once a caption.
 
-May import queries and pipeline.text. The same `words` makes the keys of the queries and the
-words of the captions, so a query that exists can be found.
+May import queries, pipeline.text and pipeline.text_arrow. One normaliser makes the keys of the
+queries and the words of the captions, so a query that exists can be found.
+
+How: every word of the queries has a number, found by a 64-bit hash made of 8 bytes at a time.
+The queries are a tree: a node is what one or more queries begin with, and a node with the number
+of the next word leads to the next node. Both steps look up all words of a chunk of captions at
+once. The second is exact, since node and number fill one 64-bit key; so is the first for words
+of up to 8 bytes, and longer ones are compared byte by byte. So every match is verified, and a
+caption that a stranger made to have a query's hash is no match and does no harm.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline.text import normalise, words
+from pipeline.text_arrow import Split, equal_words, normalise_array, split, word_hashes
 from queries.schemas import TABLES
 
 MATCHED = pa.schema([pa.field("row", pa.int64(), False), pa.field("query_id", pa.int64(), False)])
+
+# Odd, and tried in order until no two words share a hash; the first fails for a million words
+# once in 10^7 lists. They are splitmix64's (Steele, Lea, Flood 2014).
+MULTIPLIERS = (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
+
+# A chunk's arrays stay in the processor's cache: 8 bytes a word, some 10 words a caption.
+CHUNK_ROWS = 16_384
+CHUNK_BYTES = 1 << 20
+SHORT = 8  # bytes: a word that one 64-bit number holds
+NONE = -1
+FLAG_BITS = 22  # 512 KB of flags
+FREE = -1  # the value where a table has no key
 
 
 class Matcher:
@@ -25,50 +47,213 @@ class Matcher:
     {'row': [0, 0], 'query_id': [0, 1]}
     """
 
-    def __init__(self, queries: pa.StringArray):
+    def __init__(self, queries: pa.StringArray, multipliers: Sequence[int] = MULTIPLIERS):
         """`queries`: the texts; query_id is the place in the array. Raises ValueError if a text
         is not normalised or stands twice, since it could never be matched."""
-        self.ids = {text: place for place, text in enumerate(queries.to_pylist())}
-        if len(self.ids) != len(queries):
-            raise ValueError(f"{len(queries) - len(self.ids)} queries stand twice, expected none")
-        for text in self.ids:
-            if text != normalise(text) or not text:
-                raise ValueError(f"query {text!r}: expected its normalised form")
-        # Only starts that lead somewhere are extended: "new" of "new york", not every word.
-        self.starts = {
-            " ".join(parts[:n]) for parts in map(str.split, self.ids) for n in range(1, len(parts))
-        }
+        _check(queries)
+        self.id_bits = max(len(queries) - 1, 0).bit_length()
+        words = split(queries)
+        self.vocabulary, numbers = _vocabulary(words, multipliers)
+        keys, values = _tree(words, numbers)
+        n_words = len(self.vocabulary.hashes)
+        self.words = Table(self.vocabulary.hashes, values[:n_words])
+        self.steps = Table(keys, values[n_words:])
 
     def match(self, captions: pa.StringArray) -> pa.RecordBatch:
-        """All (row, query_id), sorted; row is the caption's place in the array."""
-        rows: list[int] = []
-        ids: list[int] = []
-        for row, caption in enumerate(captions.to_pylist()):
-            found = sorted(self._found(words(caption)))
-            rows += [row] * len(found)
-            ids += found
-        return pa.RecordBatch.from_arrays(
-            [pa.array(rows, pa.int64()), pa.array(ids, pa.int64())], schema=MATCHED
-        )
+        """All (row, query_id), sorted; row is the caption's place in the array. A null has none.
 
-    def _found(self, tokens: list[str]) -> set[int]:
-        found: set[int] = set()
-        for start, phrase in enumerate(tokens):
-            end = start + 1
-            while True:
-                if phrase in self.ids:
-                    found.add(self.ids[phrase])
-                if phrase not in self.starts or end == len(tokens):
-                    break
-                phrase = f"{phrase} {tokens[end]}"
-                end += 1
-        return found
+        Raises InputError for a caption that is not UTF-8.
+        """
+        rows, ids = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+        for start, chunk in _chunks(captions):
+            found = self._found(split(chunk, start))
+            rows.append((found >> self.id_bits) + start)
+            ids.append(found & ((1 << self.id_bits) - 1))
+        columns = [pa.array(np.concatenate(parts)) for parts in (rows, ids)]
+        return pa.RecordBatch.from_arrays(columns, schema=MATCHED)
+
+    def _found(self, captions: Split) -> np.ndarray:
+        """row << id_bits | query_id of every match, sorted, each once."""
+        first, values = self._first_nodes(captions)
+        follows = np.full(len(captions.starts) + 1, NONE)  # numbers of words that follow another
+        follows[first] = _node(values)
+        follows[captions.first] = NONE
+        found, n_words = [np.empty(0, np.int64)], 1
+        while len(first):
+            whole = np.flatnonzero(values >> 32)
+            rows = captions.rows.take(first.take(whole))
+            found.append(rows << self.id_bits | ((values.take(whole) >> 32) - 1))
+            on = np.flatnonzero(values & 1)
+            number = follows.take(first.take(on) + n_words)
+            known = np.flatnonzero(number != NONE)
+            on = on.take(known)
+            hit, values = self.steps.find_few(_step(_node(values.take(on)), number.take(known)))
+            first, n_words = first.take(on.take(hit)), n_words + 1
+        return _distinct(np.concatenate(found))
+
+    def _first_nodes(self, captions: Split) -> tuple[np.ndarray, np.ndarray]:
+        """The captions' words that are words of queries: their places, their nodes' values."""
+        known = self.vocabulary
+        hit, values = self.words.find(word_hashes(captions, known.multiplier, known.longest))
+        number = _node(values)
+        long = (captions.lengths.take(hit) > SHORT) | (known.words.lengths.take(number) > SHORT)
+        unsure = np.flatnonzero(long)
+        same = equal_words(captions, hit.take(unsure), known.words, number.take(unsure))
+        if same.all():
+            return hit, values
+        long[unsure] = ~same
+        return hit.compress(~long), values.compress(~long)
+
+
+class Table:
+    """Values by distinct 64-bit keys, of which many are looked up at once.
+
+    >>> places, values = Table(np.array([7, 9], "u8"), np.array([70, 90])).find(
+    ...     np.array([9, 8, 7, 9], "u8"))
+    >>> places.tolist(), values.tolist()
+    ([0, 2, 3], [90, 70, 90])
+
+    Keys ascend; each is at the place that its first bits name, or at the next free one behind
+    (ordered linear probing: Amble and Knuth 1974). So a search ends at the first key not below.
+    """
+
+    def __init__(self, keys: np.ndarray, values: np.ndarray):
+        order = np.argsort(keys)
+        self.bits = max(4 * len(keys), 2).bit_length()  # an eighth to a quarter full
+        nth = np.arange(len(keys))
+        places = nth + np.maximum.accumulate(self._wish(keys[order]) - nth)
+        size = max(1 << self.bits, places.max(initial=0) + 1) + 1  # the last one stays free
+        flags = np.zeros(1 << FLAG_BITS, np.bool_)
+        flags[keys >> np.uint64(64 - FLAG_BITS)] = True
+        self.flags = np.packbits(flags, bitorder="little")
+        # Key and value side by side, so that both come from memory at once; a free place's key
+        # is below no other.
+        self.cells = np.tile(np.array([-1, FREE]).view(np.uint64), size)
+        self.cells[places * 2] = keys[order]
+        self.cells[places * 2 + 1] = values[order].view(np.uint64)
+
+    def find(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The places of those keys that are in the table, and their values."""
+        at = self._wish(keys) << 1
+        there = self.cells.take(at)
+        before = np.flatnonzero(there < keys)
+        while len(before):
+            at[before] += 2
+            there[before] = self.cells.take(at.take(before))
+            before = before.compress(there.take(before) < keys.take(before))
+        hit = np.flatnonzero(there == keys)
+        values = self.cells.take(at.take(hit) + 1).view(np.int64)
+        if values.min(initial=0) == FREE:  # one of them is the very key of the free places
+            return hit.compress(values != FREE), values.compress(values != FREE)
+        return hit, values
+
+    def find_few(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """As `find`, where most keys are not in the table: a flag for each value of the first
+        FLAG_BITS, small enough for the cache, says so of nearly all of them."""
+        flags = (keys >> np.uint64(64 - FLAG_BITS)).view(np.int64)
+        may = self.flags.take(flags >> 3) >> (flags & 7).astype(np.uint8)
+        may &= 1
+        likely = np.flatnonzero(may.view(np.bool_))
+        hit, values = self.find(keys.take(likely))
+        return likely.take(hit), values
+
+    def _wish(self, keys: np.ndarray) -> np.ndarray:
+        return (keys >> np.uint64(64 - self.bits)).view(np.int64)
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The words of the queries, by number: their spans, their hashes, and how these are made."""
+
+    words: Split
+    hashes: np.ndarray
+    multiplier: int
+    longest: int
+
+
+def _vocabulary(queries: Split, multipliers: Sequence[int]) -> tuple[Vocabulary, np.ndarray]:
+    """The queries' distinct words, and the number of each word of each query."""
+    longest = int(queries.lengths.max(initial=0))
+    for multiplier in multipliers:
+        if multiplier % 2 == 0:
+            raise ValueError(
+                f"multiplier {multiplier}: expected an odd one, which parts short words"
+            )
+        hashes, at, numbers = np.unique(
+            word_hashes(queries, multiplier, longest), return_index=True, return_inverse=True
+        )
+        if equal_words(queries, np.arange(len(numbers)), queries, at[numbers]).all():
+            words = Split(queries.text, queries.starts[at], queries.lengths[at], queries.first)
+            return Vocabulary(words, hashes, multiplier, longest), numbers
+    raise ValueError(f"two words have one hash, with each of {len(multipliers)} multipliers")
+
+
+def _tree(queries: Split, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The keys of the steps to all nodes but the first words', and the value of every node.
+
+    A value is query_id + 1, or 0 if the node is no query; 31 bits of the node; and 1 if a step
+    leads on from it. The nodes of the first words have the words' numbers.
+    """
+    n_words, ids = np.diff(queries.first), np.arange(len(queries.first) - 1)
+    node_of_query, inner = np.empty(len(ids), np.int64), [np.empty(0, np.int64)]
+    nodes, n_nodes = numbers[queries.first[:-1]], numbers.max(initial=-1) + 1
+    keys = [np.empty(0, np.uint64)]
+    while len(ids):
+        whole = n_words[ids] == len(keys)
+        node_of_query[ids[whole]] = nodes[whole]
+        ids, nodes = ids[~whole], nodes[~whole]
+        inner.append(nodes)
+        steps = _step(nodes, numbers[queries.first[ids] + len(keys)])
+        new, nth = np.unique(steps, return_inverse=True)
+        keys.append(new)
+        nodes, n_nodes = n_nodes + nth, n_nodes + len(new)
+    values = np.arange(n_nodes) << 1
+    values[np.concatenate(inner)] |= 1
+    values[node_of_query] |= np.arange(1, len(node_of_query) + 1) << 32
+    return np.concatenate(keys), values
+
+
+def _step(nodes: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """The keys of the steps from nodes by words: distinct, as the multiplier is odd."""
+    return (nodes << 32 | numbers).view(np.uint64) * np.uint64(MULTIPLIERS[0])
+
+
+def _node(values: np.ndarray) -> np.ndarray:
+    return (values >> 1) & 0x7FFF_FFFF
+
+
+def _distinct(keys: np.ndarray) -> np.ndarray:
+    """Sorted in place, each once: np.unique takes many times as long."""
+    keys.sort()
+    return keys.compress(np.append(True, keys[1:] != keys[:-1])[: len(keys)])
+
+
+def _check(queries: pa.StringArray) -> None:
+    twice = len(queries) - len(pc.unique(queries))
+    if twice:
+        raise ValueError(f"{twice} queries stand twice, expected none")
+    good = pc.and_(pc.equal(queries, normalise_array(queries)), pc.not_equal(queries, ""))
+    bad = queries.filter(pc.invert(pc.fill_null(good, False)))
+    if len(bad):
+        raise ValueError(f"query {bad[0].as_py()!r}: expected its normalised form")
+
+
+def _chunks(captions: pa.StringArray) -> Iterator[tuple[int, pa.StringArray]]:
+    """Slices of at most CHUNK_ROWS and about CHUNK_BYTES, with where each begins."""
+    lengths = pc.fill_null(pc.binary_length(captions), 0).to_numpy()
+    ends = np.cumsum(lengths, dtype=np.int64)
+    start = done = 0
+    while start < len(captions):
+        stop = int(np.searchsorted(ends, done + CHUNK_BYTES, "right"))
+        stop = min(max(stop, start + 1), start + CHUNK_ROWS, len(captions))
+        yield start, captions[start:stop]
+        start, done = stop, int(ends[stop - 1])
 
 
 @lru_cache(maxsize=1)
 def _matcher(query_file: Path) -> Matcher:
     table = pq.read_table(query_file, columns=["query_id", "text"]).sort_by("query_id")
-    if table["query_id"].to_pylist() != list(range(table.num_rows)):
+    if not np.array_equal(table["query_id"].to_numpy(), np.arange(table.num_rows)):
         raise ValueError(f"{query_file}: expected query_id 0..{table.num_rows - 1}, each once")
     return Matcher(table["text"].combine_chunks())
 

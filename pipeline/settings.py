@@ -67,6 +67,20 @@ def _first_existing(texts: Any, info: ValidationInfo) -> str:
     return str(found)
 
 
+def is_address(text: str) -> bool:
+    """Whether a setting names what is to be downloaded: see pipeline/dumps.py for the forms.
+
+    >>> is_address("wikimedia:enwiki/20261101/multistream"), is_address("dump.xml.bz2")
+    (True, False)
+    """
+    return text.startswith(("wikimedia:", "http://", "https://"))
+
+
+def _address_or_existing(text: str, info: ValidationInfo) -> str:
+    return text if is_address(text) else _existing(text, info)
+
+
+PathOrAddress = Annotated[str, AfterValidator(_address_or_existing)]
 ExistingPath = Annotated[str, AfterValidator(_existing)]
 FirstExisting = Annotated[str, BeforeValidator(_first_existing)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -82,8 +96,8 @@ class QuerySettings(Section):
     """The query list: CLIP section 2.2 and its footnote."""
 
     n: Positive = 500_000
-    articles: Annotated[tuple[ExistingPath, ...], Field(min_length=1)]
-    views: tuple[ExistingPath, ...] = ()
+    articles: Annotated[tuple[PathOrAddress, ...], Field(min_length=1)]
+    views: tuple[PathOrAddress, ...] = ()
     wiki: str = "en"
     page_table: ExistingPath | None = None
     redirect_table: ExistingPath | None = None
@@ -97,6 +111,19 @@ class QuerySettings(Section):
     bigram_quota: Count = 100_646
     views_min: Count = 70
     title_quota: Count = 61_235
+
+
+class DownloadSettings(Section):
+    """How files are asked for; nothing here changes a row."""
+
+    contact: Annotated[str, Field(pattern=r"^[\x20-\x7e]*$")] = ""
+    base: Annotated[str, Field(pattern=r"^https?://[^\s?#]+$")] = "https://dumps.wikimedia.org"
+    connections: Annotated[int, Field(ge=1, le=2)] = 2
+    retries: Annotated[int, Field(ge=0, le=20)] = 5  # in a row that bring next to nothing
+    timeout_s: Annotated[float, Field(gt=0, le=600)] = 60.0  # of silence
+    backoff_s: Annotated[float, Field(ge=0, le=600)] = 2.0  # before the first retry, then doubled
+    max_wait_s: Annotated[float, Field(ge=0, le=86_400)] = 900.0
+    max_bytes: Positive = 1 << 38  # of one file
 
 
 class Columns(Section):
@@ -134,9 +161,7 @@ class SampleSource(Section):
     held_out: Share = 0.08  # of the pictures, kept for the evaluation set
 
 
-Source = Annotated[
-    TablesSource | CommonCrawlSource | SampleSource, Field(discriminator="kind")
-]
+Source = Annotated[TablesSource | CommonCrawlSource | SampleSource, Field(discriminator="kind")]
 
 
 class FilterSettings(Section):
@@ -201,6 +226,7 @@ class Settings(Section):
     selection: SelectionSettings = SelectionSettings()
     images: ImageSettings = ImageSettings()
     fetch: FetchSettings = FetchSettings()
+    downloads: DownloadSettings = DownloadSettings()
     engine: EngineSettings = EngineSettings()
     samples_per_shard: Positive = 10_000
 

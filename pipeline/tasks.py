@@ -20,6 +20,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline import sources
+from pipeline.download import download
+from pipeline.dumps import expand
 from pipeline.fetch import fetch_part, read_images
 from pipeline.filters import filter_pairs
 from pipeline.match import match_pairs
@@ -29,10 +31,10 @@ from pipeline.phrases import bigram_phrases, synset_phrases, title_phrases, word
 from pipeline.publish import count_rows, publish, stage_row, stage_rows
 from pipeline.report import announce, write_report
 from pipeline.selection import image_parts, request, select
-from pipeline.settings import SAMPLE, Settings, Source, load
+from pipeline.settings import SAMPLE, Settings, Source, is_address, load
 from pipeline.shards import cut, pack, shard_bits, shard_digest
 from pipeline.wiki_tables import read_page_table, read_redirect_table
-from pipeline.wikipedia import read_pages
+from pipeline.wikipedia import pieces, read_pages
 from pipeline.wordnet import read_synsets
 from pipeline.workspace import Workspace
 from queries.build import MANIFEST
@@ -164,14 +166,75 @@ def inputs_of(parts: list[Part], *used: object) -> list[MapInput]:
     return [MapInput(digest(part.name, *used), part.path) for part in parts]
 
 
-class ReadWikipedia(Stage):
-    """Articles of the export as plain text."""
+class DownloadInputs(Stage):
+    """The files that the settings name by address: dumps and page views."""
+
+    def addresses(self) -> list[str]:
+        used = self.used.queries
+        return [text for text in (*used.articles, *used.views) if is_address(text)]
 
     def settings_used(self) -> object:
-        return [self.ws.file_digest(Path(path)) for path in self.used.queries.articles]
+        return self.addresses()
 
     def make(self) -> Parts:
-        inputs = self.ws.file_inputs(self.used.queries.articles, self.version)
+        return {}
+
+    def run(self) -> None:
+        with interruptible(self.ws):
+            listing = {text: self.downloaded(text) for text in self.addresses()}
+            write_json(Path(self.output().path), listing)
+
+    def downloaded(self, address: str) -> list[str]:
+        """The address's files in a folder of its own, so that no two names clash."""
+        folder = self.ws.folder / "downloads" / digest(address)
+        remotes = expand(address, self.used.downloads)
+        with self.ws.engine.bytes_progress("download") as bar:
+            paths = download(remotes, folder, self.used.downloads, bar.update)
+        return [self.relative(path) for path in paths]
+
+
+class ReadStage(Stage):
+    """A stage whose inputs are files of this machine, or downloaded ones."""
+
+    def requires(self) -> list[Stage]:
+        given = any(is_address(text) for text in self.texts())
+        return [self.clone(DownloadInputs)] if given else []
+
+    def texts(self) -> tuple[str, ...]:
+        """The settings that name the inputs."""
+        return ()
+
+    def identities(self) -> list[str]:
+        """What names the inputs before they are there: an address, or a file's digest."""
+        return [one if is_address(one) else self.ws.file_digest(Path(one)) for one in self.texts()]
+
+    def local(self) -> list[str]:
+        """The inputs as files of this machine."""
+        return [
+            str(path)
+            for text in self.texts()
+            for path in (self.paths(text) if is_address(text) else [Path(text)])
+        ]
+
+
+class ReadWikipedia(ReadStage):
+    """Articles of the export as plain text, big files in pieces."""
+
+    def texts(self) -> tuple[str, ...]:
+        return self.used.queries.articles
+
+    def settings_used(self) -> object:
+        return self.identities()
+
+    def make(self) -> Parts:
+        inputs = [
+            MapInput(
+                digest(self.ws.file_digest(Path(path)), start, stop, self.version),
+                pa.table({"path": [path], "start": [start], "stop": [stop]}),
+            )
+            for file in self.local()
+            for path, start, stop in pieces(file)
+        ]
         return {"article": self.map("article", read_pages, inputs)}
 
 
@@ -186,17 +249,16 @@ class CountNgrams(Stage):
         return {"ngram": self.derive("ngram", ngram_part=files(counts))}
 
 
-class CountViews(Stage):
+class CountViews(ReadStage):
     """Views of each title, file by file."""
+
+    def texts(self) -> tuple[str, ...]:
+        return self.used.queries.views
 
     def settings_used(self) -> object:
         used = self.used.queries
-        paths = [*used.views, *self.tables()]
-        return [
-            used.wiki,
-            used.mobile_share_max,
-            [self.ws.file_digest(Path(path)) for path in paths],
-        ]
+        tables = [self.ws.file_digest(Path(path)) for path in self.tables()]
+        return [used.wiki, used.mobile_share_max, self.identities(), tables]
 
     def tables(self) -> list[str]:
         used = self.used.queries
@@ -204,7 +266,7 @@ class CountViews(Stage):
 
     def make(self) -> Parts:
         used = self.used.queries
-        inputs = self.ws.file_inputs(used.views, self.version, used.wiki)
+        inputs = self.ws.file_inputs(self.local(), self.version, used.wiki)
         views = self.map("title_view_part", partial(read_views, wiki=used.wiki), inputs)
         known = {
             "page": self.wiki_table("page", read_page_table, used.page_table),

@@ -10,7 +10,7 @@ import regex
 
 # Runs of letters, marks and numbers. `\w` and `[\p{L}]+` both split Hindi, Tamil and the Turkish
 # dotted I at their combining marks.
-_WORD = regex.compile(r"[\p{L}\p{M}\p{N}]+")
+WORD = regex.compile(r"[\p{L}\p{M}\p{N}]+")
 
 
 def fold(text: str) -> str:
@@ -35,7 +35,7 @@ def words(text: str) -> list[str]:
     >>> words('A "Dog/Cat" — don’t!')
     ['a', 'dog', 'cat', 'don', 't']
     """
-    return _WORD.findall(fold(text))
+    return WORD.findall(fold(text))
 
 
 def normalise(text: str) -> str:

@@ -113,7 +113,9 @@ class Workspace:
 
     def described(self) -> object:
         """The settings that decide the build, each input by name and digest, not by its place."""
-        return self._placeless(self.settings.model_dump(mode="json", exclude={"engine", "fetch"}))
+        return self._placeless(
+            self.settings.model_dump(mode="json", exclude={"engine", "fetch", "downloads"})
+        )
 
     def _placeless(self, value: object) -> object:
         if isinstance(value, dict):

@@ -148,6 +148,10 @@ class DuckEngine:
             disable=self.quiet or not total,
         )
 
+    def bytes_progress(self, about: str) -> tqdm:
+        """The same for bytes, whose number is not known beforehand."""
+        return tqdm(desc=about, unit="B", unit_scale=True, disable=self.quiet)
+
     def _started_pool(self) -> Executor:
         if self._pool is None:
             self._pool = ProcessPoolExecutor(self.n_workers, mp_context=get_context("spawn"))

@@ -19,7 +19,11 @@ ONLY_IN = {
 COMPOSERS = {"pipeline/tasks.py", "pipeline/__init__.py", "pipeline/__main__.py"}
 GROUND = {"pipeline.settings", "pipeline.text"}
 OWN_PARTS = {
-    "pipeline/wikipedia.py": {"pipeline.wikitext"},
+    "pipeline/wikipedia.py": {"pipeline.wikitext", "pipeline.wiki_text", "pipeline.wiki_xml"},
+    "pipeline/wiki_xml.py": {"pipeline.wikitext", "pipeline.wiki_streams"},
+    "pipeline/download.py": {"pipeline.client"},
+    "pipeline/dumps.py": {"pipeline.client", "pipeline.download"},
+    "pipeline/match.py": {"pipeline.text_arrow"},
     "pipeline/fetch.py": {"pipeline.fetch_worker"},
 }
 

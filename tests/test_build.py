@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from queries.build import find
+from tests.download_server import DownloadServer
 from tests.image_server import ImageServer
 from tests.small_build import ROOT, Small, published, table
 from tests.walk import walk
@@ -173,3 +174,19 @@ def test_two_builds_never_share_a_workspace(small, tmp_path):
         done = small.luigi(tmp_path / "wit", small.settings())
     assert done.returncode != 0
     assert "another build is at work" in done.stderr
+
+
+def test_inputs_named_by_address_are_downloaded_once_and_give_the_same_pairs(
+    small, built, tmp_path
+):
+    settings = small.settings()
+    with DownloadServer() as server:
+        for name in ("dump.xml", "views.tsv"):
+            server.put(f"/{name}", (small.folder / name).read_bytes())
+            addressed = settings.read_text().replace(f'"{name}"', f'"{server.url("/" + name)}"')
+            settings.write_text(addressed)
+        done = small.luigi(tmp_path / "wit", settings)
+    assert done.returncode == 0, done.stderr
+    build = find(tmp_path / "wit")
+    assert table(build, "kept_match").equals(table(built, "kept_match"))
+    assert "nothing to do" in small.luigi(tmp_path / "wit", settings).stdout

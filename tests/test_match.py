@@ -3,11 +3,17 @@
 import random
 from itertools import pairwise
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from pipeline.match import Matcher, match_pairs
+from pipeline import match
+from pipeline.match import FREE, Matcher, Table, match_pairs
 from pipeline.text import normalise, words
+from queries.errors import InputError
 from queries.parts import write_part
 from queries.schemas import TABLES
 from tests.tables import rows
@@ -25,9 +31,28 @@ def plain(queries: list[str], captions: list[str]) -> set[tuple[int, int]]:
     }
 
 
-def found(queries: list[str], captions: list[str]) -> list[tuple[int, int]]:
-    batch = Matcher(pa.array(queries)).match(pa.array(captions, pa.string()))
+def from_dict(queries: list[str], captions: list[str | None]) -> list[tuple[int, int]]:
+    """Every n-gram of every caption, looked up in a dict of the queries."""
+    ids = {text: place for place, text in enumerate(queries)}
+    longest = max((len(text.split()) for text in queries), default=0)
+    matches = set()
+    for row, caption in enumerate(captions):
+        tokens = words(caption or "")
+        for start in range(len(tokens)):
+            for end in range(start + 1, min(start + longest, len(tokens)) + 1):
+                phrase = " ".join(tokens[start:end])
+                if phrase in ids:
+                    matches.add((row, ids[phrase]))
+    return sorted(matches)
+
+
+def pairs(batch: pa.RecordBatch) -> list[tuple[int, int]]:
     return list(zip(batch["row"].to_pylist(), batch["query_id"].to_pylist(), strict=True))
+
+
+def found(queries: list[str], captions: list[str | None], **how) -> list[tuple[int, int]]:
+    matcher = Matcher(pa.array(queries, pa.string()), **how)
+    return pairs(matcher.match(pa.array(captions, pa.string())))
 
 
 def test_words_match_on_their_boundaries_only():
@@ -87,12 +112,118 @@ def test_every_match_of_a_pair_carries_its_priority(tmp_path):
     ]
 
 
-def test_real_captions_match_as_a_plain_search_does(shared):
-    import pyarrow.parquet as pq
+WORDS = st.sampled_from(["a", "b", "é", "नमस्ते", "abcdefgh", "abcdefghi", "a" * 17, "犬", "x1"])
+GAPS = st.sampled_from([" ", "  ", "-", "\n", "…", "/ "])
+KEYS = st.lists(WORDS, min_size=1, max_size=6).map(" ".join).map(normalise)
+CAPTIONS = st.lists(st.tuples(WORDS, GAPS), max_size=12).map(
+    lambda parts: "".join(word + gap for word, gap in parts)
+)
 
+
+@given(st.lists(KEYS, unique=True), st.lists(st.none() | CAPTIONS | st.text()), st.booleans())
+def test_matches_are_those_of_a_dict_of_n_grams(queries, captions, chunked):
+    with pytest.MonkeyPatch.context() as patch:
+        if chunked:
+            patch.setattr(match, "CHUNK_ROWS", 3)
+            patch.setattr(match, "CHUNK_BYTES", 40)
+        assert found(queries, captions) == from_dict(queries, captions)
+
+
+def test_slices_and_large_strings_match_as_plain_ones():
+    captions = ["hot dog", None, "new york city", "", "a dog", "York"]
+    matcher = Matcher(pa.array(["unseen", *QUERIES])[1:])
+    expected = from_dict(QUERIES, captions[2:])
+    assert expected
+    assert pairs(matcher.match(pa.array(captions)[2:])) == expected
+    assert pairs(matcher.match(pa.array(captions, pa.large_string())[2:])) == expected
+    assert pairs(Matcher(pa.array(QUERIES, pa.large_string())).match(pa.array(captions)[2:])) == (
+        expected
+    )
+
+
+def test_no_captions_and_no_queries_give_no_matches():
+    assert found(QUERIES, []) == []
+    assert found(QUERIES, [None, "", "…", None]) == []
+    assert found([], ["a dog"]) == []
+
+
+def test_queries_of_many_words_and_captions_of_one_huge_word_are_found():
+    long = " ".join(f"w{n}" for n in range(300))
+    huge = "dog" * 50_000
+    captions = [f"so {long} it is", huge, long[:-1], f"dog {huge}s", "dog"]
+    assert found([long, huge, "dog"], captions) == [(0, 0), (1, 1), (3, 2), (4, 2)]
+
+
+def test_a_caption_that_is_not_utf_8_is_refused_with_its_row(monkeypatch):
+    monkeypatch.setattr(match, "CHUNK_ROWS", 2)
+    offsets = pa.py_buffer(np.array([0, 1, 2, 3, 4], np.int32))
+    captions = pa.StringArray.from_buffers(4, offsets, pa.py_buffer(b"abc\xff"))
+    with pytest.raises(InputError, match="row 3: expected text in UTF-8"):
+        Matcher(pa.array(["a"])).match(captions)
+
+
+# With 1 as the multiplier the hash of a word is the sum of its eights: a word that has them in
+# another order has the same one, as has a short word that is the sum.
+ONE, TWO = "abcdefghijklmnop", "ijklmnopabcdefgh"
+
+
+def test_words_with_one_hash_are_told_apart_by_the_next_multiplier():
+    assert found([ONE, TWO], [TWO, ONE], multipliers=(1, 3)) == [(0, 1), (1, 0)]
+    with pytest.raises(ValueError, match="two words have one hash, with each of 1 multipliers"):
+        Matcher(pa.array([ONE, TWO]), multipliers=(1,))
+
+
+def test_an_even_multiplier_is_refused():
+    with pytest.raises(ValueError, match="multiplier 2: expected an odd one"):
+        Matcher(pa.array(["dog"]), multipliers=(2,))
+
+
+def test_a_caption_with_the_hash_of_a_query_is_no_match():
+    queries = [ONE, f"dog {ONE}", f"{ONE} dog"]
+    captions = [TWO, f"dog {TWO}", f"{TWO} dog", f"{TWO} {ONE} dog"]
+    assert found(queries, captions, multipliers=(1,)) == [(3, 0), (3, 2)]
+
+
+@settings(max_examples=300)
+@given(
+    st.lists(st.lists(st.sampled_from("ab"), min_size=1, max_size=4), max_size=40),
+    st.integers(1, 4),
+)
+def test_no_false_match_among_many_words_of_one_hash(blocks, n):
+    """Words of eights in every order: with multiplier 1, all orders of them have one hash."""
+    queries = ["a" * 8 * k + "b" * 8 * (n - k) for k in range(n + 1)]
+    caption = " ".join("".join(block * 8 for block in word) for word in blocks)
+    assert found(queries, [caption], multipliers=(1,)) == from_dict(queries, [caption])
+
+
+def test_a_table_finds_its_keys_and_no_other():
+    chance = np.random.default_rng(0)
+    top = 2**64 - 1  # the key of the places that are free
+    for held in ([], [0], [top], [top - 1, top], [0, 1, 2, 3, top - 2, top - 1]):
+        keys = np.array(held, np.uint64)
+        table = Table(keys, np.arange(len(keys)))
+        wanted = np.array([0, 1, 2, 3, 4, top - 3, top - 2, top - 1, top], np.uint64)
+        for find in (table.find, table.find_few):
+            places, values = find(wanted)
+            assert wanted[places].tolist() == sorted(held)
+            assert keys[values].tolist() == sorted(held)
+    keys = np.unique(chance.integers(0, 2**63, 5000).astype(np.uint64) >> np.uint64(20))
+    table = Table(keys[::2], np.arange(len(keys[::2])))
+    places, values = table.find(keys)
+    assert places.tolist() == list(range(0, len(keys), 2))
+    assert values.tolist() == list(range(len(keys[::2])))
+    assert FREE not in values
+
+
+def test_real_captions_match_as_a_plain_search_does(shared):
     captions = pq.read_table(shared / "laion_url_caption_10k.parquet")["TEXT"].to_pylist()
-    captions = [caption or "" for caption in captions[:300]]
-    tokens = [word for caption in captions for word in words(caption)]
-    pairs = [f"{one} {two}" for one, two in pairwise(tokens)]
-    queries = sorted(set(tokens[::7]) | set(pairs[::11]))
-    assert set(found(queries, captions)) == plain(queries, captions)
+    tokens = [word for caption in captions[:300] for word in words(caption)]
+    bigrams = [f"{one} {two}" for one, two in pairwise(tokens)]
+    queries = sorted(set(tokens[::7]) | set(bigrams[::11]))
+    assert set(found(queries, captions[:300])) == plain(queries, captions[:300])
+    every = [normalise(caption) for caption in captions]
+    queries = sorted({" ".join(one.split()[n : 2 * n + 1]) for n in range(7) for one in every})
+    queries.remove("")
+    got = found(queries, captions)
+    assert len(got) > 20_000
+    assert got == from_dict(queries, captions)

@@ -1,0 +1,213 @@
+"""The words of whole Arrow arrays at once: the same as `pipeline.text`, and fast.
+
+May import pipeline.text and queries.errors. Rows of ASCII, most of any English corpus, are folded
+by one table of 256 bytes over the whole buffer. The other rows go through `pipeline.text.fold`,
+so that Unicode's rules stand in one place only.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.text import WORD, fold, words
+from queries.errors import InputError
+
+SPACE = 0x20
+_BETWEEN = pa.scalar(" ", pa.large_string())
+PADDING = 8  # readable bytes behind the text, so that 8 bytes can be read at any place of it
+
+# What each byte of a folded text becomes: words are kept, in lower case; the rest is space.
+# Bytes from 0x80 on belong to letters, marks and numbers: `_fold_codes` leaves no others.
+_ASCII = "".join((words(chr(code)) or [" "])[0] for code in range(0x80)).encode()
+_BYTES = _ASCII + bytes(range(0x80, 0x100))
+
+
+@dataclass(frozen=True)
+class Split:
+    """The words of an array's texts, as spans of one buffer.
+
+    text: bytes, uint8, the folded texts with spaces between their words, then PADDING.
+    starts, lengths: of each word, in bytes, int64. Row i has the words first[i]:first[i + 1].
+    """
+
+    text: np.ndarray
+    starts: np.ndarray
+    lengths: np.ndarray
+    first: np.ndarray
+
+    @cached_property
+    def rows(self) -> np.ndarray:
+        """The row of each word, int64."""
+        counts = np.diff(self.first)
+        return np.repeat(np.arange(len(counts)), counts)
+
+    @property
+    def folded(self) -> np.ndarray:
+        """The text without its padding, uint8."""
+        return self.text[:-PADDING]
+
+
+def split(texts: pa.Array, row: int = 0) -> Split:
+    """Where the words of each text are. A null has none. `row` is the first one's, for errors.
+
+    >>> one = split(pa.array(["Hot  dog!", None, "É"]))
+    >>> bytes(one.folded), one.starts.tolist(), one.lengths.tolist(), one.first.tolist()
+    (b'hot  dog   \\xc3\\xa9', [0, 5, 11], [3, 3, 2], [0, 2, 2, 3])
+
+    Raises InputError for bytes that are not UTF-8, and TypeError for an array of another type.
+    """
+    texts = _fold_rows(texts, row)
+    begins = np.arange(len(texts) + 1, dtype=np.int64)  # a space stands between two texts
+    begins[1:] += np.cumsum(pc.binary_length(texts).to_numpy())
+    one_list = pa.LargeListArray.from_arrays(pa.array([0, len(texts)], pa.int64()), texts)
+    joined = pc.binary_join(one_list, _BETWEEN)[0].as_buffer().to_pybytes().translate(_BYTES)
+    in_word = np.zeros(len(joined) + 2, np.bool_)
+    text = np.frombuffer(joined + bytes(PADDING), np.uint8)
+    np.not_equal(text[:-PADDING], SPACE, out=in_word[1:-1])
+    edges = np.flatnonzero(in_word[1:] != in_word[:-1])
+    starts = np.ascontiguousarray(edges[::2])
+    return Split(text, starts, edges[1::2] - starts, np.searchsorted(starts, begins))
+
+
+def normalise_array(texts: pa.Array) -> pa.Array:
+    """`normalise` of every text; nulls stay. Raises as `split`.
+
+    >>> normalise_array(pa.array([" New  York (City)", None])).to_pylist()
+    ['new york city', None]
+    """
+    found = split(texts)
+    kept = found.folded != SPACE
+    follows = np.flatnonzero(found.rows[1:] == found.rows[:-1]) + 1
+    kept[found.starts[follows] - 1] = True
+    ends = np.concatenate([[0], np.cumsum(found.lengths)])[found.first]
+    n_spaces = np.maximum(np.diff(found.first) - 1, 0)
+    offsets = ends + np.concatenate([[0], np.cumsum(n_spaces)])
+    keys = _strings(offsets, found.folded.compress(kept)).cast(texts.type)
+    return pc.if_else(pc.is_valid(texts), keys, None) if texts.null_count else keys
+
+
+def words_array(texts: pa.Array) -> pa.LargeListArray:
+    """`words` of every text; nulls stay. Raises as `split`.
+
+    >>> words_array(pa.array(["don’t", "!", None])).to_pylist()
+    [['don', 't'], [], None]
+    """
+    found = split(texts)
+    offsets = np.concatenate([[0], np.cumsum(found.lengths)])
+    each = _strings(offsets, found.folded.compress(found.folded != SPACE)).cast(texts.type)
+    nulls = pc.is_null(texts) if texts.null_count else None
+    return pa.LargeListArray.from_arrays(pa.array(found.first), each, mask=nulls)
+
+
+def _strings(offsets: np.ndarray, data: np.ndarray) -> pa.LargeStringArray:
+    """Strings of UTF-8 bytes that stand one behind another."""
+    buffers = pa.py_buffer(offsets.astype(np.int64)), pa.py_buffer(data)
+    return pa.LargeStringArray.from_buffers(len(offsets) - 1, *buffers)
+
+
+def _fold_rows(texts: pa.Array, row: int) -> pa.LargeStringArray:
+    """The texts, not null, those that are not ASCII folded with spaces for all but words."""
+    if not (pa.types.is_string(texts.type) or pa.types.is_large_string(texts.type)):
+        raise TypeError(f"texts of {texts.type}: expected string or large_string")
+    texts = pc.fill_null(texts, "").cast(pa.large_string())
+    other = pc.invert(pc.string_is_ascii(texts))
+    given = _decoded(texts.filter(other), np.flatnonzero(other) + row)
+    if not given:
+        return texts
+    return pc.replace_with_mask(texts, other, pa.array(_fold_codes(given), texts.type))
+
+
+def _decoded(texts: pa.LargeStringArray, rows: np.ndarray) -> list[str]:
+    """The texts as Python strings; `rows` says where they stand, for the error."""
+    try:
+        return texts.to_pylist()
+    except UnicodeDecodeError:
+        for row, text in zip(rows, texts.cast(pa.large_binary()), strict=True):
+            try:
+                text.as_py().decode()
+            except UnicodeDecodeError as error:
+                raise InputError(f"row {row}: expected text in UTF-8; found {error}") from None
+        raise
+
+
+def _fold_codes(texts: list[str]) -> list[str]:
+    """Texts folded by the plain function, with a space for every character of no word.
+
+    >>> _fold_codes(["don’t", "Ｅ\\nß"])
+    ['don t', 'e ß']
+
+    A line feed is no part of a word and none comes of folding, so it can part the texts.
+    """
+    lines = "\n".join(fold(text.replace("\n", " ")) for text in texts)
+    codes = np.frombuffer(lines.encode("utf-32-le"), "<u4")
+    return _word_codes()[codes].tobytes().decode("utf-32-le").split("\n")
+
+
+@lru_cache(maxsize=1)
+def _word_codes() -> np.ndarray:
+    """For each code point itself if it is of a word, else a space; 0x110000 x uint32, 4.4 MB."""
+    surrogates = range(0xD800, 0xE000)  # have no UTF-8, so no text holds them
+    every = "".join(" " if code in surrogates else chr(code) for code in range(0x110000))
+    codes = np.full(0x110000, SPACE, "<u4")
+    for found in WORD.finditer(every):
+        codes[found.start() : found.end()] = np.arange(*found.span())
+    codes[ord("\n")] = ord("\n")
+    return codes
+
+
+# The bytes of a word that are read 8 at a time: as many of the 8 as are the word's.
+_MASKS = np.array([(1 << 8 * n) - 1 for n in range(9)], "<u8")
+
+
+def _eights(text: np.ndarray) -> np.ndarray:
+    """The 8 bytes from every place of the text on, as one number: uint64, no copy."""
+    return np.ndarray((len(text) - PADDING + 1,), "<u8", text.data, strides=(1,))
+
+
+def word_hashes(words: Split, multiplier: int, longest: int) -> np.ndarray:
+    """A hash of each word, uint64; words of up to 8 bytes with one hash are equal.
+
+    Of a longer word only the first `longest` bytes count, rounded up to eights: who looks for no
+    longer one need not spend more on a caption that is one huge word.
+    """
+    eights = _eights(words.text)
+    hashes = _mixed(eights[words.starts] & _MASKS.take(np.minimum(words.lengths, 8)), multiplier)
+    longer, done = np.flatnonzero(words.lengths > 8), 8
+    while len(longer) and done < longest:
+        left = words.lengths.take(longer) - done
+        here = eights[words.starts.take(longer) + done] & _MASKS.take(np.minimum(left, 8))
+        hashes[longer] = _mixed(here + hashes.take(longer), multiplier)
+        longer, done = longer.compress(left > 8), done + 8
+    return hashes
+
+
+def _mixed(numbers: np.ndarray, multiplier: int) -> np.ndarray:
+    """In place: every bit comes to depend on every bit. One to one if the multiplier is odd."""
+    for _ in range(2):
+        numbers *= np.uint64(multiplier)
+        numbers ^= numbers >> np.uint64(32)
+    return numbers
+
+
+def equal_words(left: Split, ours: np.ndarray, right: Split, theirs: np.ndarray) -> np.ndarray:
+    """Whether the words at places `ours` of the one are, byte for byte, those at `theirs` of the
+    other.
+
+    >>> left, right = split(pa.array(["Hot dog"])), split(pa.array(["dog cat"]))
+    >>> equal_words(left, np.array([1, 1]), right, np.array([0, 1])).tolist()
+    [True, False]
+    """
+    lengths = left.lengths.take(ours)
+    same = lengths == right.lengths.take(theirs)
+    places, done = np.flatnonzero(same), 0
+    while len(places):
+        at, also = left.starts.take(ours.take(places)), right.starts.take(theirs.take(places))
+        rest = lengths.take(places) - done
+        differ = _eights(left.text)[at + done] ^ _eights(right.text)[also + done]
+        differ &= _MASKS.take(np.minimum(rest, 8))
+        same[places] = differ == 0
+        places, done = places.compress((rest > 8) & (differ == 0)), done + 8
+    return same

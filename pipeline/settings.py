@@ -186,7 +186,7 @@ class SelectionSettings(Section):
     cap: Positive = 20_000
     max_rounds: Positive = 12
     round_factor: Annotated[float, Field(ge=1, le=10)] = 1.0
-    near_bits: Annotated[int, Field(ge=-1, le=6)] = -1
+    near_bits: Annotated[int, Field(ge=-1, le=0)] = -1  # 0: equal bytes or pHash; -1: all stay
 
 
 class ImageSettings(Section):

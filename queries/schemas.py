@@ -357,7 +357,7 @@ build = table(
     column("min_side", int32, "least side of an original picture, pixels"),
     column("max_aspect", float64, "greatest ratio of the original's sides"),
     column("min_spread", float64, "least spread of a stored picture"),
-    column("near_bits", int32, "greatest pHash distance of near duplicates; -1 for none"),
+    column("near_bits", int32, "0: equal bytes or pHash make near duplicates; -1: nothing does"),
 )
 
 # --- results of a trainer's run, in its own folder ---------------------------------------------

@@ -8,7 +8,9 @@ pipeline.phrases. Counts are partial: a part gives a key once per flush, and ngr
 import re
 import unicodedata
 from array import array
+from collections import defaultdict
 from collections.abc import Iterator
+from itertools import compress, count
 from math import log2
 
 import numpy as np
@@ -27,6 +29,7 @@ _WORD_START = regex.compile(r"[\p{L}\p{M}0-9]")
 FLUSH_CHARACTERS = 16_000_000  # about 3 million words: 200 MB while they are sorted
 BATCH_ROWS = 65_536
 _BREAK = 0  # the number of whatever is no word
+_MARK = "\x1f"  # stands behind each chunk; in a text it is a break like any other
 
 
 def count_words(text: str) -> list[str]:
@@ -37,9 +40,17 @@ def count_words(text: str) -> list[str]:
     >>> count_words("It’s well-known: New York, 1999")
     ["it's", 'well-known', ':', 'new', 'york', ',', '1999']
     """
+    return _split(_folded(text))
+
+
+def _folded(text: str) -> str:
     if text.isascii():
-        return _ASCII_TOKEN.findall(text.lower())
-    return _TOKEN.findall(unicodedata.normalize("NFC", text).lower().replace("’", "'"))
+        return text.lower()
+    return unicodedata.normalize("NFC", text).lower().replace("’", "'")
+
+
+def _split(folded: str) -> list[str]:
+    return (_ASCII_TOKEN if folded.isascii() else _TOKEN).findall(folded)
 
 
 def count_ngrams(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -58,49 +69,76 @@ def count_ngrams(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     yield from counter.flush()
 
 
-class _Numbers(dict[str, int]):
-    """Numbers words from 1 in the order in which they are asked for; punctuation is a break."""
-
-    def __init__(self) -> None:
-        self.words = [""]
-
-    def __missing__(self, token: str) -> int:
-        number = _BREAK
-        if _WORD_START.match(token):
-            number = len(self.words)
-            self.words.append(token)
-        self[token] = number
-        return number
-
-
 class _Counter:
-    """The words seen since the last flush, as numbers in the order of the text: 4 bytes each."""
+    """The text since the last flush, as numbers of its chunks: what stands between two spaces.
+
+    Nearly every chunk has been seen before ("dog," as well as "dog"), so only the different ones
+    are searched for words, once a flush, and all that is done per chunk of a text is done in C.
+    """
 
     def __init__(self) -> None:
-        self.numbers = _Numbers()
-        self.tokens = array("i")
+        self.number_of: dict[str, int] = defaultdict(count().__next__)
+        self.chunks = array("i")
         self.characters = 0
 
     def add(self, text: str) -> None:
         self.characters += len(text)
-        self.tokens.extend(map(self.numbers.__getitem__, count_words(text)))
-        self.tokens.append(_BREAK)
+        chunks = _folded(text).replace(_MARK, "\n").split(" ")
+        self.chunks.extend(map(self.number_of.__getitem__, chunks))
+        self.chunks.append(self.number_of["\n"])  # which no bigram crosses
 
     def flush(self) -> Iterator[pa.RecordBatch]:
         """Sorted counts: one sort of (rank of the first word, rank of the second or 0)."""
-        words = self.numbers.words
-        order = sorted(range(len(words)), key=words.__getitem__)  # "", the break, comes first
-        rank = np.empty(len(words), np.int64)
-        rank[order] = np.arange(len(words))
-        tokens = rank[np.frombuffer(self.tokens, np.int32)]
+        tokens, starts, n_tokens, words = _tokens_of(list(self.number_of))
+        chunks = np.frombuffer(self.chunks, np.int32)
+        tokens = tokens[_spans(starts[chunks], n_tokens[chunks])]
         first, second = tokens[:-1], tokens[1:]
-        bigrams = (first << 32 | second)[(first != _BREAK) & (second != _BREAK)]
-        unigrams = tokens[tokens != _BREAK] << 32
+        pairs = (first != _BREAK) & (second != _BREAK)
+        bigrams = first[pairs].astype(np.int64) << 32 | second[pairs]
+        unigrams = tokens[tokens != _BREAK].astype(np.int64) << 32
         keys, counts = np.unique(np.concatenate([unigrams, bigrams]), return_counts=True)
-        sorted_words = pa.array([words[number] for number in order], pa.string())
+        sorted_words = pa.array(words, pa.string())
         for start in range(0, len(keys), BATCH_ROWS):
             some = slice(start, start + BATCH_ROWS)
             yield _ngram_batch(sorted_words, keys[some], counts[some])
+
+
+def _tokens_of(chunks: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str]]:
+    """The tokens of all chunks, where those of each chunk start, how many they are; the words.
+
+    A token is the place of its word in the sorted words, int32; those begin with "", for a break.
+
+    >>> tokens, starts, lengths, words = _tokens_of(["new", "(york)", ""])
+    >>> tokens.tolist(), starts.tolist(), lengths.tolist(), words
+    ([1, 0, 0, 2, 0, 0, 0], [0, 2, 6], [1, 3, 0], ['', 'new', 'york'])
+    """
+    is_ascii = np.fromiter(map(str.isascii, chunks), bool, len(chunks))
+    found: list[str] = []
+    for group in (is_ascii, ~is_ascii):  # the former are searched twice as fast
+        found += _split(f" {_MARK} ".join([*compress(chunks, group), ""]))
+    number_of: dict[str, int] = defaultdict(count().__next__)
+    numbers = np.fromiter(map(number_of.__getitem__, found), np.int32, len(found))
+    words = ["", *sorted(filter(_WORD_START.match, number_of))]
+    rank = np.full(len(number_of), _BREAK, np.int32)
+    rank[[number_of[word] for word in words[1:]]] = np.arange(1, len(words))
+    ends = np.flatnonzero(numbers == number_of[_MARK])
+    order = np.argsort(~is_ascii, stable=True)
+    starts, lengths = np.empty_like(ends), np.empty_like(ends)
+    starts[order] = np.concatenate([[0], ends[:-1] + 1])[: len(ends)]
+    lengths[order] = np.diff(ends, prepend=-1) - 1
+    return rank[numbers], starts, lengths, words
+
+
+def _spans(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """The places from each start on, as many as its length, int32.
+
+    >>> _spans(np.array([7, 0]), np.array([2, 3])).tolist()
+    [7, 8, 0, 1, 2]
+    """
+    before = np.cumsum(lengths) - lengths
+    places = np.repeat((starts - before).astype(np.int32), lengths)
+    places += np.arange(len(places), dtype=np.int32)
+    return places
 
 
 def _ngram_batch(words: pa.Array, keys: np.ndarray, counts: np.ndarray) -> pa.RecordBatch:

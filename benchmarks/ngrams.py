@@ -1,0 +1,166 @@
+"""Words and bigrams counted: how fast and in how much memory, beside a loop over a Counter.
+
+    python -m benchmarks.ngrams [--quick]
+
+Both count the same words by the same rule, each in a process of its own. The texts are 20,435
+articles of Wikipedia, or where `../shared` is not on the machine, those of gensim's test export.
+Merging is DuckDB's, held to 700 MB, over partial counts of two parts.
+"""
+
+import argparse
+import hashlib
+import json
+import resource
+import sys
+import tempfile
+import time
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import gensim
+import pyarrow as pa
+import pyarrow.parquet as pq
+import regex
+
+from benchmarks.harness import Row, child, rates, show, take_turns
+from pipeline import ngrams
+from pipeline.wikipedia import read_articles
+from queries.engine import DuckEngine
+from queries.parts import read_batches, write_part
+from queries.schemas import TABLES
+
+SHARED = Path(__file__).parents[2] / "shared" / "data" / "enwiki_articles_20k.parquet"
+EXPORT = "test/test_data/enwiki-latest-pages-articles1.xml-p000000010p000030302-shortened.bz2"
+TOKEN = regex.compile(r"[\p{L}\p{M}]+(?:['-][\p{L}\p{M}]+)*|[0-9]+|[^ 0-9\p{L}\p{M}]+")
+WORD_START = regex.compile(r"[\p{L}\p{M}0-9]")
+MEMORY = "700MB"
+
+
+def write_parts(folder: Path, quick: bool) -> tuple[list[Path], int]:
+    """Write the texts as two parts; returns them and their characters."""
+    found = list(read_batches(SHARED)) if SHARED.exists() else gensim_articles()
+    texts = pa.Table.from_batches(found)["text"].to_pylist()
+    texts = texts[: len(texts) // 3] if quick else texts
+    half = len(texts) // 2
+    paths = [folder / "0.parquet", folder / "1.parquet"]
+    for path, some in zip(paths, (texts[:half], texts[half:]), strict=True):
+        pq.write_table(pa.table({"text": some}), path, row_group_size=1000)
+    return paths, sum(map(len, texts))
+
+
+def gensim_articles() -> list[pa.RecordBatch]:
+    return list(read_articles(Path(gensim.__file__).parent / EXPORT))
+
+
+def texts_of(paths: list[Path]) -> Iterator[str]:
+    for path in paths:
+        for batch in read_batches(path, 1000):
+            yield from batch.column("text").to_pylist()
+
+
+def count_by_counter(paths: list[Path]) -> Counter:
+    counts: Counter = Counter()
+    for text in texts_of(paths):
+        folded = unicodedata.normalize("NFC", text).lower().replace("’", "'")
+        tokens = [one if WORD_START.match(one) else None for one in TOKEN.findall(folded)]
+        counts.update((one, None) for one in tokens if one)
+        counts.update((one, two) for one, two in pairwise(tokens) if one and two)
+    return counts
+
+
+def count_by_parts(paths: list[Path], folder: Path) -> list[Path]:
+    """The partial counts of each part, as a build makes them."""
+    made = [folder / f"counts{n}.parquet" for n in range(len(paths))]
+    for path, out in zip(paths, made, strict=True):
+        write_part(out, TABLES["ngram_part"], ngrams.count_ngrams(read_batches(path, 1000)))
+    return made
+
+
+def run_counter(paths: list[Path], _: Path) -> dict[str, Any]:
+    before = time.process_time()
+    counts = count_by_counter(paths)
+    seconds = time.process_time() - before
+    order = sorted(counts.items(), key=lambda one: (one[0][0], one[0][1] or ""))
+    return {"seconds": seconds, "digest": digest((*key, n) for key, n in order)}
+
+
+def run_ours(paths: list[Path], folder: Path) -> dict[str, Any]:
+    before = time.process_time()
+    made = count_by_parts(paths, folder)
+    counted = time.process_time() - before
+    engine = DuckEngine(workers=2, memory=MEMORY, scratch=folder, quiet=True)
+    part = engine.derive("ngram", {"ngram_part": made}, folder / "ngram.parquet")
+    merged = time.process_time() - before
+    rows = (tuple(row.values()) for batch in read_batches(part.path) for row in batch.to_pylist())
+    return {"seconds": counted, "merged": merged, "digest": digest(rows)}
+
+
+def digest(rows: Iterator[tuple]) -> str:
+    """What tells two lists of counts apart.
+
+    >>> digest(iter([("new", "york", 2)]))
+    '5b9a7b1c'
+    """
+    total = hashlib.sha256()
+    for row in rows:
+        total.update(repr(row).encode())
+    return total.hexdigest()[:8]
+
+
+def in_a_process(way: str, paths: list[Path], flush: int = ngrams.FLUSH_CHARACTERS) -> dict:
+    with tempfile.TemporaryDirectory() as folder:
+        run = [sys.executable, "-m", "benchmarks.ngrams", "--way", way, "--folder", folder]
+        result: dict = child([*run, "--flush", str(flush), "--parts", *paths])
+        return result
+
+
+def measured(asked: argparse.Namespace) -> dict[str, Any]:
+    ngrams.FLUSH_CHARACTERS = asked.flush
+    run = {"ours": run_ours, "counter": run_counter}[asked.way]
+    found = run(asked.parts, asked.folder)
+    return {**found, "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser("python -m benchmarks.ngrams", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a third of the texts")
+    parser.add_argument("--way", choices=["ours", "counter"], help=argparse.SUPPRESS)
+    parser.add_argument("--flush", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--parts", type=Path, nargs="+", help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.way:
+        print(json.dumps(measured(asked)))
+    else:
+        compare(asked.quick)
+
+
+def compare(quick: bool) -> None:
+    runs: dict[str, list[dict]] = {"ours": [], "counter": []}
+    with tempfile.TemporaryDirectory() as name:
+        paths, characters = write_parts(Path(name), quick)
+        ways = {way: lambda way=way: runs[way].append(in_a_process(way, paths)) for way in runs}
+        take_turns(ways, rounds=3 if quick else 5)
+        other = in_a_process("ours", paths[::-1], flush=1_000_000)
+    ours, peer = ({key: [one[key] for one in runs[way]] for key in runs[way][0]} for way in runs)
+    size, theirs = characters / 1e6, "a Counter in a loop"
+    counter = rates(size, peer["seconds"])
+    digests = {one["digest"] for one in [*runs["ours"], *runs["counter"], other]}
+    show(
+        "Words and bigrams, counted",
+        [
+            Row("counted", "M chars/s", rates(size, ours["seconds"]), theirs, counter),
+            Row("counted and merged", "M chars/s", rates(size, ours["merged"]), theirs, counter),
+            Row("most memory", "MB", ours["memory_mb"], theirs, peer["memory_mb"]),
+        ],
+        million_characters=round(size, 1),
+        equal_counts=len(digests) == 1,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -97,6 +97,16 @@ def cpu_seconds() -> float:
     return time.process_time() + children.ru_utime + children.ru_stime
 
 
+def peak_mb() -> float:
+    """The most memory that this process has had, MB.
+
+    From /proc: the maximum that getrusage tells is inherited from a parent that was larger.
+    """
+    status = Path("/proc/self/status").read_text()
+    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) * 1024 / 1e6
+
+
 def rates(amount: float, seconds: Sequence[float]) -> list[float]:
     """
     >>> rates(10, [2.0, 5.0])

@@ -34,8 +34,8 @@ import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table as Grid
 
+from pipeline.fields import locate
 from pipeline.match import MATCHED, Matcher
-from pipeline.settings import locate
 from pipeline.text import normalise
 from pipeline.wordnet import FILES, read_synsets
 

@@ -24,9 +24,9 @@ import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table as Grid
 
+from pipeline.fields import locate
 from pipeline.ngrams import score_bigrams
 from pipeline.phrases import bigram_phrases, synset_phrases, title_phrases, word_phrases
-from pipeline.settings import locate
 from pipeline.text import normalise
 from pipeline.wordnet import read_synsets
 from queries.engine import DuckEngine

@@ -92,11 +92,14 @@ class _Counter:
         tokens, starts, n_tokens, words = _tokens_of(list(self.number_of))
         chunks = np.frombuffer(self.chunks, np.int32)
         tokens = tokens[_spans(starts[chunks], n_tokens[chunks])]
-        first, second = tokens[:-1], tokens[1:]
-        pairs = (first != _BREAK) & (second != _BREAK)
-        bigrams = first[pairs].astype(np.int64) << 32 | second[pairs]
-        unigrams = tokens[tokens != _BREAK].astype(np.int64) << 32
-        keys, counts = np.unique(np.concatenate([unigrams, bigrams]), return_counts=True)
+        is_word = tokens != _BREAK
+        is_pair = is_word[:-1] & is_word[1:]
+        keys = np.empty(is_word.sum() + is_pair.sum(), np.int64)
+        keys[: is_word.sum()] = tokens[is_word]
+        keys[is_word.sum() :] = tokens[:-1][is_pair]
+        keys <<= 32
+        keys[is_word.sum() :] |= tokens[1:][is_pair]
+        keys, counts = _counted(keys)
         sorted_words = pa.array(words, pa.string())
         for start in range(0, len(keys), BATCH_ROWS):
             some = slice(start, start + BATCH_ROWS)
@@ -120,13 +123,25 @@ def _tokens_of(chunks: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray, l
     numbers = np.fromiter(map(number_of.__getitem__, found), np.int32, len(found))
     words = ["", *sorted(filter(_WORD_START.match, number_of))]
     rank = np.full(len(number_of), _BREAK, np.int32)
-    rank[[number_of[word] for word in words[1:]]] = np.arange(1, len(words))
+    places = np.fromiter(map(number_of.__getitem__, words[1:]), np.int32, len(words) - 1)
+    rank[places] = np.arange(1, len(words))
     ends = np.flatnonzero(numbers == number_of[_MARK])
     order = np.argsort(~is_ascii, stable=True)
     starts, lengths = np.empty_like(ends), np.empty_like(ends)
     starts[order] = np.concatenate([[0], ends[:-1] + 1])[: len(ends)]
     lengths[order] = np.diff(ends, prepend=-1) - 1
     return rank[numbers], starts, lengths, words
+
+
+def _counted(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The different keys in order, and how often each occurs; the given ones are sorted in place.
+
+    >>> [one.tolist() for one in _counted(np.array([7, 5, 7]))]
+    [[5, 7], [1, 2]]
+    """
+    keys.sort()
+    starts = np.flatnonzero(np.diff(keys, prepend=-1))
+    return keys[starts], np.diff(starts, append=len(keys))
 
 
 def _spans(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:

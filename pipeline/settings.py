@@ -1,25 +1,27 @@
 """The settings of a build: one TOML, checked whole before work starts.
 
-May import queries.errors. A wrong file ends in SettingsError with one line for each fault that
-names the key, the value and what was expected. `package:NAME/PATH` in a path is a file inside an
-installed package, found without importing it; other relative paths start at the TOML's folder.
+May import pipeline.fields, pipeline.source_settings and queries. A wrong file ends in
+SettingsError with one line for each fault that names the key, the value and what was expected.
+`package:NAME/PATH` in a path is a file inside an installed package, found without importing it;
+other relative paths start at the TOML's folder.
 """
 
-import importlib.util
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    ValidationInfo,
-)
+from pydantic import Field, ValidationError
 
+from pipeline.fields import (
+    Count,
+    ExistingPath,
+    FirstExisting,
+    PathOrAddress,
+    Positive,
+    Section,
+    Share,
+)
+from pipeline.source_settings import Source
 from queries.errors import UserError
 
 SAMPLE = Path(__file__).parent / "builds" / "sample.toml"
@@ -27,69 +29,6 @@ SAMPLE = Path(__file__).parent / "builds" / "sample.toml"
 
 class SettingsError(UserError):
     """What is wrong with the settings, in lines that a user can act on."""
-
-
-def locate(text: str, folder: Path) -> Path:
-    """Turn a path of the settings into one of this machine; it need not exist.
-
-    >>> locate("captions.tsv", Path("/data"))
-    PosixPath('/data/captions.tsv')
-    """
-    if not text.startswith("package:"):
-        return folder / Path(text).expanduser()
-    package, _, rest = text.removeprefix("package:").partition("/")
-    spec = importlib.util.find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
-        return Path(text)  # no such package, so no such file
-    return Path(next(iter(spec.submodule_search_locations))) / rest
-
-
-def _folder(info: ValidationInfo) -> Path:
-    """Where relative paths start: the TOML's folder, or here for settings made by hand."""
-    return info.context["folder"] if info.context else Path.cwd()
-
-
-def _existing(text: str, info: ValidationInfo) -> str:
-    path = locate(text, _folder(info))
-    if not path.exists():
-        hint = " (is the package installed?)" if text.startswith("package:") else ""
-        raise ValueError(f"a file or folder that exists; {path} does not{hint}")
-    return str(path)
-
-
-def _first_existing(texts: Any, info: ValidationInfo) -> str:
-    if not isinstance(texts, tuple) or not all(isinstance(text, str) for text in texts):
-        raise ValueError("a list of paths, of which the first that exists is taken")
-    paths = [locate(text, _folder(info)) for text in texts]
-    found = next((path for path in paths if path.exists()), None)
-    if found is None:
-        raise ValueError("at least one path that exists")
-    return str(found)
-
-
-def is_address(text: str) -> bool:
-    """Whether a setting names what is to be downloaded: see pipeline/dumps.py for the forms.
-
-    >>> is_address("wikimedia:enwiki/20261101/multistream"), is_address("dump.xml.bz2")
-    (True, False)
-    """
-    return text.startswith(("wikimedia:", "http://", "https://"))
-
-
-def _address_or_existing(text: str, info: ValidationInfo) -> str:
-    return text if is_address(text) else _existing(text, info)
-
-
-PathOrAddress = Annotated[str, AfterValidator(_address_or_existing)]
-ExistingPath = Annotated[str, AfterValidator(_existing)]
-FirstExisting = Annotated[str, BeforeValidator(_first_existing)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=0)]
-Positive = Annotated[int, Field(ge=1)]
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class QuerySettings(Section):
@@ -124,44 +63,6 @@ class DownloadSettings(Section):
     backoff_s: Annotated[float, Field(ge=0, le=600)] = 2.0  # before the first retry, then doubled
     max_wait_s: Annotated[float, Field(ge=0, le=86_400)] = 900.0
     max_bytes: Positive = 1 << 38  # of one file
-
-
-class Columns(Section):
-    """Which columns of a table hold what; only the first two are needed."""
-
-    url: str = "url"
-    caption: str = "caption"
-    license: str | None = None
-    page_url: str | None = None
-
-
-class TablesSource(Section):
-    """Url-caption tables: Parquet, CSV, TSV or JSONL files."""
-
-    kind: Literal["tables"]
-    name: str
-    paths: Annotated[tuple[ExistingPath, ...], Field(min_length=1)]
-    columns: Columns = Columns()
-
-
-class CommonCrawlSource(Section):
-    """Crawled pages: WARC files, gzip or plain."""
-
-    kind: Literal["commoncrawl"]
-    name: str
-    paths: Annotated[tuple[ExistingPath, ...], Field(min_length=1)]
-
-
-class SampleSource(Section):
-    """OpenMoji's pictures with their names in many languages, served on this machine."""
-
-    kind: Literal["sample"]
-    name: str
-    port: Annotated[int, Field(ge=1024, le=65535)] = 8377
-    held_out: Share = 0.08  # of the pictures, kept for the evaluation set
-
-
-Source = Annotated[TablesSource | CommonCrawlSource | SampleSource, Field(discriminator="kind")]
 
 
 class FilterSettings(Section):

@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from pipeline import sources
 from pipeline.download import download
 from pipeline.dumps import expand
 from pipeline.fetch import fetch_part, read_images
+from pipeline.fields import is_address
 from pipeline.filters import filter_pairs
 from pipeline.match import match_pairs
 from pipeline.ngrams import count_ngrams, score_bigrams
@@ -31,8 +33,9 @@ from pipeline.phrases import bigram_phrases, synset_phrases, title_phrases, word
 from pipeline.publish import count_rows, publish, stage_row, stage_rows
 from pipeline.report import announce, write_report
 from pipeline.selection import image_parts, request, select
-from pipeline.settings import SAMPLE, Settings, Source, is_address, load
+from pipeline.settings import SAMPLE, Settings, load
 from pipeline.shards import cut, pack, shard_bits, shard_digest
+from pipeline.source_settings import Source
 from pipeline.wiki_tables import read_page_table, read_redirect_table
 from pipeline.wikipedia import pieces, read_pages
 from pipeline.wordnet import read_synsets
@@ -140,9 +143,11 @@ class Stage(luigi.Task):
     def parts(self, name: str) -> list[Part]:
         return [read_part(path) for path in self.paths(name)]
 
-    def map(self, table: str, function: MapFunction, inputs: list[MapInput]) -> list[Part]:
+    def map(
+        self, table: str, function: MapFunction, inputs: list[MapInput], *, in_turn: bool = False
+    ) -> list[Part]:
         folder = self.ws.work / table
-        return self.ws.engine.map(table, function, inputs, TABLES[table], folder)
+        return self.ws.engine.map(table, function, inputs, TABLES[table], folder, in_turn=in_turn)
 
     def derive(self, name: str, **inputs: list[Path] | pa.Table) -> list[Part]:
         return [self.ws.engine.derive(name, inputs, self.path(name))]
@@ -333,20 +338,34 @@ class DeriveQueries(Stage):
 class CollectPairs(Stage):
     """Candidates from every source."""
 
+    def requires(self) -> list[Stage]:
+        searching = any(source.searches for source in self.used.sources)
+        return [self.clone(DeriveQueries)] if searching else []
+
     def source_inputs(self, source: Source) -> list[MapInput]:
+        given = sources.Given(self.ws.file_digest, journals=self.ws.work / "search")
+        if source.searches:
+            given = replace(given, queries=pq.read_table(self.paths("query")))
         return [
             MapInput(digest(part.identity, self.used.seed, self.version), part.rows)
-            for part in sources.parts(source, self.ws.file_digest)
+            for part in sources.parts(source, given)
         ]
 
     def settings_used(self) -> object:
-        return [[one.digest for one in self.source_inputs(source)] for source in self.used.sources]
+        """A searching source's parts are not known before the queries are: those are required."""
+        return [
+            source.model_dump(mode="json")
+            if source.searches
+            else [one.digest for one in self.source_inputs(source)]
+            for source in self.used.sources
+        ]
 
     def make(self) -> Parts:
         candidate: list[Part] = []
         for source in self.used.sources:
             function = partial(sources.collect, source=source, seed=self.used.seed)
-            candidate += self.map("candidate", function, self.source_inputs(source))
+            inputs = self.source_inputs(source)
+            candidate += self.map("candidate", function, inputs, in_turn=source.searches)
         return {"candidate": candidate}
 
 
@@ -370,6 +389,8 @@ class FilterPairs(Stage):
 class MatchPairs(Stage):
     """Which queries each caption contains; with them, the pairs to choose from."""
 
+    version = 2
+
     def requires(self) -> list[Stage]:
         return [self.clone(DeriveQueries), self.clone(FilterPairs)]
 
@@ -382,7 +403,8 @@ class MatchPairs(Stage):
         rows = {"candidate": self.paths("candidate"), "filtered": self.paths("filtered")}
         drop = self.derive("drop", **known, **rows)
         pair_match = self.derive("pair_match", match=files(match), pair=files(pair))
-        return {"pair": pair, "drop": drop, "pair_match": pair_match}
+        extra = self.derive("extra", candidate=rows["candidate"], pair=files(pair))
+        return {"pair": pair, "extra": extra, "drop": drop, "pair_match": pair_match}
 
 
 class FetchRound(Stage):

@@ -63,26 +63,29 @@ class DuckEngine:
         inputs: Sequence[MapInput],
         table: Table,
         folder: Path,
+        *,
+        in_turn: bool = False,
     ) -> list[Part]:
         """Run the function over each input that has no part in the folder yet.
 
         The function is top-level (it is sent to other processes), and turns batches of the
-        input into batches of the table. Returns the parts in the order of the inputs.
+        input into batches of the table; `in_turn` runs one after another, for servers that are
+        not to be asked twice at once. Returns the parts in the order of the inputs.
         """
         paths = [folder / f"{one.digest}.parquet" for one in inputs]
         missing = [
             (one, path) for one, path in zip(inputs, paths, strict=True) if not path.exists()
         ]
         with self.progress(about, len(missing), "parts") as bar:
-            for _ in self._run(function, missing, table):
+            for _ in self._run(function, missing, table, 1 if in_turn else self.n_workers):
                 bar.update()
         return [read_part(path) for path in paths]
 
     def _run(
-        self, function: MapFunction, todo: list[tuple[MapInput, Path]], table: Table
+        self, function: MapFunction, todo: list[tuple[MapInput, Path]], table: Table, at_once: int
     ) -> Iterator[Part]:
         job = partial(_map_part, function, table)
-        if min(len(todo), self.n_workers) <= 1:
+        if min(len(todo), at_once) <= 1:
             yield from (job(one, path) for one, path in todo)
             return
         pool = self._started_pool()

@@ -172,12 +172,29 @@ candidate = table(
     column("row", int64, "0.. within the part"),
     column("url_key", string, "normalised URL"),
     REASON,
+    column("extra", string, "what else the source says of it, a JSON object", null=True),
 )
 filtered = table(
     "filtered",
     "one row per candidate",
-    *candidate.schema,
+    *(field for field in candidate.schema if field.name != "extra"),
     LANGUAGE,
+)
+extra = table(
+    "extra",
+    "one row per candidate of a pair of which its source says more",
+    PAIR_ID,
+    column("source", string, "name of the source in the settings"),
+    column("extra", string, "a JSON object: other columns, author, the query searched for"),
+)
+exclusion = table(
+    "exclusion",
+    "one row per line of an exclusions file",
+    column("kind", string, "url, host, pair_id, sha256 or phash"),
+    column("value", string, "normalised URL, host, decimal pair_id or hex"),
+    column("radius", int32, "of a phash: bits of 64 that may differ; else null", null=True),
+    column("why", string, "as the file says", null=True),
+    column("since", string, "date, as the file says", null=True),
 )
 pooled = table(
     "pooled",
@@ -400,6 +417,8 @@ TABLES: dict[str, Table] = {
         border,
         candidate,
         filtered,
+        extra,
+        exclusion,
         pooled,
         pair,
         drop,
@@ -433,6 +452,7 @@ PUBLISHED = (
     "query",
     "border",
     "pair",
+    "extra",
     "match",
     "kept_match",
     "attempt",

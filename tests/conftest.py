@@ -7,7 +7,7 @@ os.environ.setdefault("GOMP_SPINCOUNT", "2000")  # before torch loads: see train
 
 import pytest
 
-from pipeline.settings import locate
+from pipeline.fields import locate
 
 SHARED = Path(__file__).parent.parent.parent / "shared" / "data"
 

@@ -17,7 +17,7 @@ ONLY_IN = {
     "img2dataset": {"pipeline/fetch_worker.py"},
 }
 COMPOSERS = {"pipeline/tasks.py", "pipeline/__init__.py", "pipeline/__main__.py"}
-GROUND = {"pipeline.settings", "pipeline.text"}
+GROUND = {"pipeline.fields", "pipeline.settings", "pipeline.source_settings", "pipeline.text"}
 OWN_PARTS = {
     "pipeline/wikipedia.py": {"pipeline.wikitext", "pipeline.wiki_text", "pipeline.wiki_xml"},
     "pipeline/wiki_xml.py": {"pipeline.wikitext", "pipeline.wiki_streams"},

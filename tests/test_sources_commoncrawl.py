@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.settings import CommonCrawlSource
+from pipeline.source_settings import CommonCrawlSource
 from pipeline.sources.commoncrawl import check, pictures, read
 from pipeline.sources.rows import SourceError
 

@@ -25,7 +25,8 @@ pytest.importorskip("resvg_py", reason="needs pip install '.[sample]'")
 
 from pipeline import sources
 from pipeline.fetch import fetch_part
-from pipeline.settings import FetchSettings, ImageSettings, SampleSource
+from pipeline.settings import FetchSettings, ImageSettings
+from pipeline.source_settings import SampleSource
 from pipeline.sources import SourceError, sample
 from pipeline.sources.sample_evaluation import N_PLANTED, write_evaluation_set
 from queries.schemas import TABLES
@@ -45,7 +46,7 @@ def source() -> SampleSource:
 def chapters(source: SampleSource) -> dict[str, list[dict]]:
     """Candidates of each chapter: fourteen languages and the faults."""
     found = {}
-    for part in sources.parts(source, str):
+    for part in sources.parts(source, sources.Given(str)):
         batches = sources.collect(iter(part.rows.to_batches()), source, 0)
         found[part.name.removeprefix("openmoji/")] = pa.Table.from_batches(batches).to_pylist()
     return found
@@ -163,7 +164,7 @@ def test_a_taken_port_is_one_line_that_names_the_setting(source, served):
 SERVING = """
 import sys, time
 from pipeline import sources
-from pipeline.settings import SampleSource
+from pipeline.source_settings import SampleSource
 with sources.serving(SampleSource(kind="sample", name="openmoji", port=int(sys.argv[1]))):
     print("serving", flush=True)
     time.sleep(60)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import sources
-from pipeline.settings import Columns, TablesSource
+from pipeline.source_settings import Columns, TablesSource
 from pipeline.sources import SourceError, tables
 from pipeline.sources.rows import Raw, candidates, normalise_url
 from queries.fingerprint import hash63
@@ -31,7 +31,7 @@ def collected(*paths: Path, **columns: str) -> list[dict]:
     source = source_of(*paths, **columns)
     found = [
         batch
-        for part in sources.parts(source, str)
+        for part in sources.parts(source, sources.Given(str))
         for batch in sources.collect(iter(part.rows.to_batches()), source, 0)
     ]
     assert all(batch.schema.equals(TABLES["candidate"].schema) for batch in found)
@@ -285,7 +285,7 @@ def test_a_part_is_known_by_content_and_columns(tmp_path):
     one = written(tmp_path / "a.csv", f"url,caption\n{CAT},a cat\n")
     two = written(tmp_path / "b.csv", f"url,caption\n{CAT},a cat\n")
     content = Path.read_text
-    a, b = (sources.parts(source_of(path), content)[0] for path in (one, two))
-    (other,) = sources.parts(source_of(one, license="caption"), content)
+    a, b = (sources.parts(source_of(path), sources.Given(content))[0] for path in (one, two))
+    (other,) = sources.parts(source_of(one, license="caption"), sources.Given(content))
     assert a.identity == b.identity != other.identity
     assert (a.name, b.name) == ("mine/a.csv", "mine/b.csv")

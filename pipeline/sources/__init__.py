@@ -5,30 +5,20 @@ fetch. Each kind is imported only when it is asked for: a build without the samp
 the sample's packages. Modules here may import each other, queries and settings.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from pipeline.settings import Source
+from pipeline.source_settings import Source
+from pipeline.sources.part import Given, SourcePart
 from pipeline.sources.rows import SourceError, candidates
 
-__all__ = ["SourceError", "SourcePart", "check", "collect", "parts", "serving"]
+__all__ = ["Given", "SourceError", "SourcePart", "check", "collect", "parts", "serving"]
 
-VERSION = 1  # raise it when `collect` makes other rows from the same input
-
-
-@dataclass(frozen=True)
-class SourcePart:
-    """A piece of a source: its name, what decides its rows (JSON-able), and the map's input."""
-
-    name: str
-    identity: tuple
-    rows: pa.Table
+VERSION = 2  # raise it when `collect` makes other rows from the same input
 
 
 def check(sources: Iterable[Source]) -> None:
@@ -37,16 +27,16 @@ def check(sources: Iterable[Source]) -> None:
         _module(source).check(source)
 
 
-def parts(source: Source, content: Callable[[Path], str]) -> list[SourcePart]:
-    """The source's parts in order: a file each, or a language each for the sample.
+def parts(source: Source, given: Given) -> list[SourcePart]:
+    """The source's parts in order: a file each, some queries each, a language each for the sample.
 
-    `content` gives the digest of a file. The identity lacks the seed, which the caller gives to
+    The identity lacks the seed, which the caller gives to
     `collect`, and so adds.
     """
     decided_by = (VERSION, source.kind, source.name)
     return [
         SourcePart(f"{source.name}/{name}", (*decided_by, *identity), pa.table(rows))
-        for name, identity, rows in _module(source).parts(source, content)
+        for name, identity, rows in _module(source).parts(source, given)
     ]
 
 
@@ -65,5 +55,5 @@ def serving(source: Source) -> AbstractContextManager[object]:
 
 
 def _module(source: Source) -> Any:
-    """The kind's module, with check(source), parts(source, content) and read(row, source)."""
+    """The kind's module, with check(source), parts(source, given) and read(row, source)."""
     return import_module(f"pipeline.sources.{source.kind}")

@@ -1,15 +1,15 @@
 """Pictures with text from crawled pages: WARC files, as Common Crawl publishes them.
 
-May import pipeline.settings, other sources and queries. From each HTML page: `img` (src, data-src
-and the largest of srcset, also in `picture`) with its alt and title, the caption of its `figure`,
-and the OpenGraph picture with its title. A picture without a text is no pair and gives no row;
-a record that cannot be read gives one with its reason, and the rest of the file is read.
+May import pipeline.source_settings, other sources and queries. From each HTML page: `img` (src,
+data-src and the largest of srcset, also in `picture`) with its alt and title, the caption of its
+`figure`, and the OpenGraph picture with its title. A picture without a text is no pair and gives
+no row; a record that cannot be read gives one with its reason, and the rest of the file is read.
 """
 
 import mmap
 import re
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import urljoin
@@ -17,7 +17,8 @@ from urllib.parse import urljoin
 from fastwarc.warc import ArchiveIterator, WarcRecord, WarcRecordType
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from pipeline.settings import CommonCrawlSource
+from pipeline.source_settings import CommonCrawlSource
+from pipeline.sources.part import Given
 from pipeline.sources.rows import Raw, SourceError
 
 MOST_PAGE_BYTES = 4 << 20  # a longer page is cut: pictures with text stand in the first part
@@ -39,12 +40,10 @@ def check(source: CommonCrawlSource) -> None:
             raise SourceError(f"source {source.name}: {path}: expected a WARC file, got {start!r}")
 
 
-def parts(
-    source: CommonCrawlSource, content: Callable[[Path], str]
-) -> Iterator[tuple[str, tuple, dict[str, list]]]:
+def parts(source: CommonCrawlSource, given: Given) -> Iterator[tuple[str, tuple, dict[str, list]]]:
     """(name, identity, rows) of each file."""
     for path in map(Path, source.paths):
-        yield path.name, (content(path),), {"path": [str(path)]}
+        yield path.name, (given.content(path),), {"path": [str(path)]}
 
 
 def read(row: dict, source: CommonCrawlSource) -> Iterator[Raw]:

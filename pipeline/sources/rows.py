@@ -4,6 +4,7 @@ The one place where every source's rows are built, so that the same URL and capt
 pair_id wherever they come from. Every raw row gives exactly one candidate, good or not.
 """
 
+import json
 import re
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -35,6 +36,7 @@ class Raw(NamedTuple):
     license: Any = None
     page_url: Any = None
     reason: str | None = None
+    extra: dict[str, Any] | None = None  # JSON-able: what else the source says
 
 
 def candidates(raws: Iterable[Raw], source: str, seed: int) -> Iterator[pa.RecordBatch]:
@@ -60,7 +62,19 @@ def candidate(raw: Raw, source: str, seed: int, row: int) -> dict[str, Any]:
         "row": row,
         "url_key": url_key,
         "reason": raw.reason or url_reason or caption_reason,
+        "extra": as_json(raw.extra) if raw.extra else None,
     }
+
+
+def as_json(extra: dict[str, Any]) -> str:
+    """What else a source says, in one order of keys; what JSON lacks is written as text.
+
+    >>> as_json({"width": 640, "author": "Zoë", "note": None})
+    '{"author": "Zoë", "width": 640}'
+    """
+    there = {str(key): value for key, value in extra.items() if value is not None}
+    text = json.dumps(there, ensure_ascii=False, sort_keys=True, default=str)
+    return SURROGATE.sub("\ufffd", text)
 
 
 def normalise_url(url: str) -> str:

@@ -13,14 +13,16 @@ import re
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-from pipeline.settings import SAMPLE, SampleSource, SettingsError, load
+from pipeline.settings import SAMPLE, SettingsError, load
+from pipeline.source_settings import SampleSource
+from pipeline.sources.part import Given
 from pipeline.sources.rows import Raw, SourceError
 from queries.fingerprint import hash63
 
@@ -138,7 +140,7 @@ def divided(source: SampleSource) -> tuple[list[Picture], list[Picture]]:
 
 
 def parts(
-    source: SampleSource, content: Callable[[Path], str] | None = None
+    source: SampleSource, given: Given | None = None
 ) -> Iterator[tuple[str, tuple, dict[str, list]]]:
     """(name, identity, rows) of each chapter."""
     for chapter in (*languages(), FAULTS):

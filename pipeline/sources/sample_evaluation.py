@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import simplejpeg
 
-from pipeline.settings import SampleSource
+from pipeline.source_settings import SampleSource
 from pipeline.sources.rows import SourceError
 from pipeline.sources.sample import Picture, divided, versions
 from pipeline.sources.sample_server import WIDTH, draw

@@ -7,7 +7,7 @@ parse gives one with reason `row_invalid`, a file that breaks off one with `bad_
 import csv
 import io
 import json
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
@@ -16,7 +16,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.settings import Columns, TablesSource
+from pipeline.source_settings import Columns, TablesSource
+from pipeline.sources.part import Given
 from pipeline.sources.rows import NOT_TEXT, Raw, SourceError
 
 DELIMITERS = {"csv": ",", "tsv": "\t"}
@@ -62,13 +63,11 @@ def files(source: TablesSource) -> list[Path]:
     return found
 
 
-def parts(
-    source: TablesSource, content: Callable[[Path], str]
-) -> Iterator[tuple[str, tuple, dict[str, list]]]:
+def parts(source: TablesSource, given: Given) -> Iterator[tuple[str, tuple, dict[str, list]]]:
     """(name, identity, rows) of each file; its identity is its content, not its path or date."""
     columns = source.columns.model_dump()
     for path in files(source):
-        yield path.name, (_kind(path), content(path), columns), {"path": [str(path)]}
+        yield path.name, (_kind(path), given.content(path), columns), {"path": [str(path)]}
 
 
 def column_names(path: Path) -> list[str]:

@@ -1,0 +1,74 @@
+"""The kinds of values that settings are made of: paths, counts, shares; and their strict base.
+
+May import pydantic and nothing of ours. A wrong value raises ValueError with what was expected,
+which pipeline.settings turns into one line.
+"""
+
+import importlib.util
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
+
+
+def locate(text: str, folder: Path) -> Path:
+    """Turn a path of the settings into one of this machine; it need not exist.
+
+    >>> locate("captions.tsv", Path("/data"))
+    PosixPath('/data/captions.tsv')
+    """
+    if not text.startswith("package:"):
+        return folder / Path(text).expanduser()
+    package, _, rest = text.removeprefix("package:").partition("/")
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        return Path(text)  # no such package, so no such file
+    return Path(next(iter(spec.submodule_search_locations))) / rest
+
+
+def _folder(info: ValidationInfo) -> Path:
+    """Where relative paths start: the TOML's folder, or here for settings made by hand."""
+    return info.context["folder"] if info.context else Path.cwd()
+
+
+def _existing(text: str, info: ValidationInfo) -> str:
+    path = locate(text, _folder(info))
+    if not path.exists():
+        hint = " (is the package installed?)" if text.startswith("package:") else ""
+        raise ValueError(f"a file or folder that exists; {path} does not{hint}")
+    return str(path)
+
+
+def _first_existing(texts: Any, info: ValidationInfo) -> str:
+    if not isinstance(texts, tuple) or not all(isinstance(text, str) for text in texts):
+        raise ValueError("a list of paths, of which the first that exists is taken")
+    paths = [locate(text, _folder(info)) for text in texts]
+    found = next((path for path in paths if path.exists()), None)
+    if found is None:
+        raise ValueError("at least one path that exists")
+    return str(found)
+
+
+def is_address(text: str) -> bool:
+    """Whether a setting names what is to be downloaded: see pipeline/dumps.py for the forms.
+
+    >>> is_address("wikimedia:enwiki/20261101/multistream"), is_address("dump.xml.bz2")
+    (True, False)
+    """
+    return text.startswith(("wikimedia:", "http://", "https://"))
+
+
+def _address_or_existing(text: str, info: ValidationInfo) -> str:
+    return text if is_address(text) else _existing(text, info)
+
+
+PathOrAddress = Annotated[str, AfterValidator(_address_or_existing)]
+ExistingPath = Annotated[str, AfterValidator(_existing)]
+FirstExisting = Annotated[str, BeforeValidator(_first_existing)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)

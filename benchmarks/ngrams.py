@@ -25,11 +25,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import regex
 
-from benchmarks.harness import Row, child, peak_mb, rates, show, take_turns
+from benchmarks.harness import Row, child, cpu_seconds, peak_mb, rates, show, take_turns
 from pipeline import ngrams
 from pipeline.wikipedia import read_articles
 from queries.engine import DuckEngine
-from queries.parts import read_batches, write_part
+from queries.parts import read_batches, read_part, write_part
 from queries.schemas import TABLES
 
 SHARED = Path(__file__).parents[2] / "shared" / "data" / "enwiki_articles_20k.parquet"
@@ -71,19 +71,24 @@ def count_by_counter(paths: list[Path]) -> Counter:
     return counts
 
 
-def run_counter(paths: list[Path], _: Path) -> str:
+def run_counter(paths: list[Path], _: Path) -> dict[str, Any]:
     order = sorted(count_by_counter(paths).items(), key=lambda one: (one[0][0], one[0][1] or ""))
-    return digest((*key, n) for key, n in order)
+    return {"digest": digest((*key, n) for key, n in order)}
 
 
-def run_ours(paths: list[Path], folder: Path) -> str:
+def run_ours(paths: list[Path], folder: Path) -> dict[str, Any]:
     """The partial counts of each part, and their sum, as a build makes them."""
     made = [folder / f"counts{n}.parquet" for n in range(len(paths))]
     for path, out in zip(paths, made, strict=True):
         write_part(out, TABLES["ngram_part"], ngrams.count_ngrams(read_batches(path, 1000)))
     engine = DuckEngine(workers=2, memory=MEMORY, scratch=folder, quiet=True)
+    before = cpu_seconds()
     part = engine.derive("ngram", {"ngram_part": made}, folder / "ngram.parquet")
-    return digest(tuple(row.values()) for row in pq.read_table(part.path).to_pylist())
+    return {
+        "merge_s": cpu_seconds() - before,
+        "merge_rows": sum(read_part(path).rows_kept for path in made),
+        "digest": digest(tuple(row.values()) for row in pq.read_table(part.path).to_pylist()),
+    }
 
 
 def digest(rows: Iterator[tuple]) -> str:
@@ -110,7 +115,7 @@ def measured(asked: argparse.Namespace) -> dict[str, Any]:
     ngrams.FLUSH_CHARACTERS = asked.flush
     run = {"ours": run_ours, "counter": run_counter}[asked.way]
     found = run(asked.parts, asked.folder)
-    return {"digest": found, "memory_mb": peak_mb()}
+    return {**found, "memory_mb": peak_mb()}
 
 
 def main() -> None:
@@ -149,6 +154,8 @@ def compare(quick: bool) -> None:
             Row("most memory, counted and merged", "MB", memory[0], theirs, memory[1]),
         ],
         million_characters=round(characters / 1e6, 1),
+        million_rows_merged=round(runs[0]["merge_rows"] / 1e6, 2),
+        million_rows_merged_per_s=round(runs[0]["merge_rows"] / runs[0]["merge_s"] / 1e6, 2),
         equal_counts=len({run["digest"] for run in [*runs, other]}) == 1,
     )
 

@@ -304,6 +304,8 @@ class ReadWordNet(Stage):
 class DeriveQueries(Stage):
     """The query list: words, bigrams by PMI, popular titles, WordNet names."""
 
+    version = 2
+
     def requires(self) -> list[Stage]:
         return [self.clone(CountNgrams), self.clone(CountViews), self.clone(ReadWordNet)]
 

@@ -17,6 +17,7 @@ _REMOVED_TAGS = (
     "ref|math|chem|ce|gallery|timeline|syntaxhighlight|source|pre|score|imagemap|hiero|graph"
     "|mapframe|maplink|templatedata|templatestyles|includeonly|inputbox|categorytree"
 )
+_COMMENT = re.compile(r"<!--(?:[^-]|-(?!->))*+(?:-->)?+")
 _PAIRED_TAG = re.compile(rf"<(/?)({_REMOVED_TAGS}|nowiki)(?=[\s/>])([^<>]*+)>", re.IGNORECASE)
 # A note without a tag in it.
 _PLAIN_NOTE = re.compile(r"<ref[^<>]*+>(?:(?<=/>)|[^<]*+</ref>)")
@@ -81,10 +82,7 @@ def _without_comments(text: str) -> str:
     >>> _without_comments("a<!-- b -->c<!-- d")
     'ac'
     """
-    before, *pieces = text.split("<!--")
-    # A piece without "-->" lies inside a comment that a later piece closes, or nothing does.
-    closed = (piece.partition("-->") for piece in pieces)
-    return before + "".join(after for _, found, after in closed if found)
+    return _COMMENT.sub("", text)
 
 
 def _without_tags(text: str) -> str:

@@ -158,7 +158,7 @@ border = table(
     "border",
     "one row per source, side and place: where the query list ends",
     column("entered_by", string, "word, bigram, title or wordnet"),
-    column("side", string, "last in, or first out"),
+    column("side", string, "first in, last in, or first out"),
     column("place", int32, "1.. from the border, at most 20"),
     column("text", string, "the query, or the phrase left out"),
     column("score", float64, "occurrences, PMI in bits, or views", null=True),

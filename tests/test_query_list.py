@@ -151,13 +151,16 @@ def test_room_that_is_left_goes_to_words_then_bigrams_then_titles_beyond_their_q
     assert displays(*phrases, **quotas, n_queries=6) == full[:6]
 
 
-def test_the_border_shows_the_last_in_and_the_first_out():
+def test_the_border_shows_the_first_and_last_in_and_the_first_out():
     row = build_row(n_queries=3)
     entry = derive(
         "entry", phrase=rows("phrase", *(word(f"w{n}", n) for n in range(1, 6))), build=row
     )
     border = derive("border", entry=entry, build=row)
     assert tuples(border, "side", "place", "text", "score") == [
+        ("first in", 1, "w5", 5.0),
+        ("first in", 2, "w4", 4.0),
+        ("first in", 3, "w3", 3.0),
         ("first out", 1, "w2", 2.0),
         ("first out", 2, "w1", 1.0),
         ("last in", 1, "w3", 3.0),

@@ -1,4 +1,5 @@
--- The borders of the query list: each source's last queries in, and its first phrases left out
+-- The borders of the query list: each source's first and last queries in, and its first phrases
+-- left out
 -- grain: one row per source, side and place, at most 20 a side
 -- inputs: entry, build
 WITH sided AS (
@@ -21,8 +22,17 @@ placed AS (
         ROW_NUMBER() OVER (
             PARTITION BY entered_by, side
             ORDER BY CASE WHEN side = 'last in' THEN -rank ELSE rank END
-        ) AS place
+        ) AS place,
+        ROW_NUMBER() OVER (PARTITION BY entered_by ORDER BY rank) AS place_in_all
     FROM sided
+),
+
+listed AS (
+    SELECT entered_by, side, place, text, score FROM placed
+    UNION ALL
+    SELECT entered_by, 'first in' AS side, place_in_all AS place, text, score
+    FROM placed
+    WHERE side = 'last in'
 )
 
 SELECT
@@ -31,6 +41,6 @@ SELECT
     place,
     text,
     score
-FROM placed
+FROM listed
 WHERE place <= 20
 ORDER BY entered_by, side, place

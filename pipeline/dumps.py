@@ -17,7 +17,8 @@ from queries.errors import InputError
 SHORT = "wikimedia:"
 EXAMPLES = (
     "enwiki/20261101/multistream, enwiki/2026-11-01/content_current, enwiki/20261101/cirrus, "
-    "pageviews/2026-10 or pageviews/20261101-060000"
+    "enwiki/20261101/page, enwiki/20261101/redirect, pageviews/2026-10 or "
+    "pageviews/20261101-060000"
 )
 SUM_LINE = re.compile(r"([0-9a-f]{40}|[0-9a-f]{64}) [ *](?:\./)?([\w.=+-]+)", re.ASCII)
 LINK = re.compile(r'href="([^"?#]+\.json\.bz2)"')
@@ -44,12 +45,14 @@ def expand(text: str, settings: DownloadSettings) -> list[Remote]:
     raise InputError(f"{text[:200]!r}: expected {SHORT} and {EXAMPLES}")
 
 
-def _multistream(read: Read, base: str, wiki: str, date: str) -> list[Remote]:
-    """The export in streams of 100 pages; its streams are found without the index."""
-    folder = f"{base}/{wiki}/{date}/"
-    stem = f"{wiki}-{date}-pages-articles-multistream"
-    sums = _sums(read, f"{folder}{wiki}-{date}-sha1sums.txt")
-    return _listed(folder, sums, [f"{stem}.xml.bz2"])
+def _dated(ending: str) -> Callable[..., list[Remote]]:
+    """The one file WIKI-DATE-ENDING of a dump's folder."""
+
+    def files(read: Read, base: str, wiki: str, date: str) -> list[Remote]:
+        folder, stem = f"{base}/{wiki}/{date}/", f"{wiki}-{date}-"
+        return _listed(folder, _sums(read, f"{folder}{stem}sha1sums.txt"), [stem + ending])
+
+    return files
 
 
 def _content_current(read: Read, base: str, wiki: str, date: str) -> list[Remote]:
@@ -78,7 +81,10 @@ def _hour(_: Read, base: str, year: str, month: str, rest: str) -> list[Remote]:
 
 
 FORMS: tuple[tuple[str, Callable[..., list[Remote]]], ...] = (
-    (r"([a-z0-9_]+)/(\d{8})/multistream", _multistream),
+    # The export in streams of 100 pages; its streams are found without the index.
+    (r"([a-z0-9_]+)/(\d{8})/multistream", _dated("pages-articles-multistream.xml.bz2")),
+    (r"([a-z0-9_]+)/(\d{8})/page", _dated("page.sql.gz")),
+    (r"([a-z0-9_]+)/(\d{8})/redirect", _dated("redirect.sql.gz")),
     (r"([a-z0-9_]+)/(\d{4}-\d\d-\d\d)/content_current", _content_current),
     (r"([a-z0-9_]+)/(\d{8})/cirrus", _cirrus),
     (r"pageviews/(\d{4})-(\d\d)", _month),

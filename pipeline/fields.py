@@ -39,16 +39,6 @@ def _existing(text: str, info: ValidationInfo) -> str:
     return str(path)
 
 
-def _first_existing(texts: Any, info: ValidationInfo) -> str:
-    if not isinstance(texts, tuple) or not all(isinstance(text, str) for text in texts):
-        raise ValueError("a list of paths, of which the first that exists is taken")
-    paths = [locate(text, _folder(info)) for text in texts]
-    found = next((path for path in paths if path.exists()), None)
-    if found is None:
-        raise ValueError("at least one path that exists")
-    return str(found)
-
-
 def is_address(text: str) -> bool:
     """Whether a setting names what is to be downloaded: see pipeline/dumps.py for the forms.
 
@@ -60,6 +50,17 @@ def is_address(text: str) -> bool:
 
 def _address_or_existing(text: str, info: ValidationInfo) -> str:
     return text if is_address(text) else _existing(text, info)
+
+
+def _first_existing(texts: Any, info: ValidationInfo) -> str:
+    if not isinstance(texts, tuple) or not all(isinstance(text, str) for text in texts):
+        raise ValueError("a list of paths, of which the first that exists is taken, or an address")
+    for text in texts:
+        if is_address(text):
+            return text
+        if (path := locate(text, _folder(info))).exists():
+            return str(path)
+    raise ValueError("at least one path that exists, or an address")
 
 
 PathOrAddress = Annotated[str, AfterValidator(_address_or_existing)]

@@ -38,8 +38,8 @@ class QuerySettings(Section):
     articles: Annotated[tuple[PathOrAddress, ...], Field(min_length=1)]
     views: tuple[PathOrAddress, ...] = ()
     wiki: str = "en"
-    page_table: ExistingPath | None = None
-    redirect_table: ExistingPath | None = None
+    page_table: PathOrAddress | None = None
+    redirect_table: PathOrAddress | None = None
     mobile_share_max: Share = 1.0
     wordnet: FirstExisting
     wordnet_lemmas: Literal["first", "all"] = "first"

@@ -172,11 +172,13 @@ def inputs_of(parts: list[Part], *used: object) -> list[MapInput]:
 
 
 class DownloadInputs(Stage):
-    """The files that the settings name by address: dumps and page views."""
+    """The files that the settings name by address: dumps, page views and WordNet."""
 
     def addresses(self) -> list[str]:
         used = self.used.queries
-        return [text for text in (*used.articles, *used.views) if is_address(text)]
+        tables = (used.page_table, used.redirect_table)
+        named = (*used.articles, *used.views, *tables, used.wordnet)
+        return [text for text in named if text and is_address(text)]
 
     def settings_used(self) -> object:
         return self.addresses()
@@ -209,15 +211,18 @@ class ReadStage(Stage):
         """The settings that name the inputs."""
         return ()
 
+    def settings_used(self) -> object:
+        return self.identities()
+
     def identities(self) -> list[str]:
         """What names the inputs before they are there: an address, or a file's digest."""
         return [one if is_address(one) else self.ws.file_digest(Path(one)) for one in self.texts()]
 
-    def local(self) -> list[str]:
-        """The inputs as files of this machine."""
+    def local(self, texts: tuple[str, ...]) -> list[str]:
+        """Some of the inputs, as files of this machine."""
         return [
             str(path)
-            for text in self.texts()
+            for text in texts
             for path in (self.paths(text) if is_address(text) else [Path(text)])
         ]
 
@@ -228,16 +233,13 @@ class ReadWikipedia(ReadStage):
     def texts(self) -> tuple[str, ...]:
         return self.used.queries.articles
 
-    def settings_used(self) -> object:
-        return self.identities()
-
     def make(self) -> Parts:
         inputs = [
             MapInput(
                 digest(self.ws.file_digest(Path(path)), start, stop, self.version),
                 pa.table({"path": [path], "start": [start], "stop": [stop]}),
             )
-            for file in self.local()
+            for file in self.local(self.texts())
             for path, start, stop in pieces(file)
         ]
         return {"article": self.map("article", read_pages, inputs)}
@@ -258,20 +260,16 @@ class CountViews(ReadStage):
     """Views of each title, file by file."""
 
     def texts(self) -> tuple[str, ...]:
-        return self.used.queries.views
+        used = self.used.queries
+        return (*used.views, *(path for path in (used.page_table, used.redirect_table) if path))
 
     def settings_used(self) -> object:
         used = self.used.queries
-        tables = [self.ws.file_digest(Path(path)) for path in self.tables()]
-        return [used.wiki, used.mobile_share_max, self.identities(), tables]
-
-    def tables(self) -> list[str]:
-        used = self.used.queries
-        return [path for path in (used.page_table, used.redirect_table) if path]
+        return [used.wiki, used.mobile_share_max, len(used.views), self.identities()]
 
     def make(self) -> Parts:
         used = self.used.queries
-        inputs = self.ws.file_inputs(self.local(), self.version, used.wiki)
+        inputs = self.ws.file_inputs(self.local(used.views), self.version, used.wiki)
         views = self.map("title_view_part", partial(read_views, wiki=used.wiki), inputs)
         known = {
             "page": self.wiki_table("page", read_page_table, used.page_table),
@@ -282,22 +280,24 @@ class CountViews(ReadStage):
         )
         return {"title_view": title_view}
 
-    def wiki_table(self, name: str, function: MapFunction, path: str | None) -> list[Path]:
-        inputs = self.ws.file_inputs([path], self.version) if path else []
+    def wiki_table(self, name: str, function: MapFunction, text: str | None) -> list[Path]:
+        inputs = self.ws.file_inputs(self.local((text,)), self.version) if text else []
         return files(self.map(name, function, inputs))
 
 
-class ReadWordNet(Stage):
+class ReadWordNet(ReadStage):
     """Names of all synsets."""
 
+    def texts(self) -> tuple[str, ...]:
+        return (self.used.queries.wordnet,)
+
     def settings_used(self) -> object:
-        used = self.used.queries
-        return [used.wordnet_lemmas, self.ws.file_digest(Path(used.wordnet))]
+        return [self.used.queries.wordnet_lemmas, self.identities()]
 
     def make(self) -> Parts:
-        used = self.used.queries
-        inputs = self.ws.file_inputs([used.wordnet], self.version, used.wordnet_lemmas)
-        function = partial(read_synsets, lemmas=used.wordnet_lemmas)
+        lemmas = self.used.queries.wordnet_lemmas
+        inputs = self.ws.file_inputs(self.local(self.texts()), self.version, lemmas)
+        function = partial(read_synsets, lemmas=lemmas)
         return {"synset_name": self.map("synset_name", function, inputs)}
 
 

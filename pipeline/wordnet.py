@@ -1,14 +1,16 @@
 """Names of WordNet's synsets: from dict files (wndb(5WN)) or from Open English WordNet's XML.
 
-May import queries. Princeton's 3.0 and 3.1 come as a folder of data.noun, data.verb and so on;
-Open English WordNet as the same, or as one XML file in the format of the Global WordNet
-Association (LMF), plain or gzip.
+May import queries. Princeton's 3.0 and 3.1 come as a folder of data.noun, data.verb and so on, or
+as a tar of it; Open English WordNet as the same, or as one XML file in the format of the Global
+WordNet Association (LMF), plain or gzip.
 """
 
 import gzip
 import re
+import tarfile
+import zlib
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from xml.parsers import expat
 
 import pyarrow as pa
@@ -19,6 +21,7 @@ from queries.schemas import TABLES
 FILES = {"data.noun": "n", "data.verb": "v", "data.adj": "a", "data.adv": "r"}
 SYNSET_NAME = TABLES["synset_name"].schema
 CHUNK_BYTES = 1 << 20
+MAX_FILE_BYTES = 256 << 20  # of a tar's file; the largest of WordNet 3.0 has 15 MB
 
 # Where an adjective may stand: before a noun (a), after it (ip), or in the predicate (p).
 _MARKER = re.compile(r"\((?:a|p|ip)\)$")
@@ -38,7 +41,11 @@ def read_synsets(
     """
     for batch in batches:
         for path in map(Path, batch.column("path").to_pylist()):
-            yield _batch(_dict_folder(path) if path.is_dir() else _lmf(path), lemmas)
+            if path.is_dir() or tarfile.is_tarfile(path):
+                texts = _folder_texts(path) if path.is_dir() else _tar_texts(path)
+                yield _batch(_dict_files(path, texts), lemmas)
+            else:
+                yield _batch(_lmf(path), lemmas)
 
 
 def _batch(synsets: Synsets, lemmas: str) -> pa.RecordBatch:
@@ -50,15 +57,38 @@ def _batch(synsets: Synsets, lemmas: str) -> pa.RecordBatch:
     return pa.RecordBatch.from_pylist(rows, SYNSET_NAME)
 
 
-def _dict_folder(folder: Path) -> Synsets:
+def _folder_texts(folder: Path) -> dict[str, str]:
+    return {
+        name: (folder / name).read_text("utf-8", "replace")
+        for name in FILES
+        if (folder / name).is_file()
+    }
+
+
+def _tar_texts(path: Path) -> dict[str, str]:
+    """The dict files of a tar, wherever in it they stand; nothing is unpacked to the disk."""
+    texts = {}
+    try:
+        with tarfile.open(path) as tar:
+            for member in tar:
+                name = PurePosixPath(member.name).name
+                content = tar.extractfile(member) if name in FILES and member.isreg() else None
+                if content is not None:
+                    if member.size > MAX_FILE_BYTES:
+                        raise InputError(f"{path}: {name} has {member.size} bytes, too many")
+                    texts[name] = content.read().decode("utf-8", "replace")
+    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{path}: expected a tar of dict files: {error}") from None
+    return texts
+
+
+def _dict_files(path: Path, texts: dict[str, str]) -> Synsets:
     for name, letter in FILES.items():
-        path = folder / name
-        if not path.is_file():
-            expected = ", ".join(FILES)
-            raise InputError(f"{folder}: expected WordNet's files {expected}; no {name}")
-        for line in path.read_text("utf-8", "replace").splitlines():
+        if name not in texts:
+            raise InputError(f"{path}: expected WordNet's files {', '.join(FILES)}; no {name}")
+        for line in texts[name].splitlines():
             if not line.startswith("  "):  # the licence
-                yield _synset(path, letter, line)
+                yield _synset(path / name, letter, line)
 
 
 def _synset(path: Path, letter: str, line: str) -> tuple[str, list[str]]:

@@ -1,9 +1,12 @@
 """A whole build by the luigi command: what it makes, makes again, and refuses to make."""
 
 import fcntl
+import io
 import json
 import subprocess
 import sys
+import tarfile
+from pathlib import Path
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -176,6 +179,13 @@ def test_two_builds_never_share_a_workspace(small, tmp_path):
     assert "another build is at work" in done.stderr
 
 
+def as_tar(folder: Path) -> bytes:
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w:gz") as tar:
+        tar.add(folder, "WordNet/dict")
+    return content.getvalue()
+
+
 def test_inputs_named_by_address_are_downloaded_once_and_give_the_same_pairs(
     small, built, tmp_path
 ):
@@ -185,6 +195,9 @@ def test_inputs_named_by_address_are_downloaded_once_and_give_the_same_pairs(
             server.put(f"/{name}", (small.folder / name).read_bytes())
             addressed = settings.read_text().replace(f'"{name}"', f'"{server.url("/" + name)}"')
             settings.write_text(addressed)
+        server.put("/dict.tar.gz", as_tar(small.folder / "dict"))
+        addressed = settings.read_text().replace('"dict"', f'"{server.url("/dict.tar.gz")}"')
+        settings.write_text(addressed)
         done = small.luigi(tmp_path / "wit", settings)
     assert done.returncode == 0, done.stderr
     build = find(tmp_path / "wit")

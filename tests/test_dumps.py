@@ -46,6 +46,15 @@ def test_the_multistream_export_comes_with_its_sum_and_without_its_index(server)
     ]
 
 
+@pytest.mark.parametrize("table", ["page", "redirect"])
+def test_the_tables_of_pages_and_redirects_come_with_their_sums(server, table):
+    name = f"enwiki-20261101-{table}.sql.gz"
+    server.put("/enwiki/20261101/enwiki-20261101-sha1sums.txt", f"{ONE}  {name}\n".encode())
+    assert expand(f"wikimedia:enwiki/20261101/{table}", settings(server)) == [
+        Remote(server.url(f"/enwiki/20261101/{name}"), name, f"sha1={ONE}"),
+    ]
+
+
 def test_current_content_is_the_listed_parts_in_the_order_of_pages(server):
     folder = "/other/mediawiki_content_current/enwiki/2026-11-01/xml/bzip2/"
     stem = "enwiki-2026-11-01-"

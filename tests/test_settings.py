@@ -57,6 +57,11 @@ def test_a_wrong_setting_is_named_with_what_was_expected(written, text, said):
     assert said in str(caught.value)
 
 
+def test_wordnet_may_be_an_address_where_no_path_exists(written):
+    text = GOOD.replace('"dict"', '"https://example.org/WNdb.tar.gz"')
+    assert load(written(text)).queries.wordnet == "https://example.org/WNdb.tar.gz"
+
+
 def test_a_missing_settings_file_is_named(tmp_path):
     with pytest.raises(SettingsError, match=r"none\.toml: expected a TOML file"):
         load(tmp_path / "none.toml")

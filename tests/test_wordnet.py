@@ -2,6 +2,8 @@
 
 import gzip
 import importlib.util
+import io
+import tarfile
 from pathlib import Path
 
 import pyarrow as pa
@@ -66,6 +68,35 @@ def test_open_english_wordnet_is_read_from_its_xml(tmp_path, pack):
     path.write_bytes(pack(LMF.encode()))
     assert names_in(path) == [("frankfurter", "n1"), ("frankfurter", "n2")]
     assert [name for name, _ in names_in(path, "all")] == ["frankfurter", "hot dog", "frankfurter"]
+
+
+def packed(path: Path, files: dict[str, bytes]) -> Path:
+    with tarfile.open(path, "w:gz") as tar:
+        for name, content in files.items():
+            about = tarfile.TarInfo(name)
+            about.size = len(content)
+            tar.addfile(about, io.BytesIO(content))
+    return path
+
+
+def test_a_tar_of_the_files_is_read_where_it_lies(dict_folder, tmp_path):
+    files = {f"../../dict/{name}": (dict_folder / name).read_bytes() for name in FILES}
+    path = packed(tmp_path / "wordnet.tar.gz", files)
+    there = sorted(tmp_path.parent.rglob("*"))
+    assert names_in(path) == names_in(dict_folder)
+    assert sorted(tmp_path.parent.rglob("*")) == there
+
+
+def test_a_tar_that_breaks_off_or_grows_too_large_is_refused(dict_folder, tmp_path, monkeypatch):
+    files = {name: (dict_folder / name).read_bytes() * 50 for name in FILES}
+    path = packed(tmp_path / "wordnet.tar.gz", files)
+    monkeypatch.setattr("pipeline.wordnet.MAX_FILE_BYTES", 100)
+    with pytest.raises(ValueError, match=r"wordnet\.tar\.gz: data\.noun has \d+ bytes"):
+        names_in(path)
+    monkeypatch.undo()
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(ValueError, match=r"wordnet\.tar\.gz: expected"):
+        names_in(path)
 
 
 @pytest.mark.parametrize("text", ["no xml", LMF[:300], '<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>'])

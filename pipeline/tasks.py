@@ -1,18 +1,12 @@
 """The build as a handful of Luigi tasks: what each needs, what it makes, in which order.
 
-The only module that imports luigi, and the only one that composes the stages. A task's output is
-a listing of the parts it made, named by a digest of its inputs and of the settings that change
-its rows; so what has not changed is never made again.
+The only module that composes the stages; pipeline.stage says what every task is.
 """
 
 import json
-import logging
-import os
-import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import replace
-from functools import cached_property, lru_cache, partial
+from functools import partial
 from pathlib import Path
 
 import luigi
@@ -32,143 +26,18 @@ from pipeline.pageviews import read_views
 from pipeline.phrases import bigram_phrases, synset_phrases, title_phrases, word_phrases
 from pipeline.publish import count_rows, publish, stage_row, stage_rows
 from pipeline.report import announce, write_report
+from pipeline.retry import lost_pairs, reasons
 from pipeline.selection import image_parts, request, select
-from pipeline.settings import SAMPLE, Settings, load
 from pipeline.shards import cut, pack, shard_bits, shard_digest
 from pipeline.source_settings import Source
+from pipeline.stage import Parts, Stage, files, inputs_of, interruptible
 from pipeline.wiki_tables import read_page_table, read_redirect_table
 from pipeline.wikipedia import pieces, read_pages
 from pipeline.wordnet import read_synsets
-from pipeline.workspace import Workspace
 from queries.build import MANIFEST
 from queries.engine import MapFunction, MapInput
-from queries.errors import UserError
 from queries.parts import Part, digest, read_part, write_json
 from queries.schemas import PUBLISHED, TABLES
-
-Parts = dict[str, list[Part]]
-
-
-@lru_cache(maxsize=1)
-def workspace(settings: str, out: str) -> Workspace:
-    """The one workspace of a run. A fault in the settings ends the program in one line each."""
-    try:
-        checked = load(Path(settings))
-        sources.check(checked.sources)
-        ws = Workspace(Path(out).absolute(), checked)
-        ws.lock()
-    except UserError as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
-    logging.getLogger("luigi-interface").addFilter(in_one_line)
-    return ws
-
-
-def in_one_line(record: logging.LogRecord) -> bool:
-    """Let Luigi log a fault that the user can mend by its line, without a traceback."""
-    error = record.exc_info[1] if record.exc_info else None
-    if isinstance(error, UserError):
-        record.exc_info, record.msg, record.args = None, str(error), None
-    return True
-
-
-@contextmanager
-def interruptible(ws: Workspace) -> Iterator[None]:
-    """End the program on Ctrl-C: Luigi would go on with another task, or print its innards."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        ws.engine.close()
-        print("\ninterrupted: the same command goes on from here", file=sys.stderr)
-        os._exit(130)
-
-
-class Stage(luigi.Task):
-    """One step of the build: `make` returns the parts of each table that it makes."""
-
-    settings = luigi.Parameter(default=str(SAMPLE), description="the TOML that describes the build")
-    out = luigi.Parameter(default="wit", description="workspace: where work and builds are kept")
-    engine = luigi.ChoiceParameter(
-        default="duckdb", choices=["duckdb"], significant=False, description="what runs the stages"
-    )
-    version = 1  # of the stage's code: raise it when the same input gives other rows
-
-    @property
-    def ws(self) -> Workspace:
-        return workspace(self.settings, self.out)
-
-    @property
-    def used(self) -> Settings:
-        return self.ws.settings
-
-    def settings_used(self) -> object:
-        """The settings that change this stage's rows."""
-        return None
-
-    @cached_property
-    def digest(self) -> str:
-        needed = [task.digest for task in luigi.task.flatten(self.requires())]
-        return digest(self.task_family, self.version, self.settings_used(), needed)
-
-    def make(self) -> Parts:
-        raise AssertionError(f"{self.task_family} makes nothing")
-
-    def output(self) -> luigi.LocalTarget:
-        return luigi.LocalTarget(self.ws.work / self.task_family / f"{self.digest}.json")
-
-    def run(self) -> None:
-        with interruptible(self.ws):
-            tables = self.make().items()
-            listing = {name: [self.relative(part.path) for part in of] for name, of in tables}
-            write_json(Path(self.output().path), listing)
-
-    def relative(self, path: Path) -> str:
-        return str(path.relative_to(self.ws.folder))
-
-    def path(self, name: str) -> Path:
-        """Where this stage puts its one part of a derived table."""
-        return self.ws.work / name / f"{self.digest}.parquet"
-
-    def paths(self, name: str) -> list[Path]:
-        """The files of a table that a needed stage made, in a fixed order; the nearest counts."""
-        for task in luigi.task.flatten(self.requires()):
-            listing = json.loads(Path(task.output().path).read_text())
-            if name in listing:
-                return [self.ws.folder / path for path in listing[name]]
-        for task in luigi.task.flatten(self.requires()):
-            if found := task.paths(name):
-                return found
-        return []
-
-    def parts(self, name: str) -> list[Part]:
-        return [read_part(path) for path in self.paths(name)]
-
-    def map(
-        self, table: str, function: MapFunction, inputs: list[MapInput], *, in_turn: bool = False
-    ) -> list[Part]:
-        folder = self.ws.work / table
-        return self.ws.engine.map(table, function, inputs, TABLES[table], folder, in_turn=in_turn)
-
-    def derive(self, name: str, **inputs: list[Path] | pa.Table) -> list[Part]:
-        return [self.ws.engine.derive(name, inputs, self.path(name))]
-
-    def inputs(self, table: str, *used: object) -> list[MapInput]:
-        """Map inputs: the parts of a needed table, named by what else decides the rows."""
-        return inputs_of(self.parts(table), self.task_family, self.version, *used)
-
-    @property
-    def build_row(self) -> pa.Table:
-        """The thresholds as SQL sees them; the version is not known before the end."""
-        return self.ws.build_row(version="")
-
-
-def files(parts: list[Part]) -> list[Path]:
-    return [part.path for part in parts]
-
-
-def inputs_of(parts: list[Part], *used: object) -> list[MapInput]:
-    """Parts as map inputs, named by their own names and what else decides the rows."""
-    return [MapInput(digest(part.name, *used), part.path) for part in parts]
 
 
 class DownloadInputs(Stage):
@@ -409,17 +278,44 @@ class MatchPairs(Stage):
         return {"pair": pair, "extra": extra, "drop": drop, "pair_match": pair_match}
 
 
-class FetchRound(Stage):
+class FetchStage(Stage):
+    """A stage that fetches pictures."""
+
+    def fetch(self, wanted: pa.Table, about: str) -> None:
+        """Fetch what no image part holds yet: what was interrupted goes on where it was."""
+        missing = self.ws.missing(wanted)
+        if not missing.num_rows:
+            return
+        with ExitStack() as stack:
+            for source in self.used.sources:
+                stack.enter_context(sources.serving(source))
+            bar = stack.enter_context(self.ws.engine.progress(about, missing.num_rows, "images"))
+            for name, rows in image_parts(missing, self.used.fetch.rows_per_part):
+                folder, log = self.ws.images / name, self.ws.folder / "fetch_log.jsonl"
+                fetch_part(rows, folder, self.used.images, self.used.fetch, log, bar.update)
+
+
+class FetchAgain(FetchStage):
+    """Another attempt at what the newest build lost for the reasons that --retry names."""
+
+    def settings_used(self) -> object:
+        return [reasons(self.retry), self.ws.newest.name]
+
+    def run(self) -> None:
+        with interruptible(self.ws):
+            self.fetch(lost_pairs(self.ws.newest, reasons(self.retry)), "fetch again")
+            write_json(Path(self.output().path), {})
+
+
+class FetchRound(FetchStage):
     """Ask for what every unsettled query still needs; a settled round asks for nothing."""
 
     number = luigi.IntParameter(description="0.. in order")
 
-    def requires(self) -> Stage:
-        return (
-            self.clone(FetchRound, number=self.number - 1)
-            if self.number
-            else self.clone(MatchPairs)
-        )
+    def requires(self) -> list[Stage]:
+        if self.number:
+            return [self.clone(FetchRound, number=self.number - 1)]
+        return [self.clone(MatchPairs), *([self.clone(FetchAgain)] if self.retry else [])]
 
     def settings_used(self) -> object:
         chosen = self.used.selection.model_dump(exclude={"max_rounds"})
@@ -434,7 +330,7 @@ class FetchRound(Stage):
         with interruptible(self.ws):
             known = self.known_parts()
             wanted = self.request(known)
-            self.fetch(wanted)
+            self.fetch(wanted, f"fetch round {self.number}")
             write_json(Path(self.output().path), self.listing(known, wanted))
 
     def known_parts(self) -> list[str]:
@@ -458,22 +354,6 @@ class FetchRound(Stage):
         return request(
             self.ws.engine, self.build_row, match["pair"], chosen, self.number, self.folder
         )
-
-    def fetch(self, wanted: pa.Table) -> None:
-        """Fetch what no image part holds yet: an interrupted round goes on where it was."""
-        have = self.ws.fetched_ids()
-        missing = wanted.filter(pc.invert(pc.is_in(wanted["pair_id"], have)))
-        if not missing.num_rows:
-            return
-        with ExitStack() as stack:
-            for source in self.used.sources:
-                stack.enter_context(sources.serving(source))
-            bar = stack.enter_context(
-                self.ws.engine.progress(f"fetch round {self.number}", missing.num_rows, "images")
-            )
-            for name, rows in image_parts(missing, self.used.fetch.rows_per_part):
-                folder, log = self.ws.images / name, self.ws.folder / "fetch_log.jsonl"
-                fetch_part(rows, folder, self.used.images, self.used.fetch, log, bar.update)
 
     def listing(self, known: list[str], wanted: pa.Table) -> dict[str, list[str]]:
         """Tables of all rounds so far, and every image part known after this one."""

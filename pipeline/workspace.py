@@ -72,13 +72,18 @@ class Workspace:
         """The attempts of image parts: files of the table `fetched`."""
         return [self.images / name / "fetched.parquet" for name in image_parts]
 
-    def fetched_ids(self) -> pa.Array:
-        """The pairs that any image part has an attempt of."""
-        ids = [
-            pq.read_table(path, columns=["pair_id"])["pair_id"]
-            for path in self.fetched(self.image_parts())
-        ]
-        return pa.chunked_array(ids, pa.int64()).combine_chunks()
+    def missing(self, wanted: pa.Table) -> pa.Table:
+        """The rows of `ask` that no image part holds the attempt of, in their order."""
+        key = ["pair_id", "attempt"]
+        empty = TABLES["fetched"].empty().select(key)
+        paths = self.fetched(self.image_parts())
+        have = pa.concat_tables([empty, *(pq.read_table(path, columns=key) for path in paths)])
+        return wanted.join(have, key, join_type="left anti").sort_by("pair_id")
+
+    @cached_property
+    def newest(self) -> Path:
+        """The build that was the newest when it was first asked for."""
+        return find(self.folder)
 
     def shard_bits(self) -> int | None:
         """How many bits name a shard in the newest build, which later versions keep."""

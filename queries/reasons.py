@@ -43,6 +43,8 @@ FETCH = {
     "not_an_image": "the answer is no picture that can be decoded",
     "fetch_error": "a failure of another kind; the fetch log names it",
 }
+# What may pass, so that asking again is worth it: `--retry passing`.
+PASSING = ("timeout", "host_unreachable", "connection_error", "http_error", "fetch_error")
 IMAGE = {
     "image_too_small": "a side of the original is shorter than min_side",
     "image_aspect": "the original's sides differ by more than max_aspect",

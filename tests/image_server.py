@@ -39,7 +39,7 @@ class Handler(BaseHTTPRequestHandler):
         self.server.agents.append(self.headers["User-Agent"])
         kind, _, rest = self.path.strip("/").partition("/")
         number = int("".join(filter(str.isdigit, rest)) or 0)
-        if kind in STATUSES:
+        if kind in STATUSES and kind not in self.server.mended:
             self.send_error(STATUSES[kind])
         elif kind == "slow":
             self.server.closing.wait(30)
@@ -102,6 +102,7 @@ class ImageServer(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.agents: list[str] = []
+        self.mended: set[str] = set()  # kinds of error that are none any more
         self.closing = threading.Event()
 
     def url(self, path: str) -> str:

@@ -13,10 +13,15 @@ SQL = sorted((ROOT / "queries").rglob("*.sql"))
 ONLY_IN = {
     "duckdb": {"queries/engine.py"},
     "pyspark": {"queries/spark.py"},
-    "luigi": {"pipeline/tasks.py"},
+    "luigi": {"pipeline/tasks.py", "pipeline/stage.py"},
     "img2dataset": {"pipeline/fetch_worker.py"},
 }
-COMPOSERS = {"pipeline/tasks.py", "pipeline/__init__.py", "pipeline/__main__.py"}
+COMPOSERS = {
+    "pipeline/tasks.py",
+    "pipeline/stage.py",
+    "pipeline/__init__.py",
+    "pipeline/__main__.py",
+}
 GROUND = {"pipeline.fields", "pipeline.settings", "pipeline.source_settings", "pipeline.text"}
 OWN_PARTS = {
     "pipeline/wikipedia.py": {"pipeline.wikitext", "pipeline.wiki_text", "pipeline.wiki_xml"},

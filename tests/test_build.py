@@ -111,6 +111,33 @@ def test_a_changed_cap_fetches_only_what_is_newly_needed(small, built, tmp_path)
     )
 
 
+def test_a_retry_asks_only_for_what_was_lost_for_the_reasons_named(tmp_path):
+    with ImageServer() as server:
+        small = Small(tmp_path / "inputs", server.url(""))
+        first = small.build(tmp_path / "wit", cap=9)
+        lost = {row["pair_id"]: row["reason"] for row in table(first, "outcome").to_pylist()}
+        wanted = {pair_id for pair_id, reason in lost.items() if reason == "http_error"}
+        assert wanted
+        server.mended.add("500")
+        before = len(server.agents)
+        done = small.luigi(tmp_path / "wit", small.settings(cap=9), "--retry", "http_error")
+        assert done.returncode == 0, done.stderr
+        assert len(server.agents) - before == len(wanted)
+    second = find(tmp_path / "wit")
+    assert second != first
+    now = {row["pair_id"]: row for row in table(second, "outcome").to_pylist()}
+    assert {(now[one]["reason"], now[one]["attempt"]) for one in wanted} == {(None, 2)}
+    # A picture won back may take the place of a later one; nothing else changes.
+    others = {(lost[one], now[one]["reason"]) for one in lost if one not in wanted}
+    assert all(before == after or after == "not_needed" for before, after in others)
+    again = small.luigi(tmp_path / "wit", small.settings(cap=9), "--retry", "http_error")
+    assert again.returncode != 0
+    assert "lost no pair for http_error; it lost some for:" in again.stderr
+    wrong = small.luigi(tmp_path / "wit", small.settings(cap=9), "--retry", "bad luck")
+    assert "--retry 'bad luck': expected passing" in wrong.stderr
+    assert question("check", "--build", str(second)).returncode == 0
+
+
 def test_near_duplicates_keep_one_of_each(small, tmp_path):
     path = small.folder / "captions.tsv"
     was = path.read_text()

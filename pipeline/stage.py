@@ -1,0 +1,159 @@
+"""What every task of the build is: a step named by a digest of all that decides its rows.
+
+May import luigi, as pipeline.tasks may, pipeline.sources to check them, settings, workspace and
+queries. A task's output is a listing of the parts it made; so what has not changed is never made
+again.
+"""
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import luigi
+import pyarrow as pa
+
+from pipeline import sources
+from pipeline.retry import lost_pairs, reasons
+from pipeline.settings import SAMPLE, Settings, load
+from pipeline.workspace import Workspace
+from queries.build import find
+from queries.engine import MapFunction, MapInput
+from queries.errors import UserError
+from queries.parts import Part, digest, read_part, write_json
+from queries.schemas import TABLES
+
+Parts = dict[str, list[Part]]
+
+
+@lru_cache(maxsize=1)
+def workspace(settings: str, out: str, retry: str) -> Workspace:
+    """The one workspace of a run. A fault in the settings ends the program in one line each."""
+    try:
+        checked = load(Path(settings))
+        sources.check(checked.sources)
+        ws = Workspace(Path(out).absolute(), checked)
+        if retry:
+            lost_pairs(find(ws.folder), reasons(retry))
+        ws.lock()
+    except UserError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+    logging.getLogger("luigi-interface").addFilter(in_one_line)
+    return ws
+
+
+def in_one_line(record: logging.LogRecord) -> bool:
+    """Let Luigi log a fault that the user can mend by its line, without a traceback."""
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, UserError):
+        record.exc_info, record.msg, record.args = None, str(error), None
+    return True
+
+
+@contextmanager
+def interruptible(ws: Workspace) -> Iterator[None]:
+    """End the program on Ctrl-C: Luigi would go on with another task, or print its innards."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        ws.engine.close()
+        print("\ninterrupted: the same command goes on from here", file=sys.stderr)
+        os._exit(130)
+
+
+class Stage(luigi.Task):
+    """One step of the build: `make` returns the parts of each table that it makes."""
+
+    settings = luigi.Parameter(default=str(SAMPLE), description="the TOML that describes the build")
+    out = luigi.Parameter(default="wit", description="workspace: where work and builds are kept")
+    engine = luigi.ChoiceParameter(
+        default="duckdb", choices=["duckdb"], significant=False, description="what runs the stages"
+    )
+    retry = luigi.Parameter(
+        default="",
+        description="ask again for pairs that the newest build lost for these reasons: "
+        "'passing', or some of them with commas between; makes a new version",
+    )
+    version = 1  # of the stage's code: raise it when the same input gives other rows
+
+    @property
+    def ws(self) -> Workspace:
+        return workspace(self.settings, self.out, self.retry)
+
+    @property
+    def used(self) -> Settings:
+        return self.ws.settings
+
+    def settings_used(self) -> object:
+        """The settings that change this stage's rows."""
+        return None
+
+    @cached_property
+    def digest(self) -> str:
+        needed = [task.digest for task in luigi.task.flatten(self.requires())]
+        return digest(self.task_family, self.version, self.settings_used(), needed)
+
+    def make(self) -> Parts:
+        raise AssertionError(f"{self.task_family} makes nothing")
+
+    def output(self) -> luigi.LocalTarget:
+        return luigi.LocalTarget(self.ws.work / self.task_family / f"{self.digest}.json")
+
+    def run(self) -> None:
+        with interruptible(self.ws):
+            tables = self.make().items()
+            listing = {name: [self.relative(part.path) for part in of] for name, of in tables}
+            write_json(Path(self.output().path), listing)
+
+    def relative(self, path: Path) -> str:
+        return str(path.relative_to(self.ws.folder))
+
+    def path(self, name: str) -> Path:
+        """Where this stage puts its one part of a derived table."""
+        return self.ws.work / name / f"{self.digest}.parquet"
+
+    def paths(self, name: str) -> list[Path]:
+        """The files of a table that a needed stage made, in a fixed order; the nearest counts."""
+        for task in luigi.task.flatten(self.requires()):
+            listing = json.loads(Path(task.output().path).read_text())
+            if name in listing:
+                return [self.ws.folder / path for path in listing[name]]
+        for task in luigi.task.flatten(self.requires()):
+            if found := task.paths(name):
+                return found
+        return []
+
+    def parts(self, name: str) -> list[Part]:
+        return [read_part(path) for path in self.paths(name)]
+
+    def map(
+        self, table: str, function: MapFunction, inputs: list[MapInput], *, in_turn: bool = False
+    ) -> list[Part]:
+        folder = self.ws.work / table
+        return self.ws.engine.map(table, function, inputs, TABLES[table], folder, in_turn=in_turn)
+
+    def derive(self, name: str, **inputs: list[Path] | pa.Table) -> list[Part]:
+        return [self.ws.engine.derive(name, inputs, self.path(name))]
+
+    def inputs(self, table: str, *used: object) -> list[MapInput]:
+        """Map inputs: the parts of a needed table, named by what else decides the rows."""
+        return inputs_of(self.parts(table), self.task_family, self.version, *used)
+
+    @property
+    def build_row(self) -> pa.Table:
+        """The thresholds as SQL sees them; the version is not known before the end."""
+        return self.ws.build_row(version="")
+
+
+def files(parts: list[Part]) -> list[Path]:
+    return [part.path for part in parts]
+
+
+def inputs_of(parts: list[Part], *used: object) -> list[MapInput]:
+    """Parts as map inputs, named by their own names and what else decides the rows."""
+    return [MapInput(digest(part.name, *used), part.path) for part in parts]

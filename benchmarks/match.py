@@ -8,32 +8,30 @@ and phrases of two to four words, drawn from a Zipf law. Captions: 1,000,000. LA
 file is not, WordNet's glosses instead.
 
 The peer is case-sensitive, so it looks for less in captions as they stand; "equal work" gives
-both the captions in lower case. "Saved" is from the captions' Parquet to the matches' Parquet.
-Both run in processes of their own, in turns, one thread, and are measured in CPU seconds.
+all the captions in lower case. "Saved" is from the captions' Parquet to the matches' Parquet.
+All run in processes of their own, in turns, one thread. Numba's part is left out where it is not
+installed, and its compiling is in no figure; the build and its memory are the same with and
+without it.
 """
 
-import argparse
-import importlib.util
 import json
-import os
 import re
-import resource
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
+from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from rich.console import Console
-from rich.table import Table as Grid
 
+from benchmarks.harness import Row, arguments, peak_mb, peer_environment, rates, show, take_turns
 from pipeline.fields import locate
 from pipeline.match import MATCHED, Matcher
 from pipeline.text import normalise
@@ -41,12 +39,14 @@ from pipeline.wordnet import FILES, read_synsets
 
 LAION = Path(__file__).parents[2] / "shared" / "data" / "laion_url_caption_10k.parquet"
 N_QUERIES, SEED, BATCH_ROWS = 500_000, 2021, 16_384
-FULL, QUICK = {"captions": 1_000_000, "runs": 3}, {"captions": 100_000, "runs": 3}
+FULL, QUICK = {"captions": 1_000_000, "rounds": 5}, {"captions": 50_000, "rounds": 2}
+OURS = ["numpy", "numba"] if find_spec("numba") else ["numpy"]
+PEER = "pyahocorasick==2.3.1"
 TASKS = {
-    "match lower": "captions/s, equal work",
-    "match stand": "captions/s, as they stand",
-    "save lower": "saved captions/s, equal work",
-    "save stand": "saved captions/s, as they stand",
+    "match lower": "matched, equal work",
+    "match stand": "matched, as they stand",
+    "save lower": "saved, equal work",
+    "save stand": "saved, as they stand",
 }
 WORD = re.compile(r"(\w+)")
 
@@ -111,8 +111,8 @@ def draw(folder: Path, n: int) -> None:
 Match = Callable[[pa.Array], pa.RecordBatch]
 
 
-def build_ours(queries: pa.Array) -> Match:
-    return Matcher(queries).match
+def build_ours(queries: pa.Array, kernel: str) -> Match:
+    return Matcher(queries, kernel=kernel).match
 
 
 def build_peer(queries: pa.Array) -> Match:
@@ -153,7 +153,9 @@ def match_all(match: Match, captions: pa.ChunkedArray) -> int:
 
 
 def save_all(match: Match, source: Path, target: Path) -> int:
-    with pq.ParquetFile(source) as file, pq.ParquetWriter(target, MATCHED) as writer:
+    how = {"use_dictionary": False, "compression": "none"}
+    how["column_encoding"] = dict.fromkeys(MATCHED.names, "DELTA_BINARY_PACKED")  # rows ascend
+    with pq.ParquetFile(source) as file, pq.ParquetWriter(target, MATCHED, **how) as writer:
         first = total = 0
         for part in file.iter_batches(BATCH_ROWS, use_threads=False):
             found = match(part[0])
@@ -163,16 +165,12 @@ def save_all(match: Match, source: Path, target: Path) -> int:
     return total
 
 
-def peak_gb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6  # Linux counts in KB
-
-
 def worker(who: str, folder: Path) -> None:
     """Answer each task on stdin with a line of JSON; the first line tells of the build."""
     queries = pq.read_table(folder / "queries.parquet")["text"].combine_chunks()
     started = time.process_time()
-    match = {"ours": build_ours, "peer": build_peer}[who](queries)
-    print(json.dumps({"build_s": time.process_time() - started}), flush=True)
+    match = build_peer(queries) if who == "peer" else build_ours(queries, who)
+    print(json.dumps({"cpu_s": time.process_time() - started, "mb": peak_mb()}), flush=True)
     for line in sys.stdin:
         verb, kind = line.split()
         source = folder / f"{kind}.parquet"
@@ -182,115 +180,109 @@ def worker(who: str, folder: Path) -> None:
             n = save_all(match, source, folder / f"{who}_{kind}.parquet")
         else:
             n = match_all(match, captions)
-        cpu_s = time.process_time() - started
-        print(json.dumps({"cpu_s": cpu_s, "matches": n, "peak_gb": peak_gb()}), flush=True)
+        print(json.dumps({"cpu_s": time.process_time() - started, "matches": n}), flush=True)
 
 
 class Process:
     """A worker that is asked one task after another."""
 
     def __init__(self, who: str, folder: Path, packages: Path):
-        command = [sys.executable, "-m", "benchmarks.match", "--worker", who, str(folder)]
-        path = os.pathsep.join([str(packages), os.environ.get("PYTHONPATH", "")])
         self.process = subprocess.Popen(
-            command,
+            [sys.executable, "-m", "benchmarks.match", "--worker", who, folder, packages],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             cwd=Path(__file__).parents[1],
-            env={**os.environ, "PYTHONPATH": path},
         )
         self.built = self._answer()
+        self.matches: dict[str, int] = {}
 
-    def ask(self, task: str) -> dict[str, float]:
+    def ask(self, task: str) -> float:
+        """The CPU seconds of a task."""
         assert self.process.stdin
         print(task, file=self.process.stdin, flush=True)
-        return self._answer()
+        answer = self._answer()
+        self.matches[task] = int(answer["matches"])
+        return answer["cpu_s"]
 
     def _answer(self) -> dict[str, float]:
         assert self.process.stdout
-        return json.loads(self.process.stdout.readline())
+        answer: dict[str, float] = json.loads(self.process.stdout.readline())
+        return answer
 
     def end(self) -> None:
         self.process.communicate()
 
 
-def peer_packages(folder: Path) -> Path:
+def built(who: str, folder: Path, packages: Path) -> tuple[float, float]:
+    """CPU seconds and MB of a build, in a process of its own."""
+    process = Process(who, folder, packages)
+    process.end()
+    return process.built["cpu_s"], process.built["mb"]
+
+
+def peer_packages() -> Path:
     """A folder with pyahocorasick, which the project itself does not need."""
-    if importlib.util.find_spec("ahocorasick") is None:
-        command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(folder)]
-        subprocess.run([*command, "pyahocorasick==2.3.1"], check=True, stdout=sys.stderr)
-    return folder
+    known = find_spec("ahocorasick")
+    if known and known.origin:
+        return Path(known.origin).parent
+    python = peer_environment("pyahocorasick", [PEER])
+    (found,) = python.parents[1].glob("lib/python*/site-packages")
+    return found
 
 
-def compare(folder: Path, n: int, runs: int) -> dict:
-    """Every figure: of each task by turns, of three builds, and of both results side by side."""
-    packages = peer_packages(folder / "packages")
-    builds: dict[str, list[float]] = {"ours": [], "peer": []}
-    for _ in range(3):
-        processes = {who: Process(who, folder, packages) for who in builds}
-        for who, process in processes.items():
-            builds[who].append(process.built["build_s"])
-            if len(builds[who]) < 3:
-                process.end()
-    figures: dict = {}
-    for task in TASKS:
-        said = [{who: one.ask(task) for who, one in processes.items()} for _ in range(runs)]
-        rates = {who: [n / run[who]["cpu_s"] for run in said] for who in builds}
-        ratios = [ours / peer for ours, peer in zip(rates["ours"], rates["peer"], strict=True)]
-        figures[task] = {who: spread(seen) for who, seen in rates.items()}
-        figures[task]["ratio"] = spread(ratios)
-        figures[task]["matches"] = {who: said[0][who]["matches"] / n for who in builds}
-        figures["peak_gb"] = {who: said[-1][who]["peak_gb"] for who in builds}
+def compare(folder: Path, n: int, rounds: int) -> None:
+    packages = peer_packages()
+    sides = ("numpy", "peer")
+    builds = {who: [built(who, folder, packages) for _ in range(min(rounds, 3))] for who in sides}
+    build_s = {who: [seconds for seconds, _ in seen] for who, seen in builds.items()}
+    build_mb = {who: [mb for _, mb in seen] for who, seen in builds.items()}
+    processes = {who: Process(who, folder, packages) for who in [*OURS, "peer"]}
+    rows = []
+    for task, name in TASKS.items():
+        turns = {who: partial(one.ask, task) for who, one in processes.items()}
+        speeds = {who: rates(n, seconds) for who, seconds in take_turns(turns, rounds).items()}
+        for who in OURS:
+            rows.append(Row(f"{name}, {who}", "captions/s", speeds[who], PEER, speeds["peer"]))
     for process in processes.values():
         process.end()
-    figures["build_s"] = {who: statistics.median(seen) for who, seen in builds.items()}
-    return {**figures, "peer_only_matches": peer_only(folder)}
+    for name, limit in ((PEER, None), ("at most", [2, 1000])):
+        peer_s, peer_mb = ([limit[0]], [limit[1]]) if limit else (build_s["peer"], build_mb["peer"])
+        rows.append(Row("build of the matcher", "CPU s", build_s["numpy"], name, peer_s))
+        rows.append(Row("most memory, built", "MB", build_mb["numpy"], name, peer_mb))
+    show(
+        f"{n:,} captions and {N_QUERIES:,} queries",
+        rows,
+        captions=n,
+        queries=N_QUERIES,
+        matches_a_caption={
+            who: {task: round(found / n, 2) for task, found in one.matches.items()}
+            for who, one in processes.items()
+        },
+        peer_matches_that_ours_lacks=peer_only(folder),
+        kernels_find_the_same=len({(folder / f"{who}_lower.parquet").read_bytes() for who in OURS})
+        == 1,
+    )
 
 
 def peer_only(folder: Path) -> int:
     """The peer's matches, equal work, that ours lacks."""
     ours, theirs = (
         table["row"].to_numpy() * N_QUERIES + table["query_id"].to_numpy()
-        for table in (pq.read_table(folder / f"{who}_lower.parquet") for who in ("ours", "peer"))
+        for table in (pq.read_table(folder / f"{who}_lower.parquet") for who in ("numpy", "peer"))
     )
     return int(np.sum(~np.isin(theirs, ours, kind="sort")))
 
 
-def spread(values: list[float]) -> dict[str, float]:
-    return {"median": statistics.median(values), "min": min(values), "max": max(values)}
-
-
-def show(figures: dict) -> None:
-    grid = Grid("", "ours", "pyahocorasick", "ratio", "matches a caption, ours and peer's")
-    for task, name in TASKS.items():
-        row = figures[task]
-        rates = [
-            "{median:,.0f} ({min:,.0f}-{max:,.0f})".format(**row[who]) for who in row["matches"]
-        ]
-        ratio = "{median:.1f} ({min:.1f}-{max:.1f})".format(**row["ratio"])
-        grid.add_row(name, *rates, ratio, " ".join(f"{n:.1f}" for n in row["matches"].values()))
-    for key, name in (("build_s", "build, CPU s"), ("peak_gb", "peak memory, GB")):
-        ours, peer = figures[key].values()
-        grid.add_row(name, f"{ours:.2f}", f"{peer:.2f}", f"{peer / ours:.1f}", "")
-    Console(width=120).print(grid)
-    print(f"the peer's matches that ours lacks, equal work: {figures['peer_only_matches']}")
-    print(json.dumps(figures))
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser("python -m benchmarks.match", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="100,000 captions")
-    parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    if asked.worker:
-        worker(asked.worker[0], Path(asked.worker[1]))
+    if sys.argv[1:2] == ["--worker"]:
+        sys.path.append(sys.argv[4])  # behind our own packages, which it must not hide
+        worker(sys.argv[2], Path(sys.argv[3]))
         return
-    size = QUICK if asked.quick else FULL
+    size = QUICK if arguments("benchmarks.match", __doc__).quick else FULL
     with tempfile.TemporaryDirectory() as name:
         draw(Path(name), size["captions"])
-        figures = compare(Path(name), size["captions"], size["runs"])
-    show({"captions": size["captions"], "queries": N_QUERIES, **figures})
+        compare(Path(name), size["captions"], size["rounds"])
 
 
 if __name__ == "__main__":

@@ -35,6 +35,14 @@ class DownloadError(UserError):
     """A file that could not be had: one line that says why."""
 
 
+class RefusedError(DownloadError):
+    """An answer whose status will not pass."""
+
+    def __init__(self, url: str, status: int):
+        super().__init__(f"{url}: HTTP {status}")
+        self.status = status
+
+
 class AgainError(Exception):
     """A failure that may pass, and what is known of when."""
 
@@ -50,6 +58,7 @@ class Client:
 
     settings: DownloadSettings
     stop: threading.Event = field(default_factory=threading.Event)
+    contact_key: str = "downloads.contact"  # what the settings call it
 
     def admit(self, url: str) -> None:
         """Raise InputError for an address that is not to be asked."""
@@ -62,7 +71,7 @@ class Client:
             raise InputError(f"{url[:200]!r}: expected an http or https address")
         if not self.settings.contact.strip() and not _is_loopback(host):
             raise InputError(
-                f"downloads.contact = '': expected an address of yours, which tells {host} "
+                f"{self.contact_key} = '': expected an address of yours, which tells {host} "
                 f"whom to ask if the downloads are a burden"
             )
 
@@ -167,7 +176,7 @@ def _check_status(url: str, response: requests.Response, headers: dict[str, str]
     if status in (408, 429) or status >= 500:
         wait = response.headers.get("Retry-After", "")
         raise AgainError(f"HTTP {status}", retry_after_s(wait, time.time()))
-    raise DownloadError(f"{url}: HTTP {status}")
+    raise RefusedError(url, status)
 
 
 def retry_after_s(value: str, now: float) -> float:

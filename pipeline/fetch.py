@@ -1,74 +1,79 @@
-"""Fetch one part: ask for its pictures, measure those that came, publish the part whole.
+"""Fetch one part: ask for its pictures, believe what came only if it adds up, publish it whole.
 
 Rows of table `ask` go in; out comes a folder that holds `fetched.parquet` (every asked row once,
 with its reason or its measures) and `images.parquet` (the bytes), both in order of pair_id. The
-same rows and the same answers give the same bytes: what img2dataset adds (its keys, its order,
-its messages, its seconds) goes to the log only. img2dataset runs in fetch_worker.py's process.
+same rows and the same answers give the same bytes: what depends on the moment (the order, messages,
+seconds) goes to the log only. img2dataset, guarded, runs in fetch_worker.py's process.
 """
 
+import hashlib
 import json
-import math
 import os
-import re
 import selectors
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
+import cv2
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import simplejpeg
 
 from pipeline.settings import FetchSettings, ImageSettings
 from queries.errors import UserError
-from queries.fingerprint import phash, spread
 from queries.parts import Part, folder_written_whole, read_part, write_part
 from queries.schemas import PAIR_ID, TABLES, column, table
 
 FETCHED, IMAGES = "fetched.parquet", "images.parquet"
 ASKED, ANSWERED = "asked.parquet", "images/00000.parquet"  # to and from img2dataset
 WORKER = Path(__file__).with_name("fetch_worker.py")  # by path: -m would load luigi, 0.6 s
+ROWS_AT_A_TIME = 16  # originals may be of many megabytes
 ROWS_PER_GROUP = 256  # pictures: a reader of one shard's range of ids loads little else
 SLACK_S = 120  # for the start of the process and the writing of the last rows
-MOST_PIXELS = 100_000_000  # judged by OpenCV from the header; a 109 KB PNG can ask for 1.9 GB
 LOST_SHARE = 0.01  # of the rows; losing more is a fault of the machine, not of a picture
+DECODED_AGAIN = 100  # of so many stored pictures one is decoded, to see that it is one
 
 image = table(
     "image",
     "one row per picture of an image part",
     PAIR_ID,
-    column("jpg", pa.binary(), "the stored picture, a JPEG of three channels"),
+    column("jpg", pa.binary(), "the stored picture: a JPEG, or as served where originals are kept"),
 )
 
-HTTP_REASONS = {
-    401: "forbidden",
-    403: "forbidden",
-    451: "forbidden",
-    404: "not_found",
-    410: "not_found",
-}
-# What img2dataset keeps of a failure is the message of Python's exception. The first that fits.
-MESSAGES = (
-    ("opted_out", r"X-Robots-Tag"),
-    ("timeout", r"timed? ?out"),
-    (
-        "host_unreachable",
-        r"Errno -\d+|name or service|name resolution|getaddrinfo|refused"
-        r"|No route to host|unreachable|Host is down",
-    ),
-    (
-        "connection_error",
-        r"reset|closed connection|IncompleteRead|Broken pipe|SSL|certificate"
-        r"|got more than|EOF occurred|Bad ?Status",
-    ),
-)
+Advance = Callable[[dict[str, int], int], object]
+
+
+@dataclass
+class FetchStatus:
+    """Shows on a progress bar what `advance` is told: how many are kept, why others are not.
+
+    >>> shown: list[str] = []
+    >>> class Bar:
+    ...     update = set_postfix_str = lambda self, value: shown.append(value)
+    >>> FetchStatus(Bar())({"": 3, "timeout": 1}, waiting=2)
+    >>> shown
+    [4, 'kept 75%, timeout 25%, 2 hosts waiting']
+    """
+
+    bar: Any
+    told: Counter[str] = field(default_factory=Counter)
+
+    def __call__(self, reasons: dict[str, int], waiting: int) -> None:
+        self.told.update(reasons)
+        total = sum(self.told.values())
+        self.bar.update(sum(reasons.values()))
+        if total:
+            often = Counter({name: n for name, n in self.told.items() if name}).most_common(3)
+            shares = [f"{name} {n / total:.0%}" for name, n in [("kept", self.told[""]), *often]]
+            hosts = [f"{waiting} hosts waiting"] if waiting else []
+            self.bar.set_postfix_str(", ".join([*shares, *hosts]))
 
 
 class FetchError(UserError):
@@ -81,11 +86,12 @@ def fetch_part(
     images: ImageSettings,
     fetch: FetchSettings,
     log: Path,
-    advance: Callable[[int], object] = lambda done: None,
+    advance: Advance = lambda reasons, waiting: None,
 ) -> Part:
     """Fetch the rows of table `ask` into the folder, unless it is there, and return its part.
 
-    `advance` is told of each few rows as they are done. Raises FetchError, and then leaves
+    `advance` is told twice a second how many more rows ended with which reason ('' is kept), and
+    how many hosts have asked to be left alone for a while. Raises FetchError, and then leaves
     neither a folder nor a process behind; so does an interrupt.
     """
     if folder.exists():
@@ -96,7 +102,7 @@ def fetch_part(
         work = beside / "work"
         work.mkdir()
         _download(rows, work, images, fetch, advance)
-        fetched, messages = _measured(rows, work / ANSWERED, beside / IMAGES, images.quality)
+        fetched, messages = _answered(rows, work / ANSWERED, beside / IMAGES)
         for row in fetched:
             row["image_part"] = folder.name
         write_part(beside / FETCHED, TABLES["fetched"], _batches(fetched))
@@ -122,39 +128,6 @@ def read_images(folder: Path, lowest: int, highest: int) -> Iterator[tuple[int, 
                     yield pair_id, jpg.as_py()
 
 
-def reason_of(status: str, message: str | None) -> str | None:
-    """The reason in the closed list for what img2dataset says of a row.
-
-    >>> reason_of("failed_to_download", "<urlopen error _ssl.c:989: The handshake … timed out>")
-    'timeout'
-    """
-    if status == "success":
-        return None
-    if status == "failed_to_resize":
-        return "not_an_image"
-    http = re.match(r"HTTP Error (\d+)", message or "")
-    if http:
-        return HTTP_REASONS.get(int(http[1]), "http_error")
-    fitting = (reason for reason, words in MESSAGES if re.search(words, message or "", re.I))
-    return next(fitting, "fetch_error")
-
-
-def measure(jpg: bytes, quality: int) -> tuple[bytes, dict[str, Any]]:
-    """A stored picture in three channels, and its columns of table `fetched`."""
-    height, width, space, _ = simplejpeg.decode_jpeg_header(jpg)
-    pixels = simplejpeg.decode_jpeg(jpg, "RGB")
-    if space == "Gray":
-        return measure(simplejpeg.encode_jpeg(pixels, quality, "RGB", "420"), quality)
-    measures = {
-        "width": width,
-        "height": height,
-        "image_bytes": len(jpg),
-        "phash": phash(pixels),
-        "spread": spread(pixels),
-    }
-    return jpg, measures
-
-
 def _published(folder: Path) -> Part:
     return replace(read_part(folder / FETCHED), name=folder.name)
 
@@ -176,14 +149,14 @@ def _download(
     work: Path,
     images: ImageSettings,
     fetch: FetchSettings,
-    advance: Callable[[int], object],
+    advance: Advance,
 ) -> None:
     """Run img2dataset over the rows, watched; its files are in work/images when this returns."""
-    urls = pa.array([_sendable(url) for url in rows["url"].to_pylist()])
-    pq.write_table(rows.set_column(rows.column_names.index("url"), "url", urls), work / ASKED)
-    job = {"rows": rows.num_rows, "images": images.model_dump(), "fetch": fetch.model_dump()}
+    pq.write_table(rows, work / ASKED)
+    job = {"images": images.model_dump(), "fetch": fetch.model_dump()}
     (work / "job.json").write_text(json.dumps(job))
-    longest = fetch.timeout_s * (fetch.retries + 1) * math.ceil(rows.num_rows / fetch.threads)
+    # A row may wait for its host's robots.txt, its own tries and what the host asks for.
+    longest = 2 * (fetch.retries + 1) * (fetch.deadline_s + fetch.max_wait_s)
     said = work / "worker.log"
     progress, report = os.pipe()
     with open(progress, "rb", buffering=0), said.open("wb") as output:
@@ -195,7 +168,7 @@ def _download(
             stderr=output,
             pass_fds=[report],
             start_new_session=True,
-            env=_environment(),
+            env=_environment(images.max_pixels),
         )
         os.close(report)
         try:
@@ -212,40 +185,43 @@ def _download(
         raise FetchError(f"fetch: img2dataset ended with {worker.returncode}, saying: {last[0]}")
 
 
-def _sendable(url: str) -> str:
-    """The URL with spaces and other than ASCII percent-encoded, without which no request goes out.
-
-    >>> _sendable("http://x.org/a cat.png")
-    'http://x.org/a%20cat.png'
-    """
-    return re.sub(r"[^\x21-\x7e]+", lambda found: quote(found[0]), url.strip())
-
-
-def _environment() -> dict[str, str]:
+def _environment(max_pixels: int) -> dict[str, str]:
     """This process's, without albumentations' call home, and with a bound on decoding."""
     return {
         **os.environ,
         "NO_ALBUMENTATIONS_UPDATE": "1",
-        "OPENCV_IO_MAX_IMAGE_PIXELS": str(MOST_PIXELS),
+        "OPENCV_IO_MAX_IMAGE_PIXELS": str(max_pixels),
+        "OPENCV_LOG_LEVEL": "SILENT",
     }
 
 
-def _watch(progress: int, longest_s: float, advance: Callable[[int], object]) -> None:
-    """Pass on the rows reported, one byte each, until the reporting process closes its end."""
+def _watch(progress: int, longest_s: float, advance: Advance) -> None:
+    """Pass on what is reported, until the process closes its end; raise if rows stop ending."""
+    told: Counter[str] = Counter()
+    unread, last = b"", time.monotonic()
     with selectors.DefaultSelector() as selector:
         selector.register(progress, selectors.EVENT_READ)
-        while selector.select(longest_s):
-            done = len(os.read(progress, 65_536))
-            if not done:
+        while selector.select(max(0.0, last + longest_s - time.monotonic())):
+            read = os.read(progress, 65_536)
+            if not read:
                 return
-            advance(done)
+            *lines, unread = (unread + read).split(b"\n")
+            for status in map(json.loads, lines):
+                if "failed" in status:
+                    raise FetchError(f"fetch: img2dataset failed: {status['failed']}")
+                more = Counter(status["reasons"]) - told
+                told += more
+                last = time.monotonic() if more else last
+                advance(dict(more), status["waiting"])
+            if time.monotonic() > last + longest_s:
+                break
     raise FetchError(f"fetch: img2dataset finished no row in {longest_s:.0f} s and was stopped")
 
 
-def _measured(
-    rows: pa.Table, answers: Path, images: Path, quality: int
+def _answered(
+    rows: pa.Table, answers: Path, images: Path
 ) -> tuple[list[dict[str, Any]], dict[int, str | None]]:
-    """Rows of `fetched` in order of pair_id, and img2dataset's messages; writes the pictures.
+    """Rows of `fetched` in order of pair_id, and messages for the log; writes the pictures.
 
     Pictures arrive in any order and may be more than memory holds: they pass through a file, of
     which only the places are kept.
@@ -255,13 +231,14 @@ def _measured(
     places: dict[int, tuple[int, int]] = {}
     with (answers.parent / "spool").open("w+b") as spool:
         for row in _answers(answers):
-            pair_id, jpg = row["pair_id"], row.pop("jpg")
-            messages[pair_id] = row.pop("error_message")
-            row["reason"] = reason_of(row.pop("status"), messages[pair_id])
-            if row["reason"] is None and jpg is not None:
-                jpg, measures = measure(jpg, quality)
-                row |= measures
-                places[pair_id] = spool.tell(), spool.write(jpg)
+            pair_id, picture = row["pair_id"], row.pop("jpg")
+            messages[pair_id] = row.pop("message")
+            if row["reason"] is None and picture is not None:
+                if len(picture) != row["image_bytes"]:
+                    raise FetchError(f"fetch: the picture of pair {pair_id} was not stored whole")
+                if len(places) % DECODED_AGAIN == 0:
+                    _look_at(picture, row)
+                places[pair_id] = spool.tell(), spool.write(picture)
             answered[pair_id] = row
         _believe(rows, answers, answered, len(places))
         _write_images(images, spool, places)
@@ -272,20 +249,27 @@ def _measured(
     ], messages
 
 
+def _look_at(picture: bytes, row: dict[str, Any]) -> None:
+    """Raise FetchError unless a stored picture decodes to the size that its row says.
+
+    One that is kept as it was served has been decoded: its hash says that it is still the same.
+    """
+    if hashlib.sha256(picture).hexdigest() == row["sha256"]:
+        return
+    pixels = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
+    found = None if pixels is None else pixels.shape[1::-1]
+    if found != (row["width"], row["height"]):
+        said = f"{row['width']} x {row['height']}"
+        raise FetchError(f"fetch: pair {row['pair_id']} is stored as {found}, not as {said}")
+
+
 def _answers(path: Path) -> Iterator[dict[str, Any]]:
     """img2dataset's rows, those of its columns that are ours."""
-    wanted = [
-        "pair_id",
-        "status",
-        "error_message",
-        "original_width",
-        "original_height",
-        "sha256",
-        "jpg",
-    ]
+    ours = [name for name in TABLES["fetched"].schema.names if name != "image_part"]
+    wanted = [*ours, "message", "jpg"]
     try:
         with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(ROWS_PER_GROUP, columns=wanted):
+            for batch in file.iter_batches(ROWS_AT_A_TIME, columns=wanted):
                 yield from batch.to_pylist()
     except (OSError, pa.ArrowException) as error:
         raise FetchError(f"fetch: img2dataset left no whole Parquet file: {error}") from None

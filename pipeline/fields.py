@@ -5,6 +5,7 @@ which pipeline.settings turns into one line.
 """
 
 import importlib.util
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -50,6 +51,22 @@ def is_address(text: str) -> bool:
 
 def _address_or_existing(text: str, info: ValidationInfo) -> str:
     return text if is_address(text) else _existing(text, info)
+
+
+def is_remote(text: str) -> bool:
+    """Whether a path is an address as fsspec writes it, to be read where it is.
+
+    >>> is_remote("s3://bucket/part-*.parquet"), is_remote("captions.tsv")
+    (True, False)
+    """
+    return re.match(r"[a-z][a-z0-9+.-]*(://|::)", text) is not None
+
+
+def _remote_or_existing(text: str, info: ValidationInfo) -> str:
+    return text if is_remote(text) else _existing(text, info)
+
+
+RemoteOrExisting = Annotated[str, AfterValidator(_remote_or_existing)]
 
 
 def _first_existing(texts: Any, info: ValidationInfo) -> str:

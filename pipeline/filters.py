@@ -1,95 +1,23 @@
-"""Caption filters: each rule keeps a row (None) or drops it with a reason.
+"""The row half of FilterPairs: each candidate keeps its row and gets a reason, or none.
 
-May import queries and pipeline.settings. This is the row half of FilterPairs: what a rule says
-depends on the row alone, so each part is judged alone; rules over the whole pool are SQL.
+May import queries, pipeline.settings, and its own parts: pipeline.urls, pipeline.captions and
+pipeline.language. What a rule says depends on the row alone, so each part is judged alone, and
+matching runs part by part on the result; rules over the whole pool are SQL, in pooled.sql.
 """
 
-from collections.abc import Iterator
-from functools import lru_cache
+from collections.abc import Iterator, Mapping
 
+import numpy as np
 import pyarrow as pa
-import regex
+import pyarrow.compute as pc
 
+from pipeline.captions import MOST_ROWS, caption_masks
+from pipeline.language import languages
 from pipeline.settings import FilterSettings
+from pipeline.urls import url_masks
 from queries.schemas import TABLES
 
-FILE_NAME = regex.compile(
-    r"""(?xi)
-    \S+\.(jpe?g|png|gif|webp|tiff?|bmp|svg|heic|raw|nef|cr2|pdf|mp4) |  # IMG_0412.jpg
-    (img|dsc|dscn|dscf|dcp|pict|mvi|vid|wp|screenshot|photo|image)[\s_-]*\d+ (?:[\s_-]*\d+)* |
-    \d{8}[\s_-]\d{4,6}                                                   # 20160716_113957
-    """
-)
-ADDRESS = regex.compile(
-    r"(?i)(https?://|www\.)\S+|\S+@\S+\.\w+|[\w-]+(\.[\w-]+)*\.(com|net|org)/\S*"
-)
-LETTER = regex.compile(r"[\p{L}\p{M}]")
-SPACE = regex.compile(r"\s")
-EDGES = regex.compile(r"^[\W_]+|[\W_]+$")
-
-
-def caption_reason(caption: str, settings: FilterSettings) -> str | None:
-    """Why a caption is dropped, by every rule that needs no model; None keeps it.
-
-    >>> caption_reason("IMG_0412.jpg", FilterSettings())
-    'caption_is_file_name'
-    >>> caption_reason("a lighthouse at dusk", FilterSettings())
-    """
-    text = caption.strip()
-    n_words = len(text.split())
-    if n_words < settings.min_words or len(text) < settings.min_characters:
-        return "caption_too_short"
-    if n_words > (settings.max_words or n_words):
-        return "caption_too_long"
-    if len(text) > (settings.max_characters or len(text)):
-        return "caption_too_long"
-    if settings.drop_file_names and FILE_NAME.fullmatch(text):
-        return "caption_is_file_name"
-    if settings.drop_urls and ADDRESS.fullmatch(text):
-        return "caption_is_url"
-    if letter_share(text) < settings.min_letter_share:
-        return "caption_mostly_digits"
-    if EDGES.sub("", text).casefold() in settings.placeholders:
-        return "caption_placeholder"
-    return None
-
-
-def letter_share(text: str) -> float:
-    """Letters among the characters that are not spaces.
-
-    >>> letter_share("room 101")
-    0.5714285714285714
-    """
-    n_characters = len(SPACE.sub("", text))
-    return len(LETTER.findall(text)) / n_characters if n_characters else 0.0
-
-
-@lru_cache(maxsize=2)
-def _language_model(path: str):
-    import fasttext  # 0.1 s and 10 MB that only this stage needs
-
-    return fasttext.load_model(path)
-
-
-def language(caption: str, model_path: str) -> tuple[str, float]:
-    """The likeliest language of a caption and fastText's score of it.
-
-    A call a caption: the scores of a call with a list differ from these, and the package
-    fasttext-predict, which another package may have put in place, breaks on lists.
-    """
-    labels, scores = _language_model(model_path).predict(caption.replace("\n", " "))
-    return labels[0].removeprefix("__label__"), float(scores[0])
-
-
-def judge(caption: str, settings: FilterSettings) -> tuple[str | None, str | None]:
-    """(reason, language) of one caption; the language is only asked of a caption that passes."""
-    reason = caption_reason(caption, settings)
-    if reason or not settings.language_model:
-        return reason, None
-    found, score = language(caption, settings.language_model)
-    wanted = not settings.languages or found in settings.languages
-    passes = wanted and score >= settings.language_min_score
-    return None if passes else "wrong_language", found
+MOST_BYTES = 4 << 20  # of captions judged at once: some 60 bytes are taken for each
 
 
 def filter_pairs(
@@ -98,8 +26,60 @@ def filter_pairs(
     """Map: candidates to rows of `filtered`, each with its reason or none."""
     schema = TABLES["filtered"].schema
     for batch in batches:
-        verdicts = [judge(caption, settings) for caption in batch["caption"].to_pylist()]
-        columns = {name: batch[name] for name in batch.schema.names}
-        columns["reason"] = pa.array([reason for reason, _ in verdicts], pa.string())
-        columns["language"] = pa.array([found for _, found in verdicts], pa.string())
-        yield pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema)
+        for some in _slices(batch):
+            reason, language = judge(some["url_key"], some["caption"], settings)
+            columns = {**dict(zip(some.schema.names, some.columns, strict=True))}
+            columns |= {"reason": reason, "language": language}
+            yield pa.RecordBatch.from_arrays(
+                [columns[name] for name in schema.names], schema=schema
+            )
+
+
+def _slices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """The batch, halved until it is small: a stranger may write captions of a million letters."""
+    if batch.num_rows <= 1 or (
+        batch.num_rows <= MOST_ROWS and batch["caption"].nbytes <= MOST_BYTES
+    ):
+        yield batch
+        return
+    half = batch.num_rows // 2
+    yield from _slices(batch[:half])
+    yield from _slices(batch[half:])
+
+
+def judge(
+    url_keys: pa.StringArray, captions: pa.StringArray, settings: FilterSettings
+) -> tuple[pa.StringArray, pa.StringArray]:
+    """The reason and the language of every row: the first rule that drops it gives the reason.
+
+    The language is only asked of captions that pass all other rules.
+
+    >>> judge(pa.array(["http://a.org/1"]), pa.array(["untitled"]), FilterSettings())[0].to_pylist()
+    ['caption_placeholder']
+    """
+    masks = {**url_masks(url_keys, settings), **caption_masks(captions, settings)}
+    reasons = first_reason(masks, len(captions))
+    if not settings.language_model:
+        return reasons, pa.nulls(len(captions), pa.string())
+    rest = pc.is_null(reasons)
+    found = languages(captions.filter(rest).to_pylist(), settings)
+    wrong = pa.array([None if passes else "wrong_language" for _, passes in found], pa.string())
+    names = pa.array([name for name, _ in found], pa.string())
+    nothing = pa.nulls(len(captions), pa.string())
+    return (
+        pc.replace_with_mask(reasons, rest, wrong),
+        pc.replace_with_mask(nothing, rest, names),
+    )
+
+
+def first_reason(masks: Mapping[str, np.ndarray], n_rows: int) -> pa.StringArray:
+    """The name of the first mask that holds for a row, null where none does.
+
+    >>> masks = {"short": np.array([True, False]), "long": np.array([True, False])}
+    >>> first_reason(masks, 2).to_pylist()
+    ['short', None]
+    """
+    which = np.zeros(n_rows, np.int8)
+    for n, mask in reversed(list(enumerate(masks.values(), 1))):
+        which[mask] = n
+    return pa.array([None, *masks], pa.string()).take(pa.array(which))

@@ -1,6 +1,6 @@
 """Which queries a caption contains: all word n-grams that are queries, each once a caption.
 
-May import queries, pipeline.text and pipeline.text_arrow. One normaliser makes the keys of the
+May import queries, pipeline.text, text_arrow and match_numba. One normaliser makes the keys of the
 queries and the words of the captions, so a query that exists can be found.
 
 How: every word of the queries has a number, found by a 64-bit hash made of 8 bytes at a time.
@@ -8,20 +8,36 @@ The queries are a tree: a node is what one or more queries begin with, and a nod
 of the next word leads to the next node. Both steps look up all words of a chunk of captions at
 once. The second is exact, since node and number fill one 64-bit key; so is the first for words
 of up to 8 bytes, and longer ones are compared byte by byte. So every match is verified, and a
-caption that a stranger made to have a query's hash is no match and does no harm.
+caption that a stranger made to have a query's hash is no match and does no harm. A sample of them
+is verified once more, against the strings.
+
+The same tables are searched by numpy, or, where many captions make compiling worth its while, by
+a loop that Numba compiles: `pipeline.match_numba`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import groupby
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline.text_arrow import Split, equal_words, normalise_array, split, word_hashes
+from pipeline.text import normalise
+from pipeline.text_arrow import (
+    Split,
+    eights,
+    equal_words,
+    fold_spans,
+    normalise_array,
+    split,
+    word_hashes,
+)
 from queries.schemas import TABLES
 
 MATCHED = pa.schema([pa.field("row", pa.int64(), False), pa.field("query_id", pa.int64(), False)])
@@ -37,6 +53,12 @@ SHORT = 8  # bytes: a word that one 64-bit number holds
 NONE = -1
 FLAG_BITS = 22  # 512 KB of flags
 FREE = -1  # the value where a table has no key
+SAMPLE_EVERY = 4096  # matches, of which one is verified against the strings
+MANY = 2_000_000  # captions: by then numba has paid for its import, and soon for compiling
+
+
+class FalseMatchError(RuntimeError):
+    """A match that the strings do not have: a fault of the matcher, never of a caption."""
 
 
 class Matcher:
@@ -47,10 +69,20 @@ class Matcher:
     {'row': [0, 0], 'query_id': [0, 1]}
     """
 
-    def __init__(self, queries: pa.StringArray, multipliers: Sequence[int] = MULTIPLIERS):
+    def __init__(
+        self,
+        queries: pa.StringArray,
+        multipliers: Sequence[int] = MULTIPLIERS,
+        kernel: Literal["numpy", "numba"] | None = None,
+    ):
         """`queries`: the texts; query_id is the place in the array. Raises ValueError if a text
-        is not normalised or stands twice, since it could never be matched."""
+        is not normalised or stands twice, since it could never be matched.
+
+        `kernel`: what searches. By default numpy, and after MANY captions numba if it is
+        installed; the matches are the same. Raises ImportError for a numba that is not there.
+        """
         _check(queries)
+        self.queries = queries
         self.id_bits = max(len(queries) - 1, 0).bit_length()
         words = split(queries)
         self.vocabulary, numbers = _vocabulary(words, multipliers)
@@ -58,6 +90,9 @@ class Matcher:
         n_words = len(self.vocabulary.hashes)
         self.words = Table(self.vocabulary.hashes, values[:n_words])
         self.steps = Table(keys, values[n_words:])
+        self.compiled = _compiled() if kernel == "numba" else None
+        self.may_compile = kernel is None
+        self.n_captions = 0
 
     def match(self, captions: pa.StringArray) -> pa.RecordBatch:
         """All (row, query_id), sorted; row is the caption's place in the array. A null has none.
@@ -66,11 +101,43 @@ class Matcher:
         """
         rows, ids = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
         for start, chunk in _chunks(captions):
-            found = self._found(split(chunk, start))
+            found = self._search(chunk, start)
+            self._verify(chunk, found)
             rows.append((found >> self.id_bits) + start)
             ids.append(found & ((1 << self.id_bits) - 1))
         columns = [pa.array(np.concatenate(parts)) for parts in (rows, ids)]
         return pa.RecordBatch.from_arrays(columns, schema=MATCHED)
+
+    def _search(self, captions: pa.StringArray, row: int) -> np.ndarray:
+        """row << id_bits | query_id of every match, sorted, each once; by either kernel."""
+        self.n_captions += len(captions)
+        if self.may_compile and self.n_captions > MANY:
+            self.may_compile = False
+            with suppress(ImportError):
+                self.compiled = _compiled()
+        if self.compiled is None:
+            return self._found(split(captions, row))
+        text, begins, ends = fold_spans(captions, row)
+        known, steps = self.vocabulary, self.steps
+        found, ascending = self.compiled(
+            (eights(text), begins, ends),
+            (self.words.cells, self.words.bits),
+            (np.uint64(known.multiplier), known.longest),
+            (eights(known.words.text), known.words.starts, known.words.lengths),
+            (steps.cells, steps.bits, steps.flags, FLAG_BITS, np.uint64(MULTIPLIERS[0])),
+            self.id_bits,
+        )
+        return found if ascending else _distinct(found)
+
+    def _verify(self, captions: pa.StringArray, found: np.ndarray) -> None:
+        """Look for a sample of the matches in the strings, by the plain normaliser."""
+        sample = found[::SAMPLE_EVERY].tolist()
+        for row, matches in groupby(sample, lambda match: match >> self.id_bits):
+            padded = f" {normalise(captions[row].as_py())} "
+            for match in matches:
+                query = self.queries[match & ((1 << self.id_bits) - 1)].as_py()
+                if f" {query} " not in padded:
+                    raise FalseMatchError(f"query {query!r} matched a caption without it")
 
     def _found(self, captions: Split) -> np.ndarray:
         """row << id_bits | query_id of every match, sorted, each once."""
@@ -226,6 +293,12 @@ def _distinct(keys: np.ndarray) -> np.ndarray:
     """Sorted in place, each once: np.unique takes many times as long."""
     keys.sort()
     return keys.compress(np.append(True, keys[1:] != keys[:-1])[: len(keys)])
+
+
+def _compiled() -> Callable[..., Any]:
+    from pipeline.match_numba import compiled  # an optional extra
+
+    return compiled()
 
 
 def _check(queries: pa.StringArray) -> None:

@@ -174,7 +174,12 @@ def _grid(found: pa.Table) -> dict:
 
 
 def plot_pairs_per_query(per_query: pa.Table) -> str:
-    """Pairs of each query by its rank, before and after the cap, both axes logarithmic: an SVG."""
+    """Pairs of each query by its rank, before and after the cap, both axes logarithmic: an SVG.
+
+    Nothing where no pair contains a query: a logarithmic axis has no place for it.
+    """
+    if not any(per_query["matched"].to_pylist()):
+        return ""
     import matplotlib
 
     matplotlib.use("svg")
@@ -185,7 +190,8 @@ def plot_pairs_per_query(per_query: pa.Table) -> str:
         for name, style in (("matched", "--"), ("kept", "-")):
             values = sorted((n for n in per_query[name].to_pylist() if n), reverse=True)
             label = "before the cap" if name == "matched" else "after the cap"
-            axes.plot(range(1, len(values) + 1), values, style, label=label)
+            if values:
+                axes.plot(range(1, len(values) + 1), values, style, label=label)
         axes.set(xscale="log", yscale="log", xlabel="rank of the query", ylabel="pairs")
         axes.legend()
         text = io.StringIO()

@@ -4,6 +4,7 @@ May import queries. The rule is docs/design.md's walk; tests/test_selection.py h
 equal to that walk, written as a plain loop.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,45 +18,79 @@ from queries.schemas import TABLES
 
 @dataclass(frozen=True)
 class Selection:
-    """What is selected, given all that is known: a file for each table."""
+    """What is selected, given all that is known: the files of each table."""
 
     verdict: Path
     suppressed: Path
-    standing: Path
+    standing: list[Path]
+    open_match: Path
     kept_match: Path
     n_passes: int
 
 
 def select(
-    engine: DuckEngine, build: pa.Table, pair: Rows, pair_match: Rows, fetched: Rows, folder: Path
+    engine: DuckEngine,
+    build: pa.Table,
+    pair: Rows,
+    pair_match: Rows,
+    fetched: Rows,
+    folder: Path,
+    *,
+    for_request: bool = False,
 ) -> Selection:
     """Judge the known attempts and cap each query, in tables under `folder`.
 
     Near duplicates make the cap depend on itself: keep without the suppressed, suppress the later
     neighbours of the kept, until nothing changes. Each pass settles a longer prefix of the order,
-    so it ends.
+    so it ends. A selection `for_request` has kept matches only where near duplicates need them.
     """
-    verdict = folder / "verdict.parquet"
-    near = folder / "near.parquet"
-    engine.derive("verdict", {"fetched": fetched, "pair": pair, "build": build}, verdict)
-    n_near = engine.derive("near", {"verdict": [verdict], "build": build}, near).rows_kept
-    suppressed: Rows = TABLES["suppressed"].empty()
+
+    def derive(name: str, **inputs: Rows) -> Path:
+        return engine.derive(name, inputs, folder / f"{name}.parquet").path
+
+    verdict = derive("verdict", fetched=fetched, pair=pair, build=build)
+    near = derive("near", verdict=[verdict], build=build)
+    count = derive("match_count", pair_match=pair_match)
+    head = derive("head", match_count=[count], verdict=[verdict], build=build)
+    matches: dict[str, Rows] = {"pair_match": pair_match, "head": [head], "verdict": [verdict]}
+    open_match = derive("open_match", **matches)
+    no_near = not pq.read_metadata(near).num_rows
     before = TABLES["suppressed"].empty()
+    matches["suppressed"] = before
     n_passes = 0
     while True:
         part = folder / f"{n_passes}"
-        standing, kept = part / "standing.parquet", part / "kept_match.parquet"
-        known = {"pair_match": pair_match, "verdict": [verdict], "suppressed": suppressed}
-        engine.derive("standing", known, standing)
-        engine.derive("kept_match", {"standing": [standing], "build": build}, kept)
-        engine.derive(
-            "suppressed", {"near": [near], "kept_match": [kept]}, part / "suppressed.parquet"
-        )
-        after = pq.read_table(part / "suppressed.parquet")
+        standing, kept = stand(engine, matches, part), part / "kept_match.parquet"
         n_passes += 1
-        if n_near == 0 or after.equals(before):
-            return Selection(verdict, part / "suppressed.parquet", standing, kept, n_passes)
-        suppressed, before = [part / "suppressed.parquet"], after
+        if not (no_near and for_request):
+            known = {**matches, "standing": standing, "open_match": [open_match], "build": build}
+            engine.derive("kept_match", known, kept)
+        found = {"near": [near], "kept_match": [kept] if kept.exists() else []}
+        suppressed = engine.derive("suppressed", found, part / "suppressed.parquet").path
+        after = pq.read_table(suppressed)
+        if no_near or after.equals(before):
+            return Selection(verdict, suppressed, standing, open_match, kept, n_passes)
+        before = after
+        matches["suppressed"] = [suppressed]
+
+
+def stand(engine: DuckEngine, matches: Mapping[str, Rows], folder: Path) -> list[Path]:
+    """Put the heads' first survivors in order: a file for each reach that proved too short.
+
+    Only matches within reach are put in order. A head that has fewer survivors there than a
+    round may look at, and more matches beyond, is looked at again with at least twice the reach.
+    """
+    standing: list[Path] = []
+    head = matches["head"]
+    while True:
+        place = folder / f"reach{len(standing)}"
+        known = {**matches, "head": head}
+        standing.append(engine.derive("standing", known, place / "standing.parquet").path)
+        reached = {"head": head, "standing": standing}
+        short = engine.derive("short_head", reached, place / "short_head.parquet")
+        if not short.rows_kept:
+            return standing
+        head = [short.path]
 
 
 def request(
@@ -63,9 +98,14 @@ def request(
 ) -> pa.Table:
     """The pairs that round `number` asks for, by pair_id; none when every query is settled."""
     now = pa.Table.from_pylist([{"round": number}], TABLES["now"].schema)
-    standing = {"standing": [selection.standing], "build": build, "now": now}
-    engine.derive("unsettled", standing, folder / "unsettled.parquet")
-    engine.derive("request", {**standing, "pair": pair}, folder / "request.parquet")
+    known: dict[str, Rows] = {
+        "standing": selection.standing,
+        "open_match": [selection.open_match],
+        "build": build,
+        "now": now,
+    }
+    engine.derive("unsettled", known, folder / "unsettled.parquet")
+    engine.derive("request", {**known, "pair": pair}, folder / "request.parquet")
     return pq.read_table(folder / "request.parquet")
 
 

@@ -1,9 +1,9 @@
 """The settings of a build: one TOML, checked whole before work starts.
 
-May import pipeline.fields, pipeline.source_settings and queries. A wrong file ends in
-SettingsError with one line for each fault that names the key, the value and what was expected.
-`package:NAME/PATH` in a path is a file inside an installed package, found without importing it;
-other relative paths start at the TOML's folder.
+May import pipeline.fields, the settings of sources and of the guard, and queries. A wrong file
+ends in SettingsError with one line for each fault that names the key, the value and what was
+expected. `package:NAME/PATH` in a path is a file inside an installed package, found without
+importing it; other relative paths start at the TOML's folder.
 """
 
 import tomllib
@@ -21,6 +21,7 @@ from pipeline.fields import (
     Section,
     Share,
 )
+from pipeline.guard_settings import GuardSettings
 from pipeline.source_settings import Source
 from queries.errors import UserError
 
@@ -65,20 +66,43 @@ class DownloadSettings(Section):
     max_bytes: Positive = 1 << 38  # of one file
 
 
-class FilterSettings(Section):
-    """What a caption must be; a limit of 0 and an empty list turn a rule off."""
+NOT_PICTURES = (
+    *("htm", "html", "xhtml", "css", "js", "json", "xml", "txt", "csv", "svg", "svgz"),
+    *("pdf", "doc", "docx", "xls", "xlsx", "ppt", "pptx", "odt", "epub", "swf", "apk", "exe"),
+    *("zip", "gz", "rar", "7z", "tar", "mp3", "ogg", "wav", "mp4", "webm", "ogv", "mov", "avi"),
+)
+PLACEHOLDERS = (
+    *("image", "images", "photo", "photos", "picture", "pic", "img", "untitled", "unnamed"),
+    *("logo", "thumbnail", "placeholder", "image placeholder", "default image", "no image"),
+    *("no image available", "image not available", "no photo", "no picture", "image of"),
+    *("photo of", "picture of", "product image", "featured image", "main image", "cover image"),
+    *("header image", "profile picture", "alt text", "null", "none", "undefined", "n a"),
+)
 
+
+class FilterSettings(Section):
+    """What an address and a caption must be: docs/filters.md says how to turn each rule off."""
+
+    allow_private_hosts: bool = False
+    drop_bad_hosts: bool = True
+    not_pictures: tuple[Annotated[str, Field(pattern=r"^[a-z0-9]+$")], ...] = NOT_PICTURES
     languages: tuple[str, ...] = ("en",)
     language_model: ExistingPath | None = None
     language_min_score: Share = 0.0
+    language_odds: Annotated[float, Field(ge=1)] = 3.0
     min_words: Count = 1
     max_words: Count = 256
     min_characters: Count = 2
     max_characters: Count = 2_000
     min_letter_share: Share = 0.4
     drop_file_names: bool = True
+    file_name_words: Annotated[int, Field(ge=0, le=100)] = 3  # from these on it describes; 0: never
     drop_urls: bool = True
-    placeholders: tuple[str, ...] = ("image", "photo", "picture", "untitled", "logo", "photo of")
+    placeholders: tuple[str, ...] = PLACEHOLDERS
+    max_repeated_share: Share = 0.5
+    drop_mojibake: bool = True
+    blocked_words: tuple[ExistingPath, ...] = ()
+    boilerplate_max: Count = 100
 
 
 class SelectionSettings(Section):
@@ -87,27 +111,26 @@ class SelectionSettings(Section):
     cap: Positive = 20_000
     max_rounds: Positive = 12
     round_factor: Annotated[float, Field(ge=1, le=10)] = 1.0
-    near_bits: Annotated[int, Field(ge=-1, le=0)] = -1  # 0: equal bytes or pHash; -1: all stay
+    near_bits: Annotated[int, Field(ge=-1, le=6)] = -1  # bits of pHash; -1: all stay
 
 
 class ImageSettings(Section):
-    """What a picture must be, and how it is stored. Only size and quality change bytes."""
+    """What a picture must be, and how it is stored. The first four change what is stored."""
 
     size: Annotated[int, Field(ge=16, le=4096)] = 256
     quality: Annotated[int, Field(ge=1, le=100)] = 95
+    keep_originals: bool = False  # JPEG, PNG and WebP as served, foreign bytes and all
+    max_pixels: Annotated[int, Field(ge=1, le=200_000_000)] = 50_000_000  # <= 20 bytes each
     min_side: Count = 32
     max_aspect: Annotated[float, Field(ge=1)] = 5.0
     min_spread: Annotated[float, Field(ge=0)] = 2.0
 
 
-class FetchSettings(Section):
+class FetchSettings(GuardSettings):
     """How pictures are asked for; nothing here changes what is kept."""
 
-    timeout_s: Annotated[int, Field(ge=1, le=600)] = 10
-    retries: Annotated[int, Field(ge=0, le=10)] = 1
     threads: Annotated[int, Field(ge=1, le=1024)] = 64
     rows_per_part: Annotated[int, Field(ge=10, le=100_000)] = 10_000
-    contact: Annotated[str, Field(pattern=r"^[\x20-\x7e]*$")] = ""
 
 
 class EngineSettings(Section):
@@ -121,6 +144,7 @@ class Settings(Section):
     """One build."""
 
     seed: Count = 0
+    exclusions: tuple[ExistingPath, ...] = ()
     queries: QuerySettings
     sources: Annotated[tuple[Source, ...], Field(min_length=1)]
     filters: FilterSettings = FilterSettings()

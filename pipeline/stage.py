@@ -5,11 +5,14 @@ queries. A task's output is a listing of the parts it made; so what has not chan
 again.
 """
 
+import errno
 import json
 import logging
 import os
+import signal
 import sys
 from collections.abc import Iterator
+from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -23,47 +26,94 @@ from pipeline.settings import SAMPLE, Settings, load
 from pipeline.workspace import Workspace
 from queries.build import find
 from queries.engine import MapFunction, MapInput
-from queries.errors import UserError
+from queries.errors import InputError, UserError
 from queries.parts import Part, digest, read_part, write_json
 from queries.schemas import TABLES
 
 Parts = dict[str, list[Part]]
+OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 
 
 @lru_cache(maxsize=1)
-def workspace(settings: str, out: str, retry: str) -> Workspace:
+def workspace(settings: str, out: str, retry: str, exclude: str) -> Workspace:
     """The one workspace of a run. A fault in the settings ends the program in one line each."""
     try:
-        checked = load(Path(settings))
+        checked = excluding(load(Path(settings)), exclude)
         sources.check(checked.sources)
         ws = Workspace(Path(out).absolute(), checked)
         if retry:
             lost_pairs(find(ws.folder), reasons(retry))
         ws.lock()
-    except UserError as error:
+    except (UserError, OSError) as error:
         print(error, file=sys.stderr)
         sys.exit(2)
     logging.getLogger("luigi-interface").addFilter(in_one_line)
     return ws
 
 
+def excluding(settings: Settings, exclude: str) -> Settings:
+    """The settings with the lists of --exclude beside their own. Raises InputError."""
+    lists = [str(Path(one.strip()).absolute()) for one in exclude.split(",") if one.strip()]
+    missing = [one for one in lists if not Path(one).is_file()]
+    if missing:
+        raise InputError(f"--exclude {missing[0]}: expected a list of exclusions, a file")
+    every = tuple(dict.fromkeys([*settings.exclusions, *lists]))
+    return settings.model_copy(update={"exclusions": every})
+
+
 def in_one_line(record: logging.LogRecord) -> bool:
     """Let Luigi log a fault that the user can mend by its line, without a traceback."""
     error = record.exc_info[1] if record.exc_info else None
-    if isinstance(error, UserError):
-        record.exc_info, record.msg, record.args = None, str(error), None
+    if line := line_of(error):
+        record.exc_info, record.msg, record.args = None, line, None
     return True
+
+
+def line_of(error: BaseException | None) -> str | None:
+    """What a user is told of a fault that is theirs or the machine's; None if it is neither.
+
+    A fault of the disk is known by the system's words for it: DuckDB's errors have no number.
+
+    >>> line_of(OSError(errno.ENOSPC, "No space left on device", "wit/work/pair/1.parquet"))
+    "[Errno 28] No space left on device: 'wit/work/pair/1.parquet'"
+    >>> line_of(ValueError("a fault of the program"))
+    """
+    said = str(error)
+    if isinstance(error, BrokenExecutor):
+        return "a process of the engine was killed, perhaps for want of memory: see [engine]"
+    if isinstance(error, UserError):
+        return said
+    if any(os.strerror(number) in said for number in OF_THE_DISK):
+        return said.splitlines()[0]
+    return None
 
 
 @contextmanager
 def interruptible(ws: Workspace) -> Iterator[None]:
-    """End the program on Ctrl-C: Luigi would go on with another task, or print its innards."""
+    """End the program on Ctrl-C and on SIGTERM: Luigi would go on with another task.
+
+    What was being made is cleared away first, and the process that fetches ended; the engine's
+    processes end with this one.
+    """
+
+    seen: list[int] = []
+
+    def interrupt(number: int, _frame: object) -> None:
+        seen.append(number)
+        raise KeyboardInterrupt
+
+    before = {one: signal.signal(one, interrupt) for one in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
-    except KeyboardInterrupt:
-        ws.engine.close()
-        print("\ninterrupted: the same command goes on from here", file=sys.stderr)
-        os._exit(130)
+    except BaseException:
+        if not seen:  # DuckDB makes an error of its own of an interrupt
+            raise
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+    if seen:
+        print(f"\n{ws.folder}: interrupted; the same command goes on from here", file=sys.stderr)
+        os._exit(128 + seen[0])
 
 
 class Stage(luigi.Task):
@@ -79,11 +129,16 @@ class Stage(luigi.Task):
         description="ask again for pairs that the newest build lost for these reasons: "
         "'passing', or some of them with commas between; makes a new version",
     )
+    exclude = luigi.Parameter(
+        default="",
+        description="a list of exclusions beside those of the settings, or several with commas "
+        "between: what it names is left out, and what it leaves short is filled up again",
+    )
     version = 1  # of the stage's code: raise it when the same input gives other rows
 
     @property
     def ws(self) -> Workspace:
-        return workspace(self.settings, self.out, self.retry)
+        return workspace(self.settings, self.out, self.retry, self.exclude)
 
     @property
     def used(self) -> Settings:

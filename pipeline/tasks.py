@@ -17,7 +17,8 @@ import pyarrow.parquet as pq
 from pipeline import sources
 from pipeline.download import download
 from pipeline.dumps import expand
-from pipeline.fetch import fetch_part, read_images
+from pipeline.exclusions import excluded_hosts, read_exclusions
+from pipeline.fetch import FetchStatus, fetch_part, read_images
 from pipeline.fields import is_address
 from pipeline.filters import filter_pairs
 from pipeline.match import match_pairs
@@ -243,18 +244,47 @@ class CollectPairs(Stage):
 class FilterPairs(Stage):
     """Row rules, part by part, then the rules over the pool."""
 
+    version = 2
+
     def requires(self) -> Stage:
         return self.clone(CollectPairs)
 
     def settings_used(self) -> object:
+        lists = [one.digest for one in self.exclusion_lists()]
+        return [self.row_rules(), self.used.filters.boilerplate_max, lists]
+
+    def exclusion_lists(self) -> list[MapInput]:
+        """A list is named by its content, and by its ending, which says how it is read."""
+        return [
+            one
+            for path in self.used.exclusions
+            for one in self.ws.file_inputs([path], Path(path).suffix, self.version)
+        ]
+
+    def row_rules(self) -> object:
+        """The settings that the rules of a row alone use, each file by its digest."""
         used = self.used.filters
         model = self.ws.file_digest(Path(used.language_model)) if used.language_model else None
-        return [used.model_dump(exclude={"language_model"}), model]
+        blocked = [self.ws.file_digest(Path(path)) for path in used.blocked_words]
+        of_files = {"language_model", "blocked_words", "boilerplate_max"}
+        return [used.model_dump(exclude=of_files), model, blocked]
 
     def make(self) -> Parts:
+        exclusion = self.map("exclusion", read_exclusions, self.exclusion_lists())
         function = partial(filter_pairs, settings=self.used.filters)
-        filtered = self.map("filtered", function, self.inputs("candidate", self.settings_used()))
-        return {"filtered": filtered, "pooled": self.derive("pooled", filtered=files(filtered))}
+        filtered = self.map("filtered", function, self.inputs("candidate", self.row_rules()))
+        host = self.derive("host", filtered=files(filtered))
+        named = partial(excluded_hosts, exclusions=tuple(files(exclusion)))
+        names = [part.name for part in exclusion]
+        excluded_host = self.map("excluded_host", named, inputs_of(host, self.version, names))
+        pooled = self.derive(
+            "pooled",
+            filtered=files(filtered),
+            exclusion=files(exclusion),
+            excluded_host=files(excluded_host),
+            build=self.build_row,
+        )
+        return {"filtered": filtered, "exclusion": exclusion, "pooled": pooled}
 
 
 class MatchPairs(Stage):
@@ -289,10 +319,11 @@ class FetchStage(Stage):
         with ExitStack() as stack:
             for source in self.used.sources:
                 stack.enter_context(sources.serving(source))
-            bar = stack.enter_context(self.ws.engine.progress(about, missing.num_rows, "images"))
+            bar = self.ws.engine.progress(about, missing.num_rows, "images", rate=True)
+            told = FetchStatus(stack.enter_context(bar))
             for name, rows in image_parts(missing, self.used.fetch.rows_per_part):
                 folder, log = self.ws.images / name, self.ws.folder / "fetch_log.jsonl"
-                fetch_part(rows, folder, self.used.images, self.used.fetch, log, bar.update)
+                fetch_part(rows, folder, self.used.images, self.used.fetch, log, told)
 
 
 class FetchAgain(FetchStage):
@@ -311,6 +342,7 @@ class FetchRound(FetchStage):
     """Ask for what every unsettled query still needs; a settled round asks for nothing."""
 
     number = luigi.IntParameter(description="0.. in order")
+    version = 2
 
     def requires(self) -> list[Stage]:
         if self.number:
@@ -346,14 +378,11 @@ class FetchRound(FetchStage):
         """What this round asks for; nothing, at no cost, when the round before did not either."""
         if len(self.paths("request")) < self.number:
             return TABLES["request"].empty()
-        match = {"pair": self.paths("pair"), "pair_match": self.paths("pair_match")}
+        pair, pair_match = self.paths("pair"), self.paths("pair_match")
         fetched = self.ws.fetched(known)
-        chosen = select(
-            self.ws.engine, self.build_row, **match, fetched=fetched, folder=self.folder
-        )
-        return request(
-            self.ws.engine, self.build_row, match["pair"], chosen, self.number, self.folder
-        )
+        given = (self.ws.engine, self.build_row, pair, pair_match, fetched)
+        chosen = select(*given, self.folder, for_request=True)
+        return request(self.ws.engine, self.build_row, pair, chosen, self.number, self.folder)
 
     def listing(self, known: list[str], wanted: pa.Table) -> dict[str, list[str]]:
         """Tables of all rounds so far, and every image part known after this one."""
@@ -370,6 +399,8 @@ class FetchRound(FetchStage):
 
 class CapPairs(Stage):
     """The cap over all that is known after the last round."""
+
+    version = 2
 
     def requires(self) -> Stage:
         return self.clone(FetchRound, number=self.used.selection.max_rounds - 1)

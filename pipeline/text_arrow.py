@@ -108,16 +108,56 @@ def _strings(offsets: np.ndarray, data: np.ndarray) -> pa.LargeStringArray:
     return pa.LargeStringArray.from_buffers(len(offsets) - 1, *buffers)
 
 
+def fold_spans(texts: pa.Array, row: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The folded texts as spans of one buffer: its bytes, and where each text begins and ends.
+
+    The bytes of words are theirs, all others are spaces, and PADDING is behind. For who cuts the
+    words itself: no text is moved, those that are not ASCII come behind the others.
+
+    >>> text, begins, ends = fold_spans(pa.array(["Hot!", "é É", None]))
+    >>> [bytes(text[one:end]).decode() for one, end in zip(begins, ends, strict=True)]
+    ['hot ', 'é é', '']
+
+    Raises as `split`.
+    """
+    texts, other, folded = _fold_others(texts, row)
+    data, offsets = _buffers(texts)
+    begins, ends = offsets[:-1].copy(), offsets[1:].copy()
+    more, places = _buffers(folded)
+    begins[other], ends[other] = places[:-1] + len(data), places[1:] + len(data)
+    joined = b"".join([data, more, bytes(PADDING)])
+    return np.frombuffer(joined.translate(_BYTES), np.uint8), begins, ends
+
+
+def _buffers(texts: pa.LargeStringArray) -> tuple[memoryview, np.ndarray]:
+    """The bytes of the texts, one behind another, and where each begins and the last one ends."""
+    if not len(texts):
+        return memoryview(b""), np.zeros(1, np.int64)
+    _, offsets, data = texts.buffers()
+    places = np.frombuffer(offsets, np.int64)[texts.offset :][: len(texts) + 1]
+    if data is None:
+        return memoryview(b""), places
+    return memoryview(data)[places[0] : places[-1]], places - places[0]
+
+
 def _fold_rows(texts: pa.Array, row: int) -> pa.LargeStringArray:
     """The texts, not null, those that are not ASCII folded with spaces for all but words."""
+    texts, other, folded = _fold_others(texts, row)
+    return pc.replace_with_mask(texts, pa.array(other), folded) if len(folded) else texts
+
+
+def _fold_others(
+    texts: pa.Array, row: int
+) -> tuple[pa.LargeStringArray, np.ndarray, pa.LargeStringArray]:
+    """The texts, not null; which of them are not ASCII; these, folded, with spaces for all but
+    words."""
     if not (pa.types.is_string(texts.type) or pa.types.is_large_string(texts.type)):
         raise TypeError(f"texts of {texts.type}: expected string or large_string")
     texts = pc.fill_null(texts, "").cast(pa.large_string())
-    other = pc.invert(pc.string_is_ascii(texts))
-    given = _decoded(texts.filter(other), np.flatnonzero(other) + row)
-    if not given:
-        return texts
-    return pc.replace_with_mask(texts, other, pa.array(_fold_codes(given), texts.type))
+    mask = pc.invert(pc.string_is_ascii(texts))
+    other = mask.to_numpy(zero_copy_only=False)
+    given = _decoded(texts.filter(mask), np.flatnonzero(other) + row)
+    return texts, other, pa.array(_fold_codes(given), texts.type)
 
 
 def _decoded(texts: pa.LargeStringArray, rows: np.ndarray) -> list[str]:
@@ -141,16 +181,19 @@ def _fold_codes(texts: list[str]) -> list[str]:
 
     A line feed is no part of a word and none comes of folding, so it can part the texts.
     """
-    lines = "\n".join(fold(text.replace("\n", " ")) for text in texts)
+    if not texts:
+        return []
+    lines = "\n".join([fold(text.replace("\n", " ")) for text in texts])
     codes = np.frombuffer(lines.encode("utf-32-le"), "<u4")
-    return _word_codes()[codes].tobytes().decode("utf-32-le").split("\n")
+    return _word_codes().take(codes).tobytes().decode("utf-32-le").split("\n")
 
 
 @lru_cache(maxsize=1)
 def _word_codes() -> np.ndarray:
     """For each code point itself if it is of a word, else a space; 0x110000 x uint32, 4.4 MB."""
-    surrogates = range(0xD800, 0xE000)  # have no UTF-8, so no text holds them
-    every = "".join(" " if code in surrogates else chr(code) for code in range(0x110000))
+    below, above = range(0xD800), range(0xE000, 0x110000)
+    no_text = " " * 0x800  # surrogates have no UTF-8, so no text holds them
+    every = "".join(map(chr, below)) + no_text + "".join(map(chr, above))
     codes = np.full(0x110000, SPACE, "<u4")
     for found in WORD.finditer(every):
         codes[found.start() : found.end()] = np.arange(*found.span())
@@ -162,7 +205,7 @@ def _word_codes() -> np.ndarray:
 _MASKS = np.array([(1 << 8 * n) - 1 for n in range(9)], "<u8")
 
 
-def _eights(text: np.ndarray) -> np.ndarray:
+def eights(text: np.ndarray) -> np.ndarray:
     """The 8 bytes from every place of the text on, as one number: uint64, no copy."""
     return np.ndarray((len(text) - PADDING + 1,), "<u8", text.data, strides=(1,))
 
@@ -173,12 +216,12 @@ def word_hashes(words: Split, multiplier: int, longest: int) -> np.ndarray:
     Of a longer word only the first `longest` bytes count, rounded up to eights: who looks for no
     longer one need not spend more on a caption that is one huge word.
     """
-    eights = _eights(words.text)
-    hashes = _mixed(eights[words.starts] & _MASKS.take(np.minimum(words.lengths, 8)), multiplier)
+    whole = eights(words.text)
+    hashes = _mixed(whole[words.starts] & _MASKS.take(np.minimum(words.lengths, 8)), multiplier)
     longer, done = np.flatnonzero(words.lengths > 8), 8
     while len(longer) and done < longest:
         left = words.lengths.take(longer) - done
-        here = eights[words.starts.take(longer) + done] & _MASKS.take(np.minimum(left, 8))
+        here = whole[words.starts.take(longer) + done] & _MASKS.take(np.minimum(left, 8))
         hashes[longer] = _mixed(here + hashes.take(longer), multiplier)
         longer, done = longer.compress(left > 8), done + 8
     return hashes
@@ -206,7 +249,7 @@ def equal_words(left: Split, ours: np.ndarray, right: Split, theirs: np.ndarray)
     while len(places):
         at, also = left.starts.take(ours.take(places)), right.starts.take(theirs.take(places))
         rest = lengths.take(places) - done
-        differ = _eights(left.text)[at + done] ^ _eights(right.text)[also + done]
+        differ = eights(left.text)[at + done] ^ eights(right.text)[also + done]
         differ &= _MASKS.take(np.minimum(rest, 8))
         same[places] = differ == 0
         places, done = places.compress((rest > 8) & (differ == 0)), done + 8

@@ -58,7 +58,8 @@ class Workspace:
     @property
     def image_digest(self) -> str:
         """Names the image folder: only what changes bytes."""
-        return digest("images", 1, self.settings.images.size, self.settings.images.quality)
+        of = self.settings.images
+        return digest("images", 2, of.size, of.quality, of.keep_originals, of.max_pixels)
 
     @property
     def images(self) -> Path:
@@ -152,6 +153,7 @@ class Workspace:
             "min_side": s.images.min_side,
             "max_aspect": s.images.max_aspect,
             "min_spread": s.images.min_spread,
+            "boilerplate_max": s.filters.boilerplate_max,
             "near_bits": s.selection.near_bits,
             **reached,
         }

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from tqdm import tqdm
 
+from queries.errors import InputError
 from queries.parts import Counted, Part, read_batches, read_part, write_part
 from queries.schemas import TABLES, Table
 
@@ -138,9 +139,35 @@ class DuckEngine:
                 connection.register(name, TABLES[name].empty())
         return connection
 
-    def progress(self, about: str, total: int, unit: str, *, leave: bool = True) -> tqdm:
-        """A bar on the terminal: `match  40% ████  2/5 parts  00:03`."""
+    def pair_ids_where(self, rows: Rows, expression: str) -> pa.ChunkedArray:
+        """The pair_id of each sample of which a person's SQL expression holds.
+
+        `rows` are all columns of the table `sample`. It is parsed as one expression, so it can
+        change nothing; a mistake in it is an InputError of one line.
+
+        >>> rows = pa.table({"pair_id": [4, 5], "license": ["cc0", None]})
+        >>> DuckEngine().pair_ids_where(rows, "license = 'cc0'").to_pylist()
+        [4]
+        """
+        with self.connect({"sample": rows}) as connection:
+            try:
+                found = connection.view("sample").filter(expression).project("pair_id")
+                return found.to_arrow_table().column(0)
+            except duckdb.Error as error:
+                first = str(error).splitlines()[0]
+                raise InputError(
+                    f"{expression!r}: {first}; expected a condition on the columns of sample, "
+                    "such as license = 'cc0'"
+                ) from None
+
+    def progress(
+        self, about: str, total: int, unit: str, *, leave: bool = True, rate: bool = False
+    ) -> tqdm:
+        """A bar on the terminal: `match  40% ████  2/5 parts  00:03`; with `rate`, for long work,
+        also the units a second, the time left and a postfix."""
         shape = "{desc:<16}{percentage:3.0f}% {bar:20} {n_fmt}/{total_fmt} {unit}  {elapsed}"
+        if rate:
+            shape += "  {rate_noinv_fmt}  {remaining} left{postfix}"
         return tqdm(
             desc=about,
             total=total,

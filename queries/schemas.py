@@ -196,6 +196,17 @@ exclusion = table(
     column("why", string, "as the file says", null=True),
     column("since", string, "date, as the file says", null=True),
 )
+host = table(
+    "host",
+    "one row per host of the pool",
+    column("host", string, "as a URL's key writes it, with its port where it names one"),
+)
+excluded_host = table(
+    "excluded_host",
+    "one row per host of the pool that an exclusion names, itself or by a domain above it",
+    *host.schema,
+    column("value", string, "the exclusion's host: the nearest of several"),
+)
 pooled = table(
     "pooled",
     "one row per candidate that passed the filters of its own row",
@@ -286,21 +297,40 @@ outcome = table(
     column("attempt", int32, "the attempt that counts"),
     REASON,
 )
+match_count = table(
+    "match_count",
+    "one row per query with a match",
+    QUERY_ID,
+    column("n", int64, "matches, kept or not"),
+)
+head = table(
+    "head",
+    "one row per query with more matches than the cap",
+    QUERY_ID,
+    column("most", int64, "places that a round may look at"),
+    column("stood", int64, "of these, places already found with a shorter reach"),
+    column("reach", float64, "the greatest priority that is looked at; 2^63 and more: all"),
+)
+short_head = Table("short_head", "one row per head whose reach was too short", head.schema)
 standing = table(
     "standing",
-    "one row per match of a pair that is not lost",
+    "one row per match of a head and a pair that is not lost, as far as a round may look",
     QUERY_ID,
     PAIR_ID,
     column("unknown", int32, "1 where the pair has no outcome yet"),
     column("place", int64, "1.. within the query"),
-    column("unknown_so_far", int64, "unknown ones up to and with this one"),
+)
+open_match = table(
+    "open_match",
+    "one row per match of a query that is no head and a pair without an outcome",
+    QUERY_ID,
+    PAIR_ID,
 )
 kept_match = table(
     "kept_match",
     "one row per pair_id, query_id in which the pair took a place",
     PAIR_ID,
     QUERY_ID,
-    column("place", int32, "1..cap within the query"),
 )
 round_ = table(
     "round",
@@ -374,7 +404,8 @@ build = table(
     column("min_side", int32, "least side of an original picture, pixels"),
     column("max_aspect", float64, "greatest ratio of the original's sides"),
     column("min_spread", float64, "least spread of a stored picture"),
-    column("near_bits", int32, "0: equal bytes or pHash make near duplicates; -1: nothing does"),
+    column("boilerplate_max", int64, "most pictures of a host with one caption; 0: no limit"),
+    column("near_bits", int32, "bits of pHash that near duplicates may differ in; -1: none are"),
 )
 
 # --- results of a trainer's run, in its own folder ---------------------------------------------
@@ -419,6 +450,8 @@ TABLES: dict[str, Table] = {
         filtered,
         extra,
         exclusion,
+        host,
+        excluded_host,
         pooled,
         pair,
         drop,
@@ -433,7 +466,11 @@ TABLES: dict[str, Table] = {
         verdict,
         near,
         suppressed,
+        match_count,
+        head,
+        short_head,
         standing,
+        open_match,
         kept_match,
         outcome,
         round_,

@@ -37,11 +37,16 @@ paths = ["captions.tsv"]
 [selection]
 cap = {cap}
 near_bits = {near_bits}
+[filters]
+allow_private_hosts = true
 [images]
 size = 64
 [fetch]
-timeout_s = 5
+deadline_s = 5.0
 retries = 0
+allow_networks = ["127.0.0.0/8"]
+per_host = 64
+per_host_rate = 10_000.0
 threads = 8
 rows_per_part = 20
 [engine]

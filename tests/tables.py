@@ -23,6 +23,7 @@ BUILD = {
     "min_side": 32,
     "max_aspect": 5.0,
     "min_spread": 2.0,
+    "boilerplate_max": 0,
     "near_bits": -1,
 }
 

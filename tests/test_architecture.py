@@ -15,6 +15,7 @@ ONLY_IN = {
     "pyspark": {"queries/spark.py"},
     "luigi": {"pipeline/tasks.py", "pipeline/stage.py"},
     "img2dataset": {"pipeline/fetch_worker.py"},
+    "numba": {"pipeline/match_numba.py"},
 }
 COMPOSERS = {
     "pipeline/tasks.py",
@@ -22,14 +23,48 @@ COMPOSERS = {
     "pipeline/__init__.py",
     "pipeline/__main__.py",
 }
-GROUND = {"pipeline.fields", "pipeline.settings", "pipeline.source_settings", "pipeline.text"}
+GROUND = {
+    "pipeline.fields",
+    "pipeline.guard_settings",
+    "pipeline.settings",
+    "pipeline.source_settings",
+    "pipeline.text",
+}
 OWN_PARTS = {
     "pipeline/wikipedia.py": {"pipeline.wikitext", "pipeline.wiki_text", "pipeline.wiki_xml"},
     "pipeline/wiki_xml.py": {"pipeline.wikitext", "pipeline.wiki_streams"},
     "pipeline/download.py": {"pipeline.client"},
+    "pipeline/sources/search.py": {"pipeline.client"},
+    "pipeline/sources/openverse.py": {"pipeline.client"},
     "pipeline/dumps.py": {"pipeline.client", "pipeline.download"},
-    "pipeline/match.py": {"pipeline.text_arrow"},
-    "pipeline/fetch.py": {"pipeline.fetch_worker"},
+    "pipeline/match.py": {"pipeline.text_arrow", "pipeline.match_numba"},
+    "pipeline/filters.py": {"pipeline.captions", "pipeline.language", "pipeline.urls"},
+    "pipeline/captions.py": {"pipeline.match", "pipeline.text_arrow"},
+    "pipeline/urls.py": {"pipeline.guard_url"},
+    "pipeline/exclusions.py": {"pipeline.urls", "pipeline.sources.rows"},
+    "pipeline/guard_image.py": {"pipeline.image_header"},
+    "pipeline/guard_hosts.py": {"pipeline.guard_settings", "pipeline.robots"},
+    "pipeline/guard_wire.py": {"pipeline.guard_url", "pipeline.robots"},
+    "pipeline/sources/crawl_files.py": {"pipeline.client"},
+    "pipeline/guard_net.py": {
+        "pipeline.guard_hosts",
+        "pipeline.guard_settings",
+        "pipeline.guard_url",
+        "pipeline.guard_wire",
+        "pipeline.robots",
+    },
+    "pipeline/guard_shard.py": {
+        "pipeline.guard_hosts",
+        "pipeline.guard_image",
+        "pipeline.guard_net",
+        "pipeline.guard_url",
+    },
+    "pipeline/fetch_worker.py": {
+        "pipeline.guard_hosts",
+        "pipeline.guard_net",
+        "pipeline.guard_settings",
+        "pipeline.guard_shard",
+    },
 }
 
 

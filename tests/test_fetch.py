@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,15 +21,15 @@ import pytest
 import simplejpeg
 
 from pipeline import fetch
-from pipeline.fetch import FetchError, fetch_part, read_images, reason_of
+from pipeline.fetch import FetchError, fetch_part, read_images
 from pipeline.settings import FetchSettings, ImageSettings
 from queries.fingerprint import phash, spread
-from queries.reasons import FETCH
 from queries.schemas import TABLES
 from tests.image_server import ImageServer, picture
 
 IMAGES = ImageSettings(size=64)
-FETCH_ONCE = FetchSettings(timeout_s=1, retries=0)
+LOOPBACK = {"allow_networks": ("127.0.0.0/8",), "per_host": 64, "per_host_rate": 10_000.0}
+FETCH_ONCE = FetchSettings(deadline_s=1.0, retries=0, **LOOPBACK)
 
 # (path of the server, the reason that is expected)
 ANSWERS = [
@@ -48,20 +49,21 @@ ANSWERS = [
     ("/451/13.png", "forbidden"),
     ("/429/14.png", "http_error"),
     ("/500/15.png", "http_error"),
-    ("/loop/16.png", "http_error"),
+    ("/loop/16.png", "too_many_redirects"),
     ("/slow/17.png", "timeout"),
     ("/reset/18.png", "connection_error"),
     ("/short/19.png", "connection_error"),
-    ("/many_headers/20.png", "connection_error"),
+    ("/many_headers/20.png", "headers_too_large"),
     ("/noai/21.png", "opted_out"),
     ("/html/22.png", "not_an_image"),
     ("/empty/23.png", "not_an_image"),
-    ("/truncated/24.png", "not_an_image"),
+    ("/truncated/24.png", "image_damaged"),
 ]
 ELSEWHERE = [
-    ("http://127.0.0.1:1/25.png", "host_unreachable"),
+    ("http://127.0.0.1:47999/25.png", "host_unreachable"),
     ("http://no-such-host.invalid/26.png", "host_unreachable"),
-    ("gopher://127.0.0.1/27.png", "host_unreachable or fetch_error"),
+    ("gopher://127.0.0.1/27.png", "bad_url"),
+    ("http://192.168.1.1/28.png", "private_address"),
 ]
 
 
@@ -127,9 +129,9 @@ def test_each_answer_has_its_reason(asked, folder, server, path, reason):
     assert rows_by_url(asked, folder)[server.url(path)]["reason"] == reason
 
 
-@pytest.mark.parametrize(("url", "reasons"), ELSEWHERE)
-def test_each_dead_address_has_its_reason(asked, folder, url, reasons):
-    assert rows_by_url(asked, folder)[url]["reason"] in reasons.split(" or ")
+@pytest.mark.parametrize(("url", "reason"), ELSEWHERE)
+def test_each_dead_address_has_its_reason(asked, folder, url, reason):
+    assert rows_by_url(asked, folder)[url]["reason"] == reason
 
 
 def test_the_measures_are_those_of_the_stored_and_of_the_served_picture(asked, folder, server):
@@ -139,7 +141,8 @@ def test_the_measures_are_those_of_the_stored_and_of_the_served_picture(asked, f
     assert pixels.shape == (64, 96, 3)
     assert (row["height"], row["width"], row["image_bytes"]) == (64, 96, len(jpg))
     assert (row["original_width"], row["original_height"]) == (900, 600)
-    assert (row["phash"], row["spread"]) == (phash(pixels), spread(pixels))
+    assert ((row["phash"] ^ phash(pixels)) & (2**64 - 1)).bit_count() <= 2  # before encoding
+    assert row["spread"] == pytest.approx(spread(pixels), abs=0.5)
     assert row["sha256"] == hashlib.sha256(picture(4, 900, 600)).hexdigest()
 
 
@@ -182,7 +185,7 @@ def test_the_log_names_messages_and_rates(folder):
     lines = [json.loads(line) for line in (folder.parent / "log.jsonl").read_text().splitlines()]
     assert lines[0]["rows"] == len(ANSWERS) + len(ELSEWHERE)
     assert lines[0]["rows_per_s"] > 0
-    assert "HTTP Error 404: Not Found" in [line["message"] for line in lines[1:]]
+    assert "HTTP 404" in [line["message"] for line in lines[1:]]
 
 
 def test_the_same_answers_give_the_same_bytes(asked, folder, tmp_path):
@@ -208,17 +211,25 @@ def test_a_part_that_is_there_is_not_fetched_again(asked, folder, server, tmp_pa
 
 
 def test_progress_counts_every_row(server, tmp_path):
-    done: list[int] = []
+    done: Counter[str] = Counter()
     rows = ask([server.url(f"/picture/{n}.png") for n in range(30)])
     contact = FETCH_ONCE.model_copy(update={"contact": "mailto:me@example.org"})
-    fetch_part(rows, tmp_path / "part", IMAGES, contact, tmp_path / "log.jsonl", done.append)
-    assert sum(done) == 30
-    assert "buildwit; mailto:me@example.org" in server.agents[-1]
+    fetch_part(
+        rows,
+        tmp_path / "part",
+        IMAGES,
+        contact,
+        tmp_path / "log.jsonl",
+        lambda reasons, waiting: done.update(reasons),
+    )
+    assert done == {"": 30}
+    assert server.agents[-1].startswith("buildwit/")
+    assert "mailto:me@example.org" in server.agents[-1]
 
 
 def test_a_killed_process_leaves_nothing_and_says_so(server, tmp_path):
     rows = ask([server.url(f"/slow/{n}.png") for n in range(9)])
-    slowly = FETCH_ONCE.model_copy(update={"timeout_s": 30, "threads": 1})
+    slowly = FETCH_ONCE.model_copy(update={"deadline_s": 30.0, "threads": 1})
     requests = len(server.agents)
 
     def kill_in_the_middle() -> None:
@@ -235,9 +246,9 @@ def test_a_killed_process_leaves_nothing_and_says_so(server, tmp_path):
 
 
 def test_a_process_without_progress_is_stopped(server, tmp_path, monkeypatch):
-    monkeypatch.setattr(fetch, "SLACK_S", -28)  # 30 s - 28 s: the second row is not waited for
+    monkeypatch.setattr(fetch, "SLACK_S", -178)  # 2 * (30 s + 60 s) - 178 s: not waited for
     rows = ask([server.url("/slow/1.png")])
-    slowly = FETCH_ONCE.model_copy(update={"timeout_s": 30})
+    slowly = FETCH_ONCE.model_copy(update={"deadline_s": 30.0})
     with pytest.raises(FetchError, match="finished no row in 2 s"):
         fetch_part(rows, tmp_path / "part", IMAGES, slowly, tmp_path / "log.jsonl")
     assert list(tmp_path.iterdir()) == []
@@ -253,7 +264,8 @@ from pipeline.settings import FetchSettings, ImageSettings
 from queries.schemas import TABLES
 rows = pa.table({"pair_id": [1], "url": [sys.argv[1]], "attempt": [1]}, TABLES["ask"].schema)
 out = Path(sys.argv[2])
-fetch_part(rows, out / "part", ImageSettings(), FetchSettings(timeout_s=30), out / "log.jsonl")
+slowly = FetchSettings(deadline_s=30.0, allow_networks=("127.0.0.0/8",))
+fetch_part(rows, out / "part", ImageSettings(), slowly, out / "log.jsonl")
 """
 
 
@@ -286,40 +298,13 @@ def test_rows_asked_twice_are_refused(server, tmp_path):
         fetch_part(pa.concat_tables([rows, rows]), tmp_path / "part", IMAGES, FETCH_ONCE, tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("message", "reason"),
-    [
-        ("<urlopen error timed out>", "timeout"),
-        ("The read operation timed out", "timeout"),
-        ("<urlopen error _ssl.c:989: The handshake operation timed out>", "timeout"),
-        ("<urlopen error [Errno 110] Connection timed out>", "timeout"),
-        ("HTTP Error 504: Gateway Timeout", "http_error"),
-        ("<urlopen error [Errno -3] Temporary failure in name resolution>", "host_unreachable"),
-        ("<urlopen error [Errno 113] No route to host>", "host_unreachable"),
-        ("<urlopen error [Errno 101] Network is unreachable>", "host_unreachable"),
-        ("[Errno 104] Connection reset by peer", "connection_error"),
-        (
-            "<urlopen error [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify …>",
-            "connection_error",
-        ),
-        ("URL can't contain control characters. '/a b'", "fetch_error"),
-        (None, "fetch_error"),
-    ],
-)
-def test_each_message_has_one_reason_of_the_closed_list(message, reason):
-    assert reason_of("failed_to_download", message) == reason
-    assert reason in FETCH
-
-
 # --- what img2dataset left, and whether it is believed ------------------------------------------
-ANSWER = {
+ANSWER = {name: None for name in TABLES["fetched"].schema.names if name != "image_part"} | {
     "pair_id": 1,
-    "status": "failed_to_download",
-    "error_message": "timed out",
-    "original_width": 1,
-    "original_height": 1,
-    "sha256": "",
-    "jpg": b"",
+    "attempt": 1,
+    "reason": "timeout",
+    "message": "timed out",
+    "jpg": None,
 }
 
 
@@ -333,7 +318,7 @@ def left_behind(folder: Path, rows: list[dict], **stats: int) -> Path:
 def test_a_lost_row_stays_in_the_books(tmp_path):
     answers = left_behind(tmp_path, [ANSWER | {"pair_id": 3}], count=2, successes=0)
     asked = ask(["http://x.org/1", "http://x.org/2"])
-    fetched, _ = fetch._measured(asked, answers, tmp_path / "images.parquet", 95)
+    fetched, _ = fetch._answered(asked, answers, tmp_path / "images.parquet")
     assert [(row["pair_id"], row["reason"]) for row in fetched] == [
         (3, "timeout"),
         (10, "fetch_error"),
@@ -349,8 +334,8 @@ def test_a_shard_that_does_not_add_up_is_not_believed(tmp_path, count, successes
     rows = [ANSWER | {"pair_id": pair_id} for pair_id in ids] or [ANSWER | {"pair_id": 99}]
     answers = left_behind(tmp_path, rows, count=count, successes=successes)
     with pytest.raises(FetchError, match="asked for 2 rows"):
-        fetch._measured(
-            ask(["http://x.org/1", "http://x.org/2"]), answers, tmp_path / "images.parquet", 95
+        fetch._answered(
+            ask(["http://x.org/1", "http://x.org/2"]), answers, tmp_path / "images.parquet"
         )
 
 
@@ -359,4 +344,4 @@ def test_a_broken_file_is_not_believed(tmp_path, name):
     answers = left_behind(tmp_path, [ANSWER | {"pair_id": 3}], count=1, successes=0)
     (tmp_path / name).write_bytes(b"")
     with pytest.raises(FetchError, match="left no whole"):
-        fetch._measured(ask(["http://x.org/1"]), answers, tmp_path / "images.parquet", 95)
+        fetch._answered(ask(["http://x.org/1"]), answers, tmp_path / "images.parquet")

@@ -1,7 +1,12 @@
 """All matches on word boundaries, held equal to a plain search for every query."""
 
 import random
+import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline import match
-from pipeline.match import FREE, Matcher, Table, match_pairs
+from pipeline.match import FREE, FalseMatchError, Matcher, Table, match_pairs
 from pipeline.text import normalise, words
 from queries.errors import InputError
 from queries.parts import write_part
@@ -50,9 +55,15 @@ def pairs(batch: pa.RecordBatch) -> list[tuple[int, int]]:
     return list(zip(batch["row"].to_pylist(), batch["query_id"].to_pylist(), strict=True))
 
 
+KERNELS = ["numpy", "numba"] if find_spec("numba") else ["numpy"]
+
+
 def found(queries: list[str], captions: list[str | None], **how) -> list[tuple[int, int]]:
-    matcher = Matcher(pa.array(queries, pa.string()), **how)
-    return pairs(matcher.match(pa.array(captions, pa.string())))
+    """The matches by every kernel that is installed; all are the same."""
+    given = pa.array(queries, pa.string()), pa.array(captions, pa.string())
+    first, *others = (Matcher(given[0], **how, kernel=one).match(given[1]) for one in KERNELS)
+    assert all(one.equals(first) for one in others)
+    return pairs(first)
 
 
 def test_words_match_on_their_boundaries_only():
@@ -129,9 +140,10 @@ def test_matches_are_those_of_a_dict_of_n_grams(queries, captions, chunked):
         assert found(queries, captions) == from_dict(queries, captions)
 
 
-def test_slices_and_large_strings_match_as_plain_ones():
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_slices_and_large_strings_match_as_plain_ones(kernel):
     captions = ["hot dog", None, "new york city", "", "a dog", "York"]
-    matcher = Matcher(pa.array(["unseen", *QUERIES])[1:])
+    matcher = Matcher(pa.array(["unseen", *QUERIES])[1:], kernel=kernel)
     expected = from_dict(QUERIES, captions[2:])
     assert expected
     assert pairs(matcher.match(pa.array(captions)[2:])) == expected
@@ -154,12 +166,84 @@ def test_queries_of_many_words_and_captions_of_one_huge_word_are_found():
     assert found([long, huge, "dog"], captions) == [(0, 0), (1, 1), (3, 2), (4, 2)]
 
 
-def test_a_caption_that_is_not_utf_8_is_refused_with_its_row(monkeypatch):
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_a_caption_that_is_not_utf_8_is_refused_with_its_row(monkeypatch, kernel):
     monkeypatch.setattr(match, "CHUNK_ROWS", 2)
     offsets = pa.py_buffer(np.array([0, 1, 2, 3, 4], np.int32))
     captions = pa.StringArray.from_buffers(4, offsets, pa.py_buffer(b"abc\xff"))
     with pytest.raises(InputError, match="row 3: expected text in UTF-8"):
-        Matcher(pa.array(["a"])).match(captions)
+        Matcher(pa.array(["a"]), kernel=kernel).match(captions)
+
+
+def test_captions_of_many_words_and_of_many_matches_are_searched():
+    numbers = [str(n) for n in range(2000)]
+    queries = [*numbers, *map(" ".join, pairwise(numbers)), " ".join(numbers[:100])]
+    captions = [" ".join(numbers[n:]) for n in (0, 1900, 1990)] * 3
+    captions += ["0 " * 5000, " ".join(numbers * 4), "", "5 4 3 2 1", "1 2 1 2 1"]
+    assert found(queries, captions) == from_dict(queries, captions)
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_a_sample_of_the_matches_is_looked_for_in_the_strings(monkeypatch, kernel):
+    monkeypatch.setattr(match, "SAMPLE_EVERY", 1)
+    queries = pa.array(["cat", "hot dog", "new york"])
+    matcher = Matcher(queries, kernel=kernel)
+    captions = pa.array(["a hot  Dog", "hotdog, cat", None])
+    assert pairs(matcher.match(captions)) == [(0, 1), (1, 0)]
+    matcher.queries = queries[::-1].take([0, 2, 1])  # as if the tables were another list's
+    with pytest.raises(FalseMatchError, match="query 'cat' matched a caption without it"):
+        matcher.match(captions)
+
+
+def test_the_sample_is_some_of_many_matches_and_not_all(monkeypatch):
+    captions = [f"dog {n}" for n in range(20_000)]
+    looked = []
+    monkeypatch.setattr(match, "normalise", lambda text: looked.append(text) or "dog")
+    found(["dog"], captions)
+    assert 0 < len(looked) < 40 * len(KERNELS)
+
+
+def test_numba_takes_over_after_many_captions(monkeypatch):
+    monkeypatch.setattr(match, "MANY", 5)
+    monkeypatch.setattr(match, "CHUNK_ROWS", 2)
+    captions = pa.array(["a dog", "hot dog", "York", None] * 3)
+    matcher = Matcher(pa.array(QUERIES))
+    got = [pairs(matcher.match(captions)) for _ in range(2)]
+    assert got[0] == got[1] == from_dict(QUERIES, captions.to_pylist())
+    assert (matcher.compiled is not None) == ("numba" in KERNELS)
+
+
+def test_without_numba_numpy_goes_on_and_who_asks_for_numba_is_told(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pipeline.match_numba", None)
+    monkeypatch.setattr(match, "MANY", 0)
+    assert pairs(Matcher(pa.array(["dog"])).match(pa.array(["a dog"]))) == [(0, 0)]
+    with pytest.raises(ImportError, match="match_numba"):
+        Matcher(pa.array(["dog"]), kernel="numba")
+
+
+COMPILE = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import match_numba
+kernel = match_numba.compiled()
+print(sum(kernel.stats.cache_hits.values()))
+"""
+
+
+@pytest.mark.slow  # compiles twice
+@pytest.mark.skipif("numba" not in KERNELS, reason="numba is not installed")
+def test_processes_share_one_compiled_kernel_and_a_damaged_one_is_made_again(tmp_path):
+    def start() -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", COMPILE, str(tmp_path)]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+    shutil.copy(Path(match.__file__).with_name("match_numba.py"), tmp_path)
+    processes = [start() for _ in range(3)]
+    said = [process.communicate()[0].split() for process in processes]
+    assert sorted(said) == [["0"], ["1"], ["1"]]  # one compiles, two load
+    for path in (tmp_path / "__pycache__").glob("*.nb*"):
+        path.write_bytes(b"")
+    assert start().communicate()[0].split() == ["0"]
 
 
 # With 1 as the multiplier the hash of a word is the sum of its eights: a word that has them in
@@ -184,7 +268,7 @@ def test_a_caption_with_the_hash_of_a_query_is_no_match():
     assert found(queries, captions, multipliers=(1,)) == [(3, 0), (3, 2)]
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(
     st.lists(st.lists(st.sampled_from("ab"), min_size=1, max_size=4), max_size=40),
     st.integers(1, 4),

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from pipeline.publish import publish
-from pipeline.report import write_report
+from pipeline.report import plot_pairs_per_query, write_report
 from queries.parts import write_part
 from queries.schemas import TABLES
 from tests.image_server import picture
@@ -86,3 +86,9 @@ def test_every_picture_has_its_caption_as_alternative(page):
     pictures = [of for tag, of in Seen(page).tags if tag == "img"]
     assert len(pictures) == len(HOSTILE)
     assert {of["alt"] for of in pictures} == set(HOSTILE)
+
+
+def test_a_build_that_keeps_nothing_is_plotted_all_the_same():
+    rows = {"matched": [3, 1], "kept": [0, 0]}
+    assert "before the cap" in plot_pairs_per_query(pa.table(rows))
+    assert plot_pairs_per_query(pa.table({"matched": [0], "kept": [0]})) == ""

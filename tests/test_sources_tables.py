@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from collections import Counter
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,40 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import sources
-from pipeline.source_settings import Columns, TablesSource
-from pipeline.sources import SourceError, tables
+from pipeline.filters import filter_pairs
+from pipeline.settings import FilterSettings
+from pipeline.sources import SourceError, lines
 from pipeline.sources.rows import Raw, candidates, normalise_url
 from queries.fingerprint import hash63
-from queries.schemas import TABLES
-
-CAT, DOG = "http://x.org/cat.png", "http://x.org/dog.png"
-
-
-def source_of(*paths: Path, **columns: str) -> TablesSource:
-    return TablesSource.model_construct(
-        kind="tables", name="mine", paths=tuple(map(str, paths)), columns=Columns(**columns)
-    )
-
-
-def collected(*paths: Path, **columns: str) -> list[dict]:
-    """The candidates of files, as a build makes them."""
-    source = source_of(*paths, **columns)
-    found = [
-        batch
-        for part in sources.parts(source, sources.Given(str))
-        for batch in sources.collect(iter(part.rows.to_batches()), source, 0)
-    ]
-    assert all(batch.schema.equals(TABLES["candidate"].schema) for batch in found)
-    return pa.Table.from_batches(found, TABLES["candidate"].schema).to_pylist()
-
-
-def seen(*paths: Path, **columns: str) -> list[tuple]:
-    return [(row["url"], row["caption"], row["reason"]) for row in collected(*paths, **columns)]
-
-
-def written(path: Path, text: str | bytes) -> Path:
-    path.write_bytes(text.encode() if isinstance(text, str) else text)
-    return path
+from queries.reasons import REASONS
+from tests.table_source import CAT, DOG, collected, seen, source_of, written
 
 
 # --- rows ---------------------------------------------------------------------------------------
@@ -161,7 +135,7 @@ def test_every_kind_of_file_gives_the_same_rows(tmp_path, ending):
             quoted = [json.dumps({"text": a, "link": b, "rights": c}) for a, b, c in rows]
         with pa.output_stream(str(path), compression="detect") as out:
             out.write("".join(line + "\r\n" for line in quoted).encode())
-    found = collected(path, url="link", caption="text", license="rights")
+    found = collected(path, columns={"url": "link", "caption": "text", "license": "rights"})
     assert [(row["url"], row["caption"], row["license"]) for row in found] == [
         (CAT, 'a cat, "asleep"\tin the\nsun', "CC0"),
         (DOG, "ein Hündchen", None),
@@ -205,7 +179,7 @@ def test_a_json_line_that_is_no_object_is_a_row_with_a_reason(tmp_path):
 
 
 def test_a_line_too_long_for_memory_is_cut(tmp_path, monkeypatch):
-    monkeypatch.setattr(tables, "LONGEST_LINE", 64)
+    monkeypatch.setattr(lines, "LONGEST_LINE", 64)
     good = json.dumps({"url": CAT, "caption": "a cat"})
     path = written(tmp_path / "a.jsonl", f"{good}\n{'x' * 1000}\n{good}\n{good}")
     assert [reason for _, _, reason in seen(path)] == [None, "row_invalid", None, None]
@@ -233,12 +207,12 @@ def test_columns_of_other_types_become_text_or_a_reason(tmp_path):
     urls = pa.array([CAT, DOG, None]).dictionary_encode()
     lists = pa.array([["a"], None, ["b", "c"]])
     pq.write_table(pa.table({"url": urls, "year": [1969, None, 7], "words": lists}), path)
-    assert seen(path, caption="year") == [
+    assert seen(path, columns={"caption": "year"}) == [
         (CAT, "1969", None),
         (DOG, "", "caption_missing"),
         ("", "7", "url_missing"),
     ]
-    assert [reason for *_, reason in seen(path, caption="words")] == [
+    assert [reason for *_, reason in seen(path, columns={"caption": "words"})] == [
         "caption_invalid",
         "caption_missing",
         "url_missing",
@@ -265,7 +239,7 @@ def test_a_folder_stands_for_its_tables_in_order(tmp_path):
     [
         ("a.csv", "URL,TEXT\n1,2\n", "no column 'url'; it has: URL, TEXT"),
         ("a.jsonl", '{"url": 1}\n{"text": 2}\n', "no column 'caption'; it has: url, text"),
-        ("a.csv", "", "no column 'url'; it has: "),
+        ("a.csv", "", "the file is empty"),
         ("a.parquet", "no parquet", "expected a parquet file"),
         ("a.csv.gz", "no gzip", "expected a csv file"),
         ("a.txt", "x", "expected a file ending in .parquet, .csv"),
@@ -286,6 +260,21 @@ def test_a_part_is_known_by_content_and_columns(tmp_path):
     two = written(tmp_path / "b.csv", f"url,caption\n{CAT},a cat\n")
     content = Path.read_text
     a, b = (sources.parts(source_of(path), sources.Given(content))[0] for path in (one, two))
-    (other,) = sources.parts(source_of(one, license="caption"), sources.Given(content))
+    (other,) = sources.parts(source_of(one, columns={"license": "caption"}), sources.Given(content))
     assert a.identity == b.identity != other.identity
     assert (a.name, b.name) == ("mine/a.csv", "mine/b.csv")
+
+
+# --- real data ----------------------------------------------------------------------------------
+def test_all_rows_of_a_real_table_are_kept_or_have_a_reason(shared):
+    source = source_of(shared / "laion_url_caption_10k.parquet", columns="laion")
+    sources.check([source])
+    (part,) = sources.parts(source, sources.Given(str))
+    batches = sources.collect(iter(part.rows.to_batches()), source, 0)
+    rows = pa.Table.from_batches(filter_pairs(batches, FilterSettings())).to_pylist()
+    kept = [row for row in rows if row["reason"] is None]
+    dropped = Counter(row["reason"] for row in rows if row["reason"])
+    assert len(rows) == len(kept) + dropped.total() == 10_000
+    assert set(dropped) <= REASONS.keys()
+    assert len(kept) > 9_000
+    assert all(row["url_key"] and row["caption"] for row in kept)

@@ -9,7 +9,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipeline.text import normalise, words
-from pipeline.text_arrow import equal_words, normalise_array, split, word_hashes, words_array
+from pipeline.text_arrow import (
+    equal_words,
+    fold_spans,
+    normalise_array,
+    split,
+    word_hashes,
+    words_array,
+)
 from queries.errors import InputError
 
 # Marks that compose, reorder or vanish, cases that depend on neighbours, ligatures that grow,
@@ -21,6 +28,8 @@ TEXT = st.text() | st.text(AWKWARD) | st.text(st.characters(codec="ascii"))
 # In a word, behind and before letters that compose or whose lower case depends on what follows,
 # and about line feeds, which part texts while they are folded.
 CONTEXTS = ["{}", "a{}b", "AΣ{} {}Σ", "e\u0301{}\u0327{}", "가{}\n{}\u11a8", "'{}'"]
+# Han and Tangut letters: 110,000 of a kind, which only the slow test tries one by one.
+UNIFORM = [(0x3400, 0xA000), (0x17000, 0x18D80), (0x20000, 0x2F800), (0x30000, 0x3347A)]
 EVERY = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]
 
 
@@ -32,6 +41,13 @@ def assert_equal_to_plain(texts: list[str | None], kind: pa.DataType) -> None:
     lists.validate(full=True)
     assert keys.to_pylist() == [None if one is None else normalise(one) for one in texts]
     assert lists.to_pylist() == [None if one is None else words(one) for one in texts]
+    assert words_of_spans(given) == [words(one or "") for one in texts]
+
+
+def words_of_spans(texts: pa.Array) -> list[list[str]]:
+    text, begins, ends = fold_spans(texts)
+    spans = [bytes(text[begin:end]) for begin, end in zip(begins, ends, strict=True)]
+    return [[word for word in span.decode().split(" ") if word] for span in spans]
 
 
 @given(st.lists(st.none() | TEXT), st.sampled_from([pa.string(), pa.large_string()]))
@@ -45,7 +61,9 @@ def test_arrays_have_the_words_of_their_texts(texts, kind):
 def test_slices_have_the_words_of_their_rows(texts, data):
     start = data.draw(st.integers(1, len(texts) - 1))
     stop = data.draw(st.integers(start, len(texts)))
-    got = words_array(pa.array(texts, pa.string())[start:stop])
+    given = pa.array(texts, pa.string())[start:stop]
+    assert words_of_spans(given) == [words(one or "") for one in texts[start:stop]]
+    got = words_array(given)
     assert got.to_pylist() == [None if one is None else words(one) for one in texts[start:stop]]
 
 
@@ -64,6 +82,18 @@ def test_every_block_of_unicode_has_the_same_words_in_an_array():
     assert normalise_array(pa.array(texts, pa.string())).to_pylist() == expected
 
 
+def test_every_assigned_character_has_the_same_words_beside_letters_and_marks():
+    # Marks that compose, one that reorders, one whose upper case is a letter; "Σ", whose lower
+    # case depends on its neighbours; the halves of a Hangul syllable.
+    context = "{0}a{0}{0}\u0301e{0}\u0327\u0345ΑΣ{0} H{0}\u0331\u1100{0}\u11a8"
+    assigned = (one for one in EVERY if unicodedata.category(one) not in ("Cn", "Co"))
+    letters = (one for one in assigned if not any(low <= ord(one) < up for low, up in UNIFORM))
+    texts = [context.format(one) for one in letters]
+    assert len(texts) > 40_000
+    expected = pa.array([normalise(one) for one in texts], pa.string())
+    assert normalise_array(pa.array(texts, pa.string())).equals(expected)
+
+
 def from_bytes(*texts: bytes) -> pa.StringArray:
     """A string array of bytes that nobody has looked at, as a damaged file can bring."""
     return pa.StringArray.from_buffers(
@@ -78,7 +108,7 @@ def from_bytes(*texts: bytes) -> pa.StringArray:
 )
 def test_bytes_that_are_not_utf_8_are_refused_with_their_row(bad):
     given = from_bytes(b"dog", "é".encode(), bad, b"cat")
-    for function in (split, normalise_array, words_array):
+    for function in (split, fold_spans, normalise_array, words_array):
         with pytest.raises(InputError, match="row 2: expected text in UTF-8; found"):
             function(given)
         with pytest.raises(InputError, match="row 1"):
@@ -95,6 +125,7 @@ def test_what_stands_under_a_null_is_no_text():
     valid = pa.py_buffer(bytes([0b101]))
     given = pa.StringArray.from_buffers(3, offsets, pa.py_buffer(b"hot\xff\xffgdog"), valid)
     assert words_array(given).to_pylist() == [["hot"], None, ["dog"]]
+    assert words_of_spans(given) == [["hot"], [], ["dog"]]
 
 
 @pytest.mark.parametrize("given", [pa.array([b"dog"]), pa.array([1]), pa.array([None])])

@@ -18,7 +18,7 @@ from pipeline.sources.rows import SourceError, candidates
 
 __all__ = ["Given", "SourceError", "SourcePart", "check", "collect", "parts", "serving"]
 
-VERSION = 2  # raise it when `collect` makes other rows from the same input
+VERSION = 3  # raise it when `collect` makes other rows from the same input
 
 
 def check(sources: Iterable[Source]) -> None:

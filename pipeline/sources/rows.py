@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
+import idna
 import pyarrow as pa
 
 from queries.errors import InputError
@@ -90,7 +91,7 @@ def normalise_url(url: str) -> str:
     if scheme not in DEFAULT_PORTS or "@" in parts.netloc:
         raise ValueError("expected http or https, and no user name")
     if not host.isascii():
-        host = host.encode("idna").decode()
+        host = idna.encode(host, uts46=True).decode()  # as browsers do, and our fetching
     if not HOST.fullmatch(host):
         raise ValueError(f"expected a host, got {host!r}")
     host = f"[{host}]" if ":" in host else host

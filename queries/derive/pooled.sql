@@ -1,9 +1,12 @@
 -- Rules over the pool of candidates that passed every filter of their own row
 -- grain: one row per row of filtered without a reason
--- inputs: filtered
+-- inputs: filtered, exclusion, excluded_host, build
+-- The first rule that holds gives the reason. Only a caption that passes the others can hide its
+-- URL's other captions; what counts for boilerplate does not depend on exclusions.
 WITH numbered AS (
     SELECT
         *,
+        SPLIT_PART(url_key, '/', 3) AS host,
         DENSE_RANK() OVER (PARTITION BY pair_id ORDER BY url_key, caption) AS content,
         ROW_NUMBER() OVER (
             PARTITION BY pair_id, url_key, caption
@@ -13,14 +16,50 @@ WITH numbered AS (
     WHERE reason IS NULL
 ),
 
+boilerplate AS (
+    SELECT numbered.host, numbered.caption
+    FROM numbered
+    CROSS JOIN build
+    WHERE numbered.copy = 1 AND build.boilerplate_max > 0
+    GROUP BY numbered.host, numbered.caption, build.boilerplate_max
+    HAVING COUNT(*) > build.boilerplate_max
+),
+
+excluded_url AS (
+    SELECT DISTINCT value FROM exclusion WHERE kind = 'url'
+),
+
+excluded_pair AS (
+    SELECT DISTINCT value FROM exclusion WHERE kind = 'pair_id'
+),
+
+judged AS (
+    SELECT
+        numbered.*,
+        CASE
+            WHEN numbered.content > 1 THEN 'id_collision'
+            WHEN numbered.copy > 1 THEN 'pair_seen'
+            WHEN excluded_url.value IS NOT NULL THEN 'excluded'
+            WHEN excluded_host.host IS NOT NULL THEN 'excluded'
+            WHEN excluded_pair.value IS NOT NULL THEN 'excluded'
+            WHEN boilerplate.caption IS NOT NULL THEN 'caption_boilerplate'
+        END AS fault
+    FROM numbered
+    LEFT JOIN excluded_url ON excluded_url.value = numbered.url_key
+    LEFT JOIN excluded_host ON excluded_host.host = numbered.host
+    LEFT JOIN excluded_pair ON excluded_pair.value = CAST(numbered.pair_id AS STRING)
+    LEFT JOIN boilerplate
+        ON boilerplate.host = numbered.host AND boilerplate.caption = numbered.caption
+),
+
 same_url AS (
     SELECT
         *,
         ROW_NUMBER() OVER (
-            PARTITION BY url_key, CASE WHEN content = 1 AND copy = 1 THEN 1 ELSE 0 END
+            PARTITION BY url_key, CASE WHEN fault IS NULL THEN 1 ELSE 0 END
             ORDER BY priority, pair_id, source, url, row
         ) AS place
-    FROM numbered
+    FROM judged
 )
 
 SELECT
@@ -32,10 +71,6 @@ SELECT
     license,
     page_url,
     language,
-    CASE
-        WHEN content > 1 THEN 'id_collision'
-        WHEN copy > 1 THEN 'pair_seen'
-        WHEN place > 1 THEN 'url_seen'
-    END AS reason
+    CASE WHEN fault IS NULL AND place > 1 THEN 'url_seen' ELSE fault END AS reason
 FROM same_url
 ORDER BY pair_id, url, caption, source, license, page_url, copy

@@ -1,13 +1,24 @@
 -- What a round asks for: unknown pairs that stand where a query has room, should all before
 -- them survive; so with a factor of 1 every pair that is asked for is needed
 -- grain: one row per pair
--- inputs: standing, pair, build, now
-WITH wanted AS (
-    SELECT DISTINCT pair_id
-    FROM standing CROSS JOIN build
-    WHERE
-        unknown = 1
-        AND unknown_so_far - 1 < round_factor * (cap - (place - unknown_so_far))
+-- inputs: standing, open_match, pair, build, now
+WITH unknown_match AS (
+    SELECT
+        query_id,
+        pair_id,
+        place,
+        ROW_NUMBER() OVER (PARTITION BY query_id ORDER BY place) AS nth
+    FROM standing
+    WHERE unknown = 1
+),
+
+wanted AS (
+    SELECT unknown_match.pair_id
+    FROM unknown_match CROSS JOIN build
+    WHERE nth - 1 < round_factor * (cap - (place - nth))
+    UNION
+    SELECT pair_id
+    FROM open_match
 )
 
 SELECT

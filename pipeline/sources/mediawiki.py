@@ -1,0 +1,207 @@
+"""Wikimedia Commons, or any MediaWiki, searched query after query.
+
+May import pipeline.client, pipeline.source_settings, other sources and queries. A picture's caption
+is its description in the wanted language, cleaned of HTML, else its name, else its file's name
+without the ending: one caption a picture, as a build keeps but one for an address. Its address is
+that of a thumbnail; the original's where it is no wider. Every file found gives one row.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+from urllib.parse import urljoin
+
+from pipeline.source_settings import MediaWikiSource
+from pipeline.sources import search
+from pipeline.sources.part import Given
+from pipeline.sources.rows import Raw
+from pipeline.sources.search import Answer, Site, at, cleaned
+
+MOST_AT_ONCE = 50  # results of one request; a server that gives fewer says how to go on
+SPARE_REQUESTS = 20  # beyond one a result; a server that always says how to go on never ends
+LAG_S = 5  # beyond which a server's copies are behind, and it would rather not be asked
+FIELDS = "ImageDescription|ObjectName|Artist|LicenseShortName|LicenseUrl"
+SVG = "image/svg+xml"
+BOOK = "image/vnd.djvu"
+ICON = "/file-type-icons/"  # what a server shows of a file that it cannot draw
+
+# Errors of the moment, which are told of in an answer of status 200.
+PASSING = {"maxlag", "ratelimited", "readonly", "cirrussearch-too-busy-error"}
+INTERNAL = "internal_api_error_"
+INTERNAL_TRIES = 2  # a query on which the server fails each time must not stop the build
+
+
+def check(source: MediaWikiSource) -> None:
+    """Raise SourceError unless the server may be asked."""
+    Site(source).admit(source.api)
+
+
+def parts(source: MediaWikiSource, given: Given) -> Iterator[tuple[str, tuple, dict[str, list]]]:
+    """(name, identity, rows) of some queries each."""
+    asked = {
+        "kind": source.kind,
+        "api": source.api,
+        "results": source.results_per_query,
+        **_params(source, ""),
+    }
+    yield from search.parts(source, given, asked, source.language)
+
+
+def read(row: dict, source: MediaWikiSource) -> Iterator[Raw]:
+    """The raw rows of a part: the files found for each query, the best first."""
+    for searched, answer in search.answers(row, partial(find, Site(source), source)):
+        yield from (_raw(page, searched, source) for page in answer["pages"])
+        yield from search.failed(searched, answer)
+
+
+def find(site: Site, source: MediaWikiSource, query: str) -> Answer:
+    """The pages of the files found, in the order of their rank, and the error if there was one.
+
+    Raises DownloadError if the server stays away.
+    """
+    found: dict[str, dict] = {}  # by title: a page's parts may come one after another
+    asked = {**_params(source, query), "maxlag": LAG_S}
+    params = asked
+    refusals = iter(range(INTERNAL_TRIES))
+
+    def later(answer: Any) -> str | None:
+        code = str(at(answer, "error", "code"))
+        internal = code.startswith(INTERNAL) and next(refusals, None) is not None
+        return f"the error {code[:80]!r}" if internal or code in PASSING else None
+
+    for _ in range(source.results_per_query + SPARE_REQUESTS):
+        answer = site.ask(source.api, params, later)
+        pages, going_on = at(answer, "query", "pages") or [], at(answer, "continue")
+        if error := _error(answer, pages):
+            break
+        for page in pages:
+            title = str(page.get("title", f"no title: {len(found)}"))
+            found[title] = {**found.get(title, {}), **page}
+        whole = at(answer, "batchcomplete") is not None
+        if not isinstance(going_on, dict) or (whole and len(found) >= source.results_per_query):
+            break
+        params = {**asked, **going_on}
+    else:
+        error = "endless: the server always says how to go on"
+    best = sorted(found.values(), key=_rank)[: source.results_per_query]
+    return {"pages": best, "error": error} if error else {"pages": best}
+
+
+def _error(answer: Any, pages: Any) -> str | None:
+    """What the server says went wrong, or what is wrong with its answer.
+
+    >>> _error({"error": {"code": "badvalue", "info": "<b>No</b>"}}, [])
+    'badvalue: No'
+    """
+    error = at(answer, "error")
+    if error is not None:
+        return f"{at(error, 'code')}: {cleaned(at(error, 'info'))}"[:300]
+    well = isinstance(answer, dict) and isinstance(pages, list)
+    return None if well and all(isinstance(page, dict) for page in pages) else "no list of pages"
+
+
+def _params(source: MediaWikiSource, query: str) -> dict[str, Any]:
+    """What is asked for a query, as far as it decides the answer."""
+    return {
+        "action": "query",
+        "generator": "search",
+        "gsrsearch": f"{search.phrase(query)} {source.also}".strip(),
+        "gsrwhat": "text",  # else some engines search titles only, as long as any has the words
+        "gsrnamespace": 6,  # files
+        "gsrlimit": min(MOST_AT_ONCE, source.results_per_query),
+        "prop": "imageinfo",
+        "iiprop": "url|size|mime|sha1|extmetadata",
+        "iiextmetadatafilter": FIELDS,
+        "iiextmetadatamultilang": 1,
+        "iiurlwidth": source.width,
+        "format": "json",
+        "formatversion": 2,
+    }
+
+
+def _rank(page: dict) -> float:
+    """The page's place among the results: they come in the order of their ids."""
+    index = at(page, "index")
+    return index if isinstance(index, int) else float("inf")
+
+
+def _raw(page: dict, searched: dict[str, Any], source: MediaWikiSource) -> Raw:
+    info, title = at(page, "imageinfo", 0), at(page, "title")
+    said = {name: at(info, "extmetadata", name, "value") for name in FIELDS.split("|")}
+    said = {name: in_language(value, source.language) for name, value in said.items()}
+    mime = at(info, "mime")
+    extra = {
+        **searched,
+        "title": title,
+        "author": said["Artist"] or None,
+        "license_url": said["LicenseUrl"] or None,
+        "description_url": at(info, "descriptionurl"),
+        "mime": mime,
+        "width": at(info, "width"),
+        "height": at(info, "height"),
+        "sha1": at(info, "sha1"),
+        "index": at(page, "index"),
+    }
+    return Raw(
+        url=address(info, source),
+        caption=said["ImageDescription"] or said["ObjectName"] or name_of(title),
+        license=said["LicenseShortName"] or None,
+        page_url=at(info, "descriptionurl"),
+        reason=None if mime is None or is_picture(mime) else "not_a_picture",
+        extra=extra,
+    )
+
+
+def address(info: Any, source: MediaWikiSource) -> str | None:
+    """Where the picture is had in the wanted width; only a drawing is made larger than it is.
+
+    >>> source = MediaWikiSource(kind="mediawiki", name="w", api="https://w.org/api.php", width=120)
+    >>> info = {"url": "https://w.org/a.jpg", "thumburl": "https://w.org/120px-a.jpg", "width": 99}
+    >>> address(info, source), address({**info, "width": 800}, source)
+    ('https://w.org/a.jpg', 'https://w.org/120px-a.jpg')
+    """
+    original, thumbnail, width = (at(info, key) for key in ("url", "thumburl", "width"))
+    narrow = isinstance(width, int) and width <= source.width and at(info, "mime") != SVG
+    made = isinstance(thumbnail, str) and ICON not in thumbnail and not at(info, "thumberror")
+    chosen = thumbnail if made and not narrow else original
+    try:
+        return urljoin(source.api, chosen) if isinstance(chosen, str) else None
+    except ValueError:
+        return chosen  # what is no address is told of as such
+
+
+def is_picture(mime: Any) -> bool:
+    """Whether a file of this type is a picture, or a drawing, of which the thumbnail is one.
+
+    >>> is_picture("image/svg+xml"), is_picture("image/vnd.djvu"), is_picture("video/webm")
+    (True, False, False)
+    """
+    return isinstance(mime, str) and mime.startswith("image/") and mime != BOOK
+
+
+def in_language(value: Any, language: str) -> str:
+    """A description as plain text: in this language if it says in which it is, else as it is.
+
+    >>> in_language({"de": "Rotmilan", "en": "<i>Red</i> kite", "_type": "lang"}, "en")
+    'Red kite'
+    >>> in_language({"de": "Rotmilan"}, "en"), in_language("Red kite", "en")
+    ('', 'Red kite')
+    """
+    if not isinstance(value, dict):
+        return cleaned(value)
+    kinds = [key for key in value if key.startswith(f"{language}-")]  # such as en-gb
+    texts = (cleaned(value.get(key)) for key in (language, *kinds, "x-default"))
+    return next(filter(None, texts), "")
+
+
+def name_of(title: Any) -> str | None:
+    """The name of a file as words, from the title of its page.
+
+    >>> name_of("File:Red_kite over Wales.JPG"), name_of("Datei:Rotmilan")
+    ('Red kite over Wales', 'Rotmilan')
+    """
+    if not isinstance(title, str):
+        return None
+    file = title.partition(":")[2] or title
+    stem, dot, _ = file.rpartition(".")
+    return (stem if dot else file).replace("_", " ").strip()

@@ -1,0 +1,106 @@
+"""Openverse's catalogue of openly licensed pictures, searched query after query: opt-in.
+
+May import pipeline.client, pipeline.source_settings, other sources and queries. A picture's caption
+is its title, the only text that the catalogue has; its address is the one at the site that holds
+it. Every result gives one row.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+from pipeline.client import RefusedError
+from pipeline.source_settings import OpenverseSource
+from pipeline.sources import search
+from pipeline.sources.part import Given
+from pipeline.sources.rows import Raw, SourceError
+from pipeline.sources.search import Answer, Site, at
+
+RESULTS_PER_PAGE = 20  # the most that it gives without an account
+
+
+def check(source: OpenverseSource) -> None:
+    """Raise SourceError unless its terms are accepted and it may be asked."""
+    if not source.accept_terms:
+        raise SourceError(
+            f"source {source.name}: accept_terms = false: expected true: Openverse's terms forbid "
+            "to scrape its catalogue, to go around its limits and to burden others with requests"
+        )
+    Site(source).admit(source.base)
+
+
+def parts(source: OpenverseSource, given: Given) -> Iterator[tuple[str, tuple, dict[str, list]]]:
+    """(name, identity, rows) of some queries each."""
+    asked = {
+        "kind": source.kind,
+        "base": source.base,
+        "results": source.results_per_query,
+        **_params(source, "", 1),
+    }
+    yield from search.parts(source, given, asked)
+
+
+def read(row: dict, source: OpenverseSource) -> Iterator[Raw]:
+    """The raw rows of a part: the pictures found for each query, the best first."""
+    for searched, answer in search.answers(row, partial(find, Site(source), source)):
+        for index, result in enumerate(answer["results"], 1):
+            yield _raw(result, {**searched, "index": index})
+        yield from search.failed(searched, answer)
+
+
+def find(site: Site, source: OpenverseSource, query: str) -> Answer:
+    """The results, the best first, and the error if there was one.
+
+    Raises DownloadError if the server stays away or refuses whoever asks.
+    """
+    address = f"{source.base.rstrip('/')}/v1/images/"
+    found: list[Any] = []
+    for page in range(1, 2 + (source.results_per_query - 1) // RESULTS_PER_PAGE):
+        try:
+            answer = site.ask(address, _params(source, query, page))
+        except RefusedError as refused:
+            if refused.status == 404 and page > 1:  # how it says that there are no more pages
+                break
+            if refused.status not in (400, 404, 414, 422):
+                raise
+            return {"results": found, "error": f"HTTP {refused.status}"}
+        results = at(answer, "results")
+        if not isinstance(results, list):
+            return {"results": found, "error": "an answer without results"}
+        found += results
+        pages = at(answer, "page_count")
+        if not results or (isinstance(pages, int) and page >= pages):
+            break
+    return {"results": found[: source.results_per_query]}
+
+
+def _params(source: OpenverseSource, query: str, page: int) -> dict[str, Any]:
+    """What is asked for a page of a query's results."""
+    asked = {
+        "q": search.phrase(query),
+        "page": page,
+        "page_size": min(RESULTS_PER_PAGE, source.results_per_query),
+    }
+    return {**asked, "license": source.license} if source.license else asked
+
+
+def _raw(result: Any, searched: dict[str, Any]) -> Raw:
+    license_parts = [at(result, "license"), at(result, "license_version")]
+    license = " ".join(part for part in license_parts if isinstance(part, str) and part)
+    extra = {
+        **searched,
+        "id": at(result, "id"),
+        "author": at(result, "creator"),
+        "license_url": at(result, "license_url"),
+        "provider": at(result, "provider"),
+        "source": at(result, "source"),
+        "width": at(result, "width"),
+        "height": at(result, "height"),
+    }
+    return Raw(
+        url=at(result, "url"),
+        caption=at(result, "title"),
+        license=license or None,
+        page_url=at(result, "foreign_landing_url"),
+        extra=extra,
+    )

@@ -1,0 +1,222 @@
+"""What the sources that search have in common: the plan, the journal, and how a server is asked.
+
+May import pipeline.client, pipeline.settings, pipeline.source_settings, other sources and queries.
+A part is some queries, and has a journal: a line for each that was answered. A part that was
+interrupted asks only for the others, and as the journal is named by the questions alone and stays
+in the workspace, a part that is made anew with another seed or language asks nothing. Delete the
+folder `work/search` to ask anew.
+"""
+
+import json
+import re
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import requests
+from selectolax.lexbor import LexborHTMLParser
+
+from pipeline.client import AgainError, Client, DownloadError, retry_after_s
+from pipeline.settings import DownloadSettings
+from pipeline.source_settings import SearchSource
+from pipeline.sources.part import Given
+from pipeline.sources.rows import Raw, SourceError
+from queries.errors import InputError
+from queries.parts import digest
+
+FORM = 1  # raise it when a journal's lines get another form
+BACKOFF_S = 5.0  # what Wikimedia asks for where it names no time
+MOST_ANSWER_BYTES = 16 << 20
+LONGEST_HTML = 20_000  # characters of a description that are read
+SPACES = re.compile(r"\s+")
+UNSEEN = "script, style, template, [hidden], [style*='display:none'], [style*='display: none']"
+BLOCKS = "br, p, div, li, dt, dd, td, th, tr, h1, h2, h3, h4, h5, h6"
+
+Answer = dict[str, Any]  # what was found for a query: JSON-able, in a form of the source's own
+
+
+class Site:
+    """A server that is searched: one request at a time, a pause before each."""
+
+    def __init__(self, source: SearchSource):
+        self.pause_s = source.pause_s
+        self.client = Client(
+            DownloadSettings(contact=source.contact, connections=1, backoff_s=BACKOFF_S),
+            contact_key="contact",
+        )
+        self.name = source.name
+
+    def admit(self, address: str) -> None:
+        """Raise SourceError for a server that is not to be asked: a stranger needs a contact."""
+        try:
+            self.client.admit(address)
+        except InputError as error:
+            raise SourceError(f"source {self.name}: {error}") from None
+
+    def ask(
+        self,
+        address: str,
+        params: dict[str, Any],
+        later: Callable[[Any], str | None] = lambda answer: None,
+    ) -> Any:
+        """The JSON of a GET. `later` says of an answer why to ask again, or None to take it.
+
+        Raises RefusedError for a status that will not pass, DownloadError for a server that stays
+        away.
+        """
+        url = f"{address}?{urlencode(params)}"
+
+        def attempt() -> Any:
+            time.sleep(self.pause_s)
+            with self.client.opened(url, {"Accept-Encoding": "gzip"}) as response:
+                answer = self._read(url, response)
+                wait = response.headers.get("Retry-After", "")
+            if why := later(answer):
+                raise AgainError(why, retry_after_s(wait, time.time()))
+            return answer
+
+        return self.client.retried(address, attempt)
+
+    def _read(self, url: str, response: requests.Response) -> Any:
+        """The answer, inflated no further than the bound. Raises AgainError for what is no JSON."""
+        packed = response.headers.get("Content-Encoding", "") == "gzip"
+        unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16) if packed else None
+        body = bytearray()
+        try:
+            for chunk in self.client.chunks(response):
+                room = MOST_ANSWER_BYTES + 1 - len(body)
+                body += unpacker.decompress(chunk, room) if unpacker else chunk
+                if len(body) > MOST_ANSWER_BYTES:
+                    raise DownloadError(f"{url}: expected at most {MOST_ANSWER_BYTES} bytes")
+            return json.loads(body)
+        except zlib.error:
+            raise AgainError("an answer that does not unpack") from None
+        except (ValueError, RecursionError):
+            raise AgainError("an answer that is no JSON") from None
+
+
+class Journal:
+    """The answers that a part has had, on disk, a line of JSON each.
+
+    A line that was cut short is no answer: it is cut off, and the query asked again.
+    """
+
+    def __init__(self, path: Path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.file = path.open("a+b")
+        self.places: dict[str, int] = {}  # where the line of a query begins
+        self.file.seek(0)
+        whole = 0
+        for line in self.file:
+            if not line.endswith(b"\n"):
+                break
+            query = at(_object(line), "query")
+            if isinstance(query, str):
+                self.places[query] = whole
+            whole += len(line)
+        self.file.truncate(whole)
+
+    def get(self, query: str) -> Answer | None:
+        """What was noted of a query."""
+        if query not in self.places:
+            return None
+        self.file.seek(self.places[query])
+        return json.loads(self.file.readline())
+
+    def note(self, query: str, answer: Answer) -> None:
+        """Write an answer whole, at once: the next may never come."""
+        self.places[query] = self.file.seek(0, 2)
+        self.file.write(json.dumps({**answer, "query": query}).encode() + b"\n")
+        self.file.flush()
+
+    def __enter__(self) -> "Journal":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+
+
+def parts(
+    source: SearchSource, given: Given, asked: Answer, *decided_by: object
+) -> Iterator[tuple[str, tuple, dict[str, list]]]:
+    """(name, identity, rows) of some queries each, in the order of the query list.
+
+    `asked` is what decides the answers to a query, `decided_by` what decides the rows made of
+    them. Each part is one row: its queries, their ids and its journal.
+    """
+    assert given.queries is not None  # the class of its settings says that it searches
+    queries = given.queries.select(["query_id", "text"]).sort_by("query_id")
+    queries = queries.slice(0, source.most_queries or None)
+    for start in range(0, len(queries), source.queries_per_part):
+        ids, texts = queries.slice(start, source.queries_per_part).to_pydict().values()
+        journal = given.journals / f"{digest(FORM, asked, texts)}.jsonl"
+        rows = {"query_id": [ids], "query": [texts], "journal": [str(journal)]}
+        yield f"{ids[0]}-{ids[-1]}", (asked, ids, texts, *decided_by), rows
+
+
+def answers(row: dict, ask: Callable[[str], Answer]) -> Iterator[tuple[dict[str, Any], Answer]]:
+    """(what was searched for, its answer) for each query of a part, from its journal or asked."""
+    with Journal(Path(row["journal"])) as journal:
+        for query_id, query in zip(row["query_id"], row["query"], strict=True):
+            answer = journal.get(query)
+            if answer is None:
+                answer = ask(query)
+                journal.note(query, answer)
+            yield {"query": query, "query_id": query_id}, answer
+
+
+def failed(searched: dict[str, Any], answer: Answer) -> Iterator[Raw]:
+    """The row that tells of a search that was not answered, or not to its end."""
+    if "error" in answer:
+        yield Raw(reason="search_failed", extra={**searched, "error": answer["error"]})
+
+
+def phrase(query: str) -> str:
+    """The query as servers take it: these words in this order. It has no other signs than letters
+    and digits, and in quotes none of its words is an operator.
+
+    >>> phrase("not red kites")
+    '"not red kites"'
+    """
+    return f'"{query}"'
+
+
+def at(value: Any, *steps: str | int) -> Any:
+    """What stands there in an answer, None if nothing does: servers leave things out.
+
+    >>> at({"pages": [{"title": "A"}]}, "pages", 0, "title"), at([], "pages", 0)
+    ('A', None)
+    """
+    for step in steps:
+        try:
+            value = value[step]
+        except (LookupError, TypeError):
+            return None
+    return value
+
+
+def cleaned(html: Any) -> str:
+    """What a reader sees of some HTML, in one line; '' for what is no text.
+
+    >>> cleaned('A <b>red</b> kite<br>over <i>Wales</i> &amp; <script>alert(1)</script>England')
+    'A red kite over Wales & England'
+    """
+    if not isinstance(html, str) or not html.strip():
+        return ""
+    tree = LexborHTMLParser(html[:LONGEST_HTML].encode("utf-8", "replace"))
+    for node in tree.css(UNSEEN):
+        node.decompose()
+    for node in tree.css(BLOCKS):
+        node.insert_before(" ")
+        node.insert_after(" ")
+    return SPACES.sub(" ", tree.body.text() if tree.body else "").strip()
+
+
+def _object(line: bytes) -> Any:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None

@@ -1,0 +1,34 @@
+-- Pairs that a draw for each (pair, query) alone would select on average, beside the one order's
+-- grain: one row
+-- inputs: match, kept_match, outcome, build
+-- The draw takes a match with p = min(1, cap / n) of a query with n matches, so a pair with
+-- 1 - the product of (1 - p) over its queries; losses in fetch, and refills, are not in it.
+WITH matched AS (
+    SELECT query_id, COUNT(*) AS n
+    FROM match
+    GROUP BY query_id
+),
+
+head AS (
+    SELECT matched.query_id, LN(1 - CAST(build.cap AS DOUBLE) / matched.n) AS log_missed
+    FROM matched CROSS JOIN build
+    WHERE matched.n > build.cap
+),
+
+of_pair AS (
+    SELECT
+        match.pair_id,
+        CASE
+            WHEN COUNT(head.log_missed) < COUNT(*) THEN 1
+            ELSE 1 - EXP(SUM(head.log_missed))
+        END AS p
+    FROM match LEFT JOIN head ON match.query_id = head.query_id
+    GROUP BY match.pair_id
+)
+
+SELECT
+    COUNT(*) AS pairs_with_a_match,
+    CAST(ROUND(COALESCE(SUM(p), 0)) AS BIGINT) AS selected_by_independent_draws,
+    (SELECT COUNT(*) FROM outcome) AS asked_for,
+    (SELECT COUNT(DISTINCT pair_id) FROM kept_match) AS kept
+FROM of_pair

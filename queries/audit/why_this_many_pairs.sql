@@ -1,0 +1,75 @@
+-- Why this many pairs: from matches by the cap and the overlap of queries to pairs
+-- grain: one row per figure, in the order of the reckoning
+-- inputs: match, kept_match, outcome, pair, build
+-- A query has room for a pair if it kept fewer than the cap, or kept a pair no earlier than it.
+WITH matched AS (
+    SELECT query_id, COUNT(*) AS n
+    FROM match
+    GROUP BY query_id
+),
+
+capped AS (
+    SELECT
+        CAST(COALESCE(SUM(matched.n), 0) AS BIGINT) AS n,
+        CAST(COALESCE(SUM(LEAST(matched.n, build.cap)), 0) AS BIGINT) AS n_within
+    FROM matched CROSS JOIN build
+),
+
+kept AS (
+    SELECT COUNT(*) AS n, COUNT(DISTINCT pair_id) AS n_pairs
+    FROM kept_match
+),
+
+full_query AS (
+    SELECT kept_match.query_id, MAX(pair.priority) AS last_priority
+    FROM kept_match
+    INNER JOIN pair ON kept_match.pair_id = pair.pair_id
+    CROSS JOIN build
+    GROUP BY kept_match.query_id
+    HAVING COUNT(*) >= MAX(build.cap)
+),
+
+needed AS (
+    SELECT DISTINCT match.pair_id
+    FROM match LEFT JOIN full_query ON match.query_id = full_query.query_id
+    WHERE full_query.query_id IS NULL OR match.priority <= full_query.last_priority
+),
+
+figure AS (
+    SELECT 1 AS line, 'matches' AS about, n FROM capped
+    UNION ALL
+    SELECT 2, 'over the cap of their query', n_within - n FROM capped
+    UNION ALL
+    SELECT 3, 'sum of capped matches', n_within FROM capped
+    UNION ALL
+    SELECT 4, 'lost, suppressed or unsettled, and not refilled', kept.n - capped.n_within
+    FROM kept CROSS JOIN capped
+    UNION ALL
+    SELECT 5, 'kept matches', n FROM kept
+    UNION ALL
+    SELECT 6, 'overlap: a pair that several queries keep', n_pairs - n FROM kept
+    UNION ALL
+    SELECT 7, 'pairs', n_pairs FROM kept
+    UNION ALL
+    SELECT 8, 'pairs asked for', COUNT(*) FROM outcome
+    UNION ALL
+    SELECT 9, 'of these, lost in fetch or by image rules', COUNT(*)
+    FROM outcome
+    WHERE reason NOT IN ('near_duplicate', 'not_needed')
+    UNION ALL
+    SELECT 10, 'of these, near duplicates of kept pairs', COUNT(*)
+    FROM outcome
+    WHERE reason = 'near_duplicate'
+    UNION ALL
+    SELECT 11, 'of these, survivors that no query had room for', COUNT(*)
+    FROM outcome
+    WHERE reason = 'not_needed'
+    UNION ALL
+    SELECT 12, 'asked for although no query had room, lost or not', COUNT(*)
+    FROM outcome
+    WHERE pair_id NOT IN (SELECT pair_id FROM needed)
+)
+
+SELECT about, n
+FROM figure
+ORDER BY line

@@ -1,0 +1,113 @@
+"""The row half of the filters as a plain loop: what the vectorised rules are held equal to."""
+
+import re
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import fasttext
+import regex
+
+from pipeline.captions import (
+    ADDRESS,
+    CAMERA_NAME,
+    FILE_NAME,
+    is_mojibake,
+    read_blocked,
+    whole,
+    with_words,
+)
+from pipeline.settings import FilterSettings
+from pipeline.text import normalise, words
+from pipeline.urls import host_reason
+
+CAMERA, FILE, WEB = map(re.compile, map(whole, (CAMERA_NAME, FILE_NAME, ADDRESS)))
+LETTER = regex.compile(r"[\p{L}\p{M}]")
+CAPITALS = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
+
+
+def reason(url_key: str, caption: str, settings: FilterSettings) -> tuple[str | None, str | None]:
+    """(reason, language) of one row."""
+    found = url_reason(url_key, settings) or caption_reason(caption, settings)
+    if found or not settings.language_model:
+        return found, None
+    name, passes = language(caption, settings)
+    return None if passes else "wrong_language", name
+
+
+def url_reason(url_key: str, settings: FilterSettings) -> str | None:
+    _, _, host, path = url_key.split("/", 3)
+    found = host_reason(re.sub(":[0-9]+$", "", host))
+    if found == "url_bad_host" and settings.drop_bad_hosts:
+        return found
+    if found == "url_private_host" and not settings.allow_private_hosts:
+        return found
+    _, dot, ending = path.partition("?")[0].rpartition(".")
+    return "url_not_picture" if dot and ending.lower() in settings.not_pictures else None
+
+
+def caption_reason(caption: str, settings: FilterSettings) -> str | None:
+    n_words, n_characters = len(caption.split()), len(caption.strip())
+    if n_words < settings.min_words or n_characters < settings.min_characters:
+        return "caption_too_short"
+    if n_words > (settings.max_words or n_words):
+        return "caption_too_long"
+    if n_characters > (settings.max_characters or n_characters):
+        return "caption_too_long"
+    lower = caption.translate(CAPITALS)
+    if settings.drop_urls and WEB.fullmatch(lower):
+        return "caption_is_url"
+    if settings.drop_file_names and is_file_name(lower, settings.file_name_words):
+        return "caption_is_file_name"
+    if settings.drop_mojibake and is_mojibake(caption):
+        return "caption_mojibake"
+    n_visible = len(caption) - sum(map(str.isspace, caption))
+    n_letters = len(LETTER.findall(caption))
+    if (n_letters / n_visible if n_visible else 0) < settings.min_letter_share:
+        return "caption_mostly_digits"
+    found = words(caption)
+    key = " ".join(found)
+    if key in keys(settings.placeholders):
+        return "caption_placeholder"
+    if (1 - len(set(found)) / len(found) if found else 0) > settings.max_repeated_share:
+        return "caption_repeats"
+    if any(f" {one} " in f" {key} " for one in blocked(settings.blocked_words)):
+        return "caption_blocked"
+    return None
+
+
+def is_file_name(lower: str, n_words: int) -> bool:
+    if CAMERA.fullmatch(lower):
+        return True
+    described = n_words and re.search(with_words(n_words), lower, re.DOTALL)
+    return bool(FILE.fullmatch(lower)) and not described
+
+
+@lru_cache
+def keys(texts: tuple[str, ...]) -> set[str]:
+    return {normalise(one) for one in texts}
+
+
+@lru_cache
+def blocked(paths: tuple[str, ...]) -> set[str]:
+    return {key for path in paths for key in read_blocked(Path(path))}
+
+
+@lru_cache
+def model(path: str) -> Any:
+    return fasttext.load_model(path)
+
+
+def language(caption: str, settings: FilterSettings) -> tuple[str, bool]:
+    written = look(caption, settings)
+    lower = written if written[1] else look(caption.lower(), settings)
+    return lower if lower[1] else written
+
+
+def look(caption: str, settings: FilterSettings) -> tuple[str, bool]:
+    predict, text = model(settings.language_model).predict, caption.replace("\n", " ")
+    (best,), (score,) = predict(text)
+    floor = max(score / settings.language_odds, settings.language_min_score)
+    wanted = {f"__label__{code}" for code in settings.languages} or {best}
+    scores = {best: score} if best in wanted else dict(zip(*predict(text, -1), strict=True))
+    return best[9:], max(scores.get(one, 0) for one in wanted) >= floor

@@ -1,0 +1,140 @@
+"""Lists of exclusions: what they may say, and that one wrong line ends the build."""
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.exclusions import excluded_hosts, read_exclusions
+from queries.errors import InputError
+from queries.schemas import TABLES
+from tests.tables import rows
+
+
+@pytest.fixture
+def read(tmp_path):
+    def of(name: str, text: str) -> list[dict]:
+        path = tmp_path / name
+        path.write_text(text)
+        return read_paths(path)
+
+    return of
+
+
+def read_paths(*paths) -> list[dict]:
+    given = pa.RecordBatch.from_pydict({"path": list(map(str, paths))})
+    schema = TABLES["exclusion"].schema
+    return pa.Table.from_batches(read_exclusions(iter([given])), schema).to_pylist()
+
+
+def values(found: list[dict]) -> list[tuple]:
+    return [(row["kind"], row["value"]) for row in found]
+
+
+def test_a_table_has_every_kind_each_in_the_form_that_is_compared(read):
+    sha256 = "AB" * 32
+    lines = [
+        "kind,value,radius,reason,date",
+        'url,HTTP://Example.org:80/a b,,"asked, by mail",2026-11-01',
+        "host,*.Ads.Example.ORG.,,,",
+        "pair_id,0042,,,",
+        f"sha256,{sha256},,,",
+        "phash,00FF00FF00FF00FF,6,,",
+        "phash,00FF00FF00FF00FF,,,",
+    ]
+    found = read("list.csv", "\n".join(lines) + "\n")
+    assert values(found) == [
+        ("url", "http://example.org/a%20b"),
+        ("host", "ads.example.org"),
+        ("pair_id", "42"),
+        ("sha256", sha256.lower()),
+        ("phash", "00ff00ff00ff00ff"),
+        ("phash", "00ff00ff00ff00ff"),
+    ]
+    assert [row["radius"] for row in found] == [None, None, None, None, 6, 0]
+    assert (found[0]["why"], found[0]["since"]) == ("asked, by mail", "2026-11-01")
+    assert (found[1]["why"], found[1]["since"]) == (None, None)
+
+
+def test_a_tsv_and_a_parquet_file_say_the_same(read, tmp_path):
+    table = pa.table({"value": ["a.org", "7"], "kind": ["host", "pair_id"], "radius": [None, None]})
+    pq.write_table(table, tmp_path / "list.parquet")
+    tsv = read("list.tsv", "value\tkind\na.org\thost\n\n7\tpair_id\n")
+    assert tsv == read_paths(tmp_path / "list.parquet")
+    assert values(tsv) == [("host", "a.org"), ("pair_id", "7")]
+
+
+def test_a_text_has_a_host_or_an_address_a_line(read):
+    found = read(
+        "list.txt", "\ufeff# opt-outs\n\n.example.org\nhttps://a.org/x.jpg#top\n10.1\n::1\n"
+    )
+    assert values(found) == [
+        ("host", "example.org"),
+        ("url", "https://a.org/x.jpg"),
+        ("host", "10.0.0.1"),
+        ("host", "::1"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.txt", "a.org\n0.0.0.0 b.org\n", "a.txt, line 2: host '0.0.0.0 b.org': expected a host"),
+        ("a.txt", "a.org:80\n", "line 1: host 'a.org:80': expected a host without a port"),
+        ("a.txt", "a.org/x\n", "line 1: host 'a.org/x': expected a host"),
+        ("a.txt", "*.*.org\n", r"line 1: host '\*.\*.org': expected a host"),
+        ("a.txt", "ftp://a.org/x\n", "line 1: url 'ftp://a.org/x': expected an http or https"),
+        ("a.txt", "a..org\n", "line 1: host 'a..org': expected a host"),
+        ("a.csv", "kind,value\nurls,http://a.org\n", "line 2: kind 'urls': expected one of url,"),
+        ("a.csv", "kind,value\nhost\n", "line 2: 1 columns, expected 2"),
+        ("a.csv", "kind,value\nhost,\n", "line 2: host '': expected a host"),
+        ("a.csv", "kind,value\npair_id,00ab\n", "line 2: pair_id '00ab': expected a decimal"),
+        ("a.csv", f"kind,value\npair_id,{1 << 63}\n", "line 2: pair_id '9.*': expected a decimal"),
+        ("a.csv", "kind,value\nsha256,ab\n", "line 2: sha256 'ab': expected 64 hex digits"),
+        ("a.csv", "kind,value,radius\nphash,00ff00ff00ff00ff,65\n", "line 2: radius '65' of a"),
+        ("a.csv", "kind,value,radius\nhost,a.org,3\n", "line 2: radius '3' of a host: expected"),
+        ("a.csv", "kind,value,radious\n", "a.csv: columns 'kind, value, radious': expected kind"),
+        ("a.csv", "", "a.csv: columns '': expected kind and value"),
+        ("a.csv", 'kind,value\nhost,"a.org\n', "a.csv: expected a list of exclusions"),
+        ("a.md", "a.org\n", "a.md: expected a list that ends in .csv, .tsv, .parquet or .txt"),
+    ],
+)
+def test_a_line_that_is_no_exclusion_ends_in_one_clear_error(read, name, text, message):
+    with pytest.raises(InputError, match=message):
+        read(name, text)
+
+
+def test_a_list_that_is_not_utf8_or_not_parquet_is_refused(tmp_path):
+    for name in ("list.txt", "list.csv", "list.parquet"):
+        path = tmp_path / name
+        path.write_bytes(b"\xff\xfe")
+        with pytest.raises(InputError, match=f"{name}: expected a list of exclusions"):
+            read_paths(path)
+
+
+def test_an_exclusion_names_a_host_and_all_below_it_and_no_other(tmp_path):
+    exclusion = rows(
+        "exclusion",
+        {"kind": "host", "value": "b.org"},
+        {"kind": "host", "value": "x.c.org"},
+        {"kind": "host", "value": "10.0.0.1"},
+        {"kind": "host", "value": "::1"},
+        {"kind": "host", "value": "0.1"},
+        {"kind": "url", "value": "d.org"},
+    )
+    path = tmp_path / "exclusion.parquet"
+    pq.write_table(exclusion, path)
+    hosts = ["b.org", "a.b.org:80", "z.a.b.org.", "ab.org", "b.org.uk", "c.org", "d.org"]
+    hosts += ["x.c.org", "0xa.1", "10.0.0.1:8080", "1.0.0.1", "[::1]:80", "[0:0::1]"]
+    given = pa.RecordBatch.from_pydict({"host": hosts})
+    (out,) = excluded_hosts(iter([given]), (path,))
+    assert dict(zip(*out.to_pydict().values(), strict=True)) == {
+        "b.org": "b.org",
+        "a.b.org:80": "b.org",
+        "z.a.b.org.": "b.org",
+        "x.c.org": "x.c.org",
+        "0xa.1": "10.0.0.1",
+        "10.0.0.1:8080": "10.0.0.1",
+        "[::1]:80": "::1",
+        "[0:0::1]": "::1",
+    }
+    assert [out.num_rows for out in excluded_hosts(iter([given]), ())] == [0]

@@ -43,7 +43,7 @@ VERDICT = "verdict.parquet"
 WITHIN = TABLES["kept_match"]
 EXACT = ("ours", "window", "settled")
 NONE = {name: TABLES[name].empty() for name in ("pair", "fetched")}
-RULES = {"min_side": 0, "max_aspect": 5.0, "min_spread": 0.0, "near_bits": -1}
+RULES = {"min_side": 0, "min_area": 0, "max_aspect": 5.0, "min_spread": 0.0, "near_bits": -1}
 BUILD = pa.table(
     {name: [value] for name, value in {"cap": CAP, "round_factor": 1.0, **RULES}.items()}
 )

@@ -25,7 +25,7 @@ from queries.schemas import TABLES
 BATCH_ROWS = 65_536
 COLUMNS = {"kind", "value", "radius", "reason", "date"}
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
-MOST_BITS = 64
+MOST_BITS = 6  # of a radius; further away is another picture as often as not
 PAIR_IDS = 1 << 63
 
 Line = tuple[str, dict[str, Any]]  # where it stands, and its columns
@@ -64,10 +64,20 @@ def exclusion(where: str, columns: dict[str, Any]) -> dict[str, Any]:
     return {
         "kind": kind,
         "value": value,
+        "phash": _signed(int(value, 16)) if kind == "phash" else None,
         "radius": _radius(where, kind, _text(columns, "radius")),
         "why": _text(columns, "reason") or None,
         "since": _text(columns, "date") or None,
     }
+
+
+def _signed(bits: int) -> int:
+    """64 bits as tables hold them.
+
+    >>> _signed(2**64 - 1)
+    -1
+    """
+    return bits - 2**64 if bits >= 2**63 else bits
 
 
 def _text(columns: dict[str, Any], name: str) -> str:

@@ -36,6 +36,7 @@ def select(
     fetched: Rows,
     folder: Path,
     *,
+    exclusion: Rows | None = None,
     for_request: bool = False,
 ) -> Selection:
     """Judge the known attempts and cap each query, in tables under `folder`.
@@ -48,13 +49,16 @@ def select(
     def derive(name: str, **inputs: Rows) -> Path:
         return engine.derive(name, inputs, folder / f"{name}.parquet").path
 
-    verdict = derive("verdict", fetched=fetched, pair=pair, build=build)
+    excluded: dict[str, Rows] = {"exclusion": exclusion or TABLES["exclusion"].empty()}
+    hashes = derive("excluded_hash", fetched=fetched, **excluded)
+    excluded["excluded_hash"] = [hashes]
+    verdict = derive("verdict", fetched=fetched, pair=pair, build=build, **excluded)
     near = derive("near", verdict=[verdict], build=build)
     count = derive("match_count", pair_match=pair_match)
     head = derive("head", match_count=[count], verdict=[verdict], build=build)
     matches: dict[str, Rows] = {"pair_match": pair_match, "head": [head], "verdict": [verdict]}
     open_match = derive("open_match", **matches)
-    no_near = not pq.read_metadata(near).num_rows
+    none_near = build["near_bits"][0].as_py() < 0
     before = TABLES["suppressed"].empty()
     matches["suppressed"] = before
     n_passes = 0
@@ -62,13 +66,14 @@ def select(
         part = folder / f"{n_passes}"
         standing, kept = stand(engine, matches, part), part / "kept_match.parquet"
         n_passes += 1
-        if not (no_near and for_request):
+        if not (none_near and for_request):
             known = {**matches, "standing": standing, "open_match": [open_match], "build": build}
             engine.derive("kept_match", known, kept)
-        found = {"near": [near], "kept_match": [kept] if kept.exists() else []}
+        kept_match = {"kept_match": [kept] if kept.exists() else []}
+        found = {"verdict": [verdict], "near": [near], **kept_match, "build": build}
         suppressed = engine.derive("suppressed", found, part / "suppressed.parquet").path
         after = pq.read_table(suppressed)
-        if no_near or after.equals(before):
+        if none_near or after.equals(before):
             return Selection(verdict, suppressed, standing, open_match, kept, n_passes)
         before = after
         matches["suppressed"] = [suppressed]

@@ -381,7 +381,8 @@ class FetchRound(FetchStage):
         pair, pair_match = self.paths("pair"), self.paths("pair_match")
         fetched = self.ws.fetched(known)
         given = (self.ws.engine, self.build_row, pair, pair_match, fetched)
-        chosen = select(*given, self.folder, for_request=True)
+        exclusion = self.paths("exclusion")
+        chosen = select(*given, self.folder, exclusion=exclusion, for_request=True)
         return request(self.ws.engine, self.build_row, pair, chosen, self.number, self.folder)
 
     def listing(self, known: list[str], wanted: pa.Table) -> dict[str, list[str]]:
@@ -408,7 +409,8 @@ class CapPairs(Stage):
     def make(self) -> Parts:
         engine, folder = self.ws.engine, self.ws.work / "cap" / self.digest
         pair, fetched = self.paths("pair"), self.paths("fetched")
-        chosen = select(engine, self.build_row, pair, self.paths("pair_match"), fetched, folder)
+        given = (engine, self.build_row, pair, self.paths("pair_match"), fetched, folder)
+        chosen = select(*given, exclusion=self.paths("exclusion"))
         number = self.used.selection.max_rounds
         request(engine, self.build_row, pair, chosen, number, folder)  # what is left unsettled
         known = {

@@ -151,6 +151,7 @@ class Workspace:
             "quota_bigram": s.queries.bigram_quota,
             "quota_title": s.queries.title_quota,
             "min_side": s.images.min_side,
+            "min_area": s.images.min_area,
             "max_aspect": s.images.max_aspect,
             "min_spread": s.images.min_spread,
             "boilerplate_max": s.filters.boilerplate_max,

@@ -38,7 +38,7 @@ FILTER = {
 POOL = {
     "id_collision": "another pair has the same pair_id",
     "pair_seen": "the same URL and caption came before",
-    "excluded": "the settings' exclusions name its URL, its host or a domain above, or its id",
+    "excluded": "an exclusion names its URL, host (or a domain above), id, bytes or picture",
     "caption_boilerplate": "the caption of more pictures of its host than boilerplate_max",
     "url_seen": "another caption of the same URL stands earlier in the order",
 }

@@ -192,6 +192,7 @@ exclusion = table(
     "one row per line of an exclusions file",
     column("kind", string, "url, host, pair_id, sha256 or phash"),
     column("value", string, "normalised URL, host, decimal pair_id or hex"),
+    column("phash", int64, "of a phash: as samples have it; else null", null=True),
     column("radius", int32, "of a phash: bits of 64 that may differ; else null", null=True),
     column("why", string, "as the file says", null=True),
     column("since", string, "date, as the file says", null=True),
@@ -272,6 +273,11 @@ attempt = table(
     REASON,
     *IMAGE_COLUMNS,
 )
+excluded_hash = table(
+    "excluded_hash",
+    "one row per hash of fetched pictures that an exclusion names",
+    column("phash", int64, "64-bit DCT hash"),
+)
 verdict = table(
     "verdict",
     "one row per pair with an attempt, judged by itself alone",
@@ -285,9 +291,9 @@ verdict = table(
 )
 near = table(
     "near",
-    "one row per two surviving pairs whose pictures are near duplicates",
-    column("pair_id", int64, "the earlier one in (priority, pair_id)"),
-    column("later_id", int64, "the later one"),
+    "one row per hash of a survivor and another that is near it",
+    column("phash", int64, "64-bit DCT hash"),
+    column("other", int64, "another, at most near_bits bits away"),
 )
 suppressed = table("suppressed", "one row per survivor near an earlier kept pair", PAIR_ID)
 outcome = table(
@@ -402,6 +408,7 @@ build = table(
     column("bigram_pmi_reached", float64, "PMI of the last bigram in the list, bits", null=True),
     column("title_views_reached", int64, "views of the last title in the list", null=True),
     column("min_side", int32, "least side of an original picture, pixels"),
+    column("min_area", int64, "least area of an original picture, pixels"),
     column("max_aspect", float64, "greatest ratio of the original's sides"),
     column("min_spread", float64, "least spread of a stored picture"),
     column("boilerplate_max", int64, "most pictures of a host with one caption; 0: no limit"),
@@ -463,6 +470,7 @@ TABLES: dict[str, Table] = {
         unsettled,
         fetched,
         attempt,
+        excluded_hash,
         verdict,
         near,
         suppressed,
@@ -488,6 +496,7 @@ TABLES: dict[str, Table] = {
 PUBLISHED = (
     "query",
     "border",
+    "exclusion",
     "pair",
     "extra",
     "match",

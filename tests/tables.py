@@ -21,6 +21,7 @@ BUILD = {
     "quota_bigram": 100,
     "quota_title": 100,
     "min_side": 32,
+    "min_area": 0,
     "max_aspect": 5.0,
     "min_spread": 2.0,
     "boilerplate_max": 0,

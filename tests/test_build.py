@@ -138,6 +138,66 @@ def test_a_retry_asks_only_for_what_was_lost_for_the_reasons_named(tmp_path):
     assert question("check", "--build", str(second)).returncode == 0
 
 
+def test_an_exclusion_leaves_out_what_it_names_and_asks_only_to_fill_up(tmp_path):
+    with ImageServer() as server:
+        small = Small(tmp_path / "inputs", server.url(""))
+        first = small.build(tmp_path / "wit")
+        samples = [pq.read_table(path) for path in (first / "shards").glob("*.parquet")]
+        kept = [row for shard in samples for row in shard.to_pylist()]
+        by_url, by_id, by_bytes, by_picture = kept[:4]
+        bits = by_picture["phash"] % 2**64 ^ 0b11
+        lines = [
+            f"url,{by_url['url']},,asked,2026-11-21",
+            f"pair_id,{by_id['pair_id']},,asked,",
+            f"sha256,{by_bytes['sha256']},,placeholder,",
+            f"phash,{bits:016x},2,evaluation,",
+        ]
+        excluded = tmp_path / "excluded.csv"
+        excluded.write_text("kind,value,radius,reason,date\n" + "\n".join(lines) + "\n")
+        had, before = set(table(first, "attempt")["pair_id"].to_pylist()), len(server.agents)
+        done = small.luigi(tmp_path / "wit", small.settings(), "--exclude", str(excluded))
+        assert done.returncode == 0, done.stderr
+        n_asked = len(server.agents) - before
+    second = find(tmp_path / "wit")
+    gone = {one["pair_id"] for one in (by_url, by_id, by_bytes, by_picture)}
+    assert not gone & set(table(second, "kept_match")["pair_id"].to_pylist())
+    dropped = {row["pair_id"]: row["reason"] for row in table(second, "drop").to_pylist()}
+    outcome = {row["pair_id"]: row["reason"] for row in table(second, "outcome").to_pylist()}
+    assert {dropped[one["pair_id"]] for one in (by_url, by_id)} == {"excluded"}
+    assert {outcome[one["pair_id"]] for one in (by_bytes, by_picture)} == {"excluded"}
+    assert n_asked == len(set(outcome) - had) + 1  # and the host's robots.txt
+    assert n_asked > 1
+    assert question("check", "--build", str(second)).returncode == 0
+    wrong = small.luigi(tmp_path / "wit", small.settings(), "--exclude", "nowhere.csv")
+    assert "nowhere.csv: expected a list of exclusions, a file" in wrong.stderr
+
+
+def test_an_added_part_is_matched_alone_and_gives_the_build_of_both(small, tmp_path):
+    rows = (small.folder / "captions.tsv").read_text().splitlines(keepends=True)
+    halves = [tmp_path / "1.tsv", tmp_path / "2.tsv"]
+    for half, of in zip(halves, (rows[1:50], rows[50:]), strict=True):
+        half.write_text(rows[0] + "".join(of))
+    settings = small.settings()
+    plain = settings.read_text()
+
+    def build(out: Path, *parts: Path) -> Path:
+        named = ", ".join(f'"{part}"' for part in parts)
+        settings.write_text(plain.replace('"captions.tsv"', named))
+        done = small.luigi(out, settings)
+        assert done.returncode == 0, done.stderr
+        return find(out)
+
+    build(tmp_path / "wit", halves[0])
+    before = set((tmp_path / "wit/work/match").iterdir())
+    both = build(tmp_path / "wit", *halves)
+    assert len(set((tmp_path / "wit/work/match").iterdir()) - before) == 1
+    alone = build(tmp_path / "other", *halves[::-1])
+    assert table(both, "kept_match").equals(table(alone, "kept_match"))
+    assert {name for name in published(both) if name.startswith("shards/")} == {
+        name for name in published(alone) if name.startswith("shards/")
+    }
+
+
 def test_near_duplicates_keep_one_of_each(small, tmp_path):
     path = small.folder / "captions.tsv"
     was = path.read_text()

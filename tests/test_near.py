@@ -1,7 +1,8 @@
 """Near duplicates in SQL, held equal to a comparison of every two pictures."""
 
 import random
-from itertools import combinations
+from itertools import combinations, product
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,13 +12,31 @@ from queries.engine import DuckEngine
 from tests.tables import build_row, rows
 
 
-def near(tmp_path, near_bits: int, *pictures: dict) -> list[tuple[int, int]]:
-    """(pair_id, later_id) of every row."""
-    verdict = rows("verdict", *({"sha256": f"{one['pair_id']}"} | one for one in pictures))
-    engine = DuckEngine(workers=1, quiet=True)
-    build = build_row(near_bits=near_bits)
-    engine.derive("near", {"verdict": verdict, "build": build}, tmp_path / "near.parquet")
-    found: pa.Table = pq.read_table(tmp_path / "near.parquet")
+class Judged:
+    """Pictures in the table verdict, and what SQL says of them."""
+
+    def __init__(self, folder: Path, near_bits: int, *pictures: dict):
+        given = ({"sha256": f"{one['pair_id']}"} | one for one in pictures)
+        self.known = {"verdict": rows("verdict", *given), "build": build_row(near_bits=near_bits)}
+        self.engine = DuckEngine(workers=1, quiet=True)
+        self.folder = folder
+        self.engine.derive("near", self.known, folder / "near.parquet")
+        self.near: pa.Table = pq.read_table(folder / "near.parquet")
+
+    def suppressed(self, *kept: int) -> list[int]:
+        """The pairs that these kept ones suppress."""
+        kept_match = rows("kept_match", *({"pair_id": one, "query_id": 0} for one in kept))
+        out = self.folder / f"{len(list(self.folder.iterdir()))}.parquet"
+        self.engine.derive(
+            "suppressed", {**self.known, "near": self.near, "kept_match": kept_match}, out
+        )
+        found: list[int] = pq.read_table(out)["pair_id"].to_pylist()
+        return found
+
+
+def near(tmp_path: Path, near_bits: int, *pictures: dict) -> list[tuple[int, int]]:
+    """(hash, other hash) of every row."""
+    found = Judged(tmp_path, near_bits, *pictures).near
     return [tuple(row.values()) for row in found.to_pylist()]
 
 
@@ -41,22 +60,32 @@ PICTURES = [
 
 
 @pytest.mark.parametrize(
-    ("near_bits", "expected"),
+    ("near_bits", "kept", "expected"),
     [
-        (-1, []),
-        (0, [(3, 4)]),
-        (1, [(3, 4), (4, 1)]),
-        (2, [(2, 1), (2, 3), (3, 4), (4, 1)]),
-        (3, [(2, 1), (2, 3), (2, 4), (3, 4), (4, 1)]),
-        (4, [(2, 1), (2, 3), (2, 4), (3, 1), (3, 4), (4, 1)]),
+        (-1, [2, 3], []),
+        (0, [2, 3], [4]),  # the same bytes
+        (0, [4], []),  # pair 4 is the later one
+        (1, [4], [1]),
+        (2, [2], [1, 3]),
+        (3, [2], [1, 3, 4]),
+        (4, [3], [1, 4]),
+        (4, [1], []),  # the last of all
+        (4, [5], []),  # lost itself
     ],
 )
-def test_the_earlier_of_two_near_pictures_stands_first(tmp_path, near_bits, expected):
-    assert near(tmp_path, near_bits, *PICTURES) == expected
+def test_a_kept_picture_suppresses_the_later_ones_near_it(tmp_path, near_bits, kept, expected):
+    assert Judged(tmp_path, near_bits, *PICTURES).suppressed(*kept) == expected
+
+
+def test_equal_pictures_without_number_make_no_rows_of_two(tmp_path):
+    copies = [{"pair_id": n, "priority": n, "phash": 5, "sha256": "same"} for n in range(3_000)]
+    judged = Judged(tmp_path, 2, *copies)
+    assert judged.near.num_rows == 0
+    assert judged.suppressed(7, 9) == list(range(8, 3_000))
 
 
 @pytest.mark.parametrize("near_bits", range(7))
-def test_every_two_pictures_within_the_radius_are_found_and_no_others(tmp_path, near_bits):
+def test_every_two_hashes_within_the_radius_are_found_and_no_others(tmp_path, near_bits):
     chance = random.Random(near_bits)
     pictures = []
     for _ in range(30):
@@ -65,14 +94,14 @@ def test_every_two_pictures_within_the_radius_are_found_and_no_others(tmp_path, 
             hash_ = flipped(centre, chance.sample(range(64), n_flips))
             pair_id, priority = chance.getrandbits(60), chance.randrange(50)
             pictures.append({"pair_id": pair_id, "priority": priority, "phash": signed(hash_)})
-    ordered = sorted(pictures, key=lambda one: (one["priority"], one["pair_id"]))
+    hashes = sorted({one["phash"] for one in pictures})
     expected = [
-        (one["pair_id"], two["pair_id"])
-        for one, two in combinations(ordered, 2)
-        if ((one["phash"] ^ two["phash"]) & (2**64 - 1)).bit_count() <= near_bits
+        (one, two)
+        for one, two in product(hashes, hashes)
+        if one != two and ((one ^ two) & (2**64 - 1)).bit_count() <= near_bits
     ]
     assert len(expected) > 0 or near_bits == 0
-    assert near(tmp_path, near_bits, *pictures) == sorted(expected)
+    assert near(tmp_path, near_bits, *pictures) == expected
 
 
 @pytest.mark.parametrize("n_flips", range(1, 7))
@@ -82,13 +111,12 @@ def test_flips_at_the_worst_places_are_found(tmp_path, n_flips):
     for number, chosen in enumerate(combinations(range(8), n_flips), 1):
         places = [8 * byte + (number + byte) % 8 for byte in chosen]
         pictures.append({"pair_id": number, "priority": 1, "phash": signed(flipped(0, places))})
-    found = {later for first, later in near(tmp_path, n_flips, *pictures) if first == 0}
-    assert found == set(range(1, len(pictures)))
+    found = {other for one, other in near(tmp_path, n_flips, *pictures) if one == 0}
+    assert found == {one["phash"] for one in pictures[1:]}
 
 
 def test_a_crowd_of_alike_hashes_is_compared_by_its_other_bytes(tmp_path):
     """10,001 hashes that agree in six bytes: only the two others can bring them together."""
     crowd = [{"pair_id": one, "phash": one} for one in range(10_001)]
-    copy = {"pair_id": 20_000, "phash": 7}
     outsider = {"pair_id": 20_001, "phash": 5 + (1 << 60)}
-    assert near(tmp_path, 2, *crowd, copy, outsider) == [(5, 20_001), (7, 20_000)]
+    assert near(tmp_path, 2, *crowd, outsider) == [(5, 5 + (1 << 60)), (5 + (1 << 60), 5)]

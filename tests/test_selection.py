@@ -62,7 +62,7 @@ class Pool:
             {
                 frozenset(two)
                 for two in combinations(self.phash, 2)
-                if self.phash[two[0]] == self.phash[two[1]]
+                if (self.phash[two[0]] ^ self.phash[two[1]]).bit_count() <= self.near_bits
             }
             if self.near_bits >= 0
             else set()
@@ -129,14 +129,14 @@ def test_rounds_from_nothing_keep_and_ask_what_the_walk_does(tmp_path, seed):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_near_duplicates_are_resolved_as_the_walk_does(tmp_path, seed):
-    pool = Pool(seed, tmp_path, near_bits=0)
+    pool = Pool(seed, tmp_path, near_bits=seed % 3)
     selection, _, _ = pool.run()
     assert kept_queries(selection) == pool.expected()[0]
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_what_is_known_at_the_start_changes_nothing(tmp_path, seed):
-    pool = Pool(seed, tmp_path, near_bits=seed % 2 - 1)
+    pool = Pool(seed, tmp_path, near_bits=seed % 4 - 1)
     known = [one for one in pool.queries_of if pool.chance.random() < 0.4]
     selection, _, _ = pool.run(known)
     assert kept_queries(selection) == pool.expected()[0]
@@ -291,7 +291,7 @@ def test_parts_their_order_and_the_machine_change_nothing(
 
 def test_image_rules_give_their_reason(tmp_path):
     engine = DuckEngine(workers=1, quiet=True)
-    sides = {1: (100, 100), 2: (31, 100), 3: (600, 100), 4: (100, 100), 5: (100, 100)}
+    sides = {1: (100, 100), 2: (31, 100), 3: (600, 100), 4: (100, 100), 5: (100, 100), 6: (70, 70)}
     fetched = rows(
         "fetched",
         *[
@@ -317,7 +317,7 @@ def test_image_rules_give_their_reason(tmp_path):
         ],
     )
     out = tmp_path / "verdict.parquet"
-    engine.derive("verdict", {"fetched": fetched, "pair": pair, "build": build_row()}, out)
+    judge(engine, out, fetched, pair, build=build_row(min_area=5_000))
     reasons = {row["pair_id"]: row["reason"] for row in pq.read_table(out).to_pylist()}
     assert reasons == {
         1: None,
@@ -325,7 +325,41 @@ def test_image_rules_give_their_reason(tmp_path):
         3: "image_aspect",
         4: "image_uniform",
         5: "timeout",
+        6: "image_too_small",
     }
+
+
+def judge(engine, out, fetched, pair, exclusion=None, build=None) -> None:
+    """The table verdict, with the exclusions of pictures."""
+    known = {"fetched": fetched, "exclusion": exclusion or rows("exclusion")}
+    hashes = out.with_name("excluded_hash.parquet")
+    engine.derive("excluded_hash", known, hashes)
+    known |= {"excluded_hash": [hashes], "pair": pair, "build": build or build_row()}
+    engine.derive("verdict", known, out)
+
+
+def test_pictures_are_excluded_by_their_bytes_and_by_their_look(tmp_path):
+    looks = {1: 0, 2: 0b111, 3: -1, 4: -2, 5: 0b11_0000_0011}
+    sides = {"original_width": 90, "original_height": 90, "spread": 9.0, "attempt": 1}
+    fetched = rows(
+        "fetched",
+        *[
+            {"pair_id": one, "phash": bits, "sha256": f"{one}", **sides}
+            for one, bits in looks.items()
+        ],
+    )
+    pairs = [{"pair_id": one, "url": "u", "caption": "c", "source": "s"} for one in looks]
+    exclusion = rows(
+        "exclusion",
+        {"kind": "sha256", "value": "1"},
+        {"kind": "phash", "phash": 0b1, "radius": 2},
+        {"kind": "phash", "phash": -1, "radius": 0},
+        {"kind": "url", "value": "4"},
+    )
+    out = tmp_path / "verdict.parquet"
+    judge(DuckEngine(workers=1, quiet=True), out, fetched, rows("pair", *pairs), exclusion)
+    reasons = {row["pair_id"]: row["reason"] for row in pq.read_table(out).to_pylist()}
+    assert reasons == {1: "excluded", 2: "excluded", 3: "excluded", 4: None, 5: None}
 
 
 def test_a_later_failure_never_takes_an_image_away(tmp_path):
@@ -342,7 +376,7 @@ def test_a_later_failure_never_takes_an_image_away(tmp_path):
     fetched = rows("fetched", {**good, "attempt": 1}, {**good, "attempt": 2, "reason": "timeout"})
     pair = rows("pair", {"pair_id": 1, "priority": 0, "url": "u", "caption": "c", "source": "s"})
     out = tmp_path / "verdict.parquet"
-    engine.derive("verdict", {"fetched": fetched, "pair": pair, "build": build_row()}, out)
+    judge(engine, out, fetched, pair)
     (row,) = pq.read_table(out).to_pylist()
     assert (row["attempt"], row["reason"]) == (1, None)
 

@@ -1,17 +1,27 @@
 -- What became of each pair with an attempt, judged by itself alone: the image rules
 -- grain: one row per pair_id
--- inputs: fetched, pair, build
-WITH judged AS (
+-- inputs: fetched, pair, build, exclusion, excluded_hash
+WITH excluded_bytes AS (
+    SELECT DISTINCT value FROM exclusion WHERE kind = 'sha256'
+),
+
+judged AS (
     SELECT
         fetched.*,
         CASE
             WHEN fetched.reason IS NOT NULL THEN fetched.reason
+            WHEN excluded_bytes.value IS NOT NULL THEN 'excluded'
+            WHEN excluded_hash.phash IS NOT NULL THEN 'excluded'
             WHEN original_width < min_side OR original_height < min_side THEN 'image_too_small'
+            WHEN CAST(original_width AS BIGINT) * original_height < min_area THEN 'image_too_small'
             WHEN original_width > max_aspect * original_height
                 OR original_height > max_aspect * original_width THEN 'image_aspect'
             WHEN spread < min_spread THEN 'image_uniform'
         END AS verdict
-    FROM fetched CROSS JOIN build
+    FROM fetched
+    CROSS JOIN build
+    LEFT JOIN excluded_bytes ON fetched.sha256 = excluded_bytes.value
+    LEFT JOIN excluded_hash ON fetched.phash = excluded_hash.phash
 ),
 
 -- A kept attempt counts before any other; else the last one tells.

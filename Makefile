@@ -7,7 +7,7 @@ RUN := $(OUT)/runs/sample
 EVALUATION := $(OUT)/evaluation
 TRAIN_SECONDS ?= 55
 
-.PHONY: wit test test-fast lint resolve clean help
+.PHONY: wit test test-fast lint peers resolve clean help
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -33,6 +33,8 @@ lint: .venv/.test  ## style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+peers: .venv/.peers  ## install open_clip and OpenAI's CLIP, which some tests compare with
+
 resolve: .venv/.sample  ## check that the dependencies resolve for Python 3.12 too
 	$(BIN)/python .ci/resolve.py
 
@@ -46,6 +48,13 @@ resolve: .venv/.sample  ## check that the dependencies resolve for Python 3.12 t
 
 .venv/.test: .venv/.sample
 	@$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[sample,test]'
+	@touch $@
+
+# All three depend on torchvision, of which no build fits a CPU build of torch: what they need of
+# it is nothing (tests/peers.py), and what else they need is here already.
+.venv/.peers: .venv/.test
+	@$(BIN)/pip install --quiet --no-deps \
+		open_clip_torch==3.3.0 timm==1.0.31 clip-anytorch==2.6.0
 	@touch $@
 
 clean:  ## remove the environment and the sample build

@@ -1,13 +1,26 @@
-"""Shards to batches: nothing lost silently, order and crops a hash of seed, epoch and pair."""
+"""Pairs to batches: nothing lost silently, order and crops a hash of seed, epoch and pair."""
+
+import io
 
 import cv2
 import numpy as np
 import pytest
+import simplejpeg
+from PIL import Image
 
 from tests.trainer_fixtures import jpeg, make_build, picture, png
 from trainer import tokenizer
-from trainer.data import Loader, order, prefetched, read_samples, tar_index
-from trainer.pictures import BadPictureError, centre, crop, decode, decode_jpeg, resize_shorter
+from trainer.data import Loader, order, read_samples
+from trainer.pictures import (
+    BadPictureError,
+    Room,
+    centre,
+    crop,
+    decode,
+    decode_jpeg,
+    resize_shorter,
+    resized_crop,
+)
 from trainer.settings import TrainerError
 
 WORDS = tokenizer.train(["a red circle"], 520, {})
@@ -57,8 +70,8 @@ def test_a_corrupt_sample_is_named_and_the_rest_is_read(tmp_path):
 def test_a_sample_that_the_tar_lacks_is_named(tmp_path):
     make_build(tmp_path, per_class=2)
     samples = read_samples(tmp_path, 72)
-    samples.places[3] = None
-    assert samples.picture(3) is None
+    samples.places[3] = (0, 0, -1)
+    assert not samples.fill(3, 0, 0, square(64))
     assert list(samples.corrupt.values()) == ["the tar has no such picture"]
 
 
@@ -66,27 +79,6 @@ def test_a_build_of_one_sample_is_refused(tmp_path):
     (tmp_path / "shards").mkdir()
     with pytest.raises(TrainerError, match="0 samples, expected at least 2"):
         read_samples(tmp_path, 72)
-
-
-def test_the_tar_index_points_at_the_bytes(tmp_path):
-    make_build(tmp_path, per_class=1)
-    path = tmp_path / "shards" / "00000.tar"
-    index = tar_index(path)
-    offset, size = index[next(name for name in index if name.endswith(".txt"))]
-    assert path.read_bytes()[offset : offset + size].startswith(b"a ")
-
-
-def test_prefetching_keeps_the_batches_and_their_order():
-    assert list(prefetched(range(20))) == list(range(20))
-
-
-def test_an_error_of_the_loader_reaches_the_reader():
-    def failing():
-        yield 1
-        raise OSError("disk gone")
-
-    with pytest.raises(OSError, match="disk gone"):
-        list(prefetched(failing()))
 
 
 @pytest.mark.parametrize("size", [(40, 90), (90, 40), (300, 200), (64, 64)])
@@ -130,4 +122,64 @@ def test_what_is_no_picture_says_so(data):
 
 def test_a_jpeg_is_decoded_small_but_never_too_small():
     large = jpeg(cv2.resize(picture("red circle", 0), (800, 640)))
-    assert min(decode_jpeg(large, at_least=72).shape[:2]) == 80
+    assert decode_jpeg(large, at_least=72).shape == (80, 100, 3)
+
+
+def square(side):
+    return np.empty((side, side, 3), np.uint8)
+
+
+def pillows(data, shorter, side):
+    """The slow way: Pillow's bicubic, antialiased, of the square at the upper left."""
+    image = Image.open(io.BytesIO(data)).convert("RGB")
+    own = round(min(image.size) * side / shorter)
+    cut = image.crop((0, 0, own, own))
+    return np.asarray(cut.resize((side, side), Image.Resampling.BICUBIC))
+
+
+def scene(seed, width=341, height=256):
+    """Shapes with sharp edges on a smooth ground, as a stored JPEG."""
+    chance = np.random.default_rng(seed)
+    ground = chance.integers(0, 255, (6, 8, 3), dtype=np.uint8)
+    image = cv2.resize(ground, (width, height), interpolation=cv2.INTER_CUBIC)
+    for _ in range(12):
+        centre_, radius = chance.integers(0, 256, 2).tolist(), int(chance.integers(3, 40))
+        cv2.circle(image, centre_, radius, chance.integers(0, 255, 3).tolist(), -1)
+        cv2.putText(image, "CLIP", centre_, cv2.FONT_HERSHEY_SIMPLEX, 0.8, (0, 0, 0), 1)
+    return jpeg(image)
+
+
+@pytest.mark.parametrize(("shorter", "side"), [(224, 224), (240, 224), (72, 64), (64, 64)])
+def test_crops_equal_pillows_within_two_levels_on_average(shorter, side):
+    for seed in range(8):
+        data = scene(seed)
+        ours = resized_crop(decode_jpeg(data, shorter), shorter, 0, 0, square(side))
+        theirs = pillows(data, shorter, side)
+        assert np.abs(ours.astype(int) - theirs).mean() < 2
+
+
+@pytest.mark.parametrize("factor", [1.3, 2.0, 3.7])
+def test_stripes_finer_than_a_pixel_become_gray(factor):
+    stripes = np.zeros((256, 256, 3), np.uint8)
+    stripes[:, ::2] = 255
+    side = round(256 / factor)
+    spread = resized_crop(stripes, side, 0, 0, square(side)).std(axis=1).max()
+    assert spread < 128 / 2
+
+
+@pytest.mark.parametrize("shape", [(20, 30, 3), (900, 1, 3), (1, 1, 3), (72, 72, 3), (64, 64, 3)])
+def test_a_picture_of_any_size_fills_its_square(shape):
+    filled = resized_crop(np.full(shape, 9, np.uint8), 72, 1.0, 1.0, square(64))
+    assert (filled == 9).all()
+
+
+def test_pictures_decoded_into_one_room_are_those_decoded_alone():
+    room = Room()
+    for data in (scene(1), scene(2, 90, 80), scene(3), scene(4, 3000, 2000), scene(5)):
+        for at_least in (0, 72):
+            assert (decode_jpeg(data, at_least, room) == decode_jpeg(data, at_least)).all()
+
+
+def test_a_gray_jpeg_becomes_rgb():
+    gray = simplejpeg.encode_jpeg(np.full((40, 30, 1), 77, np.uint8), 95, "GRAY")
+    assert (decode_jpeg(gray, 20, Room()) == 77).all()

@@ -2,13 +2,14 @@
 
 import math
 import re
+from dataclasses import replace
 
 import pytest
 import torch
 
-from trainer.model import build
+from trainer.model import CLIP, build
 from trainer.settings import MODELS, TrainerError
-from trainer.towers import attend
+from trainer.towers import attend, mean_of_words
 
 BLOCK = [
     "attn.in_proj_weight",
@@ -57,7 +58,17 @@ RESNET = {
 
 @pytest.mark.parametrize(
     ("name", "millions"),
-    [("RN50", 102.007), ("ViT-B-32", 151.277), ("ViT-B-16", 149.621), ("ViT-L-14", 427.617)],
+    [
+        ("RN50", 102.007),
+        ("RN101", 119.688),
+        ("RN50x4", 178.301),
+        ("RN50x16", 290.979),
+        ("RN50x64", 623.258),
+        ("ViT-B-32", 151.277),
+        ("ViT-B-16", 149.621),
+        ("ViT-L-14", 427.617),
+        ("ViT-L-14-336", 427.944),
+    ],
 )
 def test_a_paper_model_has_the_papers_number_of_parameters(name, millions):
     with torch.device("meta"):
@@ -124,3 +135,89 @@ def test_a_residual_block_starts_as_the_identity():
     assert not any(
         stage[0].bn3.weight.any() for stage in (model.visual.layer1, model.visual.layer4)
     )
+
+
+def bag_of_words() -> CLIP:
+    """The tiny ViT with the paper's CBOW in place of its text transformer."""
+    tiny = MODELS["tiny-vit"]
+    torch.manual_seed(0)
+    return CLIP(replace(tiny, text=replace(tiny.text, layers=0))).eval()
+
+
+def test_the_mean_of_words_equals_a_plain_loop():
+    x = torch.randn(4, 6, 3, generator=torch.manual_seed(0), dtype=torch.float64)
+    ends = [5, 3, 2, 1]
+    expected = [x[row, 1:end].mean(dim=0) for row, end in enumerate(ends[:3])] + [torch.zeros(3)]
+    torch.testing.assert_close(
+        mean_of_words(x, torch.tensor(ends)), torch.stack([one.double() for one in expected])
+    )
+
+
+@torch.inference_mode()
+def test_cbow_ignores_the_order_of_words_the_padding_and_what_follows_the_end():
+    model = bag_of_words()
+    rows = [[9, 5, 0, 6, 11, 0, 0], [9, 6, 5, 0, 11, 0, 0], [9, 0, 6, 5, 11, 3, 4]]
+    first, second, third = model.encode_text(torch.tensor(rows))
+    torch.testing.assert_close(first, second)
+    torch.testing.assert_close(first, third)
+    other = model.encode_text(torch.tensor([[9, 5, 7, 6, 11]]))[0]
+    assert (first - other).abs().max() > 1e-3
+
+
+@torch.inference_mode()
+def test_cbow_reads_an_empty_caption_and_one_longer_than_the_context():
+    model = bag_of_words()
+    assert model.encode_text(torch.tensor([[9, 11]])).isfinite().all()
+    assert model.encode_text(torch.arange(100)[None]).isfinite().all()
+
+
+def test_cbow_has_no_weights_but_the_tokens_a_norm_and_the_projection():
+    keys = {key for key in bag_of_words().state_dict() if not key.startswith("visual.")}
+    assert keys == SHARED - {"positional_embedding"} - {
+        f"transformer.resblocks.N.{name}" for name in BLOCK
+    }
+
+
+@pytest.mark.parametrize(
+    ("weight", "std"),
+    [
+        ("token_embedding.weight", 0.02),
+        ("positional_embedding", 0.01),
+        ("text_projection", 128**-0.5),
+        ("transformer.resblocks.2.attn.in_proj_weight", 128**-0.5),
+        ("transformer.resblocks.2.attn.out_proj.weight", (128 * 2 * 3) ** -0.5),
+        ("transformer.resblocks.2.mlp.c_fc.weight", (2 * 128) ** -0.5),
+        ("transformer.resblocks.2.mlp.c_proj.weight", (128 * 2 * 3) ** -0.5),
+        ("visual.positional_embedding", 128**-0.5),
+        ("visual.proj", 128**-0.5),
+    ],
+)
+def test_weights_start_as_wide_as_the_papers(weight, std):
+    torch.manual_seed(0)
+    found = build("tiny-vit").state_dict()[weight]
+    assert found.std().item() == pytest.approx(std, rel=0.05)
+    assert abs(found.mean().item()) < 0.05 * std
+
+
+def test_the_attention_pool_starts_as_wide_as_the_papers():
+    torch.manual_seed(0)
+    weights = build("tiny-rn").visual.attnpool.state_dict()
+    for name in "kqvc":
+        assert weights[f"{name}_proj.weight"].std().item() == pytest.approx(512**-0.5, rel=0.05)
+
+
+def test_weights_load_under_the_names_of_wrappers_and_with_openais_three_numbers():
+    torch.manual_seed(0)
+    model, fresh = build("tiny-rn"), build("tiny-rn")
+    wrapped = {f"_orig_mod.module.{key}": value for key, value in model.state_dict().items()}
+    fresh.load_state_dict(wrapped | {"input_resolution": 64, "context_length": 32})
+    assert all(map(torch.equal, fresh.state_dict().values(), model.state_dict().values()))
+
+
+def test_a_weight_too_many_or_too_few_is_refused():
+    weights = dict(build("tiny-rn").state_dict())
+    with pytest.raises(RuntimeError, match="Unexpected key"):
+        build("tiny-rn").load_state_dict(weights | {"logit_bias": torch.zeros(1)})
+    del weights["logit_scale"]
+    with pytest.raises(RuntimeError, match="Missing key"):
+        build("tiny-rn").load_state_dict(weights)

@@ -13,6 +13,7 @@ import pytest
 
 from queries.schemas import TABLES
 from tests.trainer_fixtures import CLASSES, make_build, make_eval_set, picture, png
+from trainer import tokenizer
 from trainer.__main__ import main
 from trainer.evalset import read_eval_set
 from trainer.settings import RECIPES, TrainerError
@@ -190,3 +191,15 @@ def test_every_model_has_a_recipe():
     from trainer.settings import MODELS
 
     assert MODELS.keys() == RECIPES.keys()
+
+
+def test_a_bag_of_words_and_given_merges_train_too(world, tmp_path):
+    words = tokenizer.load(world / "run" / "tokenizer.json")
+    words.save_merges(tmp_path / "merges.txt.gz")
+    args = ["--data", f"{world}/build", "--run", f"{tmp_path}/run", "--epochs", "1"]
+    args += ["--batch", "32", "--model", "tiny-rn-cbow", "--merges", f"{tmp_path}/merges.txt.gz"]
+    assert main(["train", *args]) == 0
+    done = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert done["steps"] == 4
+    used = tokenizer.load(tmp_path / "run" / "tokenizer.json")
+    assert used.encode(["a red circle"], 32).tolist() == words.encode(["a red circle"], 32).tolist()

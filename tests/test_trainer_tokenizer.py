@@ -1,11 +1,13 @@
 """Captions to ids, as CLIP's: cleaned, lower-cased, start and end in place."""
 
+import gzip
 import subprocess
 import sys
 
 import pytest
 
 from trainer import tokenizer
+from trainer.settings import TrainerError
 
 CAPTIONS = ["A red circle", "a red square", "the Red circles", "a green circle", "green square"]
 
@@ -69,3 +71,46 @@ def test_training_again_in_another_process_learns_the_same_merges(words):
         for _ in range(2)
     }
     assert answers == {words.digest()}
+
+
+def test_pieces_are_contractions_letters_single_digits_and_runs_of_marks():
+    assert tokenizer.split("They'LL pay $42.50... don't") == "they 'll pay $ 4 2 . 5 0 ... don 't"
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_a_merges_file_is_read_plain_or_gzipped_up_to_the_size_asked(pack, tmp_path):
+    lines = ["#version: 0.2", "r e", "re d</w>", "a b", ""]
+    (tmp_path / "merges").write_bytes(pack("\n".join(lines).encode()))
+    words = tokenizer.read_merges(tmp_path / "merges", 516)
+    assert len(words) == 516
+    assert words.merges == [("r", "e"), ("re", "d</w>")]
+    assert words.encode(["red re"], 9)[0].tolist() == [514, 513, 81, 324, 515]
+    assert words.record["merges_file"] == "merges"
+    assert len(tokenizer.read_merges(tmp_path / "merges", 49_408)) == 517
+
+
+def test_a_trained_tokenizer_comes_back_from_its_merges_file(words, tmp_path):
+    words.save_merges(tmp_path / "merges.txt.gz")
+    again = tokenizer.read_merges(tmp_path / "merges.txt.gz", 49_408)
+    assert again.digest() == words.digest()
+    assert (again.encode(CAPTIONS, 9) == words.encode(CAPTIONS, 9)).all()
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b"i n\nt h", "expected a heading with #version"),
+        (b"#version: 0.2\ni n\nin xy\n", "line 3: 'in xy', expected two pieces"),
+        (b"#version: 0.2\ni n t\n", "line 2: 'i n t', expected two pieces"),
+        (b"#version: 0.2\n\ni n\n", "line 2: '', expected two pieces"),
+        (b"\xff\xfe", "expected UTF-8"),
+        (gzip.compress(b"#version" * 99)[:20], "expected a merges file"),
+        (gzip.compress(bytes(40_000_000)), "at most 33,554,432 bytes"),
+        (None, "expected a merges file"),
+    ],
+)
+def test_what_is_no_merges_file_is_refused(data, expected, tmp_path):
+    if data is not None:
+        (tmp_path / "merges").write_bytes(data)
+    with pytest.raises(TrainerError, match=expected):
+        tokenizer.read_merges(tmp_path / "merges", 49_408)

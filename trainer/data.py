@@ -1,100 +1,161 @@
-"""Shards to batches: an index of each tar, a hashed order, decoded pictures and token ids.
+"""Pairs to batches: the samples of a build, a hashed order, decoded pictures and token ids.
 
-May import pyarrow, numpy, queries and trainer's tokenizer and pictures. Order and crops are a
-hash of (seed, epoch, pair_id), so a batch is the same however it is loaded, and by whom.
+May import pyarrow, numpy, cv2, queries and trainer's shards, tokenizer and pictures. Order, crops
+and the borders of batches are functions of seed, epoch and pair_ids alone, so a batch is the same
+however it is loaded, by whom, and from which step on.
 """
 
-import os
-import tarfile
-from collections.abc import Generator, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
-from queue import Queue
-from threading import Event, Thread
+from sys import getrefcount
+from threading import Lock
 
+import cv2
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
 
-from trainer.pictures import BadPictureError, crop, decode_jpeg, resize_shorter, stacked
+from queries.engine import DuckEngine
+from queries.errors import InputError
+from queries.schemas import TABLES
+from trainer.pictures import BadPictureError, Room, decode_jpeg, resized_crop
+from trainer.prefetch import prefetched
 from trainer.settings import TrainerError
+from trainer.shards import Shards, open_shards
 from trainer.tokenizer import Tokenizer
 
+__all__ = ["Batch", "Loader", "Samples", "draws", "mixed", "order", "prefetched", "read_samples"]
+
 CACHE_BYTES = 1 << 30  # pictures decoded once and kept; beyond it they are decoded every epoch
+PICTURE_BYTES = 1 << 26  # a larger file is no sample of ours: it is not read
 COLUMNS = ["key", "pair_id", "caption"]
+CHUNK = 16  # pictures that a thread decodes at a time: fewer cost more to hand over
+PAGES = 10  # batches' arrays that are used again: those under way, waiting and in use
+UNHELD = 3  # references to an array that only its list holds: the list's, `one`, the argument's
+AHEAD = 2  # batches under way at once, so that no thread idles at a border of batches
+SQL_MEMORY = "1GB"
 
 
 @dataclass
 class Batch:
-    """Images uint8 (B, 3, H, W) and token ids int64 (B, T), row by row of one pair."""
+    """Images uint8 (B, 3, H, W), token ids int64 (B, T) and keys, row by row of one pair."""
 
     images: np.ndarray
     tokens: np.ndarray
+    keys: list[str] = field(default_factory=list)
 
 
 @dataclass
 class Samples:
-    """The pairs of a build, and how to read their pictures with a shorter side of `side` pixels."""
+    """The pairs of a build, and how to read their pictures with a shorter side of `side` pixels.
+
+    Any thread may ask for any picture.
+    """
 
     rows: pa.Table  # key, pair_id, caption
-    places: list[tuple[Path, int, int] | None]  # tar, offset, bytes; None if the tar lacks it
+    places: np.ndarray  # (N, 3) int64: shard's number, offset, bytes; -1 bytes: the tar lacks it
+    shards: Shards
+    names: list[str]  # of the shards
     side: int
     corrupt: dict[str, str] = field(default_factory=dict)  # key to what is wrong with it
+    cache_bytes: int = CACHE_BYTES
     _cache: dict[int, np.ndarray] = field(default_factory=dict)
     _cached_bytes: int = 0
+    _lock: Lock = field(default_factory=Lock)
+    _room: Room = field(default_factory=Room)
 
     def __len__(self) -> int:
         return self.rows.num_rows
 
-    def picture(self, i: int) -> np.ndarray | None:
-        """Picture i, (H, W, 3); None if it is corrupt, which is noted under its key."""
-        if i in self._cache:
-            return self._cache[i]
-        key = self.rows["key"][i].as_py()
-        if key in self.corrupt:
-            return None
-        try:
-            image = resize_shorter(decode_jpeg(self._bytes(i), self.side), self.side)
-        except BadPictureError as error:
-            self.corrupt[key] = str(error)
-            return None
-        if self._cached_bytes + image.nbytes <= CACHE_BYTES:
-            self._cache[i] = image
+    def key(self, i: int) -> str:
+        return self.rows["key"][i].as_py()
+
+    def captions(self, rows: np.ndarray) -> list[str]:
+        return self.rows["caption"].take(pa.array(rows, pa.int64())).to_pylist()
+
+    def fill(self, i: int, down: float, right: float, out: np.ndarray) -> bool:
+        """Fill `out` (S, S, 3) with a square of picture i; False if the picture is corrupt.
+
+        What is wrong with a corrupt one is noted under its key, and it is not tried again.
+        """
+        image = self._cache.get(i)
+        if image is None:
+            key = self.key(i)
+            if key in self.corrupt:
+                return False
+            try:
+                image = self._decoded(i)
+            except BadPictureError as error:
+                self.corrupt[key] = str(error)
+                return False
+        resized_crop(image, self.side, down, right, out)
+        return True
+
+    def _decoded(self, i: int) -> np.ndarray:
+        """Picture i, (H, W, 3), as small as its JPEG can be decoded with `side` pixels or more."""
+        image = decode_jpeg(self._bytes(i), self.side, self._room)
+        with self._lock:
+            if self._cached_bytes + image.nbytes > self.cache_bytes:
+                return image
             self._cached_bytes += image.nbytes
+        self._cache[i] = image.copy()
         return image
 
     def _bytes(self, i: int) -> bytes:
-        place = self.places[i]
-        if place is None:
+        shard, begin, size = self.places[i].tolist()
+        if size < 0:
             raise BadPictureError("the tar has no such picture")
-        path, offset, size = place
-        with path.open("rb") as tar:
-            return os.pread(tar.fileno(), size, offset)
+        if size > PICTURE_BYTES:
+            raise BadPictureError(f"{size} bytes: expected at most {PICTURE_BYTES}")
+        return self.shards.read(self.names[shard], (begin, size))
 
 
-def read_samples(build: Path, side: int) -> Samples:
-    """Every sample of a build, in order of shard and pair_id, none of them decoded yet."""
-    tables, places = [], []
-    for path in sorted((build / "shards").glob("*.parquet")):
-        rows = pq.read_table(path, columns=COLUMNS)
-        tar = path.with_suffix(".tar")
-        index = tar_index(tar)
-        for key in rows["key"].to_pylist():
-            found = index.get(f"{key}.jpg")
-            places.append(None if found is None else (tar, *found))
-        tables.append(rows)
-    if len(places) < 2:
-        raise TrainerError(f"{build}: {len(places)} samples, expected at least 2 to contrast")
-    return Samples(pa.concat_tables(tables).combine_chunks(), places, side)
+def read_samples(build: Path | str, side: int, where: str | None = None) -> Samples:
+    """The samples of a build, in order of shard and pair_id, none of them decoded yet.
+
+    build: its folder, or an address that fsspec knows. where: SQL over the table `sample`, such as
+    "license = 'cc0'"; only samples of which it holds are there.
+    """
+    shards = open_shards(build)
+    names = shards.names()
+    with ThreadPoolExecutor(shards.threads) as pool:  # a remote store answers many at once
+        tables = list(pool.map(lambda name: shards.table(name, COLUMNS), names))
+        indices = pool.map(shards.index, names)
+        places = [
+            _places(number, rows, index)
+            for number, (rows, index) in enumerate(zip(tables, indices, strict=True))
+        ]
+    empty = TABLES["sample"].empty().select(COLUMNS)
+    rows = pa.concat_tables([empty, *tables]).replace_schema_metadata().combine_chunks()
+    place = np.concatenate([np.empty((0, 3), np.int64), *places])
+    asked = "" if where is None else f" where {where}"
+    if where is not None:
+        kept = np.flatnonzero(pc.is_in(rows["pair_id"], _ids_where(shards, names, where)))
+        rows, place = rows.take(kept).combine_chunks(), place[kept]
+    if len(place) < 2:
+        raise TrainerError(f"{build}: {len(place)} samples{asked}, expected at least 2 to contrast")
+    return Samples(rows, place, shards, names, side)
 
 
-def tar_index(path: Path) -> dict[str, tuple[int, int]]:
-    """Name of each file of a tar to (offset of its bytes, their number); reads headers only."""
+def _places(number: int, rows: pa.Table, index: dict[str, tuple[int, int]]) -> np.ndarray:
+    """Where a shard's pictures are: (n, 3), as `Samples.places`."""
+    found = [index.get(f"{key}.jpg", (0, -1)) for key in rows["key"].to_pylist()]
+    return np.array([(number, *place) for place in found], np.int64).reshape(-1, 3)
+
+
+def _ids_where(shards: Shards, names: list[str], where: str) -> pa.ChunkedArray:
+    """The pair_id of each sample of which the SQL holds; DuckDB reads files of this machine."""
+    rows: list[Path] | pa.Table = [Path(shards.parquet(name)) for name in names]
+    if shards.files is not None and names:
+        rows = pa.concat_tables([shards.table(name) for name in names])
     try:
-        with tarfile.open(path, "r:") as tar:
-            return {m.name: (m.offset_data, m.size) for m in tar if m.isfile()}
-    except (OSError, tarfile.TarError) as error:
-        raise TrainerError(f"{path}: {error}, expected an uncompressed tar") from None
+        return DuckEngine(memory=SQL_MEMORY, quiet=True).pair_ids_where(rows, where)
+    except InputError as error:
+        raise TrainerError(f"where {error}") from None
 
 
 def mixed(values: np.ndarray) -> np.ndarray:
@@ -115,69 +176,141 @@ def order(pair_ids: np.ndarray, seed: int, epoch: int) -> np.ndarray:
     return np.argsort(draws(pair_ids, seed, epoch), kind="stable")
 
 
+def borders(n: int, batch: int) -> np.ndarray:
+    """Where the batches of n rows begin, and the end: as few as can be, equal but for one row.
+
+    So every row is in a batch, and no last batch is too small to learn from.
+
+    >>> borders(10, 4).tolist(), borders(3, 4).tolist()
+    ([0, 3, 6, 10], [0, 3])
+    """
+    steps = max(1, -(-n // batch))
+    return n * np.arange(steps + 1) // steps
+
+
 @dataclass(frozen=True)
 class Loader:
-    """Batches of samples for training: one random square crop a picture, nothing else."""
+    """Batches of samples for training: one random square crop a picture, nothing else.
+
+    A step's joined batch, at most batch * world pairs, is the same for every `world`; process
+    `rank` has the rank-th piece of it, so that pieces laid end to end by rank are the joined
+    batch. Pieces may differ by a row, and a corrupt sample leaves its own one shorter, even empty;
+    but every process has the same number of steps, and every sound sample is in one batch of one
+    process once an epoch.
+    """
 
     samples: Samples
     tokenizer: Tokenizer
     context: int  # most token ids a caption
     pixels: int  # side of the crop
-    batch: int
+    batch: int  # pairs of one process
     seed: int
+    rank: int = 0
+    world: int = 1
+    ordered: Callable[[int], np.ndarray] | None = None  # epoch -> the rows (N,); None: by hash
 
     @property
     def steps_per_epoch(self) -> int:
-        """Whole batches only; a build smaller than a batch is one batch."""
-        return max(1, len(self.samples) // self.batch)
+        return len(borders(len(self.samples), self.batch * self.world)) - 1
 
-    def epoch(self, epoch: int) -> Iterator[Batch]:
-        """The epoch's batches; a corrupt sample leaves its batch one shorter."""
-        pair_ids = self.samples.rows["pair_id"].to_numpy()
-        bits = mixed(draws(pair_ids, self.seed, epoch))  # not the order's own bits
+    def rows(self, epoch: int) -> Iterator[np.ndarray]:
+        """The rows of each step of an epoch that are this process's."""
+        ids = self.samples.rows["pair_id"].to_numpy()
+        rows = self.ordered(epoch) if self.ordered else order(ids, self.seed, epoch)
+        ends = borders(len(rows), self.batch * self.world)
+        for begin, end in pairwise(ends):
+            size = end - begin
+            piece = begin + size * np.arange(self.rank, self.rank + 2) // self.world
+            yield rows[piece[0] : piece[1]]
+
+    def epoch(self, epoch: int, first_step: int = 0) -> Iterator[Batch]:
+        """The epoch's batches from a step on: those that a run from step 0 would then have."""
+        ids = self.samples.rows["pair_id"].to_numpy()
+        bits = mixed(draws(ids, self.seed, epoch))  # not the order's own bits
         down, right = (bits >> np.uint64(32)) / 2**32, (bits & np.uint64(2**32 - 1)) / 2**32
-        rows = order(pair_ids, self.seed, epoch)
-        for step in range(self.steps_per_epoch):
-            chosen = rows[step * self.batch : (step + 1) * self.batch]
-            batch = self._batch(chosen, down, right)
-            if batch is not None:
-                yield batch
-
-    def _batch(self, rows: np.ndarray, down: np.ndarray, right: np.ndarray) -> Batch | None:
-        images, captions = [], []
-        for i in rows:
-            image = self.samples.picture(i)
-            if image is not None:
-                images.append(crop(image, self.pixels, down[i], right[i]))
-                captions.append(self.samples.rows["caption"][i].as_py())
-        if len(images) < 2:
-            return None  # nothing to contrast; its samples are counted as corrupt
-        return Batch(stacked(images), self.tokenizer.encode(captions, self.context))
-
-
-def prefetched(batches: Iterable[Batch], ahead: int = 3) -> Generator[Batch, None, None]:
-    """The same batches in the same order, made by a thread that keeps `ahead` ready."""
-    queue: Queue[Batch | BaseException | None] = Queue(ahead)
-    stopped = Event()
-
-    def work() -> None:
+        threads = self.samples.shards.threads
+        pool = ThreadPoolExecutor(threads, initializer=cv2.setNumThreads, initargs=(1,))
+        most = min(self.batch, len(self.samples))
+        pages = _Pages((most, self.pixels, self.pixels, 3))
+        waiting: deque[_Decoding] = deque()
         try:
-            for batch in batches:
-                queue.put(batch)
-                if stopped.is_set():
-                    return
-            queue.put(None)
-        except BaseException as error:  # handed to the reader, who raises it
-            queue.put(error)
+            for step, rows in enumerate(self.rows(epoch)):
+                if step < first_step:
+                    continue
+                waiting.append(_Decoding.start(self, pool, rows, down, right, pages))
+                if len(waiting) == AHEAD:
+                    yield waiting.popleft().batch()
+            while waiting:
+                yield waiting.popleft().batch()
+        finally:
+            pool.shutdown(cancel_futures=True)
 
-    thread = Thread(target=work, daemon=True)
-    thread.start()
-    try:
-        while (batch := queue.get()) is not None:
-            if isinstance(batch, BaseException):
-                raise batch
-            yield batch
-    finally:
-        stopped.set()
-        while not queue.empty():  # so that the thread is not left waiting for room
-            queue.get_nowait()
+    def _decode(
+        self, rows: np.ndarray, down: np.ndarray, right: np.ndarray, images: np.ndarray
+    ) -> list[bool]:
+        """Fill images (b, H, W, 3) with the crops of the rows; which of them are sound."""
+        places = zip(rows.tolist(), down.tolist(), right.tolist(), images, strict=True)
+        return [self.samples.fill(*place) for place in places]
+
+
+class _Pages:
+    """Arrays for batches, each given out again when nobody holds it or a view of it any more.
+
+    Memory asked for anew is mapped page by page: a seventh of the time of a picture of 224 pixels.
+    """
+
+    def __init__(self, shape: tuple[int, ...]):
+        self._shape, self._made = shape, list[np.ndarray]()
+
+    def take(self, rows: int) -> np.ndarray:
+        """An array of so many rows; what is in it is of no meaning."""
+        for one in self._made:
+            if getrefcount(one) == UNHELD:
+                return one[:rows]
+        one = np.empty(self._shape, np.uint8)
+        if len(self._made) < PAGES:  # who keeps more batches than that has new ones
+            self._made.append(one)
+        return one[:rows]
+
+
+@dataclass
+class _Decoding:
+    """A batch whose pictures are being decoded, in chunks."""
+
+    loader: Loader
+    rows: np.ndarray
+    images: np.ndarray  # (B, H, W, 3): channels last, as the model takes them
+    chunks: list[Future[list[bool]]]
+
+    @classmethod
+    def start(
+        cls,
+        loader: Loader,
+        pool: ThreadPoolExecutor,
+        rows: np.ndarray,
+        down: np.ndarray,
+        right: np.ndarray,
+        pages: _Pages,
+    ) -> "_Decoding":
+        images = pages.take(len(rows))
+        parts = [slice(at, at + CHUNK) for at in range(0, len(rows), CHUNK)]
+        chunks = [
+            pool.submit(
+                loader._decode, rows[part], down[rows[part]], right[rows[part]], images[part]
+            )
+            for part in parts
+        ]
+        return cls(loader, rows, images, chunks)
+
+    def batch(self) -> Batch:
+        """The batch, as soon as all its pictures are there; without the corrupt ones."""
+        sound = np.array([one for chunk in self.chunks for one in chunk.result()], bool)
+        rows, images = self.rows, self.images
+        if not sound.all():
+            rows, images = rows[sound], images[sound]
+        samples, loader = self.loader.samples, self.loader
+        tokens = np.zeros((0, 2), np.int64)  # a start and an end
+        if len(rows):
+            tokens = loader.tokenizer.encode(samples.captions(rows), loader.context)
+        keys = [samples.key(row) for row in rows.tolist()]
+        return Batch(images.transpose(0, 3, 1, 2), tokens, keys)

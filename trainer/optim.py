@@ -23,9 +23,10 @@ class Clock:
 
     max_seconds: float | None
     started: float = field(default_factory=time.monotonic)
+    before: float = 0.0  # seconds that an interrupted part of the run has had
 
     def seconds(self) -> float:
-        return time.monotonic() - self.started
+        return self.before + time.monotonic() - self.started
 
     def progress(self, step: int, steps: int) -> float:
         by_time = self.seconds() / self.max_seconds if self.max_seconds else 0.0
@@ -33,14 +34,18 @@ class Clock:
 
 
 def learning_rate(recipe: Recipe, steps: int, progress: float) -> float:
-    """Linear warm-up over `recipe.warmup_steps` of `steps`, then half a cosine to 0.
+    """Linear warm-up from `lr_first`, then half a cosine to `lr_last`.
 
-    A run too short for its warm-up warms up over a quarter of it.
+    The warm-up takes `warmup_steps` of `steps`, or `warmup_epochs` if they are longer. A run too
+    short for it warms up over a quarter of its time.
     """
-    warm = min(recipe.warmup_steps / steps, 0.25)
+    warm = max(recipe.warmup_steps / steps, recipe.warmup_epochs / recipe.epochs)
+    warm = min(warm, 0.25)
     if progress < warm:
-        return recipe.lr * min(1.0, (progress + 1 / steps) / warm)
-    return recipe.lr * (1 + math.cos(math.pi * (progress - warm) / (1 - warm))) / 2
+        done = min(1.0, (progress + 1 / steps) / warm)
+        return recipe.lr_first + (recipe.lr - recipe.lr_first) * done
+    cosine = (1 + math.cos(math.pi * (progress - warm) / (1 - warm))) / 2
+    return recipe.lr_last + (recipe.lr - recipe.lr_last) * cosine
 
 
 def adamw(model: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
@@ -55,11 +60,15 @@ def adamw(model: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
     )
 
 
-def dtype(precision: str) -> torch.dtype:
-    """Of the matrix products: bf16 if asked for, or by default where the CPU computes in it.
+def dtype(precision: str, device: str = "cpu") -> torch.dtype:
+    """Of the matrix products: what was asked for; by default bf16 where the device computes in it.
 
     With AVX512-BF16 a step takes about half as long; where it is emulated, it takes longer.
     """
-    native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    wanted = precision == "bf16" or (precision == "auto" and native)
-    return torch.bfloat16 if wanted else torch.float32
+    if precision == "auto":
+        if device == "cuda":
+            native = torch.cuda.is_bf16_supported(including_emulation=False)
+        else:
+            native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+        precision = "bf16" if native else "fp32"
+    return {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}[precision]

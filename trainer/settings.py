@@ -3,8 +3,11 @@
 May import nothing heavy: `--help`, a wrong name and "nothing to do" must not wait for torch.
 """
 
-from dataclasses import dataclass, replace
+import json
+import tomllib
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
+from typing import Any, get_args, get_type_hints
 
 
 class TrainerError(Exception):
@@ -28,7 +31,7 @@ class TextConfig:
 
     width: int
     heads: int
-    layers: int = 12
+    layers: int = 12  # 0: CBOW, the mean of the words
     context: int = 77
     vocabulary: int = 49_408
 
@@ -54,6 +57,12 @@ class Recipe:
     eps: float
     weight_decay: float = 0.2  # on all but gains, biases and the temperature
     margin: float = 0.0  # the crop is taken from a picture resized to (1 + margin) * pixels
+    objective: str = "clip"  # clip, slip, simclr or siglip
+    lr_first: float = 0.0  # where the warm-up starts
+    lr_last: float = 0.0  # where the cosine ends
+    warmup_epochs: float = 0.0  # beside warmup_steps: the longer of the two
+    head_width: int = 4_096  # of the hidden layers of SimCLR's head
+    hard_negatives: int = 0  # pairs of a shared rare query that stand together in a batch; 0: none
 
 
 def _resnet(pixels: int, width: int, *blocks: int) -> VisionConfig:
@@ -83,11 +92,12 @@ MODELS: dict[str, ModelConfig] = {
     "ViT-S-16": _model(512, _vit(224, 16, 384, 12, heads=12), 512),  # SLIP, section 4
     "tiny-rn": ModelConfig(256, _resnet(64, 16, 1, 1, 1, 1), TINY_TEXT),
     "tiny-vit": ModelConfig(256, _vit(64, 8, 128, 4), TINY_TEXT),
+    "tiny-rn-cbow": ModelConfig(256, _resnet(64, 16, 1, 1, 1, 1), replace(TINY_TEXT, layers=0)),
 }
 
 _PAPER_RESNET = Recipe(32, 32_768, 5e-4, 2_000, beta2=0.999, eps=1e-8)
 _PAPER_VIT = replace(_PAPER_RESNET, beta2=0.98, eps=1e-6)
-_TINY = Recipe(20, 128, 2e-3, 60, beta2=0.98, eps=1e-6, margin=0.125)
+_TINY = Recipe(20, 128, 2e-3, 60, beta2=0.98, eps=1e-6, margin=0.125, head_width=512)
 
 RECIPES: dict[str, Recipe] = {
     "RN50": _PAPER_RESNET,
@@ -102,7 +112,51 @@ RECIPES: dict[str, Recipe] = {
     "ViT-S-16": _PAPER_VIT,
     "tiny-rn": _TINY,
     "tiny-vit": _TINY,
+    "tiny-rn-cbow": _TINY,
 }
+
+
+# SLIP, section 4 and its code: what it changes of a model's own recipe.
+SLIP: dict[str, Any] = {
+    "epochs": 25,
+    "batch": 4_096,
+    "lr": 3e-3,
+    "warmup_steps": 0,
+    "warmup_epochs": 1.0,
+    "lr_first": 1e-6,
+    "lr_last": 1e-5,
+    "beta2": 0.98,
+    "eps": 1e-8,
+    "weight_decay": 0.1,
+}
+OBJECTIVES = ("clip", "slip", "simclr", "siglip")
+PRECISIONS = ("auto", "bf16", "fp16", "fp32")
+
+
+def recipe(model: str, objective: str = "clip") -> Recipe:
+    """The papers' recipe for a model and what it is trained towards.
+
+    SLIP's is for the papers' models; a tiny one keeps its own size of batch and length.
+
+    >>> recipe("ViT-S-16", "slip").batch, recipe("tiny-rn", "siglip").batch
+    (4096, 128)
+    """
+    config(model)
+    changes = SLIP if objective in ("slip", "simclr") and RECIPES[model] is not _TINY else {}
+    return replace(RECIPES[model], objective=objective, **changes)
+
+
+@dataclass(frozen=True)
+class Means:
+    """How a step is computed: the same gradients, but for rounding, in other time and memory.
+
+    One thing differs: a ResNet's batch statistics are those of a micro-batch.
+    """
+
+    micro_batch: int = 0  # pairs that are in memory at a time; 0: the whole batch
+    length_groups: int = 4  # of texts of like length, each trimmed to its longest
+    checkpointing: bool = False  # blocks keep their input alone, and are computed again
+    compile: bool = False  # torch.compile: pays off after minutes
 
 
 @dataclass(frozen=True)
@@ -113,17 +167,92 @@ class TrainSettings:
     recipe: Recipe
     seed: int = 0
     max_seconds: float | None = None  # an upper bound; the schedule then ends in time
-    precision: str = "auto"  # auto, bf16 or fp32
+    precision: str = "auto"  # auto, bf16, fp16 or fp32
+    where: str | None = None  # SQL over `sample`: train on those of which it holds
+    merges: str | None = None  # a merges file in CLIP's form; none: learned from the captions
+    means: Means = field(default_factory=Means)
 
     def __post_init__(self) -> None:
-        if self.recipe.epochs < 1 or self.recipe.batch < 2:
+        recipe, means = self.recipe, self.means
+        if recipe.epochs < 1 or recipe.batch < 2:
             raise TrainerError(
-                f"epochs {self.recipe.epochs}, batch {self.recipe.batch}: expected at least 1 and 2"
+                f"epochs {recipe.epochs}, batch {recipe.batch}: expected at least 1 and 2"
             )
-        if self.recipe.lr <= 0:
-            raise TrainerError(f"lr {self.recipe.lr}: expected more than 0")
-        if self.max_seconds is not None and self.max_seconds <= 0:
+        if not 0 < recipe.lr < float("inf"):
+            raise TrainerError(f"lr {recipe.lr}: expected more than 0")
+        if self.max_seconds is not None and not self.max_seconds > 0:
             raise TrainerError(f"max-seconds {self.max_seconds}: expected more than 0")
+        for name, value, known in (
+            ("objective", recipe.objective, OBJECTIVES),
+            ("precision", self.precision, PRECISIONS),
+        ):
+            if value not in known:
+                raise TrainerError(f"{name} {value!r}: expected one of {', '.join(known)}")
+        for name, number, least in (
+            ("micro_batch", means.micro_batch, 0),
+            ("length_groups", means.length_groups, 1),
+            ("hard_negatives", recipe.hard_negatives, 0),
+        ):
+            if number < least:
+                raise TrainerError(f"{name} {number}: expected at least {least}")
+
+    def toml(self) -> str:
+        """The settings as the one TOML of the run, which `read` takes."""
+        top, sections = [], []
+        for name, value in asdict(self).items():
+            if isinstance(value, dict):
+                lines = [f"{key} = {json.dumps(one)}" for key, one in value.items()]
+                sections.append("\n".join(["", f"[{name}]", *lines]))
+            elif value is not None:
+                top.append(f"{name} = {json.dumps(value)}")
+        return "\n".join([*top, *sections]) + "\n"
+
+
+def read(path: Path | None, flags: dict[str, dict[str, Any]]) -> TrainSettings:
+    """The paper's recipe, changed by a TOML, changed by `flags`: {"": {...}, "recipe": {...}}.
+
+    An unknown key or a wrong type is a TrainerError that names the key, the value and what was
+    expected.
+    """
+    try:
+        found = tomllib.loads(path.read_text()) if path else {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise TrainerError(f"{path}: {error}, expected a TOML of settings") from None
+    for section, values in flags.items():
+        into = found.setdefault(section, {}) if section else found
+        if not isinstance(into, dict):
+            raise TrainerError(f"{section}: {into!r}, expected a section [{section}]")
+        into |= values
+    model = found.pop("model", "tiny-rn")
+    chosen = found.pop("recipe", {})
+    if not isinstance(model, str) or not isinstance(chosen, dict):
+        raise TrainerError(f"model {model!r}, recipe {chosen!r}: expected a name and a section")
+    objective = chosen.get("objective", "clip")
+    if objective not in OBJECTIVES:
+        raise TrainerError(f"objective {objective!r}: expected one of {', '.join(OBJECTIVES)}")
+    base = TrainSettings(model, recipe(model, objective))
+    return _changed(replace(base, recipe=_changed(base.recipe, chosen, "recipe.")), found, "")
+
+
+def _changed(settings: Any, values: dict[str, Any], at: str) -> Any:
+    """A frozen dataclass with some fields replaced, each checked against its declared type."""
+    types = get_type_hints(type(settings))
+    known = [one.name for one in fields(settings)]
+    changes: dict[str, Any] = {}
+    for name, value in values.items():
+        if name not in known:
+            raise TrainerError(f"unknown setting {at}{name}: expected one of {', '.join(known)}")
+        if is_dataclass(getattr(settings, name)) and isinstance(value, dict):
+            changes[name] = _changed(getattr(settings, name), value, f"{at}{name}.")
+            continue
+        wanted = [one for one in get_args(types[name]) or (types[name],) if one is not type(None)]
+        if float in wanted and type(value) is int:
+            value = float(value)
+        if type(value) not in wanted:
+            expected = " or ".join(one.__name__ for one in wanted)
+            raise TrainerError(f"{at}{name} {value!r}: expected {expected}")
+        changes[name] = value
+    return replace(settings, **changes)
 
 
 @dataclass(frozen=True)
@@ -140,6 +269,20 @@ class RunFolder:
     @property
     def checkpoint(self) -> Path:
         return self.root / "checkpoint.safetensors"
+
+    @property
+    def last(self) -> Path:
+        """All that a run needs to go on; gone when it has finished."""
+        return self.root / "last.safetensors"
+
+    @property
+    def best(self) -> Path:
+        """The weights after the epoch of the lowest mean loss; what is left of one that failed."""
+        return self.root / "best.safetensors"
+
+    @property
+    def settings(self) -> Path:
+        return self.root / "run.toml"
 
     @property
     def tokenizer(self) -> Path:

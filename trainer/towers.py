@@ -1,4 +1,4 @@
-"""The two image towers and the transformer that the text tower shares with the ViT.
+"""The two image towers, the transformer that the text tower shares with the ViT, and CBOW.
 
 May import torch. Parameter names are OpenAI's, so their checkpoints load with no renaming.
 Source: CLIP, section 2.4; ResNet-D, He et al. 2018; antialiasing, Zhang 2019.
@@ -97,6 +97,20 @@ class Transformer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.resblocks(x)
+
+
+def mean_of_words(x: Tensor, end: Tensor) -> Tensor:
+    """The mean of the words' rows: (B, T, C) and the end tokens' places (B,) -> (B, C).
+
+    A text is start, words, end, padding. The marks are the same in every text and would only
+    thin out the words. A text of no words is zeros.
+
+    >>> mean_of_words(torch.tensor([[[9.0], [2.0], [4.0], [9.0], [7.0]]]), torch.tensor([3]))
+    tensor([[3.]])
+    """
+    place = torch.arange(x.shape[1], device=x.device)
+    is_word = ((place > 0) & (place < end[:, None])).unsqueeze(-1)  # (B, T, 1)
+    return (x * is_word).sum(dim=1) / is_word.sum(dim=1).clamp(min=1)
 
 
 class VisionTransformer(nn.Module):

@@ -1,94 +1,173 @@
 """Train a CLIP model on a build: `train(build, run, settings)` is the whole of it.
 
-May import torch, queries and trainer. Source: CLIP, section 2.5.
+May import torch, queries and trainer. Source: CLIP, section 2.5. Every batch is a hash of seed,
+epoch and pair_id, so a run that was killed goes on from its last save as if it had not been; under
+`torchrun` each process takes its part of every batch, and the first one writes the files.
 """
 
-import json
+import hashlib
+import math
 import shutil
-import sys
+import time
 from collections.abc import Iterator
-from contextlib import closing
-from dataclasses import asdict, dataclass
+from contextlib import ExitStack, closing
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
-from tqdm import tqdm
+from torch import nn
 
-from queries.build import manifest
-from queries.parts import write_json
-from trainer import checkpoint, tokenizer
-from trainer.data import Batch, Loader, Samples, order, prefetched, read_samples
-from trainer.losses import contrastive
+from queries.build import MANIFEST, manifest
+from queries.parts import write_json, written_whole
+from trainer import checkpoint, negatives, tokenizer
+from trainer.data import Loader, Samples, draws, mixed, order, prefetched, read_samples
+from trainer.distributed import Group, joined, share_batch_statistics
+from trainer.log import Log, Progress, keep_lines
+from trainer.losses import Objective
 from trainer.model import CLIP, build
 from trainer.optim import Clock, adamw, dtype, learning_rate
 from trainer.settings import RunFolder, TrainerError, TrainSettings, config
+from trainer.slip import views
+from trainer.step import Inputs, Stepper, prepare
 
-LOG_EVERY = 10  # steps
 TOKENIZER_CAPTIONS = 1_000_000  # more hardly change the merges
-SHOWN = ("loss", "images_per_s", "temperature")  # of a log line, beside the bar
-RESULTS = ("run.json", "checkpoint.safetensors", "zeroshot.json", "overlap.json", "train.jsonl")
+RESULTS = (
+    "run.json",  # first: from then on the run counts as unfinished
+    "last.safetensors",
+    "checkpoint.safetensors",
+    "best.safetensors",
+    "zeroshot.json",
+    "overlap.json",
+    "train.jsonl",
+)
 RESULT_TABLES = ("overlap", "neighbour")
 
 
-@dataclass
-class Progress:
-    """What a run has done so far."""
+@dataclass(frozen=True)
+class Habits:
+    """How a run saves and reports; nothing here changes a weight."""
 
-    steps_planned: int
-    steps: int = 0
-    images: int = 0
-    loss: float = float("nan")  # of the last step
-    ended_by: str = "epochs"  # or seconds
+    save_seconds: float = 300.0  # most work that a kill costs
+    log_every: int = 10  # steps
+    tensorboard: bool = False
 
 
-def train(build_path: Path, run: RunFolder, settings: TrainSettings) -> dict:
-    """Train from the seed to the last epoch or second; the run's record, as in run.json.
+@dataclass(frozen=True)
+class Run:
+    """Everything that the steps of a run need."""
+
+    folder: RunFolder
+    settings: TrainSettings
+    habits: Habits
+    version: str  # of the build
+    build_digest: str
+    loader: Loader
+    stepper: Stepper
+    clock: Clock
+
+    @property
+    def modules(self) -> nn.ModuleDict:
+        return nn.ModuleDict({"model": self.stepper.model, "objective": self.stepper.objective})
+
+
+def train(
+    build_path: Path, folder: RunFolder, settings: TrainSettings, habits: Habits | None = None
+) -> dict:
+    """Train from the seed, or from where a killed run was saved; the record, as in run.json.
 
     Two runs with equal settings, build, torch and number of threads give equal weights, as long
     as the bound in seconds does not end them.
     """
-    clock = Clock(settings.max_seconds)
-    torch.manual_seed(settings.seed)
-    version = manifest(build_path)["version"]
-    vision, recipe = config(settings.model).vision, settings.recipe
-    samples = read_samples(build_path, round(vision.pixels * (1 + recipe.margin)))
-    clear(run)
-    words = learn_tokenizer(samples, settings)
-    words.save(run.tokenizer)
-    model = build(settings.model).channels_last()
-    context = model.config.text.context
-    loader = Loader(samples, words, context, vision.pixels, recipe.batch, settings.seed)
-    done = run_steps(model, loader, settings, clock, run)
-    checkpoint.save(run, model.eval(), settings, done.steps, version)
-    record = {
-        "build": str(build_path.resolve()),
-        "build_version": version,
-        "settings": asdict(settings),
-        "precision": str(dtype(settings.precision)).removeprefix("torch."),
-        "parameters": sum(p.numel() for p in model.parameters()),
-        "tokenizer": words.record | {"size": len(words), "digest": words.digest()},
-        "samples": len(samples),
-        "corrupt": dict(sorted(samples.corrupt.items())),
-        "temperature": temperature(model),
-        "seconds": round(clock.seconds(), 2),
-        "torch": torch.__version__,
-        "threads": torch.get_num_threads(),
-    } | asdict(done)
-    write_json(run.done, record)
+    with joined() as (group, device):
+        run, done = start(build_path, folder, settings, habits or Habits(), group, device)
+        run_steps(run, done)
+        for named in group.gathered(run.loader.samples.corrupt):
+            run.loader.samples.corrupt.update(named)
+        record = finish(build_path, run, done) if group.first else {}
+        group.wait()
     return record
 
 
-def clear(run: RunFolder) -> None:
+def start(
+    build_path: Path,
+    folder: RunFolder,
+    settings: TrainSettings,
+    habits: Habits,
+    group: Group,
+    device: torch.device,
+) -> tuple[Run, Progress]:
+    """Read the build, make the model, and put both where a killed run was, if there is one."""
+    clock = Clock(settings.max_seconds)
+    vision, recipe = config(settings.model).vision, settings.recipe
+    if recipe.batch % group.world:
+        raise TrainerError(f"batch {recipe.batch}: expected a multiple of {group.world} processes")
+    build_digest = hashlib.sha256((build_path / MANIFEST).read_bytes()).hexdigest()
+    samples = read_samples(build_path, round(vision.pixels * (1 + recipe.margin)), settings.where)
+    if group.first:
+        make_folder(folder, samples, settings, build_digest)
+    group.wait()  # for the tokenizer
+    state = checkpoint.read_state(folder.last)
+    words = tokenizer.load(folder.tokenizer)
+    loader = Loader(
+        samples,
+        words,
+        config(settings.model).text.context,
+        vision.pixels,
+        recipe.batch // group.world,
+        settings.seed,
+        group.rank,
+        group.world,
+        **arrangement(build_path, samples, settings),
+    )
+    stepper = make_stepper(settings, group, device)
+    version = manifest(build_path)["version"]
+    done = Progress(recipe.epochs * loader.steps_per_epoch)
+    run = Run(folder, settings, habits, version, build_digest, loader, stepper, clock)
+    if state is not None:
+        checkpoint.load_last(folder.last, run.modules, stepper.optimizer)
+        done = Progress(**state["progress"])
+        samples.corrupt.update(state["corrupt"])
+        if stepper.scaler is not None:
+            stepper.scaler.load_state_dict(state["scaler"])
+        run = replace(run, clock=replace(clock, before=state["seconds"]))
+    return run, done
+
+
+def make_folder(
+    folder: RunFolder, samples: Samples, settings: TrainSettings, build_digest: str
+) -> None:
+    """Keep what a killed run of these settings and build left, or clear it and begin anew."""
+    folder.root.mkdir(parents=True, exist_ok=True)
+    for beside in folder.root.glob(".*.safetensors.*"):  # of a kill in the middle of a write
+        beside.unlink()
+    state = checkpoint.read_state(folder.last)
+    if state is not None and folder.tokenizer.is_file():
+        made_with = (state["settings"], state["build_digest"], state["tokenizer"])
+        words = tokenizer.load(folder.tokenizer).digest()
+        if made_with == (asdict(settings), build_digest, words):
+            keep_lines(folder.log, state["progress"]["steps"])
+            return
+    clear(folder)
+    learn_tokenizer(samples, settings).save(folder.tokenizer)
+    with written_whole(folder.settings) as beside:
+        beside.write_text(settings.toml())
+
+
+def clear(folder: RunFolder) -> None:
     """Remove what an earlier model left in the run's folder: its results are not the new one's."""
-    run.root.mkdir(parents=True, exist_ok=True)
-    for name in RESULTS:  # run.json first: from then on the run counts as unfinished
-        (run.root / name).unlink(missing_ok=True)
+    for name in RESULTS:
+        (folder.root / name).unlink(missing_ok=True)
     for name in RESULT_TABLES:
-        shutil.rmtree(run.root / "tables" / name, ignore_errors=True)
+        shutil.rmtree(folder.root / "tables" / name, ignore_errors=True)
 
 
 def learn_tokenizer(samples: Samples, settings: TrainSettings) -> tokenizer.Tokenizer:
-    """From the build's captions, or from the first million of them in the order of the seed."""
+    """CLIP's merges if named, else from the captions: the first million in the seed's order."""
+    if settings.merges:
+        return tokenizer.read_merges(Path(settings.merges), config(settings.model).text.vocabulary)
     rows = order(samples.rows["pair_id"].to_numpy(), settings.seed, 0)[:TOKENIZER_CAPTIONS]
     captions = samples.rows["caption"].take(rows).to_pylist()
     vocabulary = config(settings.model).text.vocabulary
@@ -96,69 +175,158 @@ def learn_tokenizer(samples: Samples, settings: TrainSettings) -> tokenizer.Toke
     return tokenizer.train(captions, vocabulary, record)
 
 
-def run_steps(
-    model: CLIP, loader: Loader, settings: TrainSettings, clock: Clock, run: RunFolder
-) -> Progress:
-    """Run all epochs, or as much of them as time allows; log every LOG_EVERY steps."""
-    recipe, kind = settings.recipe, dtype(settings.precision)
-    optimizer = adamw(model, recipe)
-    done = Progress(recipe.epochs * loader.steps_per_epoch)
-    bar = tqdm(total=done.steps_planned, unit="step", disable=None, leave=False, file=sys.stderr)
-    model.train()
-    with bar, run.log.open("w") as log, closing(prefetched(_epochs(loader, recipe.epochs))) as all_:
-        for batch in all_:
-            progress = clock.progress(done.steps, done.steps_planned)
+def arrangement(build_path: Path, samples: Samples, settings: TrainSettings) -> dict[str, Any]:
+    """How the loader orders an epoch, where that is not by chance alone."""
+    together = settings.recipe.hard_negatives
+    if not together:
+        return {}
+    pair_ids = samples.rows["pair_id"].to_numpy()
+    matches = negatives.read_matches(build_path, pair_ids)
+    query = negatives.rarest_query(len(pair_ids), *matches)
+    return {
+        "ordered": partial(negatives.order, pair_ids, query, seed=settings.seed, together=together)
+    }
+
+
+def make_stepper(settings: TrainSettings, group: Group, device: torch.device) -> Stepper:
+    """The model with fresh weights of the seed, equal in every process, and its optimiser."""
+    torch.manual_seed(settings.seed)
+    model = build(settings.model)
+    both = nn.ModuleDict({"model": model, "objective": Objective(model, settings.recipe)})
+    if group.world > 1:
+        share_batch_statistics(both)
+    both.to(device).train()
+    model.channels_last()
+    prepare(model, settings.means)
+    optimizer = adamw(both, settings.recipe)
+    kind = dtype(settings.precision, device.type)
+    scaler = torch.amp.GradScaler(device.type) if kind == torch.float16 else None
+    objective = both["objective"]
+    assert isinstance(objective, Objective)
+    return Stepper(model, objective, optimizer, kind, settings.means, group, scaler)
+
+
+def run_steps(run: Run, done: Progress) -> None:
+    """Run all epochs, or as much of them as time allows."""
+    stepper, group = run.stepper, run.stepper.group
+    device = stepper.model.logit_scale.device
+    saved = time.monotonic()
+    with ExitStack() as open_:
+        log = open_.enter_context(closing(open_log(run, done))) if group.first else None
+        batches = open_.enter_context(closing(prefetched(batches_of(run, done.batches))))
+        while done.batches < done.steps_planned:
+            progress = run.clock.progress(done.steps, done.steps_planned)
+            if run.settings.max_seconds:
+                progress = group.agreed(progress, device)
             if progress >= 1:
                 done.ended_by = "seconds"
                 break
-            lr = learning_rate(recipe, done.steps_planned, progress)
-            done.loss = train_step(model, optimizer, batch, lr, kind)
-            done.steps += 1
-            done.images += len(batch.images)
-            bar.update()
-            if done.steps % LOG_EVERY == 0 or done.steps == done.steps_planned:
-                line = log_line(model, done, lr, clock)
-                log.write(json.dumps(line) + "\n")
-                log.flush()
-                bar.set_postfix({name: line[name] for name in SHOWN})
+            asked = time.monotonic()
+            keys, inputs = next(batches)
+            waited = time.monotonic() - asked
+            n_images = sum(group.sizes(len(inputs.images), device))
+            done.batches += 1
+            if n_images >= 2:  # else there is nothing to contrast: corrupt samples, counted so
+                lr = learning_rate(run.settings.recipe, done.steps_planned, progress)
+                take_step(stepper, inputs, lr, done)
+                done.images += n_images
+                if log:
+                    log.step(done, lr, temperature(stepper.model), keys, waited)
+            if group.first:
+                end_epoch(run, done)
+                if time.monotonic() - saved >= run.habits.save_seconds:
+                    save(run, done)
+                    saved = time.monotonic()
     if done.steps == 0:
         raise TrainerError("no step was done: the time was too short, or every picture is corrupt")
-    return done
 
 
-def _epochs(loader: Loader, epochs: int) -> Iterator[Batch]:
-    for epoch in range(epochs):
-        yield from loader.epoch(epoch)
+def open_log(run: Run, done: Progress) -> Log:
+    charts = run.folder.root / "tensorboard" if run.habits.tensorboard else None
+    return Log(run.folder.log, charts, run.habits.log_every, run.clock, done)
 
 
-def train_step(
-    model: CLIP, optimizer: torch.optim.Optimizer, batch: Batch, lr: float, kind: torch.dtype
-) -> float:
-    """One step at one learning rate; the loss before it. Weights stay float32."""
-    for group in optimizer.param_groups:
-        group["lr"] = lr
-    images, tokens = torch.from_numpy(batch.images), torch.from_numpy(batch.tokens)
-    with torch.autocast("cpu", kind, enabled=kind != torch.float32):
-        image, text, scale = model(images, tokens)
-    loss = contrastive(image, text, scale)
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    optimizer.step()
-    model.clamp_scale()
-    return loss.item()
+def batches_of(run: Run, first: int) -> Iterator[tuple[list[str], Inputs]]:
+    """Each batch's sample keys and inputs, from batch `first` of the run on."""
+    begin, step = divmod(first, run.loader.steps_per_epoch)
+    seed, n_views = run.settings.seed, run.stepper.objective.views
+    for epoch in range(begin, run.settings.recipe.epochs):
+        for batch in run.loader.epoch(epoch, step):
+            pair_ids = np.array([int(key, 16) for key in batch.keys], np.int64)
+            bits = draws(pair_ids, seed, epoch)
+            made = [views(batch.images, mixed(bits + np.uint64(n))) for n in range(1, n_views + 1)]
+            yield batch.keys, Inputs(batch.images, batch.tokens, tuple(made))
+        step = 0
 
 
-def log_line(model: CLIP, done: Progress, lr: float, clock: Clock) -> dict:
-    """What a line of train.jsonl says."""
-    seconds = clock.seconds()
-    return {
-        "step": done.steps,
-        "loss": round(done.loss, 4),
-        "lr": round(lr, 8),
-        "temperature": round(temperature(model), 4),
-        "images_per_s": round(done.images / seconds),
-        "seconds": round(seconds, 2),
+def take_step(stepper: Stepper, inputs: Inputs, lr: float, done: Progress) -> None:
+    """One step, counted; a loss that is no number ends the run before it is saved."""
+    done.loss = stepper.step(inputs, lr)
+    done.steps += 1
+    done.epoch_loss += done.loss
+    done.epoch_steps += 1
+    if not math.isfinite(done.loss):
+        raise TrainerError(
+            f"step {done.steps}: loss {done.loss}, expected a number; a lower lr may help, and "
+            "best.safetensors keeps the weights after the best epoch"
+        )
+
+
+def end_epoch(run: Run, done: Progress) -> None:
+    """After the last batch of an epoch: keep its weights if its mean loss is the lowest."""
+    if done.batches % run.loader.steps_per_epoch or not done.epoch_steps:
+        return
+    mean = done.epoch_loss / done.epoch_steps
+    done.epoch_loss, done.epoch_steps = 0.0, 0
+    if done.best_loss is None or mean < done.best_loss:
+        done.best_loss = mean
+        keep_weights(run, done, run.folder.best)
+
+
+def keep_weights(run: Run, done: Progress, path: Path) -> None:
+    """The model alone, for those who use it."""
+    model, digest_ = run.stepper.model, run.build_digest
+    checkpoint.save(run.folder, model, run.settings, done.steps, run.version, digest_, path)
+
+
+def save(run: Run, done: Progress) -> None:
+    """All that a run needs to go on from here as if it had not ended."""
+    scaler = run.stepper.scaler
+    state = {
+        "progress": asdict(done),
+        "settings": asdict(run.settings),
+        "toml": run.settings.toml(),
+        "build_digest": run.build_digest,
+        "tokenizer": run.loader.tokenizer.digest(),
+        "corrupt": dict(run.loader.samples.corrupt),
+        "scaler": None if scaler is None else scaler.state_dict(),
+        "seconds": run.clock.seconds(),
     }
+    checkpoint.save_last(run.folder.last, run.modules, run.stepper.optimizer, state)
+
+
+def finish(build_path: Path, run: Run, done: Progress) -> dict:
+    """Write the weights, then the record, whose presence says that the run is finished."""
+    model, words = run.stepper.model, run.loader.tokenizer
+    keep_weights(run, done, run.folder.checkpoint)
+    record = {
+        "build": str(build_path.resolve()),
+        "build_version": run.version,
+        "settings": asdict(run.settings),
+        "precision": str(run.stepper.kind).removeprefix("torch."),
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "tokenizer": words.record | {"size": len(words), "digest": words.digest()},
+        "samples": len(run.loader.samples),
+        "corrupt": dict(sorted(run.loader.samples.corrupt.items())),
+        "temperature": temperature(model),
+        "seconds": round(run.clock.seconds(), 2),
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+        "processes": run.stepper.group.world,
+    } | asdict(done)
+    write_json(run.folder.done, record)
+    run.folder.last.unlink(missing_ok=True)
+    return record
 
 
 def temperature(model: CLIP) -> float:

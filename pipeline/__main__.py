@@ -1,9 +1,10 @@
-"""`python -m pipeline report`: remake a build's report. Builds are made by luigi (see README)."""
+"""`python -m pipeline report|card`: what is derived of a build. Luigi makes builds (see README)."""
 
 import argparse
 import sys
 from pathlib import Path
 
+from pipeline.card import write_card
 from pipeline.report import announce, print_counts, write_report
 from queries.build import BuildError, find
 
@@ -14,12 +15,20 @@ def main(arguments: list[str] | None = None) -> int:
     report = verbs.add_parser("report", help="remake BUILD/report.html and print the counts")
     report.add_argument("--build", type=Path, required=True, help="a build, or a workspace")
     report.add_argument("--run", type=Path, help="a run of the trainer, for its results")
+    card = verbs.add_parser("card", help="write README.md, datasheet.md and croissant.json")
+    card.add_argument("--build", type=Path, required=True, help="a build, or a workspace")
+    card.add_argument("--run", type=Path, help="a run of the trainer, for its results")
+    card.add_argument("--name", default="buildwit", help="of the dataset; buildwit by default")
     options = made.parse_args(arguments)
     try:
         build = find(options.build)
     except BuildError as error:
         print(error, file=sys.stderr)
         return 2
+    if options.verb == "card":
+        for path in write_card(build, options.run, options.name):
+            print(path)
+        return 0
     write_report(build, options.run)
     print_counts(build)
     announce(build, "report written")

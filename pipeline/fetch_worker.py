@@ -190,7 +190,7 @@ def main() -> None:
         img2dataset.Downloader = guarded(img2dataset, job, tell)
         img2dataset.download(**arguments(work, job))
     except Exception as error:
-        tell({"failed": f"{type(error).__name__}: {error}"[:500]})
+        tell({"failed": " ".join(f"{type(error).__name__}: {error}".split())[:500]})
         raise
 
 

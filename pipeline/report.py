@@ -1,29 +1,33 @@
 """What a build holds, for people: a table on the terminal and report.html.
 
-May import queries. Both are derived from the build's tables and can be remade; neither is part of
-the manifest. What strangers wrote is escaped, and the page loads nothing from anywhere.
+May import queries and its own parts, report_charts, report_gallery and report_run. Both are derived
+from the build's tables and can be remade; neither is part of the manifest. What strangers wrote is
+escaped, the page loads nothing from anywhere, and only the one script whose hash it names runs.
 """
 
 import base64
-import io
-import json
-import tarfile
+import hashlib
+import tempfile
 from collections.abc import Iterator, Mapping
+from itertools import groupby
 from pathlib import Path
 
 import jinja2
 import pyarrow as pa
-from markupsafe import Markup
 from rich.console import Console
 from rich.table import Table as Grid
 
-from queries.build import manifest
+from pipeline import report_charts as charts
+from pipeline import report_run
+from pipeline.report_gallery import gallery, near_duplicates, neighbours, shortened
+from queries.build import files_by_table, manifest
 from queries.engine import DuckEngine
 from queries.parts import written_whole
-from queries.questions import answer, sql, tables, title
+from queries.questions import answer, sql, title
+from queries.reasons import REASONS
 
-SHOWN_PICTURES = 48
-SHOWN_QUERIES = 30
+HEAD_QUERIES = 30
+EXAMPLE_CHARACTERS = 300  # of a dropped caption or address
 Tables = Mapping[str, list[Path] | pa.Table]
 
 COUNTS = {
@@ -67,7 +71,7 @@ def announce(build: Path, verdict: str) -> None:
 
 def print_counts(build: Path) -> None:
     """Print the numbers that matter first, with the drops by reason."""
-    engine, inputs = DuckEngine(quiet=True), tables(build)
+    engine, inputs = DuckEngine(quiet=True), files_by_table(build)
     grid = Grid("", "rows")
     grid.columns[1].justify = "right"
     for name, n in counts(engine, inputs).items():
@@ -80,136 +84,99 @@ def print_counts(build: Path) -> None:
 
 def write_report(build: Path, run: Path | None = None) -> Path:
     """Write BUILD/report.html, with the results of a trainer's run where one is given."""
-    engine, inputs = DuckEngine(quiet=True), tables(build, run)
-    answers = {
-        name: answer(engine, inputs, sql("audit", name))
-        for name in ("funnel", "drops_by_reason", "query_sources", "rounds", "total_words")
-    }
-    per_query = answer(engine, inputs, sql("audit", "pairs_per_query"))
-    page = _template().render(
-        version=build.name,
-        settings=manifest(build)["settings"],
-        counts=counts(engine, inputs),
-        answers=[(title("audit", name), name, _grid(found)) for name, found in answers.items()],
-        plot=Markup(plot_pairs_per_query(per_query)),  # noqa: S704  # drawn here, from numbers
-        heads=_grid(per_query.slice(0, SHOWN_QUERIES)),
-        pictures=list(pictures(build, engine, inputs)),
-        results=list(run_results(run)) if run else [],
-    )
+    with tempfile.TemporaryDirectory(dir=build.parent, prefix=".report.") as scratch:
+        engine = DuckEngine(quiet=True, scratch=Path(scratch))
+        page = _template().render(
+            version=build.name,
+            settings=manifest(build)["settings"],
+            **_of_build(build, engine, files_by_table(build, run)),
+            **(_of_run(build, run, engine, files_by_table(build, run)) if run else {}),
+        )
     with written_whole(build / "report.html") as beside:
         beside.write_text(page, "utf-8")
     return build / "report.html"
 
 
-def run_results(run: Path) -> Iterator[tuple[str, dict]]:
-    """(title, grid) of each result that a trainer's run holds; there may be none yet."""
-    names: tuple[str, ...]
-    if trained := _json(run / "run.json"):
-        names = ("parameters", "samples", "images", "steps", "seconds", "loss")
-        yield "Training", {"names": names, "rows": [[_number(trained[one]) for one in names]]}
-    if sets := _json(run / "zeroshot.json"):
-        names = ("set", "images", "classes", "top-1 %", "95% interval", "top-5 %", "chance %")
-        yield "Zero-shot", {"names": names, "rows": [_zeroshot(*one) for one in sets.items()]}
-    if sets := _json(run / "overlap.json"):
-        names = (
-            "set",
-            "images",
-            "overlap",
-            "contamination %",
-            "all %",
-            "clean %",
-            "overlap %",
-            "all - clean",
-            "p (one-sided)",
-        )
-        rows = [_overlap(*one) for one in sets.items()]
-        yield "What the evaluation set shares with the dataset", {"names": names, "rows": rows}
+def _of_build(build: Path, engine: DuckEngine, inputs: Tables) -> dict:
+    """What the page shows of the build itself."""
+
+    def audit(name: str) -> pa.Table:
+        return answer(engine, inputs, sql("audit", name))
+
+    def asked(name: str) -> pa.Table:
+        return answer(engine, inputs, sql("report", name))
+
+    funnel, per_query, rounds = audit("funnel"), audit("pairs_per_query"), audit("rounds")
+    shares, stages = asked("query_shares"), funnel["stage"].to_pylist()
+    return {
+        "counts": counts(engine, inputs),
+        "funnel": charts.funnel(funnel),
+        "funnel_grid": _grid(funnel),
+        "pairs_per_query": charts.pairs_per_query(per_query),
+        "heads": _grid(per_query.slice(0, HEAD_QUERIES)),
+        "query_shares": charts.query_shares(shares),
+        "sources": _grid(audit("query_sources")),
+        "query_samples": list(_samples_by_source(asked("query_samples"))),
+        "drops": list(_drops(audit("drops_by_reason"), asked("drop_examples"), stages)),
+        "image_sides": charts.image_sides(asked("image_sides")),
+        "words": _grid(audit("total_words")),
+        "words_title": title("audit", "total_words"),
+        "rounds": charts.rounds(rounds),
+        "rounds_grid": _grid(rounds),
+        "hosts": asked("hosts").to_pylist(),
+        "gallery": gallery(build, engine, inputs),
+        "near_duplicates": near_duplicates(build, engine, inputs),
+    }
 
 
-def _zeroshot(name: str, of: dict) -> list:
-    interval = " to ".join(map(_percent, of["top1_interval_95"]))
-    return [
-        name,
-        of["images"],
-        of["classes"],
-        _percent(of["top1"]),
-        interval,
-        _percent(of["top5"]),
-        _percent(of["chance"]),
-    ]
+def _of_run(build: Path, run: Path, engine: DuckEngine, inputs: Tables) -> dict:
+    """What the page shows of a trainer's run."""
+    return {
+        "results": list(report_run.results(run)),
+        "losses": charts.losses(report_run.training_lines(run)),
+        "neighbours": neighbours(build, engine, inputs),
+    }
 
 
-def _overlap(name: str, of: dict) -> list:
-    shares = [
-        of[one]
-        for one in ("contamination", "accuracy", "clean_accuracy", "overlap_accuracy", "gain")
-    ]
-    p = "" if of["p"] is None else f"{of['p']:.2g}"
-    return [name, of["n"], of["n_overlap"], *map(_percent, shares), p]
+def _samples_by_source(rows: pa.Table) -> Iterator[tuple[str, list[str]]]:
+    for source, found in groupby(rows.to_pylist(), key=lambda row: row["entered_by"]):
+        yield source, [row["text"] for row in found]
 
 
-def _percent(share: float | None) -> str:
-    return "" if share is None else f"{100 * share:.2f}"
-
-
-def _number(value: float) -> str:
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.3f}"
-
-
-def _json(path: Path) -> dict:
-    return json.loads(path.read_text()) if path.exists() else {}
+def _drops(drops: pa.Table, examples: pa.Table, stages: list[str]) -> Iterator[dict]:
+    """Each reason with its number, its meaning and its examples, in the order of the stages."""
+    by_reason: dict[tuple[str, str], list[dict]] = {}
+    for row in examples.to_pylist():
+        shown = {name: shortened(row[name], EXAMPLE_CHARACTERS) for name in ("caption", "url")}
+        by_reason.setdefault((row["stage"], row["reason"]), []).append(shown)
+    places = {stage: place for place, stage in enumerate(stages)}
+    for row in sorted(drops.to_pylist(), key=lambda row: places.get(row["stage"], len(places))):
+        found = by_reason.get((row["stage"], row["reason"]), [])
+        yield {**row, "about": REASONS.get(row["reason"], ""), "examples": found}
 
 
 def _template() -> jinja2.Template:
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
-    return jinja2.Environment(loader=loader, autoescape=True).get_template("report.html")
+    environment = jinja2.Environment(
+        loader=loader, autoescape=True, undefined=jinja2.ChainableUndefined
+    )
+    environment.filters["sha256"] = _sha256
+    return environment.get_template("report.html")
+
+
+def _sha256(script: str) -> str:
+    """The hash by which a content security policy names a script.
+
+    >>> _sha256("")
+    'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='
+    """
+    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
 def _grid(found: pa.Table) -> dict:
-    rows = [
-        [f"{value:,}" if isinstance(value, int) else value for value in row.values()]
-        for row in found.to_pylist()
-    ]
-    return {"names": [name.replace("_", " ") for name in found.column_names], "rows": rows}
-
-
-def plot_pairs_per_query(per_query: pa.Table) -> str:
-    """Pairs of each query by its rank, before and after the cap, both axes logarithmic: an SVG.
-
-    Nothing where no pair contains a query: a logarithmic axis has no place for it.
     """
-    if not any(per_query["matched"].to_pylist()):
-        return ""
-    import matplotlib
-
-    matplotlib.use("svg")
-    from matplotlib import pyplot
-
-    with pyplot.rc_context({"svg.fonttype": "none", "svg.hashsalt": "buildwit"}):
-        figure, axes = pyplot.subplots(figsize=(7, 3.6), layout="constrained")
-        for name, style in (("matched", "--"), ("kept", "-")):
-            values = sorted((n for n in per_query[name].to_pylist() if n), reverse=True)
-            label = "before the cap" if name == "matched" else "after the cap"
-            if values:
-                axes.plot(range(1, len(values) + 1), values, style, label=label)
-        axes.set(xscale="log", yscale="log", xlabel="rank of the query", ylabel="pairs")
-        axes.legend()
-        text = io.StringIO()
-        figure.savefig(text, format="svg", metadata={"Date": None}, transparent=True)
-        pyplot.close(figure)
-    return text.getvalue()[text.getvalue().index("<svg") :]
-
-
-def pictures(build: Path, engine: DuckEngine, inputs: Tables) -> Iterator[dict]:
-    """Some samples with their captions and queries: the first in the order of selection."""
-    wanted = answer(engine, inputs, sql("audit", "first_samples")).slice(0, SHOWN_PICTURES)
-    by_key = {row["key"]: row for row in wanted.to_pylist()}
-    for shard in sorted((build / "shards").glob("*.tar")):
-        with tarfile.open(shard) as tar:
-            for member in tar:
-                key, _, suffix = member.name.partition(".")
-                if suffix == "jpg" and key in by_key:
-                    content = tar.extractfile(member)
-                    assert content is not None
-                    data = base64.b64encode(content.read()).decode()
-                    yield {**by_key[key], "data": data}
+    >>> _grid(pa.table({"rows_in": [1234]}))
+    {'names': ['rows in'], 'rows': [[1234]]}
+    """
+    names = [name.replace("_", " ") for name in found.column_names]
+    return {"names": names, "rows": [list(row.values()) for row in found.to_pylist()]}

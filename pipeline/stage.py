@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 
 import luigi
@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from pipeline import sources
 from pipeline.retry import lost_pairs, reasons
-from pipeline.settings import SAMPLE, Settings, load
+from pipeline.settings import SAMPLE, FetchSettings, Settings, load
 from pipeline.workspace import Workspace
 from queries.build import find
 from queries.engine import MapFunction, MapInput
@@ -40,15 +40,25 @@ def workspace(settings: str, out: str, retry: str, exclude: str) -> Workspace:
     try:
         checked = excluding(load(Path(settings)), exclude)
         sources.check(checked.sources)
+        named(checked.fetch)
         ws = Workspace(Path(out).absolute(), checked)
         if retry:
             lost_pairs(find(ws.folder), reasons(retry))
         ws.lock()
-    except (UserError, OSError) as error:
+    except (UserError, OSError) as error:  # of the disk: its text names the file
         print(error, file=sys.stderr)
         sys.exit(2)
-    logging.getLogger("luigi-interface").addFilter(in_one_line)
+    logging.getLogger("luigi-interface").addFilter(partial(in_one_line, ws.folder))
     return ws
+
+
+def named(fetch: FetchSettings) -> None:
+    """Raise InputError unless hosts are told who asks, or the pictures are on a network of ours."""
+    if not fetch.contact.strip() and not fetch.allow_networks:
+        raise InputError(
+            "fetch.contact = '': expected an address of yours, which tells hosts whom to ask if "
+            "the requests are a burden"
+        )
 
 
 def excluding(settings: Settings, exclude: str) -> Settings:
@@ -61,30 +71,30 @@ def excluding(settings: Settings, exclude: str) -> Settings:
     return settings.model_copy(update={"exclusions": every})
 
 
-def in_one_line(record: logging.LogRecord) -> bool:
+def in_one_line(folder: Path, record: logging.LogRecord) -> bool:
     """Let Luigi log a fault that the user can mend by its line, without a traceback."""
     error = record.exc_info[1] if record.exc_info else None
-    if line := line_of(error):
+    if line := line_of(error, folder):
         record.exc_info, record.msg, record.args = None, line, None
     return True
 
 
-def line_of(error: BaseException | None) -> str | None:
+def line_of(error: BaseException | None, folder: Path) -> str | None:
     """What a user is told of a fault that is theirs or the machine's; None if it is neither.
 
     A fault of the disk is known by the system's words for it: DuckDB's errors have no number.
 
-    >>> line_of(OSError(errno.ENOSPC, "No space left on device", "wit/work/pair/1.parquet"))
-    "[Errno 28] No space left on device: 'wit/work/pair/1.parquet'"
-    >>> line_of(ValueError("a fault of the program"))
+    >>> line_of(OSError(errno.ENOSPC, "No space left on device"), Path("wit"))
+    'wit: [Errno 28] No space left on device'
+    >>> line_of(ValueError("a fault of the program"), Path("wit"))
     """
     said = str(error)
     if isinstance(error, BrokenExecutor):
-        return "a process of the engine was killed, perhaps for want of memory: see [engine]"
+        return f"{folder}: a process of the engine was killed; the same command goes on from here"
     if isinstance(error, UserError):
         return said
     if any(os.strerror(number) in said for number in OF_THE_DISK):
-        return said.splitlines()[0]
+        return f"{folder}: {said.splitlines()[0]}"
     return None
 
 

@@ -8,6 +8,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ from queries.engine import DuckEngine, MapInput
 from queries.errors import UserError
 from queries.parts import digest, write_json
 from queries.schemas import TABLES
+
+# A version or a file of the workspace that was being written; the folder may hold others' files.
+TORN = re.compile(r"\.(?:[0-9a-f]{16}|latest\.json)\.[a-z0-9_]+")
 
 
 @dataclass(frozen=True)
@@ -40,10 +44,18 @@ class Workspace:
     def engine(self) -> DuckEngine:
         used = self.settings.engine
         scratch = self.work / "scratch"
-        scratch.mkdir(parents=True, exist_ok=True)
-        for torn in self.folder.glob("images/*/.*"):
-            shutil.rmtree(torn)  # of a process that was killed; whole parts have no dot
+        shutil.rmtree(scratch, ignore_errors=True)  # DuckDB's, of a process that was killed
+        scratch.mkdir(parents=True)
+        self._clear_torn()
         return DuckEngine(used.workers, used.memory, scratch)
+
+    def _clear_torn(self) -> None:
+        """Remove what a process that was killed was writing: whole parts have no dot."""
+        ours = (one for one in self.folder.glob(".*") if TORN.fullmatch(one.name))
+        for torn in (*self.folder.glob("images/*/.*"), *ours):
+            shutil.rmtree(torn) if torn.is_dir() else torn.unlink()
+        for torn in list(self.work.rglob(".*")):
+            torn.unlink()
 
     def lock(self) -> None:
         """Keep other builds out of the workspace until this process ends. Raises UserError."""

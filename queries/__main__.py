@@ -1,44 +1,64 @@
 """`python -m queries audit|check|views`: ask questions of a build."""
 
 import argparse
+import json
 import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 from rich.console import Console
-from rich.table import Table as Grid
 
-from queries.build import BuildError, find
+from queries.answers import FORMATS, grid, json_rows, written
+from queries.build import find
 from queries.engine import DuckEngine
-from queries.questions import answer, names, sql, tables, title, views
+from queries.errors import InputError, UserError
+from queries.parts import written_whole
+from queries.questions import Inputs, answer, compares, names, sql, tables, title, views
 
 SHOWN_ROWS = 12
-LEAST_WIDTH = 12  # characters that a column of text keeps on a narrow terminal
 
 EPILOG = """examples:
   python -m queries audit --build wit                    every audit of the newest build in wit/
   python -m queries audit pairs_per_query --build wit    one audit, all its rows with --rows 0
+  python -m queries audit balance --build wit --format csv       json, parquet, md: all rows
+  python -m queries audit --build wit --format md --out audits   a file for each audit
+  python -m queries audit --build wit --sql "SELECT COUNT(*) FROM sample"
+  python -m queries audit --build wit/NEW --other wit/OLD        two builds compared, too
   python -m queries check --build wit                    every check; exit code 1 if one fails
   python -m queries views --build wit | cat - my.sql | duckdb    the tables as views in a shell
 """
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One question: its file's name, its title and its SQL."""
+
+    name: str
+    title: str
+    sql: str
 
 
 def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
         build = find(options.build)
-    except BuildError as error:
+        other = find(options.other) if options.other else None
+        if options.verb == "views":
+            print("\n".join(views(build, options.run, other)))
+            return 0
+        questions = wanted(options)
+        inputs = tables(build, options.run, other, " ".join(one.sql for one in questions))
+        with tempfile.TemporaryDirectory() as scratch:
+            engine = DuckEngine(quiet=True, scratch=Path(scratch))
+            if options.verb == "audit":
+                return audit(((one, answer(engine, inputs, one.sql)) for one in questions), options)
+            return check(((one, faults(engine, inputs, one)) for one in questions), options, build)
+    except UserError as error:
         print(error, file=sys.stderr)
         return 2
-    if options.verb == "views":
-        print("\n".join(views(build, options.run)))
-        return 0
-    known = names(options.verb)
-    if options.name is not None and options.name not in known:
-        print(f"no {options.verb} {options.name!r}: expected {', '.join(known)}", file=sys.stderr)
-        return 2
-    ask = audit if options.verb == "audit" else check
-    return ask(build, options.run, [options.name] if options.name else known, options.rows)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -56,90 +76,105 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("name", nargs="?", help="one question, named as its file; all by default")
     made.add_argument("--build", type=Path, required=True, help="a build, or a workspace")
     made.add_argument("--run", type=Path, help="a run of the trainer, for its tables")
+    made.add_argument("--other", type=Path, help="a build to compare: its views begin with other_")
+    made.add_argument("--sql", help="a question of one's own over the same views")
+    made.add_argument("--format", choices=FORMATS, default="table", help="table by default")
+    made.add_argument("--out", type=Path, help="a folder: a file for each answer, NAME.FORMAT")
     made.add_argument(
         "--rows",
         type=int,
-        default=SHOWN_ROWS,
-        help=f"rows to show of each answer, 0 for all; {SHOWN_ROWS} by default",
+        help=f"rows of each answer, 0 for all; {SHOWN_ROWS} of a table by default, else all",
     )
     return made
 
 
-def audit(build: Path, run: Path | None, wanted: list[str], n_rows: int) -> int:
-    """Print the answer to each question."""
-    console, engine, inputs = Console(), DuckEngine(quiet=True), tables(build, run)
-    for name in wanted:
-        found = answer(engine, inputs, sql("audit", name))
-        console.print(f"{title('audit', name)} ({name})", style="bold", markup=False)
-        console.print(grid(found, n_rows))
+def wanted(options: argparse.Namespace) -> list[Asked]:
+    """The questions that the options name, in order. Raises InputError."""
+    verb, name, own = options.verb, options.name, options.sql
+    if own is not None:
+        if verb != "audit" or name:
+            raise InputError("--sql: expected `audit` without a NAME beside it")
+        found = [Asked("own", own, own)]
+    else:
+        known = names(verb)
+        if name is not None and name not in known:
+            raise InputError(f"no {verb} {name!r}: expected {', '.join(known)}")
+        chosen = [name] if name else known
+        found = [Asked(one, title(verb, one), sql(verb, one)) for one in chosen]
+    comparing = [one for one in found if compares(one.sql)]
+    if comparing and not options.other:
+        if name or own:
+            raise InputError(f"{comparing[0].name} compares two builds: expected --other BUILD")
+        found = [one for one in found if one not in comparing]
+    if options.out and options.format == "table":
+        raise InputError(f"--out: expected --format {', '.join(FORMATS[1:])} beside it")
+    if options.format in ("csv", "parquet") and len(found) > 1 and not options.out:
+        raise InputError(f"--format {options.format} holds one answer: expected a NAME, or --out")
+    if options.format == "parquet" and not options.out and sys.stdout.isatty():
+        raise InputError("--format parquet: expected --out FOLDER, or a pipe instead of a terminal")
+    return found
+
+
+def faults(engine: DuckEngine, inputs: Inputs, asked: Asked) -> pa.Table:
+    """The rows at fault; a table that cannot be read is a fault of every check that names it."""
+    try:
+        return answer(engine, inputs, asked.sql)
+    except InputError as error:
+        return pa.table({"cannot_be_asked": [str(error)]})
+
+
+def audit(found: Iterator[tuple[Asked, pa.Table]], options: argparse.Namespace) -> int:
+    """Print or write the answer to each question."""
+    if options.format != "table":
+        write_answers(list(found), options)
+        return 0
+    console = Console()
+    for asked, rows in found:
+        if asked.name != "own":
+            console.print(f"{asked.title} ({asked.name})", style="bold", markup=False)
+        console.print(grid(rows, SHOWN_ROWS if options.rows is None else options.rows))
     return 0
 
 
-def check(build: Path, run: Path | None, wanted: list[str], n_rows: int) -> int:
+def check(found: Iterator[tuple[Asked, pa.Table]], options: argparse.Namespace, build: Path) -> int:
     """Print a line for each check, and the first rows at fault; 1 if there are any."""
-    console, engine, inputs = Console(), DuckEngine(quiet=True), tables(build, run)
-    n_failed = 0
-    for name in wanted:
-        faults = answer(engine, inputs, sql("check", name))
-        n_failed += faults.num_rows > 0
-        verdict = f"FAILED: {faults.num_rows} rows" if faults.num_rows else "passed"
-        console.print(f"{verdict:<8} {title('check', name)} ({name})", markup=False)
-        if faults.num_rows:
-            console.print(grid(faults, n_rows))
-    passed = len(wanted) - n_failed
-    console.print(f"{passed} of {len(wanted)} checks passed on {build}", markup=False)
+    if options.format != "table":
+        answers = list(found)
+        write_answers(answers, options)
+        return int(any(rows.num_rows for _, rows in answers))
+    console = Console()
+    n_failed = n_asked = 0
+    for asked, at_fault in found:
+        n_asked += 1
+        n_failed += at_fault.num_rows > 0
+        verdict = f"FAILED: {at_fault.num_rows} rows" if at_fault.num_rows else "passed"
+        console.print(f"{verdict:<8} {asked.title} ({asked.name})", markup=False)
+        if at_fault.num_rows:
+            console.print(grid(at_fault, SHOWN_ROWS if options.rows is None else options.rows))
+    console.print(f"{n_asked - n_failed} of {n_asked} checks passed on {build}", markup=False)
     return 1 if n_failed else 0
 
 
-def grid(found: pa.Table, n_rows: int) -> Grid:
-    """An answer as a table that fits a terminal; captions and URLs are cut, never interpreted."""
-    shown = found.slice(0, n_rows) if n_rows else found
-    left = found.num_rows - shown.num_rows
-    made = Grid(caption=f"and {left:,} rows more" if left else None)
-    rows = [[_cell(value) for value in row.values()] for row in shown.to_pylist()]
-    names = [_plain(name) for name in found.column_names]
-    widest = [max(map(len, column)) for column in zip(names, *rows, strict=True)]
-    for name, field, width in zip(
-        names, found.schema, fitted(widest, Console().width), strict=True
-    ):
-        number = pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
-        made.add_column(
-            name,
-            justify="right" if number else "left",
-            width=width,
-            overflow="ellipsis",
-            no_wrap=True,
-        )
-    for row in rows:
-        made.add_row(*row)
-    return made
-
-
-def fitted(widest: list[int], terminal: int) -> list[int]:
-    """Widths of columns that fit: the widest give way first, down to LEAST_WIDTH.
-
-    >>> fitted([4, 60, 30], terminal=60)
-    [4, 23, 23]
-    """
-    left = terminal - 3 * len(widest) - 1  # two spaces and a rule a column
-    longest = max(widest, default=0)
-    while longest > LEAST_WIDTH and sum(min(width, longest) for width in widest) > left:
-        longest -= 1
-    return [min(width, longest) for width in widest]
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, int):
-        return f"{value:,}"
-    return f"{value:,.6g}" if isinstance(value, float) else _plain(str(value))
-
-
-def _plain(text: str) -> str:
-    """Text of strangers, with rich's markup and control characters taken out."""
-    printable = "".join(one if one.isprintable() else " " for one in text)
-    return printable.replace("[", r"\[")
+def write_answers(answers: list[tuple[Asked, pa.Table]], options: argparse.Namespace) -> None:
+    """Answers in a format of programs: to files in a folder, or all to the standard output."""
+    cut = [(one, rows.slice(0, options.rows) if options.rows else rows) for one, rows in answers]
+    if options.out:
+        for asked, rows in cut:
+            path = options.out / f"{asked.name}.{options.format}"
+            with written_whole(path) as beside:
+                beside.write_bytes(written(rows, options.format))
+            print(path)
+        return
+    if len(cut) == 1:
+        content = written(cut[0][1], options.format)
+    elif options.format == "json":
+        of = (f"{json.dumps(asked.name)}: {json_rows(rows)}" for asked, rows in cut)
+        content = ("{\n" + ",\n".join(of) + "\n}\n").encode()
+    else:
+        of = (f"## {asked.title}\n\n{written(rows, 'md').decode()}" for asked, rows in cut)
+        content = "\n".join(of).encode()
+    sys.stdout.buffer.write(content)
+    sys.stdout.buffer.flush()
 
 
 if __name__ == "__main__":

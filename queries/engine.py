@@ -4,9 +4,13 @@ The only module that imports duckdb. Both verbs write parts named by digest, and
 that is there already. Results do not depend on threads, memory or the order of parts.
 """
 
+import ctypes
 import os
+import signal
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from multiprocessing import get_context
@@ -24,6 +28,7 @@ from queries.schemas import TABLES, Table
 
 SQL = Path(__file__).parent
 BATCH_ROWS = 16_384
+PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 Batches = Iterator[pa.RecordBatch]
 MapFunction = Callable[[Batches], Batches]
@@ -139,6 +144,22 @@ class DuckEngine:
                 connection.register(name, TABLES[name].empty())
         return connection
 
+    def ask(self, inputs: Mapping[str, Rows], question: str) -> pa.Table:
+        """The rows that a question's SQL gives; a mistake in it is an InputError of its text.
+
+        >>> pair = pa.table({"pair_id": [4, 5]})
+        >>> DuckEngine().ask({"pair": pair}, "SELECT SUM(pair_id) AS n FROM pair").to_pylist()
+        [{'n': 9}]
+        """
+        try:
+            with self.connect(inputs) as connection:
+                found = connection.sql(question)
+                if found is None or not found.columns:
+                    raise InputError(f"{question[:80]!r}: expected a SELECT, which gives rows")
+                return _without_decimals(found.to_arrow_table())
+        except duckdb.Error as error:
+            raise InputError(str(error)) from None
+
     def pair_ids_where(self, rows: Rows, expression: str) -> pa.ChunkedArray:
         """The pair_id of each sample of which a person's SQL expression holds.
 
@@ -184,13 +205,30 @@ class DuckEngine:
 
     def _started_pool(self) -> Executor:
         if self._pool is None:
-            self._pool = ProcessPoolExecutor(self.n_workers, mp_context=get_context("spawn"))
+            self._pool = ProcessPoolExecutor(
+                self.n_workers,
+                mp_context=get_context("spawn"),
+                initializer=_die_with,
+                initargs=(os.getpid(),),
+            )
         return self._pool
 
     def close(self) -> None:
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
             self._pool = None
+
+
+def _die_with(parent: int) -> None:
+    """In a process of the pool: Ctrl-C is its parent's to answer, and it ends when that does.
+
+    Its pipe would never tell: all processes of a pool hold both ends.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it ended before it was asked for
+        os._exit(1)
 
 
 def kept_rows(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -214,6 +252,15 @@ def _map_part(function: MapFunction, table: Table, one: MapInput, path: Path) ->
     read = Counted(one.batches())
     counted = None if isinstance(one.rows, pa.Table) else read
     return write_part(path, table, function(iter(read)), counted)
+
+
+def _without_decimals(found: pa.Table) -> pa.Table:
+    """Sums of integers, which DuckDB gives 128 bits, as int64 columns."""
+    for place, one in enumerate(found.schema):
+        if pa.types.is_decimal(one.type) and one.type.scale == 0:
+            with suppress(pa.ArrowInvalid):  # more than 64 bits: stays as it is
+                found = found.set_column(place, one.name, found.column(place).cast(pa.int64()))
+    return found
 
 
 def _cast(batch: pa.RecordBatch, table: Table) -> pa.RecordBatch:

@@ -8,9 +8,21 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from queries.build import files_by_table, list_files
+from queries.build import files_by_table
 from queries.engine import SQL, DuckEngine, view_of_files
-from queries.schemas import TABLES
+from queries.folder import FOLDER, files_now, members_now, of_manifest
+from queries.schemas import TABLES, Table
+
+OTHER = "other_"  # before the name of a table: that of the build which is compared
+DECLARED: dict[str, Table] = {**TABLES, **FOLDER}
+KINDS = {
+    pa.int32(): "INTEGER",
+    pa.int64(): "BIGINT",
+    pa.float64(): "DOUBLE",
+    pa.bool_(): "BOOLEAN",
+    pa.string(): "VARCHAR",
+}
+Inputs = dict[str, list[Path] | pa.Table]
 
 
 def names(kind: str) -> list[str]:
@@ -31,38 +43,97 @@ def title(kind: str, name: str) -> str:
     return sql(kind, name).splitlines()[0].removeprefix("-- ")
 
 
-def views(build: Path, run: Path | None = None) -> Iterator[str]:
-    """The CREATE VIEW lines that let a DuckDB shell ask every question."""
+def compares(question: str) -> bool:
+    """Whether a question's SQL asks of two builds.
+
+    >>> compares("SELECT COUNT(*) FROM pair"), compares("SELECT COUNT(*) FROM other_pair")
+    (False, True)
+    """
+    return f" {OTHER}" in question
+
+
+def tables(
+    build: Path, run: Path | None = None, other: Path | None = None, asked: str = ""
+) -> Inputs:
+    """What a question may ask of: the tables of a build, a run, another build, and the folder.
+
+    Files and tars are listed anew, which reads every byte, only if the SQL that is `asked` names
+    `file_now` or `member_now`.
+    """
+    found: Inputs = {**files_by_table(build, run), **of_manifest(build)}
+    for name, listed in (("file_now", files_now), ("member_now", members_now)):
+        found[name] = listed(build) if name in asked else DECLARED[name].empty()
+    if other is not None:
+        of_other: Inputs = {**files_by_table(other), **of_manifest(other)}
+        found |= {
+            OTHER + name: rows or DECLARED[name].empty() if isinstance(rows, list) else rows
+            for name, rows in of_other.items()
+        }
+    return found
+
+
+def views(build: Path, run: Path | None = None, other: Path | None = None) -> Iterator[str]:
+    """The CREATE VIEW lines that let a DuckDB shell ask every question.
+
+    Only `file_now` and `member_now` are not among them: they are listings that `check` makes.
+    """
+    yield from _views_of_build(build, "", run)
+    if other is not None:
+        yield from _views_of_build(other, OTHER)
+
+
+def _views_of_build(build: Path, prefix: str, run: Path | None = None) -> Iterator[str]:
     for name, files in files_by_table(build.absolute(), run and run.absolute()).items():
-        yield view_of_files(name, files) if files else empty_view(name)
+        if files:
+            yield view_of_files(prefix + name, files)
+        elif name in DECLARED:
+            yield empty_view(name, prefix)
+    for name, rows in of_manifest(build).items():
+        yield view_of_rows(name, rows, prefix)
 
 
-def empty_view(name: str) -> str:
+def empty_view(name: str, prefix: str = "") -> str:
     """A view without rows of a declared table: what a build lacks, a question may still name.
 
     >>> print(empty_view("suppressed"))
     CREATE OR REPLACE VIEW "suppressed" AS SELECT NULL::BIGINT AS "pair_id" WHERE FALSE;
     """
-    kinds = {
-        pa.int32(): "INTEGER",
-        pa.int64(): "BIGINT",
-        pa.float64(): "DOUBLE",
-        pa.bool_(): "BOOLEAN",
-        pa.string(): "VARCHAR",
-    }
-    columns = (f'NULL::{kinds[one.type]} AS "{one.name}"' for one in TABLES[name].schema)
-    return f'CREATE OR REPLACE VIEW "{name}" AS SELECT {", ".join(columns)} WHERE FALSE;'
+    columns = (f'NULL::{KINDS[one.type]} AS "{one.name}"' for one in DECLARED[name].schema)
+    return f'CREATE OR REPLACE VIEW "{prefix}{name}" AS SELECT {", ".join(columns)} WHERE FALSE;'
 
 
-def tables(build: Path, run: Path | None = None) -> dict[str, list[Path] | pa.Table]:
-    """What a question may ask of: the build's and the run's tables, and its files as they are."""
-    now = pa.Table.from_pylist(list(list_files(build)), TABLES["file_now"].schema)
-    return {**files_by_table(build, run), "file_now": now}
+def view_of_rows(name: str, rows: pa.Table, prefix: str = "") -> str:
+    """A view of literal rows of a declared table.
+
+    >>> view_of_rows("suppressed", pa.table({"pair_id": [4, 5]})).partition(" FROM ")[-1]
+    '(VALUES (4), (5)) AS given ("pair_id");'
+    """
+    if not rows.num_rows:
+        return empty_view(name, prefix)
+    schema = DECLARED[name].schema
+    columns = (f'CAST("{one.name}" AS {KINDS[one.type]}) AS "{one.name}"' for one in schema)
+    values = (
+        f"({', '.join(_literal(row[one.name]) for one in schema)})" for row in rows.to_pylist()
+    )
+    quoted = ", ".join(f'"{one.name}"' for one in schema)
+    given = f"(VALUES {', '.join(values)}) AS given ({quoted})"
+    view = f'CREATE OR REPLACE VIEW "{prefix}{name}"'
+    return f"{view} AS SELECT {', '.join(columns)} FROM {given};"  # noqa: S608  # quoted
+
+
+def _literal(value: object) -> str:
+    if value is None:
+        return "NULL"
+    return "'" + value.replace("'", "''") + "'" if isinstance(value, str) else str(value)
 
 
 def answer(
     engine: DuckEngine, inputs: Mapping[str, list[Path] | pa.Table], question: str
 ) -> pa.Table:
-    """The rows that a question's SQL gives."""
-    with engine.connect(inputs) as connection:
-        return connection.sql(question).to_arrow_table()
+    """The rows that a question's SQL gives. Raises InputError where it cannot be asked.
+
+    A table that it does not name is not made a view: with all of them that takes longer than most
+    questions do.
+    """
+    named = {name: rows for name, rows in inputs.items() if name.lower() in question.lower()}
+    return engine.ask(named, question)

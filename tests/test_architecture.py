@@ -59,6 +59,11 @@ OWN_PARTS = {
         "pipeline.guard_net",
         "pipeline.guard_url",
     },
+    "pipeline/report.py": {
+        "pipeline.report_charts",
+        "pipeline.report_gallery",
+        "pipeline.report_run",
+    },
     "pipeline/fetch_worker.py": {
         "pipeline.guard_hosts",
         "pipeline.guard_net",

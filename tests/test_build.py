@@ -290,3 +290,12 @@ def test_inputs_named_by_address_are_downloaded_once_and_give_the_same_pairs(
     build = find(tmp_path / "wit")
     assert table(build, "kept_match").equals(table(built, "kept_match"))
     assert "nothing to do" in small.luigi(tmp_path / "wit", settings).stdout
+
+
+def test_a_build_that_says_not_who_asks_is_refused_at_the_door(small, tmp_path):
+    settings = small.settings()
+    settings.write_text(settings.read_text().replace('allow_networks = ["127.0.0.0/8"]\n', ""))
+    done = small.luigi(tmp_path / "wit", settings)
+    assert done.returncode == 2
+    assert "fetch.contact = '': expected an address of yours" in done.stderr
+    assert not (tmp_path / "wit").exists()

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from pipeline import fetch
 from pipeline.fetch import FetchError, fetch_part, read_images
 from pipeline.settings import FetchSettings, ImageSettings
 from queries.fingerprint import phash, spread
+from queries.reasons import FETCH, PASSING
 from queries.schemas import TABLES
 from tests.image_server import ImageServer, picture
 
@@ -245,6 +247,23 @@ def test_a_killed_process_leaves_nothing_and_says_so(server, tmp_path):
     assert workers(tmp_path) == []
 
 
+def test_what_fails_in_the_process_is_told_in_a_line(server, tmp_path):
+    rows = ask([server.url("/picture/1.png")])
+    wrong = FETCH_ONCE.model_copy(update={"ca_file": "/nowhere/certificates"})
+    with pytest.raises(FetchError, match=r"failed: .*/nowhere/certificates.*") as told:
+        fetch_part(rows, tmp_path / "part", IMAGES, wrong, tmp_path / "log.jsonl")
+    assert "\n" not in str(told.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_originals_are_kept_as_they_were_served(server, tmp_path):
+    kept = IMAGES.model_copy(update={"keep_originals": True})
+    rows = ask([server.url("/large/1.png")])
+    fetch_part(rows, tmp_path / "part", kept, FETCH_ONCE, tmp_path / "log.jsonl")
+    ((_, body),) = read_images(tmp_path / "part", 0, 1 << 62)
+    assert body == picture(1, width=900, height=600)
+
+
 def test_a_process_without_progress_is_stopped(server, tmp_path, monkeypatch):
     monkeypatch.setattr(fetch, "SLACK_S", -178)  # 2 * (30 s + 60 s) - 178 s: not waited for
     rows = ask([server.url("/slow/1.png")])
@@ -261,6 +280,7 @@ from pathlib import Path
 import pyarrow as pa
 from pipeline.fetch import fetch_part
 from pipeline.settings import FetchSettings, ImageSettings
+from queries.reasons import FETCH, PASSING
 from queries.schemas import TABLES
 rows = pa.table({"pair_id": [1], "url": [sys.argv[1]], "attempt": [1]}, TABLES["ask"].schema)
 out = Path(sys.argv[2])
@@ -290,6 +310,13 @@ def test_the_process_ends_with_a_parent_that_is_killed(fetching, tmp_path):
     os.kill(fetching.pid, signal.SIGKILL)
     soon(lambda: not workers(tmp_path))
     assert not (tmp_path / "part").exists()
+
+
+def test_the_manual_knows_every_reason_and_which_may_pass():
+    manual = (Path(__file__).parents[1] / "docs/fetching.md").read_text().split("## Reasons")[1]
+    told = dict(re.findall(r"^\| `([a-z_]+)` \| [^|]+ \| (yes )?\|$", manual, re.MULTILINE))
+    assert list(told) == list(FETCH)
+    assert {reason for reason, again in told.items() if again} == set(PASSING)
 
 
 def test_rows_asked_twice_are_refused(server, tmp_path):
@@ -337,6 +364,24 @@ def test_a_shard_that_does_not_add_up_is_not_believed(tmp_path, count, successes
         fetch._answered(
             ask(["http://x.org/1", "http://x.org/2"]), answers, tmp_path / "images.parquet"
         )
+
+
+@pytest.mark.parametrize(
+    ("says", "told"),
+    [
+        ({"image_bytes": 7}, "was not stored whole"),
+        ({"width": 60}, r"stored as \(64, 64\), not as 60 x 64"),
+        ({"jpg": b"no picture", "image_bytes": 10}, "stored as None"),
+    ],
+    ids=["bytes", "sides", "no picture"],
+)
+def test_a_picture_that_is_not_what_its_row_says_is_not_believed(tmp_path, says, told):
+    jpg = simplejpeg.encode_jpeg(np.zeros((64, 64, 3), np.uint8))
+    stored = {"jpg": jpg, "image_bytes": len(jpg), "width": 64, "height": 64, "sha256": "f" * 64}
+    row = ANSWER | {"pair_id": 3, "reason": None} | stored | says
+    answers = left_behind(tmp_path, [row], count=1, successes=1)
+    with pytest.raises(FetchError, match=told):
+        fetch._answered(ask(["http://x.org/1"]), answers, tmp_path / "images.parquet")
 
 
 @pytest.mark.parametrize("name", ["00000.parquet", "00000_stats.json"])

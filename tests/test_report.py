@@ -1,94 +1,158 @@
 """The report: what strangers wrote is shown as text, and nothing is loaded from anywhere."""
 
-import io
 import re
-import tarfile
 from html.parser import HTMLParser
 
 import pyarrow as pa
 import pytest
 
-from pipeline.publish import publish
-from pipeline.report import plot_pairs_per_query, write_report
-from queries.parts import write_part
-from queries.schemas import TABLES
-from tests.image_server import picture
-from tests.tables import build_row, rows
-
-HOSTILE = [
-    "<script>alert(1)</script>",
-    '"><img src=x onerror=alert(1)>',
-    "right \u202eto left\u202c again",
-    "{{ 7 * 7 }}",
-    "long " * 2_000,
-]
-SETTINGS = {"selection": {"cap": 2}}
+from pipeline import report_charts, report_gallery
+from pipeline.report import _sha256, print_counts, write_report
+from queries.build import list_files
+from tests.report_build import (
+    HOSTILE,
+    QUERIES,
+    empty_build,
+    hostile_build,
+    hostile_run,
+    largest_build,
+    write_tar,
+)
 
 
-@pytest.fixture
-def page(tmp_path) -> str:
-    samples = [
-        {"pair_id": n, "key": f"{n:016x}", "caption": caption, "priority": n, "n_words": 1}
-        for n, caption in enumerate(HOSTILE)
-    ]
-    shard = tmp_path / "shard.parquet"
-    write_part(shard, TABLES["sample"], rows("sample", *samples).to_batches())
-    with tarfile.open(shard.with_suffix(".tar"), "w") as tar:
-        for row in samples:
-            member = tarfile.TarInfo(f"{row['key']}.jpg")
-            content = picture(row["pair_id"])
-            member.size = len(content)
-            tar.addfile(member, io.BytesIO(content))
-    kept = rows("kept_match", *[{"pair_id": row["pair_id"], "query_id": 0} for row in samples])
-    tables: dict[str, list | pa.Table] = {
-        "query": rows("query", {"query_id": 0, "text": "<b>query</b>"}),
-        "match": rows("match", *[{"pair_id": row["pair_id"], "query_id": 0} for row in samples]),
-        "kept_match": kept,
-        "build": build_row(),
-    }
-    build = publish(tmp_path / "wit", "v1", tables, [shard], {"settings": SETTINGS})
-    return write_report(build).read_text()
+@pytest.fixture(scope="module")
+def build(tmp_path_factory):
+    return hostile_build(tmp_path_factory.mktemp("wit"))
+
+
+@pytest.fixture(scope="module")
+def page(build) -> str:
+    return write_report(build, hostile_run(build.parent / "run")).read_text()
 
 
 class Seen(HTMLParser):
-    """The tags and attributes that a browser would see, and the text."""
+    """The tags and attributes that a browser would see, and the text, scripts apart."""
 
     def __init__(self, page: str):
         super().__init__()
         self.tags: list[tuple[str, dict]] = []
-        self.text = ""
+        self.text, self.scripts = "", ""
         self.feed(page)
 
     def handle_starttag(self, tag, attributes):
         self.tags.append((tag, dict(attributes)))
 
     def handle_data(self, data):
-        self.text += data
+        if self.cdata_elem == "script":
+            self.scripts += data
+        else:
+            self.text += data
 
 
-def test_captions_are_text_and_nothing_runs(page):
+def test_strangers_words_are_text_and_only_our_script_runs(page):
     seen = Seen(page)
-    assert "script" not in {tag for tag, _ in seen.tags}
+    assert [tag for tag, _ in seen.tags].count("script") == 1
+    assert f"script-src '{_sha256(seen.scripts)}'" in page
     assert not [name for _, of in seen.tags for name in of if name.startswith("on")]
-    for caption in HOSTILE:
-        assert caption.strip() in seen.text
-    assert "49" not in seen.text.split("Settings")[0].split("Some samples")[1]
+    for text in [*HOSTILE, *QUERIES]:
+        assert text.strip() in seen.text
+    assert {tag for tag, _ in seen.tags}.isdisjoint({"i", "u", "iframe", "object"})
+    assert "49" not in seen.text.split("Some samples")[1].split("Near duplicates")[0]
 
 
 def test_nothing_is_loaded_from_anywhere(page):
-    sources = [of.get("src") or of.get("href") for tag, of in Seen(page).tags if tag != "a"]
-    assert all(one.startswith(("data:", "#")) for one in sources if one)
+    names = ("src", "href", "xlink:href", "srcset", "action", "data", "poster")
+    sources = [of[name] for _, of in Seen(page).tags for name in names if of.get(name)]
+    assert all(one.startswith(("data:", "#")) for one in sources)
     assert "default-src 'none'" in page
     assert not re.search(r"url\((?!#)", page)
+    assert "@import" not in page
 
 
-def test_every_picture_has_its_caption_as_alternative(page):
-    pictures = [of for tag, of in Seen(page).tags if tag == "img"]
-    assert len(pictures) == len(HOSTILE)
-    assert {of["alt"] for of in pictures} == set(HOSTILE)
+def test_every_id_is_there_once_and_every_link_leads_to_one(page):
+    tags = Seen(page).tags
+    ids = [of["id"] for _, of in tags if "id" in of]
+    assert len(ids) == len(set(ids))
+    links = [of.get("href", of.get("xlink:href", "")) for _, of in tags]
+    used = [one[1:] for one in [*links, *re.findall(r"url\((#[^)]+)\)", page)] if one[:1] == "#"]
+    assert set(used) <= set(ids)
 
 
-def test_a_build_that_keeps_nothing_is_plotted_all_the_same():
-    rows = {"matched": [3, 1], "kept": [0, 0]}
-    assert "before the cap" in plot_pairs_per_query(pa.table(rows))
-    assert plot_pairs_per_query(pa.table({"matched": [0], "kept": [0]})) == ""
+def test_every_picture_and_chart_has_words_for_those_who_do_not_see_it(page):
+    tags = Seen(page).tags
+    pictures = [of for tag, of in tags if tag == "img"]
+    assert len(pictures) == len(HOSTILE) + 2 + 1  # the gallery, near duplicates, a neighbour
+    assert all(of["alt"] for of in pictures)
+    drawings = [of for _, of in tags if of.get("role") == "img"]
+    assert len(drawings) == 2 * 6  # each for a wide page and for a phone
+    assert all(len(of["aria-label"]) > 30 for of in drawings)
+
+
+def test_a_near_duplicate_stands_beside_the_sample_that_was_kept(page):
+    near = page.split('<section id="near">')[1].split("</section>")[0]
+    assert near.count("<img") == 2
+    assert "their hashes are equal" in near
+
+
+def test_each_reason_has_its_number_its_meaning_and_at_most_three_examples(page):
+    drops = page.split('<section id="drops">')[1].split("</section>")[0]
+    one = drops[drops.index("filter: caption_too_short") :].split("</details>")[0]
+    assert "fewer words or characters" in one
+    assert one.count("<li>") == 3
+
+
+def test_equal_inputs_give_equal_bytes(build, page):
+    assert write_report(build, build.parent / "run").read_text() == page
+
+
+def test_the_report_leaves_the_builds_files_as_they_are(build):
+    before = list(list_files(build))
+    write_report(build)
+    assert list(list_files(build)) == before
+    assert sorted(path.name for path in build.parent.glob(".report*")) == []
+
+
+def test_a_build_that_keeps_nothing_has_a_report_all_the_same(tmp_path):
+    (tmp_path / "run").mkdir()
+    page = write_report(empty_build(tmp_path), tmp_path / "run").read_text()
+    assert "There are no samples." in page
+    assert "No pair contains a query." in page
+
+
+def test_the_counts_are_printed(build, capsys):
+    print_counts(build)
+    assert "caption_too_short" in capsys.readouterr().out
+
+
+def test_no_stranger_can_make_the_page_larger_than_20_mb(tmp_path):
+    path = write_report(largest_build(tmp_path, report_gallery.SHOWN_PICTURES + 20))
+    assert path.read_text().count("<img") == report_gallery.SHOWN_PICTURES
+    assert 12e6 < path.stat().st_size < 20e6
+
+
+def test_a_picture_that_is_damaged_is_shown_as_missing(tmp_path):
+    build = hostile_build(tmp_path)
+    (build / "shards/00000.tar").unlink()
+    write_tar(build / "shards/00000.tar", {f"{0:016x}": b"no picture", f"{1:016x}": b""})
+    assert ">no picture<" in write_report(build).read_text()
+    (build / "shards/00000.tar").write_bytes(b"no tar")
+    assert ">no picture<" in write_report(build).read_text()
+
+
+def test_a_caption_longer_than_all_others_is_cut_and_says_so():
+    assert report_gallery.shortened("abcdef", 3) == "abc … (6 characters)"
+    assert report_gallery.shortened(None) == ""
+
+
+def test_pairs_per_query_are_drawn_before_and_after_the_cap_even_where_nothing_is_kept():
+    drawn = report_charts.pairs_per_query(pa.table({"matched": [3, 1], "kept": [0, 0]}))
+    assert drawn is not None
+    assert "before the cap" in drawn.wide
+    assert report_charts.pairs_per_query(pa.table({"matched": [0], "kept": [0]})) is None
+
+
+def test_a_chart_of_half_a_million_queries_is_small():
+    counts = pa.array(range(1, 500_001))
+    drawn = report_charts.pairs_per_query(pa.table({"matched": counts, "kept": counts}))
+    assert drawn is not None
+    assert len(drawn.wide) < 100_000

@@ -1,33 +1,53 @@
--- No pair, query, match or sample stands twice
+-- No pair, query, match, attempt, sample or file stands twice
 -- grain: one row per key that stands more than once
--- inputs: pair, query, match, kept_match, sample, outcome
-SELECT 'pair' AS "table", pair_id AS key, COUNT(*) AS n
+-- inputs: pair, query, match, kept_match, attempt, outcome, sample, file
+SELECT 'pair' AS "table", CAST(pair_id AS STRING) AS key, COUNT(*) AS n
 FROM pair
 GROUP BY pair_id
 HAVING COUNT(*) > 1
 UNION ALL
-SELECT 'outcome', pair_id, COUNT(*)
+SELECT 'outcome', CAST(pair_id AS STRING), COUNT(*)
 FROM outcome
 GROUP BY pair_id
 HAVING COUNT(*) > 1
 UNION ALL
-SELECT 'sample', pair_id, COUNT(*)
+SELECT 'attempt', CAST(pair_id AS STRING) || ' ' || CAST(attempt AS STRING), COUNT(*)
+FROM attempt
+GROUP BY pair_id, attempt
+HAVING COUNT(*) > 1
+UNION ALL
+SELECT 'sample', CAST(pair_id AS STRING), COUNT(*)
 FROM sample
 GROUP BY pair_id
 HAVING COUNT(*) > 1
 UNION ALL
-SELECT 'query', MIN(query_id), COUNT(*)
+SELECT 'sample, by key', key, COUNT(*)
+FROM sample
+GROUP BY key
+HAVING COUNT(*) > 1
+UNION ALL
+SELECT 'query', CAST(query_id AS STRING), COUNT(*)
+FROM query
+GROUP BY query_id
+HAVING COUNT(*) > 1
+UNION ALL
+SELECT 'query, by text', text, COUNT(*)
 FROM query
 GROUP BY text
 HAVING COUNT(*) > 1
 UNION ALL
-SELECT 'match', pair_id, COUNT(*)
+SELECT 'match', CAST(pair_id AS STRING) || ' ' || CAST(query_id AS STRING), COUNT(*)
 FROM match
 GROUP BY pair_id, query_id
 HAVING COUNT(*) > 1
 UNION ALL
-SELECT 'kept_match', pair_id, COUNT(*)
+SELECT 'kept_match', CAST(pair_id AS STRING) || ' ' || CAST(query_id AS STRING), COUNT(*)
 FROM kept_match
 GROUP BY pair_id, query_id
+HAVING COUNT(*) > 1
+UNION ALL
+SELECT 'file', path, COUNT(*)
+FROM file
+GROUP BY path
 HAVING COUNT(*) > 1
 ORDER BY 1, 2

@@ -1,34 +1,54 @@
--- The rows that a stage dropped are the rows of its reasons in the tables
--- grain: one row per stage that differs
+-- What a stage states is what the tables hold: rows dropped, each with its reason, and rows kept
+-- grain: one row per stage and figure that differ
 -- inputs: stage, drop, pair, outcome, sample
 WITH counted AS (
-    SELECT stage, COUNT(*) AS n
+    SELECT stage, 'dropped' AS figure, COUNT(*) AS n
     FROM "drop"
     GROUP BY stage
     UNION ALL
-    SELECT 'fetch' AS stage, COUNT(*) AS n
+    SELECT 'fetch', 'dropped', COUNT(*)
     FROM outcome
     WHERE reason IS NOT NULL
     UNION ALL
-    SELECT 'select' AS stage, COUNT(*) AS n
+    SELECT 'fetch', 'kept', COUNT(*)
+    FROM outcome
+    WHERE reason IS NULL
+    UNION ALL
+    SELECT 'select', 'dropped', COUNT(*)
     FROM pair
     WHERE pair_id NOT IN (SELECT pair_id FROM outcome)
     UNION ALL
-    SELECT 'pack' AS stage, (SELECT COUNT(*) FROM outcome WHERE reason IS NULL) - COUNT(*) AS n
+    SELECT 'select', 'kept', COUNT(*)
+    FROM outcome
+    UNION ALL
+    SELECT 'match', 'kept', COUNT(*)
+    FROM pair
+    UNION ALL
+    SELECT 'pack', 'dropped', (SELECT COUNT(*) FROM outcome WHERE reason IS NULL) - COUNT(*)
+    FROM sample
+    UNION ALL
+    SELECT 'pack', 'kept', COUNT(*)
     FROM sample
 ),
 
 stated AS (
-    SELECT stage, SUM(rows_dropped) AS n
+    SELECT stage, 'dropped' AS figure, SUM(rows_dropped) AS n
     FROM stage
     WHERE stage <> 'read'
+    GROUP BY stage
+    UNION ALL
+    SELECT stage, 'kept', SUM(rows_kept)
+    FROM stage
+    WHERE stage IN ('match', 'select', 'fetch', 'pack')
     GROUP BY stage
 )
 
 SELECT
-    stated.stage,
-    stated.n AS stated,
+    COALESCE(stated.stage, counted.stage) AS stage,
+    COALESCE(stated.figure, counted.figure) AS figure,
+    CAST(COALESCE(stated.n, 0) AS BIGINT) AS stated,
     COALESCE(counted.n, 0) AS counted
-FROM stated LEFT JOIN counted ON stated.stage = counted.stage
-WHERE stated.n <> COALESCE(counted.n, 0)
-ORDER BY stated.stage
+FROM stated
+FULL OUTER JOIN counted ON stated.stage = counted.stage AND stated.figure = counted.figure
+WHERE COALESCE(stated.n, 0) <> COALESCE(counted.n, 0)
+ORDER BY stage, figure

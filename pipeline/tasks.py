@@ -401,7 +401,7 @@ class FetchRound(FetchStage):
 class CapPairs(Stage):
     """The cap over all that is known after the last round."""
 
-    version = 2
+    version = 3
 
     def requires(self) -> Stage:
         return self.clone(FetchRound, number=self.used.selection.max_rounds - 1)
@@ -428,6 +428,12 @@ class CapPairs(Stage):
             "kept_match": [read_part(chosen.kept_match)],
             "left_unsettled": [read_part(folder / "unsettled.parquet")],
             "attempt": self.derive("attempt", fetched=fetched, pair=pair),
+            "round_loss": self.derive(
+                "round_loss",
+                request=self.paths("request"),
+                verdict=[chosen.verdict],
+                suppressed=[chosen.suppressed],
+            ),
             "round": self.derive(
                 "round",
                 request=self.paths("request"),

@@ -346,6 +346,13 @@ round_ = table(
     column("n_asked", int64, "pairs asked for"),
     column("n_survived", int64, "of these, pairs that passed fetch and image rules"),
 )
+round_loss = table(
+    "round_loss",
+    "one row per round and reason",
+    ROUND,
+    column("reason", string, "why pairs that the round asked for were lost"),
+    column("n", int64, "pairs"),
+)
 SAMPLE_COLUMNS = (
     *PAIR_COLUMNS,
     LANGUAGE,
@@ -482,6 +489,7 @@ TABLES: dict[str, Table] = {
         kept_match,
         outcome,
         round_,
+        round_loss,
         picked,
         sample,
         stage,
@@ -505,6 +513,7 @@ PUBLISHED = (
     "outcome",
     "drop",
     "round",
+    "round_loss",
     "unsettled",
     "stage",
     "file",

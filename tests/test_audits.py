@@ -221,6 +221,16 @@ def test_what_each_round_won():
     assert found == [(0, 5, 4, 3, 1, 75.0)]
 
 
+def test_what_each_round_lost_and_why():
+    lost = [(0, "timeout", 2), (0, "not_found", 5), (1, "timeout", 1)]
+    losses = rows("round_loss", *[{"round": r, "reason": why, "n": n} for r, why, n in lost])
+    assert values("round_losses", round_loss=losses) == [
+        (0, "not_found", 5),
+        (0, "timeout", 2),
+        (1, "timeout", 1),
+    ]
+
+
 def test_evaluation_overlap_tells_accuracy_with_and_without_it():
     def seen(image: str, overlap: bool, correct: bool) -> dict:
         return {"eval_set": "emoji", "image": image, "overlap": overlap, "correct": correct}

@@ -362,6 +362,26 @@ def test_pictures_are_excluded_by_their_bytes_and_by_their_look(tmp_path):
     assert reasons == {1: "excluded", 2: "excluded", 3: "excluded", 4: None, 5: None}
 
 
+def test_the_losses_of_a_round_are_counted_by_reason(tmp_path):
+    known = {
+        "request": rows("request", *[{"round": one // 3, "pair_id": one} for one in range(6)]),
+        "verdict": rows(
+            "verdict",
+            *[
+                {"pair_id": one, "reason": "timeout" if one in (0, 1, 5) else None}
+                for one in range(5)
+            ],
+        ),
+        "suppressed": rows("suppressed", {"pair_id": 2}),
+    }
+    out = tmp_path / "round_loss.parquet"
+    DuckEngine(workers=1, quiet=True).derive("round_loss", known, out)
+    assert [tuple(row.values()) for row in pq.read_table(out).to_pylist()] == [
+        (0, "near_duplicate", 1),
+        (0, "timeout", 2),
+    ]
+
+
 def test_a_later_failure_never_takes_an_image_away(tmp_path):
     engine = DuckEngine(workers=1, quiet=True)
     good = {

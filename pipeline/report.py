@@ -26,6 +26,7 @@ from queries.parts import written_whole
 from queries.questions import answer, sql, title
 from queries.reasons import REASONS
 
+REPORT = "report.html"
 HEAD_QUERIES = 30
 EXAMPLE_CHARACTERS = 300  # of a dropped caption or address
 Tables = Mapping[str, list[Path] | pa.Table]
@@ -61,7 +62,7 @@ def announce(build: Path, verdict: str) -> None:
     Console().print(
         f"build {build.name}: {verdict}\n"
         f"  dataset  {build}\n"
-        f"  report   {build / 'report.html'}\n"
+        f"  report   {build / REPORT}\n"
         f"  audits   python -m queries audit --build {build}",
         markup=False,
         highlight=False,
@@ -92,9 +93,9 @@ def write_report(build: Path, run: Path | None = None) -> Path:
             **_of_build(build, engine, files_by_table(build, run)),
             **(_of_run(build, run, engine, files_by_table(build, run)) if run else {}),
         )
-    with written_whole(build / "report.html") as beside:
+    with written_whole(build / REPORT) as beside:
         beside.write_text(page, "utf-8")
-    return build / "report.html"
+    return build / REPORT
 
 
 def _of_build(build: Path, engine: DuckEngine, inputs: Tables) -> dict:

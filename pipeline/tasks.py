@@ -26,7 +26,7 @@ from pipeline.ngrams import count_ngrams, score_bigrams
 from pipeline.pageviews import read_views
 from pipeline.phrases import bigram_phrases, synset_phrases, title_phrases, word_phrases
 from pipeline.publish import count_rows, publish, stage_row, stage_rows
-from pipeline.report import announce, write_report
+from pipeline.report import REPORT, announce, write_report
 from pipeline.retry import lost_pairs, reasons
 from pipeline.selection import image_parts, request, select
 from pipeline.shards import cut, pack, shard_bits, shard_digest
@@ -485,7 +485,8 @@ class BuildWIT(Stage):
         return luigi.LocalTarget(self.folder / MANIFEST)
 
     def complete(self) -> bool:
-        if not super().complete():
+        # The report comes last: a build that was killed before it is finished when run again.
+        if not (super().complete() and (self.folder / REPORT).exists()):
             return False
         announce(self.folder, "there already, nothing to do")
         return True

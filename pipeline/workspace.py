@@ -26,7 +26,7 @@ from queries.parts import digest, write_json
 from queries.schemas import TABLES
 
 # A version or a file of the workspace that was being written; the folder may hold others' files.
-TORN = re.compile(r"\.(?:[0-9a-f]{16}|latest\.json)\.[a-z0-9_]+")
+TORN = re.compile(r"\.(?:[0-9a-f]{16}|latest\.json|report)\.[a-z0-9_]+")
 
 
 @dataclass(frozen=True)
@@ -46,13 +46,13 @@ class Workspace:
         scratch = self.work / "scratch"
         shutil.rmtree(scratch, ignore_errors=True)  # DuckDB's, of a process that was killed
         scratch.mkdir(parents=True)
-        self._clear_torn()
         return DuckEngine(used.workers, used.memory, scratch)
 
     def _clear_torn(self) -> None:
         """Remove what a process that was killed was writing: whole parts have no dot."""
         ours = (one for one in self.folder.glob(".*") if TORN.fullmatch(one.name))
-        for torn in (*self.folder.glob("images/*/.*"), *ours):
+        reports = self.folder.glob("*/.report.html.*")
+        for torn in (*self.folder.glob("images/*/.*"), *ours, *reports):
             shutil.rmtree(torn) if torn.is_dir() else torn.unlink()
         for torn in list(self.work.rglob(".*")):
             torn.unlink()
@@ -66,6 +66,7 @@ class Workspace:
         except OSError:
             os.close(held)
             raise UserError(f"{self.folder}: another build is at work in this workspace") from None
+        self._clear_torn()
 
     @property
     def image_digest(self) -> str:

@@ -87,6 +87,17 @@ def test_a_second_build_makes_nothing_and_says_so(small, built):
     assert {path: path.stat().st_mtime_ns for path in built.rglob("*")} == before
 
 
+def test_a_build_that_was_killed_before_its_report_gets_it_when_run_again(small, tmp_path):
+    build = small.build(tmp_path / "wit")
+    (build / "report.html").unlink()
+    (build / ".report.html.torn").write_text("<html>")
+    (tmp_path / "wit" / "latest.json").unlink()
+    assert small.luigi(tmp_path / "wit", small.settings()).returncode == 0
+    assert find(tmp_path / "wit") == build
+    assert (build / "report.html").exists()
+    assert not list(build.rglob(".*"))
+
+
 def test_two_builds_from_nothing_are_equal_byte_for_byte(small, built, tmp_path):
     moved = Small(tmp_path / "inputs", small.server_url)
     other = moved.build(tmp_path / "elsewhere", workers=1)

@@ -70,12 +70,11 @@ def test_only_kept_rows_travel_on(tmp_path):
 
 def test_derive_takes_rows_or_files_or_nothing(tmp_path):
     engine = DuckEngine(workers=1, quiet=True)
-    near = rows("near", {"pair_id": 1, "later_id": 2}, {"pair_id": 3, "later_id": 4})
-    kept = rows("kept_match", {"pair_id": 1}, {"pair_id": 2})
-    path = write_part(tmp_path / "kept.parquet", TABLES["kept_match"], kept.to_batches()).path
-    for number, of in enumerate(([path], kept)):
+    given = rows("pair_match", *[{"pair_id": n, "query_id": n // 2} for n in range(3)])
+    path = write_part(tmp_path / "match.parquet", TABLES["pair_match"], given.to_batches()).path
+    for number, of in enumerate(([path], given)):
         out = tmp_path / f"{number}.parquet"
-        engine.derive("suppressed", {"near": near, "kept_match": of}, out)
-        assert pq.read_table(out)["pair_id"].to_pylist() == [2]
-    part = engine.derive("suppressed", {"near": near, "kept_match": []}, tmp_path / "none.parquet")
+        engine.derive("match_count", {"pair_match": of}, out)
+        assert pq.read_table(out)["n"].to_pylist() == [2, 1]
+    part = engine.derive("match_count", {"pair_match": []}, tmp_path / "none.parquet")
     assert part.rows_kept == 0

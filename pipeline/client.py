@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from importlib.metadata import version
 from typing import TypeVar
 from urllib.parse import urljoin, urlsplit
@@ -18,6 +17,7 @@ from urllib.parse import urljoin, urlsplit
 import requests
 import urllib3
 
+from pipeline.retry_after import retry_after_s
 from pipeline.settings import DownloadSettings
 from queries.errors import InputError, UserError
 from queries.parts import digest
@@ -177,20 +177,6 @@ def _check_status(url: str, response: requests.Response, headers: dict[str, str]
         wait = response.headers.get("Retry-After", "")
         raise AgainError(f"HTTP {status}", retry_after_s(wait, time.time()))
     raise RefusedError(url, status)
-
-
-def retry_after_s(value: str, now: float) -> float:
-    """The seconds that a Retry-After asks for, as a number or a date; 0 if it is neither.
-
-    >>> retry_after_s("3", 0), retry_after_s("Thu, 01 Jan 1970 00:00:05 GMT", 3)
-    (3.0, 2.0)
-    """
-    if value.isascii() and value.isdecimal() and len(value) < 10:
-        return float(value)
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - now)
-    except (ValueError, TypeError, OverflowError):
-        return 0.0
 
 
 def _is_loopback(host: str) -> bool:

@@ -11,11 +11,9 @@ a pool (stock waits for ever), and one process to watch is one process to kill. 
 pictures and what makes them are ours: GuardedDownloader and GuardedResizer, swapped in by name.
 """
 
-import ctypes
 import importlib
 import json
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable
@@ -23,7 +21,8 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+from queries.processes import die_with
+
 FLUSH_BYTES = 1 << 24  # of pictures that wait to be written
 OURS = (  # columns that img2dataset has not
     *(("reason", "string"), ("message", "string"), ("image_bytes", "int64")),
@@ -133,14 +132,6 @@ def report_to(descriptor: int) -> Callable[[Status], None]:
             os._exit(1)
 
     return tell
-
-
-def die_with(parent: int) -> None:
-    """Ask the kernel to kill this process when its parent ends, however that ends."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it ended before it was asked for
-        sys.exit("the parent process is gone")
 
 
 def ours_without_tasks() -> None:

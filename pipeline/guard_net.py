@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from email.utils import parsedate_to_datetime
 
 from pipeline.guard_hosts import Hosts, LaterError, RobotsAnswer
 from pipeline.guard_settings import GuardSettings
@@ -35,6 +34,7 @@ from pipeline.guard_wire import (
     request,
     response,
 )
+from pipeline.retry_after import retry_after_s
 from pipeline.robots import MAX_ROBOTS_BYTES, opted_out, parse_robots
 
 MAX_ADDRESSES = 4  # of a host that are tried
@@ -300,17 +300,3 @@ class Guard:
             raise OSError("no address")
         self._known[target.host] = time.monotonic() + KNOWN_S, addresses
         return addresses
-
-
-def retry_after_s(value: str, now: float) -> float:
-    """The seconds that a Retry-After asks for, as a number or a date; 0 if it is neither.
-
-    >>> retry_after_s("3", 0), retry_after_s("Thu, 01 Jan 1970 00:00:05 GMT", 3)
-    (3.0, 2.0)
-    """
-    if value.isascii() and value.isdecimal():
-        return float(value[:9])
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - now)
-    except (ValueError, TypeError, OverflowError):
-        return 0.0

@@ -49,6 +49,9 @@ def workspace(settings: str, out: str, retry: str, exclude: str) -> Workspace:
         print(error, file=sys.stderr)
         sys.exit(2)
     logging.getLogger("luigi-interface").addFilter(partial(in_one_line, ws.folder))
+    between = partial(end_interrupted, ws.folder)
+    for one in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(one, between)
     return ws
 
 
@@ -122,8 +125,14 @@ def interruptible(ws: Workspace) -> Iterator[None]:
         for one, handler in before.items():
             signal.signal(one, handler)
     if seen:
-        print(f"\n{ws.folder}: interrupted; the same command goes on from here", file=sys.stderr)
-        os._exit(128 + seen[0])
+        end_interrupted(ws.folder, seen[0])
+
+
+def end_interrupted(folder: Path, number: int, _frame: object = None) -> None:
+    """End the program at once by this signal: between two stages nothing is being made."""
+    said = f"\n{folder}: interrupted; the same command goes on from here\n"
+    os.write(sys.stderr.fileno(), said.encode())  # print may be what was interrupted
+    os._exit(128 + number)
 
 
 class Stage(luigi.Task):

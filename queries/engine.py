@@ -4,10 +4,8 @@ The only module that imports duckdb. Both verbs write parts named by digest, and
 that is there already. Results do not depend on threads, memory or the order of parts.
 """
 
-import ctypes
 import os
 import signal
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from contextlib import suppress
@@ -24,11 +22,11 @@ from tqdm import tqdm
 
 from queries.errors import InputError
 from queries.parts import Counted, Part, read_batches, read_part, write_part
+from queries.processes import die_with
 from queries.schemas import TABLES, Table
 
 SQL = Path(__file__).parent
 BATCH_ROWS = 16_384
-PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 Batches = Iterator[pa.RecordBatch]
 MapFunction = Callable[[Batches], Batches]
@@ -225,10 +223,7 @@ def _die_with(parent: int) -> None:
     Its pipe would never tell: all processes of a pool hold both ends.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it ended before it was asked for
-        os._exit(1)
+    die_with(parent)
 
 
 def kept_rows(batch: pa.RecordBatch) -> pa.RecordBatch:

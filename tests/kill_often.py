@@ -95,6 +95,9 @@ def killed(kind: str, moment: int, chance: random.Random, settings: Path, out: P
             start_new_session=True,
         )
         try:
+            # A build that goes on may be past the moment at once: wait until it has begun, since
+            # what Python says of a signal while it imports luigi is not ours.
+            wait_for(lambda: program.poll() is not None or holds_a_lock(program.pid))
             wait_for(lambda: n_files(out) >= moment or program.poll() is not None)
             time.sleep(chance.random() / 5)
             there = n_files(out)
@@ -180,6 +183,11 @@ def image_files(out: Path) -> dict[str, bytes]:
     """Every file of the image parts, with its content."""
     paths = sorted((out / "images").rglob("*"))
     return {str(one.relative_to(out)): one.read_bytes() for one in paths if one.is_file()}
+
+
+def holds_a_lock(pid: int) -> bool:
+    """Whether the process holds a lock on a file: a build does on its workspace."""
+    return any(f" {pid} " in line for line in Path("/proc/locks").read_text().splitlines())
 
 
 def torn(out: Path) -> Iterator[Path]:

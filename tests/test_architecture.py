@@ -26,6 +26,7 @@ COMPOSERS = {
 GROUND = {
     "pipeline.fields",
     "pipeline.guard_settings",
+    "pipeline.retry_after",
     "pipeline.settings",
     "pipeline.source_settings",
     "pipeline.text",

@@ -137,8 +137,9 @@ def test_a_retry_asks_only_for_what_was_lost_for_the_reasons_named(tmp_path):
     second = find(tmp_path / "wit")
     assert second != first
     now = {row["pair_id"]: row for row in table(second, "outcome").to_pylist()}
-    assert {(now[one]["reason"], now[one]["attempt"]) for one in wanted} == {(None, 2)}
-    # A picture won back may take the place of a later one; nothing else changes.
+    assert {now[one]["attempt"] for one in wanted} == {2}
+    # A picture won back may take the place of a later one, which may have been won back as well.
+    assert {None} <= {now[one]["reason"] for one in wanted} <= {None, "not_needed"}
     others = {(lost[one], now[one]["reason"]) for one in lost if one not in wanted}
     assert all(before == after or after == "not_needed" for before, after in others)
     again = small.luigi(tmp_path / "wit", small.settings(cap=9), "--retry", "http_error")
@@ -199,9 +200,10 @@ def test_an_added_part_is_matched_alone_and_gives_the_build_of_both(small, tmp_p
         return find(out)
 
     build(tmp_path / "wit", halves[0])
-    before = set((tmp_path / "wit/work/match").iterdir())
+    matches = tmp_path / "wit" / "work" / "match"
+    before = set(matches.iterdir())
     both = build(tmp_path / "wit", *halves)
-    assert len(set((tmp_path / "wit/work/match").iterdir()) - before) == 1
+    assert len(set(matches.iterdir()) - before) == 1
     alone = build(tmp_path / "other", *halves[::-1])
     assert table(both, "kept_match").equals(table(alone, "kept_match"))
     assert {name for name in published(both) if name.startswith("shards/")} == {

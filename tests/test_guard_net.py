@@ -18,10 +18,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.guard_hosts import Hosts
-from pipeline.guard_net import Answer, Guard, attempt, retry_after_s
+from pipeline.guard_net import Answer, Guard, attempt
 from pipeline.guard_settings import GuardSettings
 from pipeline.guard_url import is_public, parse_url
 from pipeline.guard_wire import request
+from pipeline.retry_after import retry_after_s
 from queries.reasons import FETCH, PASSING
 from tests.guard_server import BODY, LARGE, GuardServer
 

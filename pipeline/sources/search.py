@@ -19,7 +19,8 @@ from urllib.parse import urlencode
 import requests
 from selectolax.lexbor import LexborHTMLParser
 
-from pipeline.client import AgainError, Client, DownloadError, retry_after_s
+from pipeline.client import AgainError, Client, DownloadError
+from pipeline.retry_after import retry_after_s
 from pipeline.settings import DownloadSettings
 from pipeline.source_settings import SearchSource
 from pipeline.sources.part import Given

@@ -20,6 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Literal
 
@@ -50,6 +51,7 @@ MULTIPLIERS = (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
 CHUNK_ROWS = 16_384
 CHUNK_BYTES = 1 << 20
 SHORT = 8  # bytes: a word that one 64-bit number holds
+LONG = 1 << 31  # flag in the value of a longer one
 NONE = -1
 FLAG_BITS = 22  # 512 KB of flags
 FREE = -1  # the value where a table has no key
@@ -88,6 +90,7 @@ class Matcher:
         self.vocabulary, numbers = _vocabulary(words, multipliers)
         keys, values = _tree(words, numbers)
         n_words = len(self.vocabulary.hashes)
+        values[:n_words] |= np.where(self.vocabulary.words.lengths > SHORT, LONG, 0)
         self.words = Table(self.vocabulary.hashes, values[:n_words])
         self.steps = Table(keys, values[n_words:])
         self.compiled = _compiled() if kernel == "numba" else None
@@ -99,43 +102,46 @@ class Matcher:
 
         Raises InputError for a caption that is not UTF-8.
         """
-        rows, ids = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+        rows: list[np.ndarray] = []
+        ids: list[np.ndarray] = []
         for start, chunk in _chunks(captions):
-            found = self._search(chunk, start)
-            self._verify(chunk, found)
-            rows.append((found >> self.id_bits) + start)
-            ids.append(found & ((1 << self.id_bits) - 1))
-        columns = [pa.array(np.concatenate(parts)) for parts in (rows, ids)]
+            row, query_id = self._search(chunk, start)
+            self._verify(chunk, row, query_id)
+            row += start
+            rows.append(row)
+            ids.append(query_id)
+        columns = [pa.array(_joined(parts)) for parts in (rows, ids)]
         return pa.RecordBatch.from_arrays(columns, schema=MATCHED)
 
-    def _search(self, captions: pa.StringArray, row: int) -> np.ndarray:
-        """row << id_bits | query_id of every match, sorted, each once; by either kernel."""
+    def _search(self, captions: pa.StringArray, row: int) -> tuple[np.ndarray, np.ndarray]:
+        """Rows and query_ids of all matches, sorted, each once; by either kernel."""
         self.n_captions += len(captions)
         if self.may_compile and self.n_captions > MANY:
             self.may_compile = False
             with suppress(ImportError):
                 self.compiled = _compiled()
         if self.compiled is None:
-            return self._found(split(captions, row))
+            found = self._found(split(captions, row))
+            ids = found & ((1 << self.id_bits) - 1)
+            found >>= self.id_bits
+            return found, ids
         text, begins, ends = fold_spans(captions, row)
         known, steps = self.vocabulary, self.steps
-        found, ascending = self.compiled(
+        return self.compiled(
             (eights(text), begins, ends),
             (self.words.cells, self.words.bits),
             (np.uint64(known.multiplier), known.longest),
             (eights(known.words.text), known.words.starts, known.words.lengths),
             (steps.cells, steps.bits, steps.flags, FLAG_BITS, np.uint64(MULTIPLIERS[0])),
-            self.id_bits,
         )
-        return found if ascending else _distinct(found)
 
-    def _verify(self, captions: pa.StringArray, found: np.ndarray) -> None:
+    def _verify(self, captions: pa.StringArray, rows: np.ndarray, ids: np.ndarray) -> None:
         """Look for a sample of the matches in the strings, by the plain normaliser."""
-        sample = found[::SAMPLE_EVERY].tolist()
-        for row, matches in groupby(sample, lambda match: match >> self.id_bits):
+        sample = zip(rows[::SAMPLE_EVERY].tolist(), ids[::SAMPLE_EVERY].tolist(), strict=True)
+        for row, matches in groupby(sample, itemgetter(0)):
             padded = f" {normalise(captions[row].as_py())} "
-            for match in matches:
-                query = self.queries[match & ((1 << self.id_bits) - 1)].as_py()
+            for _, query_id in matches:
+                query = self.queries[query_id].as_py()
                 if f" {query} " not in padded:
                     raise FalseMatchError(f"query {query!r} matched a caption without it")
 
@@ -162,10 +168,11 @@ class Matcher:
         """The captions' words that are words of queries: their places, their nodes' values."""
         known = self.vocabulary
         hit, values = self.words.find(word_hashes(captions, known.multiplier, known.longest))
-        number = _node(values)
-        long = (captions.lengths.take(hit) > SHORT) | (known.words.lengths.take(number) > SHORT)
+        long = captions.lengths.take(hit) > SHORT
+        long |= values & LONG != 0
         unsure = np.flatnonzero(long)
-        same = equal_words(captions, hit.take(unsure), known.words, number.take(unsure))
+        number = _node(values.take(unsure))
+        same = equal_words(captions, hit.take(unsure), known.words, number)
         if same.all():
             return hit, values
         long[unsure] = ~same
@@ -258,8 +265,8 @@ def _vocabulary(queries: Split, multipliers: Sequence[int]) -> tuple[Vocabulary,
 def _tree(queries: Split, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The keys of the steps to all nodes but the first words', and the value of every node.
 
-    A value is query_id + 1, or 0 if the node is no query; 31 bits of the node; and 1 if a step
-    leads on from it. The nodes of the first words have the words' numbers.
+    A value is, from the top, query_id + 1, or 0 if the node is no query; LONG, set later; 30 bits
+    of the node; and 1 if a step leads on from it. First words' nodes have the words' numbers.
     """
     n_words, ids = np.diff(queries.first), np.arange(len(queries.first) - 1)
     node_of_query, inner = np.empty(len(ids), np.int64), [np.empty(0, np.int64)]
@@ -286,7 +293,11 @@ def _step(nodes: np.ndarray, numbers: np.ndarray) -> np.ndarray:
 
 
 def _node(values: np.ndarray) -> np.ndarray:
-    return (values >> 1) & 0x7FFF_FFFF
+    return (values >> 1) & 0x3FFF_FFFF
+
+
+def _joined(parts: list[np.ndarray]) -> np.ndarray:
+    return parts[0] if len(parts) == 1 else np.concatenate([np.empty(0, np.int64), *parts])
 
 
 def _distinct(keys: np.ndarray) -> np.ndarray:

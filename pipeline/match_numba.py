@@ -18,9 +18,10 @@ import numba as nb
 import numpy as np
 
 SHORT = 8  # bytes: a word that one 64-bit number holds
+LONG = 1 << 31  # flag in the value of a longer one
 BLOCK_WORDS = 4096  # their cells, 64 bytes each, stay in the processor's cache
 FEW_BITS = 6
-FEW = 1 << FEW_BITS  # matches of a row that are sorted here
+FEW = 1 << FEW_BITS  # matches of a row that are sorted by counting
 ABSENT = -1  # the value where a table has no key
 
 _UINT8 = nb.types.Array(nb.uint8, 1, "C", readonly=True)
@@ -32,9 +33,7 @@ _WORDS = nb.types.Tuple((_EIGHTS, _INT64, _INT64))  # the bytes, the words' star
 _TABLE = nb.types.Tuple((_UINT64, nb.int64))  # cells, bits
 _HASH = nb.types.Tuple((nb.uint64, nb.int64))  # multiplier, the longest word's bytes
 _STEP = nb.types.Tuple((_UINT64, nb.int64, _UINT8, nb.int64, nb.uint64))
-SIGNATURE = nb.types.Tuple((nb.int64[::1], nb.boolean))(
-    _TEXT, _TABLE, _HASH, _WORDS, _STEP, nb.int64
-)
+SIGNATURE = nb.types.Tuple((nb.int64[::1], nb.int64[::1]))(_TEXT, _TABLE, _HASH, _WORDS, _STEP)
 
 compiled_in = nb.njit(nogil=True)  # with what calls it
 
@@ -63,7 +62,7 @@ def _look_up(cells, bits, key):
 
 @compiled_in
 def _node(value):
-    return (value >> 1) & 0x7FFF_FFFF
+    return (value >> 1) & 0x3FFF_FFFF
 
 
 @compiled_in
@@ -143,34 +142,59 @@ def _cut(eights, at, end, hashing, hashes, spans, n_words):
 
 
 @compiled_in
-def _sort(found, first, end, few):
-    """Sort a row's matches, at most FEW, in place, each once; returns their end.
-
-    Each goes to the place that the number of smaller ones names: no branch to foresee.
-    """
-    n_few = end - first
-    if n_few < 2:
-        return end
-    row = found[first]
-    for n in range(n_few):  # no two are equal: their places are their last bits
-        few[n] = (found[first + n] - row) * FEW + n
-    for n in range(n_few):
-        key, place = few[n], 0
-        for other in range(n_few):
+def _sort_few(found, first, end, few):
+    """Sort at most FEW in place: each goes to the place that the number of smaller ones names,
+    with no branch to foresee."""
+    for n in range(end - first):  # no two are equal: their places are their last bits
+        few[n] = found[first + n] << FEW_BITS | n
+    for n in range(end - first):
+        key, place = few[n], first
+        for other in range(end - first):
             place += few[other] < key
-        found[first + place] = (key >> FEW_BITS) + row
+        found[place] = key >> FEW_BITS
+
+
+@compiled_in
+def _sift(heap, top, n):
+    """Let the one at the top of a heap of n sink to its place."""
+    one = heap[top]
+    while True:
+        below = 2 * top + 1
+        if below >= n:
+            break
+        if below + 1 < n and heap[below + 1] > heap[below]:
+            below += 1
+        if heap[below] <= one:
+            break
+        heap[top] = heap[below]
+        top = below
+    heap[top] = one
+
+
+@compiled_in
+def _sort(found, first, end, few):
+    """Sort a row's matches in place, each once; returns their end.
+
+    Many are sorted by a heap (Williams 1964), which no text can slow down.
+    """
+    if end - first <= FEW:
+        _sort_few(found, first, end, few)
+    else:
+        heap = found[first:end]
+        for top in range(len(heap) // 2 - 1, -1, -1):
+            _sift(heap, top, len(heap))
+        for last in range(len(heap) - 1, 0, -1):
+            heap[0], heap[last] = heap[last], heap[0]
+            _sift(heap, 0, last)
     kept = first
     for n in range(first + 1, end):
         kept += found[n] != found[kept]
         found[kept] = found[n]
-    return kept + 1
+    return kept + 1 if end > first else end
 
 
-def _find(given, table, hashing, words, steps, id_bits):
-    """row << id_bits | query_id of every match; and whether these ascend, each once.
-
-    If not, a row has more than FEW matches: they are left to a sort that no text can slow down.
-    """
+def _find(given, table, hashing, words, steps):
+    """The rows and query_ids of all matches, sorted, each once."""
     eights, begins, ends = given
     cells, bits = table
     step_cells, step_bits, flags, flag_bits, step_multiplier = steps
@@ -187,7 +211,8 @@ def _find(given, table, hashing, words, steps, id_bits):
     last = np.empty(n_rows, np.int64)  # words of a block's rows
     found = np.empty(16 * n_rows + 16, np.int64)
     few = np.empty(FEW, np.int64)
-    n_found, ascending = 0, True
+    ends_found = np.empty(n_rows, np.int64)  # of each row's matches
+    n_found = 0
 
     first_row = 0
     while first_row < n_rows:
@@ -204,7 +229,7 @@ def _find(given, table, hashing, words, steps, id_bits):
         for n in range(n_words):
             value = _look_up(cells, bits, hashes[n])
             start, length = spans[n]
-            long = value != ABSENT and (length > SHORT or words[2][_node(value)] > SHORT)
+            long = value != ABSENT and (length > SHORT or value & LONG)
             if long and not _equal(eights, start, length, words, _node(value)):
                 value = ABSENT
             values[n] = value
@@ -229,7 +254,7 @@ def _find(given, table, hashing, words, steps, id_bits):
             if n_found + last[one] - n >= len(found):
                 found = _grown(found, n_found + last[one] - n)
             while n < last[one]:
-                found[n_found] = one << id_bits | (values[n] >> 32) - 1
+                found[n_found] = (values[n] >> 32) - 1
                 n_found += values[n] >> 32 > 0
                 n += 1
             n += 1
@@ -238,7 +263,7 @@ def _find(given, table, hashing, words, steps, id_bits):
                 while value != ABSENT:
                     if n_found == len(found):
                         found = _grown(found, n_found)
-                    found[n_found] = one << id_bits | (value >> 32) - 1
+                    found[n_found] = (value >> 32) - 1
                     n_found += value >> 32 > 0
                     if not value & 1 or values[after] == ABSENT:
                         break
@@ -248,12 +273,15 @@ def _find(given, table, hashing, words, steps, id_bits):
                     value = _look_up(step_cells, step_bits, key)
                     after += 1
                 nth += 1
-            if n_found - first > FEW:
-                ascending = False
-            else:
-                n_found = _sort(found, first, n_found, few)
+            n_found = ends_found[one] = _sort(found, first, n_found, few)
         first_row = row
-    return found[:n_found].copy(), ascending
+    rows = np.empty(n_found, np.int64)
+    n = 0
+    for one in range(n_rows):
+        while n < ends_found[one]:
+            rows[n] = one
+            n += 1
+    return rows, found[:n_found].copy()
 
 
 @contextmanager

@@ -5,6 +5,7 @@ by one table of 256 bytes over the whole buffer. The other rows go through `pipe
 so that Unicode's rules stand in one place only.
 """
 
+import unicodedata
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -15,12 +16,12 @@ import pyarrow.compute as pc
 from pipeline.text import WORD, fold, words
 from queries.errors import InputError
 
-SPACE = 0x20
-_BETWEEN = pa.scalar(" ", pa.large_string())
+SPACE, LINE_FEED = 0x20, 0x0A
+_BETWEEN, _LINE_FEED = (pa.scalar(one, pa.large_string()) for one in " \n")
 PADDING = 8  # readable bytes behind the text, so that 8 bytes can be read at any place of it
 
 # What each byte of a folded text becomes: words are kept, in lower case; the rest is space.
-# Bytes from 0x80 on belong to letters, marks and numbers: `_fold_codes` leaves no others.
+# Bytes from 0x80 on belong to letters, marks and numbers: `_folded` leaves no others.
 _ASCII = "".join((words(chr(code)) or [" "])[0] for code in range(0x80)).encode()
 _BYTES = _ASCII + bytes(range(0x80, 0x100))
 
@@ -55,15 +56,15 @@ def split(texts: pa.Array, row: int = 0) -> Split:
 
     >>> one = split(pa.array(["Hot  dog!", None, "É"]))
     >>> bytes(one.folded), one.starts.tolist(), one.lengths.tolist(), one.first.tolist()
-    (b'hot  dog   \\xc3\\xa9', [0, 5, 11], [3, 3, 2], [0, 2, 2, 3])
+    (b'hot  dog   \\xc3\\xa9 ', [0, 5, 11], [3, 3, 2], [0, 2, 2, 3])
 
     Raises InputError for bytes that are not UTF-8, and TypeError for an array of another type.
     """
     texts = _fold_rows(texts, row)
     begins = np.arange(len(texts) + 1, dtype=np.int64)  # a space stands between two texts
     begins[1:] += np.cumsum(pc.binary_length(texts).to_numpy())
-    one_list = pa.LargeListArray.from_arrays(pa.array([0, len(texts)], pa.int64()), texts)
-    joined = pc.binary_join(one_list, _BETWEEN)[0].as_buffer().to_pybytes().translate(_BYTES)
+    joined = pc.binary_join(_one_list(texts), _BETWEEN)[0].as_buffer()
+    joined = joined.to_pybytes().translate(_BYTES)
     in_word = np.zeros(len(joined) + 2, np.bool_)
     text = np.frombuffer(joined + bytes(PADDING), np.uint8)
     np.not_equal(text[:-PADDING], SPACE, out=in_word[1:-1])
@@ -116,7 +117,7 @@ def fold_spans(texts: pa.Array, row: int = 0) -> tuple[np.ndarray, np.ndarray, n
 
     >>> text, begins, ends = fold_spans(pa.array(["Hot!", "é É", None]))
     >>> [bytes(text[one:end]).decode() for one, end in zip(begins, ends, strict=True)]
-    ['hot ', 'é é', '']
+    ['hot ', 'é é ', '']
 
     Raises as `split`.
     """
@@ -156,8 +157,44 @@ def _fold_others(
     texts = pc.fill_null(texts, "").cast(pa.large_string())
     mask = pc.invert(pc.string_is_ascii(texts))
     other = mask.to_numpy(zero_copy_only=False)
-    given = _decoded(texts.filter(mask), np.flatnonzero(other) + row)
-    return texts, other, pa.array(_fold_codes(given), texts.type)
+    return texts, other, _folded(texts.filter(mask), np.flatnonzero(other) + row)
+
+
+def _folded(texts: pa.LargeStringArray, rows: np.ndarray) -> pa.LargeStringArray:
+    """Texts folded, with a space for every character of no word, and one at the end of some.
+
+    >>> given = pa.array(["don’t", "Ｅ\\nß", "ΣΑΣ"], pa.large_string())
+    >>> _folded(given, np.arange(3)).to_pylist()
+    ['don t ', 'e ß ', 'σας']
+
+    Most hold nothing but characters that are folded as if they stood alone: one table folds all
+    of these texts at once, in a tenth of the time.
+    """
+    if not len(texts):
+        return texts
+    lines = pc.binary_join(_one_list(pc.replace_substring(texts, "\n", " ")), _LINE_FEED)[0]
+    try:
+        text = lines.as_py() + "\n"
+    except UnicodeDecodeError:
+        _decoded(texts, rows)
+        raise
+    codes = np.frombuffer(text.encode("utf-32-le"), "<u4")
+    folded = _codes_alone().take(codes, mode="clip")
+    unsure = np.zeros(len(texts), np.bool_)
+    unsure[np.searchsorted(np.flatnonzero(codes == LINE_FEED), np.flatnonzero(folded == 0))] = True
+    data = np.frombuffer(folded.tobytes().decode("utf-32-le").encode(), np.uint8).copy()
+    ends = np.flatnonzero(data == LINE_FEED)
+    data[ends] = SPACE
+    together = _strings(np.append(0, ends + 1), data)
+    if not unsure.any():
+        return together
+    mask = pa.array(unsure)
+    one_by_one = _fold_codes(_decoded(texts.filter(mask), rows[unsure]))
+    return pc.replace_with_mask(together, mask, pa.array(one_by_one, texts.type))
+
+
+def _one_list(texts: pa.LargeStringArray) -> pa.LargeListArray:
+    return pa.LargeListArray.from_arrays(pa.array([0, len(texts)], pa.int64()), texts)
 
 
 def _decoded(texts: pa.LargeStringArray, rows: np.ndarray) -> list[str]:
@@ -197,7 +234,39 @@ def _word_codes() -> np.ndarray:
     codes = np.full(0x110000, SPACE, "<u4")
     for found in WORD.finditer(every):
         codes[found.start() : found.end()] = np.arange(*found.span())
-    codes[ord("\n")] = ord("\n")
+    codes[LINE_FEED] = LINE_FEED
+    return codes
+
+
+@lru_cache(maxsize=1)
+def _codes_alone() -> np.ndarray:
+    """What each code point below 0x10000 is folded to beside any others of these, with a space for
+    what is of no word; 0 for those that depend on their neighbours, grow, or lie beyond.
+
+    A character is folded as if it stood alone if none of its forms on the way reorders (a
+    combining class), composes with one before it (the second of a canonical composition, or a
+    Hangul vowel or final), or is a capital sigma, whose lower case looks about (Unicode 16, 3.13).
+    """
+    seconds = {chr(code) for code in (*range(0x1161, 0x1176), *range(0x11A7, 0x11C3))}
+    for code in range(0x110000):
+        found = unicodedata.decomposition(chr(code)).split()
+        if len(found) == 2 and "<" not in found[0]:
+            seconds.add(chr(int(found[1], 16)))
+
+    def folded(one: str) -> int:
+        composed = unicodedata.normalize("NFKC", one)
+        end = fold(one)
+        forms = one + composed + composed.lower() + end
+        if "Σ" in forms or any(each in seconds or unicodedata.combining(each) for each in forms):
+            return 0
+        if not WORD.search(end):
+            return SPACE
+        return ord(end) if len(end) == 1 else 0
+
+    codes = np.zeros(0x10001, "<u4")
+    for code in (code for code in range(0x10000) if not 0xD800 <= code < 0xE000):
+        codes[code] = folded(chr(code))
+    codes[LINE_FEED] = LINE_FEED
     return codes
 
 

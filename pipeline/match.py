@@ -47,15 +47,15 @@ MATCHED = pa.schema([pa.field("row", pa.int64(), False), pa.field("query_id", pa
 # once in 10^7 lists. They are splitmix64's (Steele, Lea, Flood 2014).
 MULTIPLIERS = (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
 
-# A chunk's arrays stay in the processor's cache: 8 bytes a word, some 10 words a caption.
-CHUNK_ROWS = 16_384
+# Numpy's arrays of a chunk stay in the processor's cache: 8 bytes a word, some 10 words a caption.
+CHUNK_ROWS = {"numpy": 6_144, "numba": 16_384}
 CHUNK_BYTES = 1 << 20
 SHORT = 8  # bytes: a word that one 64-bit number holds
 LONG = 1 << 31  # flag in the value of a longer one
 NONE = -1
 FLAG_BITS = 22  # 512 KB of flags
 FREE = -1  # the value where a table has no key
-SAMPLE_EVERY = 4096  # matches, of which one is verified against the strings
+SAMPLE_EVERY = 10_000  # matches, of which one is verified against the strings
 MANY = 2_000_000  # captions: by then numba has paid for its import, and soon for compiling
 
 
@@ -97,6 +97,10 @@ class Matcher:
         self.may_compile = kernel is None
         self.n_captions = 0
 
+    @property
+    def kernel(self) -> str:
+        return "numba" if self.compiled else "numpy"
+
     def match(self, captions: pa.StringArray) -> pa.RecordBatch:
         """All (row, query_id), sorted; row is the caption's place in the array. A null has none.
 
@@ -104,7 +108,7 @@ class Matcher:
         """
         rows: list[np.ndarray] = []
         ids: list[np.ndarray] = []
-        for start, chunk in _chunks(captions):
+        for start, chunk in _chunks(captions, CHUNK_ROWS[self.kernel]):
             row, query_id = self._search(chunk, start)
             self._verify(chunk, row, query_id)
             row += start
@@ -322,14 +326,14 @@ def _check(queries: pa.StringArray) -> None:
         raise ValueError(f"query {bad[0].as_py()!r}: expected its normalised form")
 
 
-def _chunks(captions: pa.StringArray) -> Iterator[tuple[int, pa.StringArray]]:
-    """Slices of at most CHUNK_ROWS and about CHUNK_BYTES, with where each begins."""
+def _chunks(captions: pa.StringArray, rows: int) -> Iterator[tuple[int, pa.StringArray]]:
+    """Slices of at most so many rows and about CHUNK_BYTES, with where each begins."""
     lengths = pc.fill_null(pc.binary_length(captions), 0).to_numpy()
     ends = np.cumsum(lengths, dtype=np.int64)
     start = done = 0
     while start < len(captions):
         stop = int(np.searchsorted(ends, done + CHUNK_BYTES, "right"))
-        stop = min(max(stop, start + 1), start + CHUNK_ROWS, len(captions))
+        stop = min(max(stop, start + 1), start + rows, len(captions))
         yield start, captions[start:stop]
         start, done = stop, int(ends[stop - 1])
 

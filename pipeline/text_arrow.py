@@ -17,6 +17,7 @@ from pipeline.text import WORD, fold, words
 from queries.errors import InputError
 
 SPACE, LINE_FEED = 0x20, 0x0A
+ALONE = 0x20000  # the first two planes: letters of living languages, and emoji
 _BETWEEN, _LINE_FEED = (pa.scalar(one, pa.large_string()) for one in " \n")
 PADDING = 8  # readable bytes behind the text, so that 8 bytes can be read at any place of it
 
@@ -240,7 +241,7 @@ def _word_codes() -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def _codes_alone() -> np.ndarray:
-    """What each code point below 0x10000 is folded to beside any others of these, with a space for
+    """What each code point below ALONE is folded to beside any others of these, with a space for
     what is of no word; 0 for those that depend on their neighbours, grow, or lie beyond.
 
     A character is folded as if it stood alone if none of its forms on the way reorders (a
@@ -248,7 +249,7 @@ def _codes_alone() -> np.ndarray:
     Hangul vowel or final), or is a capital sigma, whose lower case looks about (Unicode 16, 3.13).
     """
     seconds = {chr(code) for code in (*range(0x1161, 0x1176), *range(0x11A7, 0x11C3))}
-    for code in range(0x110000):
+    for code in range(ALONE):  # none beyond decomposes into two
         found = unicodedata.decomposition(chr(code)).split()
         if len(found) == 2 and "<" not in found[0]:
             seconds.add(chr(int(found[1], 16)))
@@ -263,8 +264,8 @@ def _codes_alone() -> np.ndarray:
             return SPACE
         return ord(end) if len(end) == 1 else 0
 
-    codes = np.zeros(0x10001, "<u4")
-    for code in (code for code in range(0x10000) if not 0xD800 <= code < 0xE000):
+    codes = np.zeros(ALONE + 1, "<u4")  # the last one for all beyond
+    for code in (code for code in range(ALONE) if not 0xD800 <= code < 0xE000):
         codes[code] = folded(chr(code))
     codes[LINE_FEED] = LINE_FEED
     return codes

@@ -135,7 +135,7 @@ CAPTIONS = st.lists(st.tuples(WORDS, GAPS), max_size=12).map(
 def test_matches_are_those_of_a_dict_of_n_grams(queries, captions, chunked):
     with pytest.MonkeyPatch.context() as patch:
         if chunked:
-            patch.setattr(match, "CHUNK_ROWS", 3)
+            patch.setattr(match, "CHUNK_ROWS", dict.fromkeys(match.CHUNK_ROWS, 3))
             patch.setattr(match, "CHUNK_BYTES", 40)
         assert found(queries, captions) == from_dict(queries, captions)
 
@@ -168,7 +168,7 @@ def test_queries_of_many_words_and_captions_of_one_huge_word_are_found():
 
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_a_caption_that_is_not_utf_8_is_refused_with_its_row(monkeypatch, kernel):
-    monkeypatch.setattr(match, "CHUNK_ROWS", 2)
+    monkeypatch.setattr(match, "CHUNK_ROWS", dict.fromkeys(match.CHUNK_ROWS, 2))
     offsets = pa.py_buffer(np.array([0, 1, 2, 3, 4], np.int32))
     captions = pa.StringArray.from_buffers(4, offsets, pa.py_buffer(b"abc\xff"))
     with pytest.raises(InputError, match="row 3: expected text in UTF-8"):
@@ -205,7 +205,7 @@ def test_the_sample_is_some_of_many_matches_and_not_all(monkeypatch):
 
 def test_numba_takes_over_after_many_captions(monkeypatch):
     monkeypatch.setattr(match, "MANY", 5)
-    monkeypatch.setattr(match, "CHUNK_ROWS", 2)
+    monkeypatch.setattr(match, "CHUNK_ROWS", dict.fromkeys(match.CHUNK_ROWS, 2))
     captions = pa.array(["a dog", "hot dog", "York", None] * 3)
     matcher = Matcher(pa.array(QUERIES))
     got = [pairs(matcher.match(captions)) for _ in range(2)]

@@ -17,7 +17,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,54 +26,22 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.fetch_log import FetchLog
+from pipeline.image_parts import IMAGES, write_images
 from pipeline.settings import FetchSettings, ImageSettings
 from queries.errors import UserError
 from queries.parts import Part, folder_written_whole, read_part, write_part
-from queries.schemas import PAIR_ID, TABLES, column, table
+from queries.schemas import TABLES
 
-FETCHED, IMAGES = "fetched.parquet", "images.parquet"
+FETCHED = "fetched.parquet"
 ASKED, ANSWERED = "asked.parquet", "images/00000.parquet"  # to and from img2dataset
 WORKER = Path(__file__).with_name("fetch_worker.py")  # by path: -m would load luigi, 0.6 s
 ROWS_AT_A_TIME = 16  # originals may be of many megabytes
-ROWS_PER_GROUP = 256  # pictures: a reader of one shard's range of ids loads little else
 SLACK_S = 120  # for the start of the process and the writing of the last rows
 LOST_SHARE = 0.01  # of the rows; losing more is a fault of the machine, not of a picture
 DECODED_AGAIN = 100  # of so many stored pictures one is decoded, to see that it is one
 
-image = table(
-    "image",
-    "one row per picture of an image part",
-    PAIR_ID,
-    column("jpg", pa.binary(), "the stored picture: a JPEG, or as served where originals are kept"),
-)
-
 Advance = Callable[[dict[str, int], int], object]
-
-
-@dataclass
-class FetchStatus:
-    """Shows on a progress bar what `advance` is told: how many are kept, why others are not.
-
-    >>> shown: list[str] = []
-    >>> class Bar:
-    ...     update = set_postfix_str = lambda self, value: shown.append(value)
-    >>> FetchStatus(Bar())({"": 3, "timeout": 1}, waiting=2)
-    >>> shown
-    [4, 'kept 75%, timeout 25%, 2 hosts waiting']
-    """
-
-    bar: Any
-    told: Counter[str] = field(default_factory=Counter)
-
-    def __call__(self, reasons: dict[str, int], waiting: int) -> None:
-        self.told.update(reasons)
-        total = sum(self.told.values())
-        self.bar.update(sum(reasons.values()))
-        if total:
-            often = Counter({name: n for name, n in self.told.items() if name}).most_common(3)
-            shares = [f"{name} {n / total:.0%}" for name, n in [("kept", self.told[""]), *often]]
-            hosts = [f"{waiting} hosts waiting"] if waiting else []
-            self.bar.set_postfix_str(", ".join([*shares, *hosts]))
 
 
 class FetchError(UserError):
@@ -97,35 +65,23 @@ def fetch_part(
     if folder.exists():
         return _published(folder)
     rows = _checked(rows)
-    started = time.monotonic()
+    lines = FetchLog(log, folder.name, rows.num_rows)
+
+    def tell(reasons: dict[str, int], waiting: int) -> None:
+        lines.heed(reasons, waiting)
+        advance(reasons, waiting)
+
     with folder_written_whole(folder) as beside:
         work = beside / "work"
         work.mkdir()
-        _download(rows, work, images, fetch, advance)
+        _download(rows, work, images, fetch, tell)
         fetched, messages = _answered(rows, work / ANSWERED, beside / IMAGES)
         for row in fetched:
             row["image_part"] = folder.name
         write_part(beside / FETCHED, TABLES["fetched"], _batches(fetched))
         shutil.rmtree(work)
-    part = _published(folder)
-    _append_to_log(log, part, fetched, messages, time.monotonic() - started)
-    return part
-
-
-def read_images(folder: Path, lowest: int, highest: int) -> Iterator[tuple[int, bytes]]:
-    """(pair_id, JPEG) of an image part for lowest <= pair_id <= highest, in order of pair_id.
-
-    Reads only the row groups, 256 pictures each, whose range of ids meets the wanted one.
-    """
-    with pq.ParquetFile(folder / IMAGES) as file:
-        for group in range(file.num_row_groups):
-            ids = file.metadata.row_group(group).column(0).statistics
-            if ids.max < lowest or ids.min > highest:
-                continue
-            rows = file.read_row_group(group)
-            for pair_id, jpg in zip(rows["pair_id"].to_pylist(), rows["jpg"], strict=True):
-                if lowest <= pair_id <= highest:
-                    yield pair_id, jpg.as_py()
+    lines.end(fetched, messages)
+    return _published(folder)
 
 
 def _published(folder: Path) -> Part:
@@ -241,7 +197,7 @@ def _answered(
                 places[pair_id] = spool.tell(), spool.write(picture)
             answered[pair_id] = row
         _believe(rows, answers, answered, len(places))
-        _write_images(images, spool, places)
+        write_images(images, _spooled(spool, places))
     lost = {"reason": "fetch_error"}
     return [
         lost | asked | answered.get(asked["pair_id"], {})
@@ -295,31 +251,9 @@ def _believe(rows: pa.Table, answers: Path, answered: dict[int, Any], n_pictures
         )
 
 
-def _write_images(path: Path, spool: Any, places: dict[int, tuple[int, int]]) -> None:
-    """The spooled pictures in order of pair_id, in row groups of ROWS_PER_GROUP."""
-    ids = sorted(places)
-    with pq.ParquetWriter(
-        path, image.schema, compression="none", use_dictionary=False, write_statistics=["pair_id"]
-    ) as writer:
-        for start in range(0, len(ids), ROWS_PER_GROUP):
-            group = ids[start : start + ROWS_PER_GROUP]
-            jpgs = []
-            for offset, size in map(places.__getitem__, group):
-                spool.seek(offset)
-                jpgs.append(spool.read(size))
-            writer.write_table(pa.table({"pair_id": group, "jpg": jpgs}, image.schema))
-
-
-def _append_to_log(
-    log: Path, part: Part, fetched: list[dict], messages: dict[int, str | None], seconds: float
-) -> None:
-    """A line for the part and one for each row that failed."""
-    about = {"part": part.name}
-    rate = {"seconds": round(seconds, 3), "rows_per_s": round(part.rows_in / seconds, 1)}
-    lines = [about | {"rows": part.rows_in, "kept": part.rows_kept} | rate]
-    for row in filter(lambda row: row["reason"], fetched):
-        said = {"message": messages.get(row["pair_id"], "lost by img2dataset")}
-        lines.append(about | {key: row[key] for key in ("pair_id", "attempt", "reason")} | said)
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("a", encoding="utf-8") as file:
-        file.write("".join(json.dumps(line) + "\n" for line in lines))
+def _spooled(spool: Any, places: dict[int, tuple[int, int]]) -> Iterator[tuple[int, bytes]]:
+    """The spooled pictures in order of pair_id."""
+    for pair_id in sorted(places):
+        offset, size = places[pair_id]
+        spool.seek(offset)
+        yield pair_id, spool.read(size)

@@ -1,6 +1,6 @@
 """The kinds of values that settings are made of: paths, counts, shares; and their strict base.
 
-May import pydantic and nothing of ours. A wrong value raises ValueError with what was expected,
+May import pydantic and queries. A wrong value raises ValueError with what was expected,
 which pipeline.settings turns into one line.
 """
 
@@ -11,6 +11,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
+from queries.addresses import EXPECTED, hidden
+
 
 def locate(text: str, folder: Path) -> Path:
     """Turn a path of the settings into one of this machine; it need not exist.
@@ -19,9 +21,13 @@ def locate(text: str, folder: Path) -> Path:
     PosixPath('/data/captions.tsv')
     """
     if not text.startswith("package:"):
-        return folder / Path(text).expanduser()
+        try:
+            return folder / Path(text).expanduser()
+        except RuntimeError:  # ~ and the name of nobody
+            return folder / text
     package, _, rest = text.removeprefix("package:").partition("/")
-    spec = importlib.util.find_spec(package)
+    # Of a name with a dot, find_spec would import what stands before it.
+    spec = importlib.util.find_spec(package) if package.isidentifier() else None
     if spec is None or not spec.submodule_search_locations:
         return Path(text)  # no such package, so no such file
     return Path(next(iter(spec.submodule_search_locations))) / rest
@@ -32,9 +38,16 @@ def _folder(info: ValidationInfo) -> Path:
     return info.context["folder"] if info.context else Path.cwd()
 
 
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # such as a name that is too long
+        return False
+
+
 def _existing(text: str, info: ValidationInfo) -> str:
     path = locate(text, _folder(info))
-    if not path.exists():
+    if not _exists(path):
         hint = " (is the package installed?)" if text.startswith("package:") else ""
         raise ValueError(f"a file or folder that exists; {path} does not{hint}")
     return str(path)
@@ -50,7 +63,14 @@ def is_address(text: str) -> bool:
 
 
 def _address_or_existing(text: str, info: ValidationInfo) -> str:
-    return text if is_address(text) else _existing(text, info)
+    return without_secret(text) if is_address(text) else _existing(text, info)
+
+
+def without_secret(text: str) -> str:
+    """The address; ValueError for one with a secret in it, since a build publishes its settings."""
+    if hidden(text) != text:
+        raise ValueError(EXPECTED)
+    return text
 
 
 def is_remote(text: str) -> bool:
@@ -63,7 +83,7 @@ def is_remote(text: str) -> bool:
 
 
 def _remote_or_existing(text: str, info: ValidationInfo) -> str:
-    return text if is_remote(text) else _existing(text, info)
+    return without_secret(text) if is_remote(text) else _existing(text, info)
 
 
 RemoteOrExisting = Annotated[str, AfterValidator(_remote_or_existing)]
@@ -74,8 +94,8 @@ def _first_existing(texts: Any, info: ValidationInfo) -> str:
         raise ValueError("a list of paths, of which the first that exists is taken, or an address")
     for text in texts:
         if is_address(text):
-            return text
-        if (path := locate(text, _folder(info))).exists():
+            return without_secret(text)
+        if _exists(path := locate(text, _folder(info))):
             return str(path)
     raise ValueError("at least one path that exists, or an address")
 

@@ -2,9 +2,9 @@
 
     guard(body, settings)  # Picture(jpeg=b"…", width=341, height=256, …) or "too_many_pixels"
 
-May import pipeline.image_header. The header is judged before anything is decoded; what is decoded
-is upright, of three channels, flattened on white, not enlarged, and encoded anew, so that no byte
-of the stranger's survives. The measures that the image rules need are taken on the way. Colour
+May import pipeline.image_header and queries. The header is judged before anything is decoded; what
+is decoded is upright, of three channels, flattened on white, not enlarged, and encoded anew, and no
+byte of the stranger's survives. The measures that the image rules need are taken on the way. Colour
 profiles are not applied: a picture of a wide gamut comes out a little paler.
 """
 
@@ -19,6 +19,7 @@ import simplejpeg
 
 from pipeline.image_header import Header, is_svg, read_header
 from queries.fingerprint import phash, spread
+from queries.pictures import png_fits
 
 if TYPE_CHECKING:  # what loads settings needs 0.2 s longer to start
     from pipeline.settings import ImageSettings
@@ -60,21 +61,13 @@ def guard(body: bytes, settings: "ImageSettings") -> Picture | str:
     header = read_header(body)
     if header is None:
         return "svg" if is_svg(body) else "not_an_image"
-    if header.width * header.height > settings.max_pixels:
-        return "too_many_pixels"
-    if max(header.width, header.height) > MOST_SIDE:
-        return "too_many_pixels"
-    sides = stored_sides(header.width, header.height, settings.size)
-    pixels = _decoded(body, header, sides)
-    if pixels is None:
-        return "image_damaged"
-    if pixels.shape[1::-1] != sides:
-        pixels = cv2.resize(pixels, sides, interpolation=SHRINK[header.type == "jpeg"])
-    pixels = upright(pixels, header.orientation)
+    pixels = _seen(body, header, settings)
+    if isinstance(pixels, str):
+        return pixels
     height, width, _ = pixels.shape
     original = (header.width, header.height)
     original_width, original_height = original[::-1] if header.orientation >= 5 else original
-    kept = settings.keep_originals and header.type in KEPT_AS_SERVED and not header.animated
+    kept = settings.keep_originals and is_plain(header)
     return Picture(
         body if kept else simplejpeg.encode_jpeg(pixels, settings.quality, "RGB", "420"),
         header.type if kept else "jpeg",
@@ -86,6 +79,38 @@ def guard(body: bytes, settings: "ImageSettings") -> Picture | str:
         phash(pixels),
         spread(pixels),
     )
+
+
+def seen(body: bytes, settings: "ImageSettings") -> np.ndarray | str:
+    """The pixels (H, W, 3) of a picture as `guard` stores it, RGB, or why there are none.
+
+    >>> from pipeline.settings import ImageSettings
+    >>> seen(b"not found", ImageSettings())
+    'not_an_image'
+    """
+    header = read_header(body)
+    return "not_an_image" if header is None else _seen(body, header, settings)
+
+
+def _seen(body: bytes, header: Header, settings: "ImageSettings") -> np.ndarray | str:
+    """Judged by its header, decoded, shrunk and turned."""
+    if header.width * header.height > settings.max_pixels:
+        return "too_many_pixels"
+    if max(header.width, header.height) > MOST_SIDE:
+        return "too_many_pixels"
+    sides = stored_sides(header.width, header.height, settings.size)
+    pixels = _decoded(body, header, sides)
+    if pixels is None:
+        return "image_damaged"
+    if pixels.shape[1::-1] != sides:
+        pixels = cv2.resize(pixels, sides, interpolation=SHRINK[header.type == "jpeg"])
+    return upright(pixels, header.orientation)
+
+
+def is_plain(header: Header) -> bool:
+    """Whether readers see the same as we do: a type that they know, one frame, upright as it is."""
+    known = header.type in KEPT_AS_SERVED and not header.animated
+    return known and header.orientation == 1
 
 
 def stored_sides(width: int, height: int, size: int) -> tuple[int, int]:
@@ -123,7 +148,7 @@ def _decoded(body: bytes, header: Header, sides: tuple[int, int]) -> np.ndarray 
         if header.type == "jpeg":
             return _jpeg(body, header, sides)
         pixels = _other(body, header)
-    except (cv2.error, ValueError):
+    except (cv2.error, ValueError, KeyError):  # KeyError: a subsampling that simplejpeg lacks
         return None
     same = pixels is not None and pixels.shape[1::-1] == (header.width, header.height)
     return pixels if same else None
@@ -161,6 +186,8 @@ def reduction(width: int, height: int, sides: tuple[int, int]) -> int:
 
 def _other(body: bytes, header: Header) -> np.ndarray | None:
     """Decoded in full by OpenCV; the first frame of an animation."""
+    if not png_fits(body):
+        return None
     data = np.frombuffer(body, np.uint8)
     if header.alpha and header.bits <= 16:
         pixels = cv2.imdecode(data, PLAIN)

@@ -4,7 +4,7 @@ May import pipeline.fields. Nothing here changes what is kept of an answer.
 """
 
 import ipaddress
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field
 
@@ -34,3 +34,13 @@ class GuardSettings(Section):
     contact: Annotated[str, Field(pattern=r"^[\x20-\x7e]*$")] = ""
     allow_networks: tuple[Annotated[str, AfterValidator(_network)], ...] = ()
     ca_file: ExistingPath | None = None  # certificates to trust beside the usual ones
+
+    def shared_by(self, n: int) -> Self:
+        """These for each of n who fetch at once, so that a host is asked no more often by all.
+
+        >>> one = GuardSettings(per_host=4, per_host_rate=10.0).shared_by(2)
+        >>> one.per_host, one.per_host_rate
+        (2, 5.0)
+        """
+        of_one = {"per_host": max(1, self.per_host // n), "per_host_rate": self.per_host_rate / n}
+        return self.model_copy(update=of_one)

@@ -11,9 +11,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from queries.engine import DuckEngine, Rows
+from queries.engine import Engine, Rows
 from queries.parts import digest
 from queries.schemas import TABLES
+
+JUDGES = ("exclusion", "scored", "scorer")  # what attempts are judged by beside their measures
 
 
 @dataclass(frozen=True)
@@ -29,18 +31,19 @@ class Selection:
 
 
 def select(
-    engine: DuckEngine,
+    engine: Engine,
     build: pa.Table,
     pair: Rows,
     pair_match: Rows,
     fetched: Rows,
     folder: Path,
     *,
-    exclusion: Rows | None = None,
+    judges: Mapping[str, Rows] | None = None,
     for_request: bool = False,
 ) -> Selection:
     """Judge the known attempts and cap each query, in tables under `folder`.
 
+    `judges` are the tables of JUDGES, of which each that is not given is empty.
     Near duplicates make the cap depend on itself: keep without the suppressed, suppress the later
     neighbours of the kept, until nothing changes. Each pass settles a longer prefix of the order,
     so it ends. A selection `for_request` has kept matches only where near duplicates need them.
@@ -49,10 +52,10 @@ def select(
     def derive(name: str, **inputs: Rows) -> Path:
         return engine.derive(name, inputs, folder / f"{name}.parquet").path
 
-    excluded: dict[str, Rows] = {"exclusion": exclusion or TABLES["exclusion"].empty()}
-    hashes = derive("excluded_hash", fetched=fetched, **excluded)
-    excluded["excluded_hash"] = [hashes]
-    verdict = derive("verdict", fetched=fetched, pair=pair, build=build, **excluded)
+    given: dict[str, Rows] = {name: () for name in JUDGES} | dict(judges or {})
+    hashes = derive("excluded_hash", fetched=fetched, exclusion=given["exclusion"])
+    given["excluded_hash"] = [hashes]
+    verdict = derive("verdict", fetched=fetched, pair=pair, build=build, **given)
     near = derive("near", verdict=[verdict], build=build)
     count = derive("match_count", pair_match=pair_match)
     head = derive("head", match_count=[count], verdict=[verdict], build=build)
@@ -79,7 +82,7 @@ def select(
         matches["suppressed"] = [suppressed]
 
 
-def stand(engine: DuckEngine, matches: Mapping[str, Rows], folder: Path) -> list[Path]:
+def stand(engine: Engine, matches: Mapping[str, Rows], folder: Path) -> list[Path]:
     """Put the heads' first survivors in order: a file for each reach that proved too short.
 
     Only matches within reach are put in order. A head that has fewer survivors there than a
@@ -99,7 +102,7 @@ def stand(engine: DuckEngine, matches: Mapping[str, Rows], folder: Path) -> list
 
 
 def request(
-    engine: DuckEngine, build: pa.Table, pair: Rows, selection: Selection, number: int, folder: Path
+    engine: Engine, build: pa.Table, pair: Rows, selection: Selection, number: int, folder: Path
 ) -> pa.Table:
     """The pairs that round `number` asks for, by pair_id; none when every query is settled."""
     now = pa.Table.from_pylist([{"round": number}], TABLES["now"].schema)

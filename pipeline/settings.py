@@ -22,7 +22,9 @@ from pipeline.fields import (
     Share,
 )
 from pipeline.guard_settings import GuardSettings
+from pipeline.scorer_settings import Scorers
 from pipeline.source_settings import Source
+from queries.addresses import hidden
 from queries.errors import UserError
 
 SAMPLE = Path(__file__).parent / "builds" / "sample.toml"
@@ -134,11 +136,28 @@ class FetchSettings(GuardSettings):
     rows_per_part: Annotated[int, Field(ge=10, le=100_000)] = 10_000
 
 
+Memory = Annotated[str, Field(pattern=r"^\d+(MB|GB)$")]
+
+
+class SparkSettings(Section):
+    """A session of `--engine spark`: docs/spark.md."""
+
+    master: Annotated[str, Field(pattern=r"^(local(\[(\d+|\*)\])?|spark://.+|yarn|k8s://.+)$")] = (
+        "local[2]"
+    )
+    memory: Memory = "4GB"  # of the driver, and of each executor
+    partitions: Positive = 64  # of a shuffle, at most
+    fetchers: Positive = 1  # image parts fetched at once; they share the limits per host
+    python: str = ""  # on the machines of the cluster; "": the path of this one
+    conf: dict[Annotated[str, Field(pattern=r"^spark\.")], str] = Field(default={})
+
+
 class EngineSettings(Section):
     """How much of the machine a build may use; nothing here changes a row."""
 
     workers: Count = 0
-    memory: Annotated[str, Field(pattern=r"^\d+(MB|GB)$")] = "4GB"
+    memory: Memory = "4GB"
+    spark: SparkSettings = SparkSettings()
 
 
 class Settings(Section):
@@ -151,10 +170,12 @@ class Settings(Section):
     filters: FilterSettings = FilterSettings()
     selection: SelectionSettings = SelectionSettings()
     images: ImageSettings = ImageSettings()
+    scorers: Scorers = ()
     fetch: FetchSettings = FetchSettings()
     downloads: DownloadSettings = DownloadSettings()
     engine: EngineSettings = EngineSettings()
     samples_per_shard: Positive = 10_000
+    prune: bool = False  # once published, bytes live in shards alone: image parts give them up
 
 
 def load(path: Path) -> Settings:
@@ -165,6 +186,8 @@ def load(path: Path) -> Settings:
         raise SettingsError(f"settings: {path}: expected a TOML file ({error.strerror})") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"settings: {path}: expected TOML: {error}") from None
+    except RecursionError:
+        raise SettingsError(f"settings: {path}: expected TOML in fewer brackets") from None
     try:
         return Settings.model_validate(_tuples(raw), context={"folder": path.parent.resolve()})
     except ValidationError as error:
@@ -189,4 +212,4 @@ def _line(fault: Any) -> str:
     if fault["type"] == "missing":
         return f"{key}: missing, and it has no default"
     expected = fault["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    return f"{key} = {fault['input']!r}: expected {expected}"
+    return hidden(f"{key} = {fault['input']!r}: expected {expected}")

@@ -87,9 +87,20 @@ def _sample(row: dict) -> dict:
 
 def _add_sample(tar: tarfile.TarFile, row: dict, picture: bytes) -> None:
     about = json.dumps({name: row[name] for name in JSON_COLUMNS}, ensure_ascii=False)
-    _add(tar, f"{row['key']}.jpg", picture)
+    _add(tar, f"{row['key']}.{ending(picture)}", picture)
     _add(tar, f"{row['key']}.txt", row["caption"].encode())
     _add(tar, f"{row['key']}.json", about.encode())
+
+
+def ending(picture: bytes) -> str:
+    """That of a picture's name: jpg, or that of an original of another type, by its first bytes.
+
+    >>> ending(b"\\xff\\xd8\\xff"), ending(b"\\x89PNG"), ending(b"RIFF\\0\\0\\0\\0WEBP")
+    ('jpg', 'png', 'webp')
+    """
+    if picture.startswith(b"\x89PNG"):
+        return "png"
+    return "webp" if picture.startswith(b"RIFF") and picture[8:12] == b"WEBP" else "jpg"
 
 
 def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:

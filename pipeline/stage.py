@@ -1,8 +1,8 @@
 """What every task of the build is: a step named by a digest of all that decides its rows.
 
-May import luigi, as pipeline.tasks may, pipeline.sources to check them, settings, workspace and
-queries. A task's output is a listing of the parts it made; so what has not changed is never made
-again.
+May import luigi, as pipeline.tasks may, pipeline.sources and scorers to check them, settings,
+workspace and queries. A task's output is a listing of the parts it made; so what has not changed is
+never made again.
 """
 
 import errno
@@ -11,16 +11,17 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
 
 import luigi
 import pyarrow as pa
+from luigi.rpc import RPCError
 
-from pipeline import sources
+from pipeline import scorers, sources
 from pipeline.retry import lost_pairs, reasons
 from pipeline.settings import SAMPLE, FetchSettings, Settings, load
 from pipeline.workspace import Workspace
@@ -31,20 +32,22 @@ from queries.parts import Part, digest, read_part, write_json
 from queries.schemas import TABLES
 
 Parts = dict[str, list[Part]]
-OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
+OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO)
 
 
 @lru_cache(maxsize=1)
-def workspace(settings: str, out: str, retry: str, exclude: str) -> Workspace:
+def workspace(settings: str, out: str, engine: str, retry: str, exclude: str) -> Workspace:
     """The one workspace of a run. A fault in the settings ends the program in one line each."""
     try:
         checked = excluding(load(Path(settings)), exclude)
         sources.check(checked.sources)
+        scorers.check(checked.scorers)
         named(checked.fetch)
-        ws = Workspace(Path(out).absolute(), checked)
+        ws = Workspace(Path(out).absolute(), checked, engine)
         if retry:
             lost_pairs(find(ws.folder), reasons(retry))
         ws.lock()
+        _ = ws.engine  # fails here if the machine lacks what it needs
     except (UserError, OSError) as error:  # of the disk: its text names the file
         print(error, file=sys.stderr)
         sys.exit(2)
@@ -141,7 +144,10 @@ class Stage(luigi.Task):
     settings = luigi.Parameter(default=str(SAMPLE), description="the TOML that describes the build")
     out = luigi.Parameter(default="wit", description="workspace: where work and builds are kept")
     engine = luigi.ChoiceParameter(
-        default="duckdb", choices=["duckdb"], significant=False, description="what runs the stages"
+        default="duckdb",
+        choices=["duckdb", "spark"],
+        significant=False,
+        description="what runs the stages; the build is the same",
     )
     retry = luigi.Parameter(
         default="",
@@ -157,7 +163,7 @@ class Stage(luigi.Task):
 
     @property
     def ws(self) -> Workspace:
-        return workspace(self.settings, self.out, self.retry, self.exclude)
+        return workspace(self.settings, self.out, self.engine, self.retry, self.exclude)
 
     @property
     def used(self) -> Settings:
@@ -179,10 +185,30 @@ class Stage(luigi.Task):
         return luigi.LocalTarget(self.ws.work / self.task_family / f"{self.digest}.json")
 
     def run(self) -> None:
-        with interruptible(self.ws):
+        with self.at_work():
             tables = self.make().items()
             listing = {name: [self.relative(part.path) for part in of] for name, of in tables}
             write_json(Path(self.output().path), listing)
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """What a signal ends in one line, told of while it lasts on the terminal and to luigid."""
+        tell = None
+        if self.set_progress_percentage and self.set_status_message:  # a worker of Luigi's runs it
+            tell = partial(report, self.set_progress_percentage, self.set_status_message)
+        progress = self.ws.engine.progress
+        with interruptible(self.ws), progress.of_stage(self.place(), tell):
+            yield
+
+    @property
+    def name(self) -> str:
+        return self.task_family
+
+    def place(self) -> str:
+        """Which stage of how many of the whole build this is, such as '7/24 FilterPairs'."""
+        build = luigi.task_register.Register.get_task_cls("BuildWIT")
+        stages = list(in_order(self.clone(build)))
+        return f"{stages.index(self) + 1:>2}/{len(stages)} {self.name}"
 
     def relative(self, path: Path) -> str:
         return str(path.relative_to(self.ws.folder))
@@ -222,6 +248,27 @@ class Stage(luigi.Task):
     def build_row(self) -> pa.Table:
         """The thresholds as SQL sees them; the version is not known before the end."""
         return self.ws.build_row(version="")
+
+
+def in_order(task: Stage) -> dict[Stage, None]:
+    """All stages that the task needs and itself, each after those that it needs."""
+    found: dict[Stage, None] = {}
+    for needed in luigi.task.flatten(task.requires()):
+        found |= in_order(needed)
+    return found | {task: None}
+
+
+def report(
+    set_percentage: Callable[[int], object],
+    set_message: Callable[[str], object],
+    percent: int | None,
+    words: str,
+) -> None:
+    """Tell luigid how far a task is: a line that does not reach it is no reason to stop."""
+    with suppress(RPCError):
+        if percent is not None:
+            set_percentage(percent)
+        set_message(words)
 
 
 def files(parts: list[Part]) -> list[Path]:

@@ -18,26 +18,32 @@ from pipeline import sources
 from pipeline.download import download
 from pipeline.dumps import expand
 from pipeline.exclusions import excluded_hosts, read_exclusions
-from pipeline.fetch import FetchStatus, fetch_part, read_images
+from pipeline.fetch import FETCHED, fetch_part
+from pipeline.fetch_log import FetchStatus
 from pipeline.fields import is_address
 from pipeline.filters import filter_pairs
+from pipeline.image_parts import prune, read_images
 from pipeline.match import match_pairs
 from pipeline.ngrams import count_ngrams, score_bigrams
 from pipeline.pageviews import read_views
+from pipeline.person_terms import match_terms
 from pipeline.phrases import bigram_phrases, synset_phrases, title_phrases, word_phrases
 from pipeline.publish import count_rows, publish, stage_row, stage_rows
 from pipeline.report import REPORT, announce, write_report
 from pipeline.retry import lost_pairs, reasons
+from pipeline.scorer_settings import Scorer
+from pipeline.scorers import score_pictures
 from pipeline.selection import image_parts, request, select
 from pipeline.shards import cut, pack, shard_bits, shard_digest
 from pipeline.source_settings import Source
-from pipeline.stage import Parts, Stage, files, inputs_of, interruptible
+from pipeline.stage import Parts, Stage, files, inputs_of
 from pipeline.wiki_tables import read_page_table, read_redirect_table
 from pipeline.wikipedia import pieces, read_pages
 from pipeline.wordnet import read_synsets
 from queries.build import MANIFEST
-from queries.engine import MapFunction, MapInput
+from queries.engine import MapFunction, MapInput, Rows
 from queries.parts import Part, digest, read_part, write_json
+from queries.person_terms import person_terms, terms_digest
 from queries.schemas import PUBLISHED, TABLES
 
 
@@ -57,7 +63,7 @@ class DownloadInputs(Stage):
         return {}
 
     def run(self) -> None:
-        with interruptible(self.ws):
+        with self.at_work():
             listing = {text: self.downloaded(text) for text in self.addresses()}
             write_json(Path(self.output().path), listing)
 
@@ -65,8 +71,8 @@ class DownloadInputs(Stage):
         """The address's files in a folder of its own, so that no two names clash."""
         folder = self.ws.folder / "downloads" / digest(address)
         remotes = expand(address, self.used.downloads)
-        with self.ws.engine.bytes_progress("download") as bar:
-            paths = download(remotes, folder, self.used.downloads, bar.update)
+        with self.ws.engine.step("download", unit="bytes", rate=True) as step:
+            paths = download(remotes, folder, self.used.downloads, step.update)
         return [self.relative(path) for path in paths]
 
 
@@ -308,7 +314,34 @@ class MatchPairs(Stage):
         return {"pair": pair, "extra": extra, "drop": drop, "pair_match": pair_match}
 
 
-class FetchStage(Stage):
+class JudgeStage(Stage):
+    """A stage that judges fetched pictures."""
+
+    def judges(self, image_parts: list[str]) -> dict[str, Rows]:
+        """What pictures are judged by beside their measures: exclusions, and scores with limits.
+
+        Pictures that have no score yet get it here, part by part: no picture is fetched for it.
+        """
+        found: dict[str, Rows] = {"exclusion": self.paths("exclusion")}
+        if self.used.scorers:
+            found |= {"scored": self.scored(image_parts), "scorer": self.ws.scorer_rows()}
+        return found
+
+    def scored(self, image_parts: list[str]) -> list[Path]:
+        """The scores of all pictures of these image parts, by every scorer."""
+        return [path for one in self.used.scorers for path in self.scored_by(one, image_parts)]
+
+    def scored_by(self, scorer: Scorer, image_parts: list[str]) -> list[Path]:
+        named = [1, self.ws.image_digest, self.ws.scorer_identity(scorer)]
+        inputs = [
+            MapInput(digest(name, named), pa.table({"folder": [str(self.ws.images / name)]}))
+            for name in image_parts
+        ]
+        function = partial(score_pictures, scorer=scorer, images=self.used.images)
+        return files(self.map("scored", function, inputs))
+
+
+class FetchStage(JudgeStage):
     """A stage that fetches pictures."""
 
     def fetch(self, wanted: pa.Table, about: str) -> None:
@@ -319,11 +352,17 @@ class FetchStage(Stage):
         with ExitStack() as stack:
             for source in self.used.sources:
                 stack.enter_context(sources.serving(source))
-            bar = self.ws.engine.progress(about, missing.num_rows, "images", rate=True)
-            told = FetchStatus(stack.enter_context(bar))
-            for name, rows in image_parts(missing, self.used.fetch.rows_per_part):
-                folder, log = self.ws.images / name, self.ws.folder / "fetch_log.jsonl"
-                fetch_part(rows, folder, self.used.images, self.used.fetch, log, told)
+            step = self.ws.engine.step(about, missing.num_rows, "images", rate=True)
+            told = FetchStatus(stack.enter_context(step))
+            manners = self.used.fetch.shared_by(self.ws.engine.fetchers)
+            given = (self.used.images, manners, self.ws.folder / "fetch_log.jsonl")
+            jobs = {
+                self.ws.images / name / FETCHED: partial(
+                    fetch_part, rows, self.ws.images / name, *given
+                )
+                for name, rows in image_parts(missing, self.used.fetch.rows_per_part)
+            }
+            self.ws.engine.fetch(jobs, told)
 
 
 class FetchAgain(FetchStage):
@@ -333,7 +372,7 @@ class FetchAgain(FetchStage):
         return [reasons(self.retry), self.ws.newest.name]
 
     def run(self) -> None:
-        with interruptible(self.ws):
+        with self.at_work():
             self.fetch(lost_pairs(self.ws.newest, reasons(self.retry)), "fetch again")
             write_json(Path(self.output().path), {})
 
@@ -352,14 +391,20 @@ class FetchRound(FetchStage):
     def settings_used(self) -> object:
         chosen = self.used.selection.model_dump(exclude={"max_rounds"})
         rules = self.used.images.model_dump()
-        return [self.number, self.used.seed, chosen, rules]
+        scorers = self.ws.scorer_rows().to_pylist()
+        named = [self.ws.scorer_identity(one) for one in self.used.scorers]
+        return [self.number, self.used.seed, chosen, rules, *([scorers, named] if named else [])]
+
+    @property
+    def name(self) -> str:
+        return f"{self.task_family} {self.number}"
 
     @property
     def folder(self) -> Path:
         return self.ws.work / "round" / self.digest
 
     def run(self) -> None:
-        with interruptible(self.ws):
+        with self.at_work():
             known = self.known_parts()
             wanted = self.request(known)
             self.fetch(wanted, f"fetch round {self.number}")
@@ -381,8 +426,7 @@ class FetchRound(FetchStage):
         pair, pair_match = self.paths("pair"), self.paths("pair_match")
         fetched = self.ws.fetched(known)
         given = (self.ws.engine, self.build_row, pair, pair_match, fetched)
-        exclusion = self.paths("exclusion")
-        chosen = select(*given, self.folder, exclusion=exclusion, for_request=True)
+        chosen = select(*given, self.folder, judges=self.judges(known), for_request=True)
         return request(self.ws.engine, self.build_row, pair, chosen, self.number, self.folder)
 
     def listing(self, known: list[str], wanted: pa.Table) -> dict[str, list[str]]:
@@ -398,7 +442,7 @@ class FetchRound(FetchStage):
         return {**tables, "fetched": [self.relative(path) for path in self.ws.fetched(known)]}
 
 
-class CapPairs(Stage):
+class CapPairs(JudgeStage):
     """The cap over all that is known after the last round."""
 
     version = 3
@@ -410,7 +454,9 @@ class CapPairs(Stage):
         engine, folder = self.ws.engine, self.ws.work / "cap" / self.digest
         pair, fetched = self.paths("pair"), self.paths("fetched")
         given = (engine, self.build_row, pair, self.paths("pair_match"), fetched, folder)
-        chosen = select(*given, exclusion=self.paths("exclusion"))
+        known_parts = [path.parent.name for path in fetched]
+        judges = self.judges(known_parts)
+        chosen = select(*given, judges=judges)
         number = self.used.selection.max_rounds
         request(engine, self.build_row, pair, chosen, number, folder)  # what is left unsettled
         known = {
@@ -425,6 +471,7 @@ class CapPairs(Stage):
         return {
             "outcome": outcome,
             "picked": picked,
+            **self.scores(known_parts, chosen.verdict),
             "kept_match": [read_part(chosen.kept_match)],
             "left_unsettled": [read_part(folder / "unsettled.parquet")],
             "attempt": self.derive("attempt", fetched=fetched, pair=pair),
@@ -442,6 +489,11 @@ class CapPairs(Stage):
             ),
         }
 
+    def scores(self, known_parts: list[str], verdict: Path) -> Parts:
+        """The scores that are published; no table where the settings have no scorer."""
+        scored = self.scored(known_parts)
+        return {"score": self.derive("score", scored=scored, verdict=[verdict])} if scored else {}
+
 
 class PackShards(Stage):
     """Kept pairs as tars with the Parquet of their rows."""
@@ -450,7 +502,7 @@ class PackShards(Stage):
         return self.clone(CapPairs)
 
     def settings_used(self) -> object:
-        return self.used.samples_per_shard
+        return [self.used.samples_per_shard, terms_digest()]
 
     def make(self) -> Parts:
         (picked,) = (pq.read_table(path) for path in self.paths("picked"))
@@ -468,7 +520,9 @@ class PackShards(Stage):
             read_images=read_images,
             image_digest=self.ws.image_digest,
         )
-        return {"sample": self.map("sample", function, inputs)}
+        sample = self.map("sample", function, inputs)
+        named = self.map("person_match", match_terms, inputs_of(sample, terms_digest()))
+        return {"sample": sample, "person_match": named}
 
 
 class BuildWIT(Stage):
@@ -492,18 +546,26 @@ class BuildWIT(Stage):
         return True
 
     def run(self) -> None:
-        with interruptible(self.ws):
+        with self.at_work():
             tables = {name: self.paths(name) for name in PUBLISHED if self.paths(name)}
             tables |= {
                 "match": self.paths("pair_match"),
                 "unsettled": self.paths("left_unsettled"),
+                "person_term": person_terms(),
                 "stage": self.stages(),
                 "build": self.ws.build_row(self.digest, **self.reached()),
             }
+            if self.used.scorers:
+                tables["scorer"] = self.ws.scorer_rows()
             about = {"settings": self.ws.described()}
             shards = self.paths("sample")
-            publish(self.ws.folder, self.digest, tables, shards, about)
-            write_report(self.folder)
+            with self.ws.engine.step("tables and shards"):
+                publish(self.ws.folder, self.digest, tables, shards, about)
+            if self.used.prune:
+                picked = (pq.read_table(path) for path in self.paths("picked"))
+                prune(self.ws.images, self.folder, pa.concat_tables(picked))
+            with self.ws.engine.step("report"):
+                write_report(self.folder)
             announce(self.folder, "made")
 
     def reached(self) -> dict[str, object]:

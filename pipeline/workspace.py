@@ -18,9 +18,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.scorer_settings import Scorer
 from pipeline.settings import Settings
 from queries.build import LATEST, find
-from queries.engine import DuckEngine, MapInput
+from queries.engine import DuckEngine, Engine, MapInput
 from queries.errors import UserError
 from queries.parts import digest, write_json
 from queries.schemas import TABLES
@@ -35,27 +36,37 @@ class Workspace:
 
     folder: Path
     settings: Settings
+    engine_name: str = "duckdb"
 
     @property
     def work(self) -> Path:
         return self.folder / "work"
 
     @cached_property
-    def engine(self) -> DuckEngine:
+    def engine(self) -> Engine:
+        """Raises UserError where the machine lacks what the engine needs."""
         used = self.settings.engine
         scratch = self.work / "scratch"
-        shutil.rmtree(scratch, ignore_errors=True)  # DuckDB's, of a process that was killed
-        scratch.mkdir(parents=True)
-        return DuckEngine(used.workers, used.memory, scratch)
+        scratch.mkdir(parents=True, exist_ok=True)
+        if self.engine_name == "duckdb":
+            return DuckEngine(used.workers, used.memory, scratch)
+        try:
+            from queries.spark import SparkEngine  # an optional extra
+        except ImportError:
+            raise UserError("--engine spark: no pyspark: pip install '.[spark]'") from None
+        log = self.folder / "spark.log"
+        return SparkEngine(**used.spark.model_dump(), folder=scratch, log=log)
 
     def _clear_torn(self) -> None:
         """Remove what a process that was killed was writing: whole parts have no dot."""
         ours = (one for one in self.folder.glob(".*") if TORN.fullmatch(one.name))
         reports = self.folder.glob("*/.report.html.*")
-        for torn in (*self.folder.glob("images/*/.*"), *ours, *reports):
+        images = (*self.folder.glob("images/*/.*"), *self.folder.glob("images/*/[!.]*/.*"))
+        for torn in (*images, *ours, *reports):
             shutil.rmtree(torn) if torn.is_dir() else torn.unlink()
+        shutil.rmtree(self.work / "scratch", ignore_errors=True)  # the engine's
         for torn in list(self.work.rglob(".*")):
-            torn.unlink()
+            torn.unlink(missing_ok=True)
 
     def lock(self) -> None:
         """Keep other builds out of the workspace until this process ends. Raises UserError."""
@@ -72,7 +83,8 @@ class Workspace:
     def image_digest(self) -> str:
         """Names the image folder: only what changes bytes."""
         of = self.settings.images
-        return digest("images", 2, of.size, of.quality, of.keep_originals, of.max_pixels)
+        version = 3 if of.keep_originals else 2  # 3: what lies on its side is turned
+        return digest("images", version, of.size, of.quality, of.keep_originals, of.max_pixels)
 
     @property
     def images(self) -> Path:
@@ -130,10 +142,27 @@ class Workspace:
         write_json(known, {"path": os.fspath(path), "key": key, "sha256": found})
         return found
 
+    def scorer_identity(self, scorer: Scorer) -> list[object]:
+        """Names all that decides a scorer's scores: not its limits, nor where its model is."""
+        of = scorer.model_dump(mode="json", exclude={"model", "min_score", "max_score"})
+        return [of, self.file_digest(Path(scorer.model))]
+
+    def scorer_rows(self) -> pa.Table:
+        """The table `scorer`."""
+        rows = [
+            {
+                **one.model_dump(include={"kind", "min_score", "max_score"}),
+                "scorer": one.name,
+                "model": self.file_digest(Path(one.model)),
+            }
+            for one in self.settings.scorers
+        ]
+        return pa.Table.from_pylist(rows, TABLES["scorer"].schema)
+
     def described(self) -> object:
         """The settings that decide the build, each input by name and digest, not by its place."""
         return self._placeless(
-            self.settings.model_dump(mode="json", exclude={"engine", "fetch", "downloads"})
+            self.settings.model_dump(mode="json", exclude={"engine", "fetch", "downloads", "prune"})
         )
 
     def _placeless(self, value: object) -> object:

@@ -80,6 +80,7 @@ IMAGE = {
     "image_too_small": "a side of the original is shorter than min_side",
     "image_aspect": "the original's sides differ by more than max_aspect",
     "image_uniform": "the picture is all but one colour",
+    "image_score": "a scorer of the settings gives the picture a score beyond its limits, or none",
     "near_duplicate": "a kept pair earlier in the order has all but the same picture",
     "not_needed": "fetched, but every query of the pair was full before it",
 }

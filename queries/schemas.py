@@ -278,6 +278,21 @@ excluded_hash = table(
     "one row per hash of fetched pictures that an exclusion names",
     column("phash", int64, "64-bit DCT hash"),
 )
+SCORER = column("scorer", string, "name of the scorer in the settings")
+SCORE = column("score", float64, "by the scorer's model; null where that is no number", null=True)
+scored = table("scored", "one row per picture, scorer", PAIR_ID, IMAGE_PART, SCORER, SCORE)
+score = table(
+    "score", "one row per pair_id, scorer: of the attempt that counts", PAIR_ID, SCORER, SCORE
+)
+scorer = table(
+    "scorer",
+    "one row per scorer of the settings",
+    SCORER,
+    column("kind", string, "opennsfw or onnx"),
+    column("model", string, "sha256 of the model's file, hex"),
+    column("min_score", float64, "least score of a kept picture; null: no limit", null=True),
+    column("max_score", float64, "greatest score of a kept picture; null: no limit", null=True),
+)
 verdict = table(
     "verdict",
     "one row per pair with an attempt, judged by itself alone",
@@ -372,6 +387,20 @@ sample = table(
     *SAMPLE_COLUMNS,
     column("n_words", int32, "words of the caption"),
 )
+person_term = table(
+    "person_term",
+    "one row per word for people and group that it names",
+    column("term_id", int64, "0.. in the order of the terms"),
+    column("axis", string, "such as gender"),
+    column("term_group", string, "such as women"),
+    column("term", string, "one or more normalised words"),
+)
+person_match = table(
+    "person_match",
+    "one row per sample and word for people that its caption contains",
+    PAIR_ID,
+    column("term_id", int64, "as person_term has it"),
+)
 
 # --- the build itself -----------------------------------------------------------------------
 stage = table(
@@ -429,18 +458,41 @@ overlap = table(
     column("eval_set", string, "name of the evaluation set's folder"),
     column("image", string, "the picture's name in its set"),
     column("class_name", string, "its class"),
-    column("correct", boolean, "the run's model classifies it right, zero-shot"),
-    column("overlap", boolean, "a training picture is within near_bits of it"),
+    column("correct", boolean, "the run's model is right, zero-shot; null: not asked", null=True),
+    column("overlap", boolean, "a training picture is near it, and it shows something"),
+    column("uniform", boolean, "it shows nothing, as a black frame"),
     column("nearest_distance", int32, "bits of 64 between it and the nearest training picture"),
     column("nearest_pair_id", int64, "the nearest training pair; the lowest id of equals"),
+    column("score", float64, "of the learned detector and the most alike; null: pHash", null=True),
+    column("score_pair_id", int64, "the most alike training pair; null: pHash", null=True),
 )
 neighbour = table(
     "neighbour",
-    "one row per picture of an evaluation set and training pair within near_bits of it",
+    "one row per picture of an evaluation set and training pair near it",
     column("eval_set", string, "name of the evaluation set's folder"),
     column("image", string, "the picture's name in its set"),
     column("pair_id", int64, "the training pair"),
-    column("distance", int32, "bits of 64 between their perceptual hashes"),
+    column("distance", int32, "bits of 64 between their perceptual hashes; null: far", null=True),
+    column("score", float64, "of the learned detector; null: it did not find it", null=True),
+    column("agreement", float64, "of their pixels, laid on each other; null: as score", null=True),
+)
+evaluation = table(
+    "evaluation",
+    "one row per task, evaluation set and figure",
+    column("task", string, "zeroshot, retrieval, probe, fewshot or robustness"),
+    column("eval_set", string, "name of the evaluation set's folder, or of a pair of them"),
+    column("name", string, "of the figure, such as top1"),
+    column("value", float64, "a rate, 0..1"),
+    column("low", float64, "where its 95% interval begins"),
+    column("high", float64, "where its 95% interval ends"),
+    column("chance", float64, "what guessing would give"),
+    column("n", int64, "answers that it is the rate of"),
+)
+clip_score = table(
+    "clip_score",
+    "one row per kept pair: how well the run's model finds caption and picture to agree",
+    PAIR_ID,
+    column("clip_score", pa.float32(), "cosine, -1..1; null: unreadable picture", null=True),
 )
 
 TABLES: dict[str, Table] = {
@@ -478,6 +530,9 @@ TABLES: dict[str, Table] = {
         fetched,
         attempt,
         excluded_hash,
+        scored,
+        score,
+        scorer,
         verdict,
         near,
         suppressed,
@@ -492,12 +547,16 @@ TABLES: dict[str, Table] = {
         round_loss,
         picked,
         sample,
+        person_term,
+        person_match,
         stage,
         file,
         file_now,
         build,
         overlap,
         neighbour,
+        evaluation,
+        clip_score,
     )
 }
 
@@ -510,14 +569,18 @@ PUBLISHED = (
     "match",
     "kept_match",
     "attempt",
+    "score",
+    "scorer",
     "outcome",
     "drop",
     "round",
     "round_loss",
     "unsettled",
+    "person_term",
+    "person_match",
     "stage",
     "file",
     "build",
 )
 
-OF_A_RUN = ("overlap", "neighbour")
+OF_A_RUN = ("overlap", "neighbour", "evaluation", "clip_score")

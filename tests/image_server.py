@@ -99,8 +99,8 @@ class ImageServer(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 512  # 5 would make the sixth of 64 threads wait a second for its SYN
 
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+    def __init__(self, port: int = 0, handler: type[Handler] = Handler) -> None:
+        super().__init__(("127.0.0.1", port), handler)
         self.agents: list[str] = []
         self.mended: set[str] = set()  # kinds of error that are none any more
         self.closing = threading.Event()

@@ -22,7 +22,9 @@ import pytest
 import simplejpeg
 
 from pipeline import fetch
-from pipeline.fetch import FetchError, fetch_part, read_images
+from pipeline.fetch import FetchError, fetch_part
+from pipeline.fetch_log import FetchLog
+from pipeline.image_parts import read_images
 from pipeline.settings import FetchSettings, ImageSettings
 from queries.fingerprint import phash, spread
 from queries.reasons import FETCH, PASSING
@@ -174,20 +176,27 @@ def test_only_pictures_of_the_wanted_range_are_read(folder):
     assert list(read_images(folder, 11, 16)) == []
 
 
-def test_pictures_lie_in_row_groups_that_a_range_selects(tmp_path):
-    places = {pair_id: (pair_id, 1) for pair_id in range(600)}
-    with (tmp_path / "spool").open("w+b") as spool:
-        spool.write(bytes(n % 256 for n in range(600)))
-        fetch._write_images(tmp_path / fetch.IMAGES, spool, places)
-    assert pq.ParquetFile(tmp_path / fetch.IMAGES).num_row_groups == 3
-    assert list(read_images(tmp_path, 255, 257)) == [(255, b"\xff"), (256, b"\0"), (257, b"\1")]
-
-
 def test_the_log_names_messages_and_rates(folder):
     lines = [json.loads(line) for line in (folder.parent / "log.jsonl").read_text().splitlines()]
     assert lines[0]["rows"] == len(ANSWERS) + len(ELSEWHERE)
     assert lines[0]["rows_per_s"] > 0
+    assert lines[0]["kept_share"] == pytest.approx(9 / lines[0]["rows"], abs=1e-4)
+    assert list(lines[0]["top_reasons"].values()) == [3, 2, 2]
     assert "HTTP 404" in [line["message"] for line in lines[1:]]
+
+
+def test_the_log_tells_every_ten_seconds_what_the_bar_shows(tmp_path):
+    clock = iter([0.0, 5.0, 10.0, 10.0, 10.0, 12.0])
+    log = FetchLog(tmp_path / "log.jsonl", "part", 40, lambda: next(clock))
+    log.heed({"": 4}, 0)
+    log.heed({"": 4, "timeout": 2}, 3)
+    log.heed({"": 1}, 0)
+    (line,) = map(json.loads, (tmp_path / "log.jsonl").read_text().splitlines())
+    assert line == {
+        **{"part": "part", "ended": 10, "of": 40, "seconds": 10.0, "left_s": 30},
+        **{"rows_per_s": 1.0, "kept_share": 0.8, "top_reasons": {"timeout": 2}},
+        "hosts_waiting": 3,
+    }
 
 
 def test_the_same_answers_give_the_same_bytes(asked, folder, tmp_path):
@@ -279,6 +288,8 @@ import sys
 from pathlib import Path
 import pyarrow as pa
 from pipeline.fetch import fetch_part
+from pipeline.fetch_log import FetchLog
+from pipeline.image_parts import read_images
 from pipeline.settings import FetchSettings, ImageSettings
 from queries.reasons import FETCH, PASSING
 from queries.schemas import TABLES

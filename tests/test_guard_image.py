@@ -383,3 +383,12 @@ def test_animated_and_broken_originals_are_not_kept():
     assert guard(KINDS["png animated"][0], KEEP).type == "jpeg"
     assert guard(KINDS["webp animated"][0], KEEP).type == "jpeg"
     assert guard(WHOLE["jpeg"][:5_000], KEEP) == "image_damaged"
+
+
+def test_originals_that_lie_on_their_side_are_turned_and_encoded_anew():
+    turned = Image.open(io.BytesIO(WHOLE["jpeg"]))
+    exif = turned.getexif()
+    exif[274] = 6
+    body = io.BytesIO()
+    turned.save(body, "JPEG", exif=exif)
+    assert guard(body.getvalue(), KEEP) == guard(body.getvalue(), SMALL)

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 from pipeline.shards import cut, pack, shard_bits, shard_digest
+from queries.folder import samples_of
 from tests.tables import rows
 
 IDS = [0, 5, 2**61, 2**62, 2**62 + 1, 2**63 - 1]
@@ -57,6 +58,23 @@ def test_a_tar_holds_picture_caption_and_columns_under_one_key(tmp_path):
     assert json.loads(content["0000000000000005.json"])["pair_id"] == 5
     assert len(content) == 3 * len(IDS)
     assert samples[1]["n_words"] == 3
+
+
+def test_an_original_has_the_ending_of_its_type(tmp_path):
+    bodies = {IDS[0]: b"\x89PNG\r\n", IDS[1]: b"RIFF\0\0\0\0WEBPVP8 ", IDS[2]: b"\xff\xd8\xff"}
+    rows_of = PICKED.slice(0, 3)
+    function = partial(
+        pack,
+        folder=tmp_path,
+        images=tmp_path,
+        read_images=lambda folder, lowest, highest: iter(bodies.items()),
+        image_digest="i",
+    )
+    list(function(iter(rows_of.to_batches())))
+    samples = samples_of(tmp_path / f"{shard_digest(rows_of, 'i')}.tar")
+    assert [row["image_bytes"] for row in samples] == [6, 16, 3]
+    with tarfile.open(tmp_path / f"{shard_digest(rows_of, 'i')}.tar") as tar:
+        assert tar.getnames()[::3] == [f"{IDS[0]:016x}.png", f"{5:016x}.webp", f"{2**61:016x}.jpg"]
 
 
 def test_equal_rows_give_equal_bytes(tmp_path):

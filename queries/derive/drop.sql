@@ -15,5 +15,7 @@ WHERE reason IS NOT NULL
 UNION ALL
 SELECT pair_id, 'match' AS stage, 'no_query' AS reason, source, url, caption
 FROM pooled
-WHERE reason IS NULL AND pair_id NOT IN (SELECT pair_id FROM match)
+WHERE
+    reason IS NULL
+    AND NOT EXISTS (SELECT 1 FROM match WHERE match.pair_id = pooled.pair_id)
 ORDER BY pair_id, stage, reason, source, url, caption

@@ -73,4 +73,4 @@ SELECT
     language,
     CASE WHEN fault IS NULL AND place > 1 THEN 'url_seen' ELSE fault END AS reason
 FROM same_url
-ORDER BY pair_id, url, caption, source, license, page_url, copy
+ORDER BY pair_id, url, caption, source, license NULLS LAST, page_url NULLS LAST, copy

@@ -1,8 +1,21 @@
 -- What became of each pair with an attempt, judged by itself alone: the image rules
 -- grain: one row per pair_id
--- inputs: fetched, pair, build, exclusion, excluded_hash
+-- inputs: fetched, pair, build, exclusion, excluded_hash, scored, scorer
 WITH excluded_bytes AS (
     SELECT DISTINCT value FROM exclusion WHERE kind = 'sha256'
+),
+
+-- A picture that a scorer with a limit has no number for is as one beyond the limit.
+beyond AS (
+    SELECT DISTINCT scored.pair_id, scored.image_part
+    FROM scored INNER JOIN scorer ON scored.scorer = scorer.scorer
+    WHERE
+        COALESCE(scorer.min_score, scorer.max_score) IS NOT NULL
+        AND (
+            scored.score IS NULL
+            OR scored.score < scorer.min_score
+            OR scored.score > scorer.max_score
+        )
 ),
 
 judged AS (
@@ -17,11 +30,14 @@ judged AS (
             WHEN original_width > max_aspect * original_height
                 OR original_height > max_aspect * original_width THEN 'image_aspect'
             WHEN spread < min_spread THEN 'image_uniform'
+            WHEN beyond.pair_id IS NOT NULL THEN 'image_score'
         END AS verdict
     FROM fetched
     CROSS JOIN build
     LEFT JOIN excluded_bytes ON fetched.sha256 = excluded_bytes.value
     LEFT JOIN excluded_hash ON fetched.phash = excluded_hash.phash
+    LEFT JOIN beyond
+        ON fetched.pair_id = beyond.pair_id AND fetched.image_part = beyond.image_part
 ),
 
 -- A kept attempt counts before any other; else the last one tells.

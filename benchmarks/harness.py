@@ -142,14 +142,16 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if value >= 1000 or value == int(value) >= 10 else f"{value:.2f}"
 
 
-def peer_environment(name: str, packages: Sequence[str]) -> Path:
-    """The Python of an environment that has these packages, made on first use.
+def cache() -> Path:
+    """Where what is fetched stays: ~/.cache/buildwit-benchmarks, or $BUILDWIT_BENCH_CACHE."""
+    chosen = os.environ.get("BUILDWIT_BENCH_CACHE")
+    return Path(chosen) if chosen else Path.home() / ".cache/buildwit-benchmarks"
 
-    It stands in ~/.cache/buildwit-benchmarks, or in $BUILDWIT_BENCH_CACHE.
-    """
-    cache = os.environ.get("BUILDWIT_BENCH_CACHE") or Path.home() / ".cache/buildwit-benchmarks"
+
+def peer_environment(name: str, packages: Sequence[str]) -> Path:
+    """The Python of an environment in `cache()` that has these packages, made on first use."""
     state = hashlib.sha256(json.dumps([*packages, sys.version]).encode()).hexdigest()[:8]
-    folder = Path(cache) / f"{name}-{state}"
+    folder = cache() / f"{name}-{state}"
     python, whole = folder / "bin" / "python", folder / "whole"
     if not whole.exists():  # written last
         shutil.rmtree(folder, ignore_errors=True)

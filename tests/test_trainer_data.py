@@ -20,6 +20,7 @@ from trainer.pictures import (
     decode_jpeg,
     resize_shorter,
     resized_crop,
+    sides,
 )
 from trainer.settings import TrainerError
 
@@ -110,6 +111,24 @@ def test_transparency_becomes_white():
 def test_a_gray_picture_of_16_bits_becomes_rgb_of_8():
     deep = cv2.imencode(".png", np.full((4, 4), 0x8000, np.uint16))[1].tobytes()
     assert (decode(deep) == np.full((4, 4, 3), 128, np.uint8)).all()
+
+
+@pytest.mark.parametrize("kind", ["png", "lossy", "lossless", "alpha"])
+def test_the_sides_are_read_from_the_header_before_anything_is_decoded(kind):
+    image = np.zeros((300, 517, 4 if kind == "alpha" else 3), np.uint8)
+    image[:100, :, -1] = 200
+    options = [cv2.IMWRITE_WEBP_QUALITY, 101 if kind == "lossless" else 80]
+    ending = (".png", []) if kind == "png" else (".webp", options)
+    data = cv2.imencode(ending[0], image, ending[1])[1].tobytes()
+    assert sides(data) == (517, 300)
+    assert decode(data).shape == (300, 517, 3)
+
+
+def test_a_header_that_promises_too_much_is_refused_before_it_is_decoded():
+    small = png(picture("red cross", 0))
+    vast = small[:16] + (30_000).to_bytes(4) * 2 + small[24:]
+    with pytest.raises(BadPictureError, match="30000 x 30000 pixels"):
+        decode(vast)
 
 
 @pytest.mark.parametrize(

@@ -20,9 +20,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.trainer_fixtures import make_build, write_tar
+from tests.trainer_fixtures import make_build, png, write_tar
 from trainer import tokenizer
 from trainer.data import Loader, borders, order, read_samples
+from trainer.pictures import decode
 from trainer.prefetch import prefetched
 from trainer.settings import TrainerError
 from trainer.shards import open_shards, tar_index
@@ -385,6 +386,24 @@ def test_a_file_too_large_for_a_picture_is_not_read(build):
 
 
 # --- ahead ----------------------------------------------------------------------------------
+def test_originals_of_other_types_are_read_as_jpegs_are(tmp_path):
+    make_build(tmp_path, per_class=2)
+    for path in (tmp_path / "shards").glob("*.tar"):
+        with tarfile.open(path) as tar:
+            files = {one.name: tar.extractfile(one).read() for one in tar}
+        as_png = {}
+        for name, data in files.items():
+            if name.endswith(".jpg"):
+                name, data = name.replace(".jpg", ".png"), png(decode(data))
+            as_png[name] = data
+        write_tar(path, as_png)
+    batches = list(loader(tmp_path).epoch(0))
+    assert sorted(keys(batches)) == all_keys(tmp_path)
+    make_build(tmp_path, per_class=2)
+    for one, other in zip(batches, loader(tmp_path).epoch(0), strict=True):
+        assert np.abs(one.images.astype(int) - other.images).mean() < 1
+
+
 def test_prefetching_keeps_the_batches_and_their_order():
     assert list(prefetched(range(20))) == list(range(20))
 

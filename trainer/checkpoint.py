@@ -30,6 +30,11 @@ from trainer.settings import (
 from trainer.tokenizer import Tokenizer
 
 STATE = "buildwit"  # key of the state in the file's metadata
+# What a file raises that is no checkpoint of ours, or is one of a hostile hand.
+DAMAGE = (
+    *(OSError, SafetensorError, LookupError, ValueError, TypeError, AttributeError),
+    *(RuntimeError, ArithmeticError, AssertionError),
+)
 
 
 @dataclass(frozen=True)
@@ -92,9 +97,11 @@ def load(run: RunFolder) -> Checkpoint:
         weights, found = _read(run.checkpoint)
         state = _state(found)
         words = tokenizer.load(run.tokenizer)
-    except (OSError, SafetensorError, KeyError) as error:
+        _check_sizes(state.model, weights)
+    except DAMAGE as error:
+        said = (str(error).splitlines() or [type(error).__name__])[0]
         raise TrainerError(
-            f"{run.root}: expected a run that `python -m trainer train` made ({error})"
+            f"{run.root}: expected a run that `python -m trainer train` made ({said:.300})"
         ) from None
     if words.digest() != state.tokenizer:
         raise TrainerError(
@@ -104,6 +111,17 @@ def load(run: RunFolder) -> Checkpoint:
     model = CLIP(state.model)
     model.load_state_dict(weights)
     return Checkpoint(model.eval().channels_last(), words, state)
+
+
+def _check_sizes(config: ModelConfig, weights: Mapping[str, Tensor]) -> None:
+    """Raise ValueError unless the model has these weights: what a file says of its size may be
+    anything, and no memory is taken before it is known to be true."""
+    if config.text.layers + sum(config.vision.blocks) > len(weights):
+        raise ValueError("more layers than weights")
+    with torch.device("meta"):
+        expected = {name: one.shape for name, one in CLIP(config).state_dict().items()}
+    if expected != {name: one.shape for name, one in weights.items()}:
+        raise ValueError("the weights are those of another model")
 
 
 def _state(value: dict) -> State:

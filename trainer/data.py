@@ -1,8 +1,8 @@
-"""Pairs to batches: the samples of a build, a hashed order, decoded pictures and token ids.
+"""Pairs to batches: a hashed order of a build's samples, decoded pictures and token ids.
 
-May import pyarrow, numpy, cv2, queries and trainer's shards, tokenizer and pictures. Order, crops
-and the borders of batches are functions of seed, epoch and pair_ids alone, so a batch is the same
-however it is loaded, by whom, and from which step on.
+May import numpy, cv2 and trainer's samples, prefetch and tokenizer. Order, crops and the borders
+of batches are functions of seed, epoch and pair_ids alone, so a batch is the same however it is
+loaded, by whom, and from which step on.
 """
 
 from collections import deque
@@ -10,34 +10,21 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import pairwise
-from pathlib import Path
 from sys import getrefcount
-from threading import Lock
 
 import cv2
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from queries.engine import DuckEngine
-from queries.errors import InputError
-from queries.schemas import TABLES
-from trainer.pictures import BadPictureError, Room, decode_jpeg, resized_crop
 from trainer.prefetch import prefetched
-from trainer.settings import TrainerError
-from trainer.shards import Shards, open_shards
+from trainer.samples import Samples, read_samples
 from trainer.tokenizer import Tokenizer
 
 __all__ = ["Batch", "Loader", "Samples", "draws", "mixed", "order", "prefetched", "read_samples"]
 
-CACHE_BYTES = 1 << 30  # pictures decoded once and kept; beyond it they are decoded every epoch
-PICTURE_BYTES = 1 << 26  # a larger file is no sample of ours: it is not read
-COLUMNS = ["key", "pair_id", "caption"]
 CHUNK = 16  # pictures that a thread decodes at a time: fewer cost more to hand over
 PAGES = 10  # batches' arrays that are used again: those under way, waiting and in use
 UNHELD = 3  # references to an array that only its list holds: the list's, `one`, the argument's
 AHEAD = 2  # batches under way at once, so that no thread idles at a border of batches
-SQL_MEMORY = "1GB"
 
 
 @dataclass
@@ -47,115 +34,6 @@ class Batch:
     images: np.ndarray
     tokens: np.ndarray
     keys: list[str] = field(default_factory=list)
-
-
-@dataclass
-class Samples:
-    """The pairs of a build, and how to read their pictures with a shorter side of `side` pixels.
-
-    Any thread may ask for any picture.
-    """
-
-    rows: pa.Table  # key, pair_id, caption
-    places: np.ndarray  # (N, 3) int64: shard's number, offset, bytes; -1 bytes: the tar lacks it
-    shards: Shards
-    names: list[str]  # of the shards
-    side: int
-    corrupt: dict[str, str] = field(default_factory=dict)  # key to what is wrong with it
-    cache_bytes: int = CACHE_BYTES
-    _cache: dict[int, np.ndarray] = field(default_factory=dict)
-    _cached_bytes: int = 0
-    _lock: Lock = field(default_factory=Lock)
-    _room: Room = field(default_factory=Room)
-
-    def __len__(self) -> int:
-        return self.rows.num_rows
-
-    def key(self, i: int) -> str:
-        return self.rows["key"][i].as_py()
-
-    def captions(self, rows: np.ndarray) -> list[str]:
-        return self.rows["caption"].take(pa.array(rows, pa.int64())).to_pylist()
-
-    def fill(self, i: int, down: float, right: float, out: np.ndarray) -> bool:
-        """Fill `out` (S, S, 3) with a square of picture i; False if the picture is corrupt.
-
-        What is wrong with a corrupt one is noted under its key, and it is not tried again.
-        """
-        image = self._cache.get(i)
-        if image is None:
-            key = self.key(i)
-            if key in self.corrupt:
-                return False
-            try:
-                image = self._decoded(i)
-            except BadPictureError as error:
-                self.corrupt[key] = str(error)
-                return False
-        resized_crop(image, self.side, down, right, out)
-        return True
-
-    def _decoded(self, i: int) -> np.ndarray:
-        """Picture i, (H, W, 3), as small as its JPEG can be decoded with `side` pixels or more."""
-        image = decode_jpeg(self._bytes(i), self.side, self._room)
-        with self._lock:
-            if self._cached_bytes + image.nbytes > self.cache_bytes:
-                return image
-            self._cached_bytes += image.nbytes
-        self._cache[i] = image.copy()
-        return image
-
-    def _bytes(self, i: int) -> bytes:
-        shard, begin, size = self.places[i].tolist()
-        if size < 0:
-            raise BadPictureError("the tar has no such picture")
-        if size > PICTURE_BYTES:
-            raise BadPictureError(f"{size} bytes: expected at most {PICTURE_BYTES}")
-        return self.shards.read(self.names[shard], (begin, size))
-
-
-def read_samples(build: Path | str, side: int, where: str | None = None) -> Samples:
-    """The samples of a build, in order of shard and pair_id, none of them decoded yet.
-
-    build: its folder, or an address that fsspec knows. where: SQL over the table `sample`, such as
-    "license = 'cc0'"; only samples of which it holds are there.
-    """
-    shards = open_shards(build)
-    names = shards.names()
-    with ThreadPoolExecutor(shards.threads) as pool:  # a remote store answers many at once
-        tables = list(pool.map(lambda name: shards.table(name, COLUMNS), names))
-        indices = pool.map(shards.index, names)
-        places = [
-            _places(number, rows, index)
-            for number, (rows, index) in enumerate(zip(tables, indices, strict=True))
-        ]
-    empty = TABLES["sample"].empty().select(COLUMNS)
-    rows = pa.concat_tables([empty, *tables]).replace_schema_metadata().combine_chunks()
-    place = np.concatenate([np.empty((0, 3), np.int64), *places])
-    asked = "" if where is None else f" where {where}"
-    if where is not None:
-        kept = np.flatnonzero(pc.is_in(rows["pair_id"], _ids_where(shards, names, where)))
-        rows, place = rows.take(kept).combine_chunks(), place[kept]
-    if len(place) < 2:
-        raise TrainerError(f"{build}: {len(place)} samples{asked}, expected at least 2 to contrast")
-    return Samples(rows, place, shards, names, side)
-
-
-def _places(number: int, rows: pa.Table, index: dict[str, tuple[int, int]]) -> np.ndarray:
-    """Where a shard's pictures are: (n, 3), as `Samples.places`."""
-    found = [index.get(f"{key}.jpg", (0, -1)) for key in rows["key"].to_pylist()]
-    return np.array([(number, *place) for place in found], np.int64).reshape(-1, 3)
-
-
-def _ids_where(shards: Shards, names: list[str], where: str) -> pa.ChunkedArray:
-    """The pair_id of each sample of which the SQL holds; DuckDB reads files of this machine."""
-    rows: list[Path] | pa.Table = [Path(shards.parquet(name)) for name in names]
-    if shards.files is not None and names:
-        rows = pa.concat_tables([shards.table(name) for name in names])
-    try:
-        return DuckEngine(memory=SQL_MEMORY, quiet=True).pair_ids_where(rows, where)
-    except InputError as error:
-        raise TrainerError(f"where {error}") from None
 
 
 def mixed(values: np.ndarray) -> np.ndarray:
@@ -223,11 +101,15 @@ class Loader:
             piece = begin + size * np.arange(self.rank, self.rank + 2) // self.world
             yield rows[piece[0] : piece[1]]
 
-    def epoch(self, epoch: int, first_step: int = 0) -> Iterator[Batch]:
-        """The epoch's batches from a step on: those that a run from step 0 would then have."""
+    def corners(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+        """How far down and right each sample's crop is, (N,) each: 0..1 of the room there is."""
         ids = self.samples.rows["pair_id"].to_numpy()
         bits = mixed(draws(ids, self.seed, epoch))  # not the order's own bits
-        down, right = (bits >> np.uint64(32)) / 2**32, (bits & np.uint64(2**32 - 1)) / 2**32
+        return (bits >> np.uint64(32)) / 2**32, (bits & np.uint64(2**32 - 1)) / 2**32
+
+    def epoch(self, epoch: int, first_step: int = 0) -> Iterator[Batch]:
+        """The epoch's batches from a step on: those that a run from step 0 would then have."""
+        down, right = self.corners(epoch)
         threads = self.samples.shards.threads
         pool = ThreadPoolExecutor(threads, initializer=cv2.setNumThreads, initargs=(1,))
         most = min(self.batch, len(self.samples))

@@ -51,7 +51,21 @@ class CLIP(nn.Module):
 
     def encode_image(self, images: Tensor) -> Tensor:
         """uint8 RGB (B, 3, H, W) -> (B, embed), not normalised."""
-        return self.visual((images.float() - self.mean) / self.std)
+        return self.visual(self._normalised(images))
+
+    def image_features(self, images: Tensor) -> Tensor:
+        """uint8 RGB (B, 3, H, W) -> (B, D), what a linear probe reads (CLIP, section 3.2).
+
+        Of a ViT what it projects, of a ResNet the attention pool's output, D = embed.
+        """
+        return self.visual.features(self._normalised(images))
+
+    def project(self, features: Tensor) -> Tensor:
+        """(B, D) features -> (B, embed), as encode_image makes them of the images."""
+        return self.visual.project(features)
+
+    def _normalised(self, images: Tensor) -> Tensor:
+        return (images.float() - self.mean) / self.std
 
     def encode_text(self, tokens: Tensor) -> Tensor:
         """Token ids (B, T), T <= context, zeros after the end token -> (B, embed).

@@ -1,7 +1,7 @@
 """Bytes to pixels: decode, resize, crop. Pictures are RGB uint8 (H, W, 3) throughout.
 
-May import numpy, cv2 and simplejpeg. Pixels stay uint8 until the model normalises them: floats
-made here would cost two thirds of the loader's speed.
+May import numpy, cv2, simplejpeg and queries. Pixels stay uint8 until the model normalises them:
+floats made here would cost two thirds of the loader's speed.
 """
 
 import threading
@@ -10,6 +10,8 @@ from typing import Any
 import cv2
 import numpy as np
 import simplejpeg
+
+from queries.pictures import png_fits
 
 MAX_PIXELS = 1 << 26  # 64 megapixels: a larger picture is refused before it is decoded
 LINEAR_BELOW = 1.25  # times smaller
@@ -38,6 +40,9 @@ class Room(threading.local):
         return self._bytes
 
 
+_ROOM = Room()  # of `resize`
+
+
 def decode_jpeg(data: bytes, at_least: int = 0, room: Room | None = None) -> np.ndarray:
     """JPEG -> (H, W, 3); with `at_least`, decoded small, its shorter side still at least so long.
 
@@ -55,7 +60,7 @@ def decode_jpeg(data: bytes, at_least: int = 0, room: Room | None = None) -> np.
             height, width, _, _ = simplejpeg.decode_jpeg_header(data, **small)
             small["buffer"] = room.of(height * width * 3)
         return simplejpeg.decode_jpeg(data, "RGB", **small)
-    except ValueError as error:
+    except (ValueError, KeyError) as error:  # KeyError: a subsampling that simplejpeg lacks
         raise BadPictureError(str(error).strip() or "not a JPEG") from None
 
 
@@ -71,10 +76,18 @@ def shrunk(side: int, shorter: int, at_least: int) -> int:
     return -(-side // factor)
 
 
-def decode(data: bytes) -> np.ndarray:
-    """JPEG, PNG or WebP -> (H, W, 3); transparency is laid on white, 16 bits become 8."""
+def decode(data: bytes, at_least: int = 0, room: Room | None = None) -> np.ndarray:
+    """JPEG, PNG or WebP -> (H, W, 3); transparency is laid on white, 16 bits become 8.
+
+    `at_least` and `room` are those of decode_jpeg; other pictures are decoded in full.
+    """
     if data[:2] == b"\xff\xd8":
-        return decode_jpeg(data)
+        return decode_jpeg(data, at_least, room)
+    width, height = sides(data)
+    if width * height > MAX_PIXELS:
+        raise BadPictureError(f"{width} x {height} pixels: expected at most {MAX_PIXELS}")
+    if not png_fits(data):
+        raise BadPictureError("a chunk that is longer than the file")
     flags = cv2.IMREAD_UNCHANGED
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
@@ -89,6 +102,26 @@ def decode(data: bytes) -> np.ndarray:
     return on_white(image) if image.shape[2] == 4 else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
+def sides(data: bytes) -> tuple[int, int]:
+    """(width, height) that a PNG's or WebP's header promises; (0, 0) of another or a short file.
+
+    >>> sides(b"\\x89PNG\\r\\n\\x1a\\n" + b"\\0\\0\\0\\x0dIHDR" + b"\\0\\0\\0\\x07\\0\\0\\0\\x05")
+    (7, 5)
+    """
+    kind, chunk = data[8:12], data[12:16]
+    if data[:4] == b"\x89PNG":
+        return int.from_bytes(data[16:20]), int.from_bytes(data[20:24])
+    if kind != b"WEBP" or len(data) < 30:
+        return 0, 0
+    if chunk == b"VP8X":
+        return int.from_bytes(data[24:27], "little") + 1, int.from_bytes(data[27:30], "little") + 1
+    if chunk == b"VP8L":
+        packed = int.from_bytes(data[21:25], "little")
+        return (packed & 0x3FFF) + 1, (packed >> 14 & 0x3FFF) + 1
+    least = (int.from_bytes(data[at : at + 2], "little") & 0x3FFF for at in (26, 28))
+    return next(least), next(least)
+
+
 def on_white(bgra: np.ndarray) -> np.ndarray:
     """(H, W, 4) BGRA -> (H, W, 3) RGB over a white page."""
     alpha = bgra[..., 3:].astype(np.float32) / 255
@@ -97,16 +130,15 @@ def on_white(bgra: np.ndarray) -> np.ndarray:
 
 
 def resize_shorter(image: np.ndarray, side: int) -> np.ndarray:
-    """The picture with its shorter side `side` pixels long, its shape kept.
-
-    Area averaging when it shrinks, since OpenCV's cubic is not antialiased; cubic when it grows.
-    """
+    """The picture with its shorter side `side` pixels long, its shape kept."""
     height, width = image.shape[:2]
     scale = side / min(height, width)
     size = (max(side, round(width * scale)), max(side, round(height * scale)))
     if size == (width, height):
         return image
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+    out = np.empty((size[1], size[0], 3), np.uint8)
+    resize(image, out)
+    return out
 
 
 def crop(image: np.ndarray, side: int, down: float, right: float) -> np.ndarray:
@@ -141,6 +173,8 @@ def resize(image: np.ndarray, out: np.ndarray) -> None:
 
     Area averaging where it shrinks, since OpenCV's cubic and linear are not antialiased; but by
     less than a quarter linear, which is then as near to Pillow's bicubic, and five times as fast.
+    Up to half linear to twice the size, then the means of 2 x 2 pixels, for which OpenCV has
+    vector instructions: nearer to Pillow's than area averaging, in half its time.
     """
     size = (out.shape[1], out.shape[0])
     factor = min(image.shape[0] / size[1], image.shape[1] / size[0])
@@ -149,6 +183,9 @@ def resize(image: np.ndarray, out: np.ndarray) -> None:
     elif factor <= 1:
         cv2.resize(image, size, dst=out, interpolation=cv2.INTER_CUBIC)
     else:
+        if LINEAR_BELOW <= factor < 2:
+            twice = _ROOM.of(4 * out.size)[: 4 * out.size].reshape(2 * size[1], 2 * size[0], 3)
+            image = cv2.resize(image, twice.shape[1::-1], dst=twice)
         way = cv2.INTER_LINEAR if factor < LINEAR_BELOW else cv2.INTER_AREA
         cv2.resize(image, size, dst=out, interpolation=way)
 

@@ -3,6 +3,7 @@
 May import nothing heavy: `--help`, a wrong name and "nothing to do" must not wait for torch.
 """
 
+import hashlib
 import json
 import tomllib
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
@@ -169,6 +170,7 @@ class TrainSettings:
     max_seconds: float | None = None  # an upper bound; the schedule then ends in time
     precision: str = "auto"  # auto, bf16, fp16 or fp32
     where: str | None = None  # SQL over `sample`: train on those of which it holds
+    scores: str | None = None  # a file of trainer.score: clip_score is a column for `where`
     merges: str | None = None  # a merges file in CLIP's form; none: learned from the captions
     means: Means = field(default_factory=Means)
 
@@ -182,6 +184,10 @@ class TrainSettings:
             raise TrainerError(f"lr {recipe.lr}: expected more than 0")
         if self.max_seconds is not None and not self.max_seconds > 0:
             raise TrainerError(f"max-seconds {self.max_seconds}: expected more than 0")
+        if self.scores is not None and self.where is None:
+            raise TrainerError(
+                f"scores {self.scores}: expected --where beside it, such as 'clip_score > 0.2'"
+            )
         for name, value, known in (
             ("objective", recipe.objective, OBJECTIVES),
             ("precision", self.precision, PRECISIONS),
@@ -195,6 +201,16 @@ class TrainSettings:
         ):
             if number < least:
                 raise TrainerError(f"{name} {number}: expected at least {least}")
+
+    def scores_digest(self) -> str:
+        """sha256 of the file of scores, in hex; empty where there is none."""
+        if self.scores is None:
+            return ""
+        try:
+            with Path(self.scores).open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise TrainerError(f"scores {error}, expected a file of `trainer score`") from None
 
     def toml(self) -> str:
         """The settings as the one TOML of the run, which `read` takes."""

@@ -1,10 +1,11 @@
 """A build's shards, on disk or in a remote store: which there are, and the bytes of a picture.
 
-May import fsspec, pyarrow and trainer's settings. A tar is indexed by its headers alone, so that
+May import fsspec, pyarrow, queries and trainer's settings. A tar is indexed by its headers, so that
 any picture is read by itself, in any order.
 """
 
 import os
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -13,6 +14,7 @@ import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from queries.addresses import EXPECTED, hidden
 from trainer.settings import TrainerError
 
 BLOCK = 512  # bytes: a header, and what a file is padded to
@@ -96,6 +98,8 @@ def open_shards(build: Path | str) -> Shards:
     """
     if "://" not in str(build):
         return Shards(str(Path(build) / "shards"))
+    if (shown := hidden(str(build))) != str(build):
+        raise TrainerError(f"{shown}: expected {EXPECTED}")
     try:
         files, root = fsspec.core.url_to_fs(str(build))
     except (ImportError, ValueError) as error:
@@ -135,8 +139,9 @@ def _size(header: bytes) -> int | None:
         size = int(header[124:136].rstrip(b"\0 "), 8)
     except ValueError:
         return None
-    blank = sum(header) - sum(header[148:156]) + 8 * ord(" ")
-    return size if blank == checksum and size >= 0 else None
+    blank = header[:148] + b" " * 8 + header[156:]
+    found = zlib.adler32(blank) & 0xFFFF  # 1 and the bytes' sum, modulo 65,521
+    return size if found == (1 + checksum) % 65_521 and size >= 0 else None
 
 
 def _line(error: BaseException) -> str:

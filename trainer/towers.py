@@ -129,11 +129,19 @@ class VisionTransformer(nn.Module):
         self.ln_post = nn.LayerNorm(width)
 
     def forward(self, x: Tensor) -> Tensor:
+        return self.project(self.features(x))
+
+    def features(self, x: Tensor) -> Tensor:
+        """(B, 3, H, W) -> (B, width), before the projection: what a linear probe reads."""
         x = self.conv1(x).flatten(2).transpose(1, 2)  # (B, H W / patch^2, C)
         first = self.class_embedding.to(x.dtype).expand(x.shape[0], 1, -1)
         x = torch.cat([first, x], dim=1) + self.positional_embedding.to(x.dtype)
         x = self.transformer(self.ln_pre(x))
-        return self.ln_post(x[:, 0]) @ self.proj
+        return self.ln_post(x[:, 0])
+
+    def project(self, features: Tensor) -> Tensor:
+        """(B, width) -> (B, embed)."""
+        return features @ self.proj
 
 
 class Bottleneck(nn.Module):
@@ -218,6 +226,14 @@ class ModifiedResNet(nn.Module):
         x = F.avg_pool2d(x, 2)  # (B, width, H / 4, W / 4)
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         return self.attnpool(x)  # from (B, 32 width, H / 32, W / 32)
+
+    def features(self, x: Tensor) -> Tensor:
+        """(B, 3, H, W) -> (B, embed), the attention pool's output: what a linear probe reads."""
+        return self(x)
+
+    def project(self, features: Tensor) -> Tensor:
+        """The features are the embeddings: the pool has projected them."""
+        return features
 
 
 def _stage(channels: int, planes: int, n_blocks: int, stride: int) -> nn.Sequential:

@@ -40,10 +40,16 @@ RESULTS = (
     "checkpoint.safetensors",
     "best.safetensors",
     "zeroshot.json",
+    "retrieval.json",
+    "probe.json",
+    "fewshot.json",
+    "robustness.json",
+    "robustness.svg",
     "overlap.json",
+    "overlap.svg",
     "train.jsonl",
 )
-RESULT_TABLES = ("overlap", "neighbour")
+RESULT_TABLES = ("overlap", "neighbour", "evaluation", "clip_score")
 
 
 @dataclass(frozen=True)
@@ -105,7 +111,11 @@ def start(
     if recipe.batch % group.world:
         raise TrainerError(f"batch {recipe.batch}: expected a multiple of {group.world} processes")
     build_digest = hashlib.sha256((build_path / MANIFEST).read_bytes()).hexdigest()
-    samples = read_samples(build_path, round(vision.pixels * (1 + recipe.margin)), settings.where)
+    side = round(vision.pixels * (1 + recipe.margin))
+    scores = None if settings.scores is None else Path(settings.scores)
+    if scores and scores.resolve().is_relative_to(folder.root.resolve()):
+        raise TrainerError(f"scores {scores}: of the run that is to be trained, expected another's")
+    samples = read_samples(build_path, side, settings.where, scores)
     if group.first:
         make_folder(folder, samples, settings, build_digest)
     group.wait()  # for the tokenizer
@@ -145,9 +155,10 @@ def make_folder(
         beside.unlink()
     state = checkpoint.read_state(folder.last)
     if state is not None and folder.tokenizer.is_file():
-        made_with = (state["settings"], state["build_digest"], state["tokenizer"])
+        names = ("settings", "build_digest", "scores_sha256", "tokenizer")
         words = tokenizer.load(folder.tokenizer).digest()
-        if made_with == (asdict(settings), build_digest, words):
+        wanted = (asdict(settings), build_digest, settings.scores_digest(), words)
+        if tuple(state[name] for name in names) == wanted:
             keep_lines(folder.log, state["progress"]["steps"])
             return
     clear(folder)
@@ -162,6 +173,7 @@ def clear(folder: RunFolder) -> None:
         (folder.root / name).unlink(missing_ok=True)
     for name in RESULT_TABLES:
         shutil.rmtree(folder.root / "tables" / name, ignore_errors=True)
+    shutil.rmtree(folder.root / "overlap", ignore_errors=True)  # its pages
 
 
 def learn_tokenizer(samples: Samples, settings: TrainSettings) -> tokenizer.Tokenizer:
@@ -297,6 +309,7 @@ def save(run: Run, done: Progress) -> None:
         "settings": asdict(run.settings),
         "toml": run.settings.toml(),
         "build_digest": run.build_digest,
+        "scores_sha256": run.settings.scores_digest(),
         "tokenizer": run.loader.tokenizer.digest(),
         "corrupt": dict(run.loader.samples.corrupt),
         "scaler": None if scaler is None else scaler.state_dict(),
@@ -312,6 +325,7 @@ def finish(build_path: Path, run: Run, done: Progress) -> dict:
     record = {
         "build": str(build_path.resolve()),
         "build_version": run.version,
+        "scores_sha256": run.settings.scores_digest(),
         "settings": asdict(run.settings),
         "precision": str(run.stepper.kind).removeprefix("torch."),
         "parameters": sum(p.numel() for p in model.parameters()),

@@ -1,0 +1,1 @@
+"""The papers' comparisons of objectives in miniature: `python -m benchmarks.objectives`."""

@@ -16,8 +16,8 @@ from tests.trainer_fixtures import CLASSES, make_build, make_eval_set, picture, 
 from trainer import tokenizer
 from trainer.__main__ import main
 from trainer.evalset import read_eval_set
+from trainer.intervals import wilson
 from trainer.settings import RECIPES, TrainerError
-from trainer.zeroshot import wilson
 
 TRAIN = ["--epochs", "40", "--batch", "32"]
 

@@ -13,6 +13,7 @@ import simplejpeg
 
 from queries.fingerprint import hash63, phash
 from queries.schemas import sample
+from trainer.__main__ import main
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 170, 60), "blue": (40, 60, 220), "black": (0, 0, 0)}
 SHAPES = ("circle", "square", "triangle", "cross")
@@ -71,17 +72,27 @@ def make_build(root: Path, per_class: int = 8, corrupt: int = 0) -> list[str]:
     rows.sort()
     bad = [f"{row[0]:016x}" for row in rows[:corrupt]]
     for shard in (0, 1):
-        part = [row for row in rows if row[0] >> 62 == shard]
-        files = {}
-        for pair_id, caption, data, _ in part:
-            key = f"{pair_id:016x}"
-            files[f"{key}.jpg"] = b"\xff\xd8 cut short" if key in bad else data
-            files |= {f"{key}.txt": caption.encode(), f"{key}.json": b"{}"}
-        write_tar(root / "shards" / f"{shard:05d}.tar", files)
-        table = pa.Table.from_pylist([_sample(*row) for row in part], schema=sample.schema)
-        pq.write_table(table, root / "shards" / f"{shard:05d}.parquet")
+        _write_shard(root, shard, [row for row in rows if row[0] >> 62 == shard], bad)
     (root / "manifest.json").write_text(json.dumps({"version": f"shapes-{per_class}-{corrupt}"}))
     return bad
+
+
+def write_build(root: Path, pictures: list[np.ndarray]) -> None:
+    """Write a build of one shard: pictures (H, W, 3), whose pair_ids are their places."""
+    rows = [(i, f"picture {i}", jpeg(one), phash(one)) for i, one in enumerate(pictures)]
+    _write_shard(root, 0, rows, [])
+    (root / "manifest.json").write_text(json.dumps({"version": "pictures"}))
+
+
+def _write_shard(root: Path, shard: int, rows: list[tuple], bad: list[str]) -> None:
+    files = {}
+    for pair_id, caption, data, _ in rows:
+        key = f"{pair_id:016x}"
+        files[f"{key}.jpg"] = b"\xff\xd8 cut short" if key in bad else data
+        files |= {f"{key}.txt": caption.encode(), f"{key}.json": b"{}"}
+    write_tar(root / "shards" / f"{shard:05d}.tar", files)
+    table = pa.Table.from_pylist([_sample(*row) for row in rows], schema=sample.schema)
+    pq.write_table(table, root / "shards" / f"{shard:05d}.parquet")
 
 
 def _sample(pair_id: int, caption: str, data: bytes, bits: int) -> dict:
@@ -92,8 +103,8 @@ def _sample(pair_id: int, caption: str, data: bytes, bits: int) -> dict:
     return ids | text | sizes | numbers
 
 
-def make_eval_set(root: Path, first: int, per_class: int = 4) -> None:
-    """Write the classes in CLIP_benchmark's layout, pictures `first`.. of each.
+def make_eval_set(root: Path, first: int, per_class: int = 4, split: str = "test") -> None:
+    """Write the classes in CLIP_benchmark's layout, pictures `first`.. of each, as one split.
 
     Pictures below the build's `per_class` are copies of training pictures.
     """
@@ -102,7 +113,32 @@ def make_eval_set(root: Path, first: int, per_class: int = 4) -> None:
         for at in range(first, first + per_class):
             files[f"{label:02d}-{at:03d}.png"] = png(picture(name, at))
             files[f"{label:02d}-{at:03d}.cls"] = str(label).encode()
-    write_tar(root / "test" / "0.tar", files)
+    write_tar(root / split / "0.tar", files)
     (root / "classnames.txt").write_text("\n".join(CLASSES) + "\n")
     templates = "a {c}\na picture of a {c}\n"
     (root / "zeroshot_classification_templates.txt").write_text(templates)
+
+
+def make_world(root: Path) -> Path:
+    """A run, a set `shapes` with train, `dark` of some of its classes, and `captioned`."""
+    make_build(root / "build", per_class=8)
+    make_eval_set(root / "shapes", first=1000, per_class=6)
+    make_eval_set(root / "shapes", first=2000, per_class=8, split="train")
+    for name in CLASSES[:6]:
+        (root / "dark" / name).mkdir(parents=True)
+        for at in range(5):
+            image = (picture(name, 3000 + at) * 0.8).astype(np.uint8)
+            (root / "dark" / name / f"{at}.jpg").write_bytes(jpeg(image))
+    files = {}
+    for i, name in enumerate(CLASSES):
+        files[f"{i:02d}.png"] = png(picture(name, 1000))
+        files[f"{i:02d}.txt"] = "\n".join([f"a {name}", f"the {name}"][: 1 + i % 2]).encode()
+    write_tar(root / "captioned" / "test" / "0.tar", files)
+    args = ["--epochs", "20", "--batch", "32"]
+    assert main(["train", "--data", f"{root}/build", "--run", f"{root}/run", *args]) == 0
+    return root
+
+
+def found_in(world: Path, task: str) -> dict:
+    """The results of a task in the world's run, by set."""
+    return json.loads((world / "run" / f"{task}.json").read_text())

@@ -1,28 +1,41 @@
-"""Near duplicates by perceptual hash: every evaluation picture against every training picture.
+"""Near duplicates: every picture that is sought against every training picture, exactly.
 
-May import numpy, pyarrow. The search is exact; it costs E x N popcounts, 1e9 in about 3 s of one
-core.
+May import numpy, pyarrow, faiss and trainer's settings. Perceptual hashes are compared by popcount,
+1e9 pairs in about 3 s of a core; embeddings by FAISS's flat inner product, a block at a time, so
+that memory does not grow with the build.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import faiss
 import numpy as np
 import pyarrow.parquet as pq
 
 BLOCK = 1 << 20  # distances computed at a time
+ROWS = 1 << 16  # embeddings that are searched at a time
+FURTHEST = 65.0  # bits: more than two hashes can differ by
 
 
 @dataclass(frozen=True)
 class Neighbours:
-    """The nearest training pair of each of E pictures, and all K near ones, nearest first."""
+    """The nearest training pair of each of E pictures, and all K near ones, nearest first.
 
-    nearest_distance: np.ndarray  # (E,) bits of 64
+    `value` is bits of 64 that differ, or a score; `nearest_pair_id` is -1 where nothing was
+    compared.
+    """
+
+    nearest: np.ndarray  # (E,)
     nearest_pair_id: np.ndarray  # (E,) the lowest of equals
     row: np.ndarray  # (K,) the picture, 0..E-1
     pair_id: np.ndarray  # (K,)
-    distance: np.ndarray  # (K,) bits of 64
+    value: np.ndarray  # (K,)
+
+    def where(self, kept: np.ndarray) -> "Neighbours":
+        """The same with only some of the near ones: bool (K,)."""
+        near = {name: getattr(self, name)[kept] for name in ("row", "pair_id", "value")}
+        return replace(self, **near)
 
 
 def trained_hashes(build: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -33,29 +46,130 @@ def trained_hashes(build: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
             yield rows["pair_id"].to_numpy(), rows["phash"].to_numpy()
 
 
-def neighbours(
-    hashes: np.ndarray, trained: Iterable[tuple[np.ndarray, np.ndarray]], near_bits: int
+def bits_between(hashes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Bits that differ between int64 hashes (E,) and (N,): uint8 (E, N).
+
+    >>> bits_between(np.array([0, -1]), np.array([3])).tolist()
+    [[2], [62]]
+    """
+    xor = hashes[:, None] ^ others[None]
+    return np.bitwise_count(xor.view(np.uint64))  # of int64 it would count |xor|
+
+
+def near_hashes(
+    hashes: np.ndarray, trained: Iterable[tuple[np.ndarray, np.ndarray]], near_bits: float
 ) -> Neighbours:
     """Compare int64 hashes (E,) with all (pair_ids, phashes), which come in order of pair_id.
 
-    >>> found = neighbours(np.array([7]), [(np.array([1, 2]), np.array([6, 0]))], near_bits=1)
-    >>> found.nearest_distance.tolist(), found.pair_id.tolist()
-    ([1], [1])
+    >>> found = near_hashes(np.array([7]), [(np.array([1, 2]), np.array([6, 0]))], near_bits=1)
+    >>> found.nearest.tolist(), found.pair_id.tolist()
+    ([1.0], [1])
     """
-    nearest = np.full(len(hashes), 65, np.int64)  # further than any
-    nearest_id = np.full(len(hashes), -1, np.int64)
-    near: list[np.ndarray] = [np.empty((3, 0), np.int64)]
+    found = _Found(len(hashes), -FURTHEST)
     for pair_ids, theirs in trained:
         n_rows = max(1, BLOCK // len(theirs))
         for start in range(0, len(hashes), n_rows):
-            block = slice(start, start + n_rows)
-            xor = hashes[block, None] ^ theirs[None]  # (rows, N)
-            distance = np.bitwise_count(xor.view(np.uint64))  # of int64 it would count |xor|
+            distance = bits_between(hashes[start : start + n_rows], theirs)
             first = distance.argmin(axis=1)
-            least = distance.min(axis=1)
-            nearest_id[block] = np.where(least < nearest[block], pair_ids[first], nearest_id[block])
-            nearest[block] = np.minimum(least, nearest[block])
+            found.best(start, -distance.min(axis=1).astype(np.float64), pair_ids[first])
             row, other = np.nonzero(distance <= near_bits)
-            near.append(np.stack([row + start, distance[row, other], pair_ids[other]]))
-    row, bits, pair_id = (found := np.concatenate(near, axis=1))[:, np.lexsort(found[::-1])]
-    return Neighbours(nearest, nearest_id, row, pair_id, bits)
+            found.near(row + start, pair_ids[other], -distance[row, other].astype(np.float64))
+    done = found.sorted()
+    return replace(done, nearest=-done.nearest, value=-done.value)
+
+
+def near_vectors(
+    sought: np.ndarray, trained: Iterable[tuple[np.ndarray, np.ndarray]], least: float | np.ndarray
+) -> Neighbours:
+    """Compare vectors float32 (E, D) with all (pair_ids, vectors): the score is the inner product.
+
+    `least` is the least score of a near one: one for all, or (E,).
+    """
+    found = _Found(len(sought), -np.inf)
+    limits = np.broadcast_to(np.asarray(least, np.float32), len(sought))
+    # A vector with its limit as one more number: so one radius serves all rows.
+    limited = np.column_stack([sought, -limits]).astype(np.float32)
+    for pair_ids, vectors in regrouped(trained):
+        index = faiss.IndexFlatIP(limited.shape[1])
+        index.add(np.column_stack([vectors, np.ones(len(vectors), np.float32)]))
+        scores, first = index.search(limited, 1)
+        found.best(0, (scores[:, 0] + limits).astype(np.float64), pair_ids[first[:, 0]])
+        rows = np.flatnonzero(scores[:, 0] >= 0)
+        if len(rows):
+            # FAISS's radius leaves out what equals it.
+            ends, above, others = index.range_search(limited[rows], -1e-7)
+            n_near = (ends[1:] - ends[:-1]).astype(np.int64)
+            row = np.repeat(rows, n_near)
+            found.near(row, pair_ids[others], (above + limits[row]).astype(np.float64))
+    return found.sorted()
+
+
+def regrouped(
+    trained: Iterable[tuple[np.ndarray, np.ndarray]],
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The same rows in blocks of about ROWS: a small block costs as much to begin as a large one.
+
+    >>> blocks = [(np.arange(3), np.zeros((3, 2))), (np.arange(2), np.ones((2, 2)))]
+    >>> [len(ids) for ids, _ in regrouped(blocks)]
+    [5]
+    """
+    waiting: list[tuple[np.ndarray, np.ndarray]] = []
+    rows = 0
+    for one in trained:
+        waiting.append(one)
+        rows += len(one[0])
+        if rows >= ROWS:
+            yield _joined(waiting)
+            waiting, rows = [], 0
+    if rows:
+        yield _joined(waiting)
+
+
+def _joined(blocks: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    ids, vectors = zip(*blocks, strict=True)
+    return np.concatenate(ids), np.concatenate(vectors)
+
+
+class _Found:
+    """What was found so far; greater values are nearer."""
+
+    def __init__(self, n: int, furthest: float):
+        self.nearest = np.full(n, furthest)
+        self.nearest_id = np.full(n, -1, np.int64)
+        self.rows: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+
+    def best(self, start: int, values: np.ndarray, pair_ids: np.ndarray) -> None:
+        """The best of a block, for the rows from `start` on; an earlier one of equals stays."""
+        block = slice(start, start + len(values))
+        better = values > self.nearest[block]
+        self.nearest_id[block] = np.where(better, pair_ids, self.nearest_id[block])
+        self.nearest[block] = np.where(better, values, self.nearest[block])
+
+    def near(self, row: np.ndarray, pair_id: np.ndarray, value: np.ndarray) -> None:
+        self.rows.append((row, pair_id, value))
+
+    def sorted(self) -> Neighbours:
+        empty = (np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
+        row, pair_id, value = (np.concatenate(one) for one in zip(empty, *self.rows, strict=True))
+        order = np.lexsort((pair_id, -value, row))
+        return Neighbours(self.nearest, self.nearest_id, row[order], pair_id[order], value[order])
+
+
+def folded(found: Neighbours, n: int, nearer: Callable[..., np.ndarray]) -> Neighbours:
+    """Rows n.. are the mirror images of rows 0..: each picture with the nearer of its two.
+
+    nearer: np.minimum for bits, np.maximum for scores.
+    """
+    straight, turned = found.nearest[:n], found.nearest[n:]
+    nearest = nearer(straight, turned)
+    first = nearest == straight
+    ids = np.where(first, found.nearest_pair_id[:n], found.nearest_pair_id[n:])
+    row = found.row % n if n else found.row
+    sign = 1.0 if nearer is np.minimum else -1.0
+    order = np.lexsort((sign * found.value, found.pair_id, row))
+    row, pair_id, value = row[order], found.pair_id[order], found.value[order]
+    new = np.ones(len(row), bool)
+    new[1:] = (row[1:] != row[:-1]) | (pair_id[1:] != pair_id[:-1])
+    row, pair_id, value = row[new], pair_id[new], value[new]
+    order = np.lexsort((pair_id, sign * value, row))
+    return Neighbours(nearest, ids, row[order], pair_id[order], value[order])

@@ -1,146 +1,232 @@
-"""What an evaluation set shares with the training data, and what that does to its accuracy.
+"""What evaluation sets share with the training data, and what that does to their accuracy.
 
-May import torch (by zeroshot), scipy, queries and trainer. Source: CLIP, section 5 and appendix
-C; the detector here is the perceptual hash that the build stores for every sample.
+May import torch (by zeroshot), queries and trainer. Source: CLIP, section 5 and appendix C. The
+detectors are in trainer/overlap_search.py, the statistics in trainer/overlap_stats.py.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
-from scipy.stats import binomtest
 
 from queries.build import manifest
-from queries.fingerprint import phash
 from queries.parts import write_part
 from queries.schemas import TABLES
-from trainer import checkpoint
-from trainer.evalset import EvalSet, Picture
-from trainer.neighbours import Neighbours, neighbours, trained_hashes
+from trainer import checkpoint, overlap_page, overlap_plot
+from trainer.alignment import LEAST_AGREEMENT
+from trainer.checkpoint import Checkpoint
+from trainer.decontaminate import write_exclusions
+from trainer.evalset import EvalSet
+from trainer.overlap_search import EQUAL_BITS, Found, Search, Seen, search
+from trainer.overlap_stats import bonferroni, splits
+from trainer.results import add_result, percent
 from trainer.settings import RunFolder
-from trainer.zeroshot import Predictions, add_result, classify
+from trainer.zeroshot import classify
 
-CONFIDENCE = 0.995  # of the interval on the overlap's accuracy: CLIP, figure 17
-
-
-@dataclass(frozen=True)
-class Splits:
-    """Accuracy on All, Clean and Overlap (CLIP, section 5); None where a split is empty."""
-
-    n: int
-    n_overlap: int
-    contamination: float  # n_overlap / n
-    accuracy: float
-    clean_accuracy: float | None
-    overlap_accuracy: float | None
-    gain: float | None  # accuracy - clean_accuracy: what the overlap adds
-    p: float | None  # one-sided: of so many hits on the overlap at the clean accuracy
-    overlap_interval: tuple[float, float] | None  # Clopper-Pearson, 99.5%
+PLOT = "overlap.svg"
+HOW = {
+    "given": "given",
+    "measured": "chosen for {rate:.1g} false positives a pair, measured on {n_pairs:,} pairs of "
+    "different classes",
+    "tail": "chosen for {rate:.1g} false positives a pair, by the tail of the scores of "
+    "{n_pairs:,} pairs of different classes",
+    "detector": "the detector's own for {rate:.1g} false positives a pair: the set has too few "
+    "pairs of different classes",
+    "default": "the default: the set has too few pairs of different classes",
+}
 
 
-def splits(correct: np.ndarray, overlap: np.ndarray) -> Splits:
-    """Both bool (N,), one row per picture.
+def overlap(
+    build: Path, run: RunFolder | None, eval_sets: Sequence[EvalSet], how: Search, to: Path | None
+) -> list[dict]:
+    """Find every set's overlap with a build; one summary a set.
 
-    >>> splits(np.array([True, True, False, False]), np.array([True, False, False, False])).p
-    0.3333333333333333
+    With a run, its model's accuracies are compared, and its folder gets overlap.json, overlap.svg,
+    a page a set in overlap/, and the tables overlap and neighbour. to: a list of exclusions.
     """
-    n, n_overlap, hits = len(correct), int(overlap.sum()), int(correct[overlap].sum())
-    accuracy = float(correct.mean())
-    clean = float(correct[~overlap].mean()) if n_overlap < n else None
-    test = binomtest(hits, n_overlap, clean or 0.0, "greater") if n_overlap else None
-    interval = binomtest(hits, n_overlap).proportion_ci(CONFIDENCE) if n_overlap else None
-    return Splits(
-        n=n,
-        n_overlap=n_overlap,
-        contamination=n_overlap / n,
-        accuracy=accuracy,
-        clean_accuracy=clean,
-        overlap_accuracy=hits / n_overlap if n_overlap else None,
-        gain=None if clean is None else accuracy - clean,
-        p=None if test is None or clean is None else float(test.pvalue),
-        overlap_interval=None if interval is None else (float(interval.low), float(interval.high)),
-    )
-
-
-def overlap(build: Path, run: RunFolder, eval_set: EvalSet, near_bits: int) -> dict:
-    """Find the overlap, write the run's two tables and overlap.json, and return the summary."""
-    found = checkpoint.load(run)
-    hashes: list[int] = []
-    predictions = classify(found, eval_set, _hashed(eval_set.pictures(), hashes))
-    near = neighbours(np.array(hashes, np.int64), trained_hashes(build), near_bits)
-    write_tables(run, eval_set, predictions, near, near_bits)
+    model = checkpoint.load(run) if run else None
+    sets, correct = [], list[np.ndarray | None]()
+    for eval_set in eval_sets:
+        seen = Seen(eval_set)
+        correct.append(_answers(model, seen))
+        sets.append(seen)
+    found = search(build, sets, how)
+    if to is not None:
+        write_exclusions(to, found)
     version = manifest(build)["version"]
-    result = {
-        "eval_set": eval_set.name,
-        "build_version": version,
-        "trained_on_this_build": found.state.build_version == version,
-        "near_bits": near_bits,
-        "bad_images": dict(eval_set.bad),
-        "neighbours": len(near.row),
-    } | vars(splits(predictions.top1, near.nearest_distance <= near_bits))
-    add_result(run, "overlap.json", result)
-    return result
+    about = {"build_version": version, "detector": how.name}
+    if model is not None:
+        about["trained_on_this_build"] = model.state.build_version == version
+    results = [about | _summary(one, right) for one, right in zip(found, correct, strict=True)]
+    ps = bonferroni([result.get("p") for result in results])
+    for result, p in zip(results, ps, strict=True):
+        result |= {"p_bonferroni": p, "n_tests": sum(one is not None for one in ps)}
+    if run is not None:
+        _keep(build, run, found, correct, results)
+    return results
 
 
-def _hashed(pictures: Iterable[Picture], hashes: list[int]) -> Iterator[Picture]:
-    """The pictures on their way to the model, their perceptual hashes noted in `hashes`."""
-    for picture in pictures:
-        hashes.append(phash(picture.pixels))
-        yield picture
+def _answers(model: Checkpoint | None, seen: Seen) -> np.ndarray | None:
+    """bool (E,): which pictures the model classifies right; each is noted as it passes."""
+    pictures = seen.noted(seen.eval_set.pictures())
+    if model is None:
+        for _ in pictures:
+            pass
+        return None
+    return classify(model, seen.eval_set, pictures).top1
 
 
-def write_tables(
-    run: RunFolder, eval_set: EvalSet, predictions: Predictions, near: Neighbours, near_bits: int
+def _summary(found: Found, correct: np.ndarray | None) -> dict:
+    seen, chosen = found.seen, found.threshold
+    told = {
+        "eval_set": seen.eval_set.name,
+        "threshold": asdict(chosen),
+        "choice": choice(found),
+        "bad_images": dict(seen.eval_set.bad),
+        "n": len(seen),
+        "n_overlap": int(found.overlap.sum()),
+        "contamination": float(found.overlap.mean()),
+        "n_uniform": int(seen.uniform.sum()),
+        "n_uniform_near": int((seen.uniform & found.near).sum()),
+        "n_candidates": found.n_candidates,
+        "training_pairs": len(found.pair_ids()),
+    }
+    return told if correct is None else told | vars(splits(correct, found.overlap))
+
+
+def choice(found: Found) -> str:
+    """The threshold and how it was chosen, in words."""
+    chosen = found.threshold
+    if found.by_look is None:
+        begin = f"pHash distance of at most {chosen.value:.0f} of 64 bits"
+    else:
+        begin = (
+            f"score of at least {chosen.value:.3f} and pixels that agree to at least "
+            f"{LEAST_AGREEMENT}, or pHash distance of at most {EQUAL_BITS} bits"
+        )
+    return f"{begin}; the threshold is {HOW[chosen.how].format(**asdict(chosen))}."
+
+
+def _keep(
+    build: Path,
+    run: RunFolder,
+    found: Sequence[Found],
+    correct: Sequence[np.ndarray | None],
+    results: Sequence[dict],
 ) -> None:
+    """Write all that a run keeps of an overlap."""
+    for one, right, result in zip(found, correct, results, strict=True):
+        name = one.seen.eval_set.name
+        write_tables(run, one, right)
+        page = run.root / "overlap" / f"{name}.html"
+        overlap_page.write_page(page, build, one, choice(one))
+        result["page"] = f"overlap/{name}.html"
+        add_result(run, "overlap.json", result)
+    overlap_plot.draw(results, run.root / PLOT)
+
+
+def write_tables(run: RunFolder, found: Found, correct: np.ndarray | None) -> None:
     """Write RUN/tables/overlap/SET.parquet and RUN/tables/neighbour/SET.parquet."""
-    names = pa.array(predictions.names, pa.string())
-    pictures = [
-        pa.array([eval_set.name] * len(names), pa.string()),
-        names,
-        pa.array([eval_set.classes[label] for label in predictions.labels], pa.string()),
-        pa.array(predictions.top1),
-        pa.array(near.nearest_distance <= near_bits),
-        pa.array(near.nearest_distance, pa.int32()),
-        pa.array(near.nearest_pair_id, pa.int64()),
-    ]
-    pairs = [
-        pa.array([eval_set.name] * len(near.row), pa.string()),
-        names.take(pa.array(near.row)),
-        pa.array(near.pair_id, pa.int64()),
-        pa.array(near.distance, pa.int32()),
-    ]
-    for declared, columns in ((TABLES["overlap"], pictures), (TABLES["neighbour"], pairs)):
-        batch = pa.RecordBatch.from_arrays(columns, schema=declared.schema)
-        path = run.root / "tables" / declared.name / f"{eval_set.name}.parquet"
-        write_part(path, declared, [batch])
+    seen, by_look = found.seen, found.by_look
+    n, name, names = len(seen), seen.eval_set.name, pa.array(seen.names, pa.string())
+    unasked = pa.nulls(n)
+    pictures = {
+        "eval_set": pa.array([name] * n, pa.string()),
+        "image": names,
+        "class_name": pa.array([seen.eval_set.classes[i] for i in seen.labels], pa.string()),
+        "correct": unasked if correct is None else pa.array(correct),
+        "overlap": pa.array(found.overlap),
+        "uniform": pa.array(seen.uniform),
+        "nearest_distance": pa.array(found.by_hash.nearest.astype(np.int32)),
+        "nearest_pair_id": pa.array(found.by_hash.nearest_pair_id),
+        "score": unasked if by_look is None else pa.array(by_look.nearest.round(4)),
+        "score_pair_id": unasked if by_look is None else pa.array(by_look.nearest_pair_id),
+    }
+    write_rows(run, "overlap", name, pictures)
+    rows = near_rows(found)
+    pairs = {
+        "eval_set": pa.array([name] * len(rows), pa.string()),
+        "image": names.take(pa.array([row for row, _ in rows], pa.int64())),
+        "pair_id": pa.array([pair_id for _, pair_id in rows], pa.int64()),
+        **{
+            column: pa.array([one.get(column) for one in rows.values()])
+            for column in ("distance", "score", "agreement")
+        },
+    }
+    write_rows(run, "neighbour", name, pairs)
 
 
-def show(result: dict, console: Console) -> None:
-    """Print sizes, accuracies and the test, as the paper's section 5 reports them."""
-    title = f"overlap, {result['eval_set']}: pHash distance <= {result['near_bits']} of 64"
-    table = Table(title=title)
-    for heading in ("split", "images", "zero-shot top-1 %", "99.5% interval"):
-        table.add_column(heading, justify="left" if heading == "split" else "right")
-    n, n_overlap = result["n"], result["n_overlap"]
-    low, high = result["overlap_interval"] or (None, None)
-    table.add_row("All", f"{n:,}", _percent(result["accuracy"]), "")
-    table.add_row("Clean", f"{n - n_overlap:,}", _percent(result["clean_accuracy"]), "")
-    interval = "" if low is None else f"{_percent(low)} to {_percent(high)}"
-    table.add_row("Overlap", f"{n_overlap:,}", _percent(result["overlap_accuracy"]), interval)
+def near_rows(found: Found) -> dict[tuple[int, int], dict[str, float]]:
+    """Every near (picture, pair_id), in order, with what each detector says of it."""
+    rows: dict[tuple[int, int], dict[str, float]] = {}
+    by_hash, by_look = found.by_hash, found.by_look
+    for row, pair_id, bits in zip(by_hash.row, by_hash.pair_id, by_hash.value, strict=True):
+        rows.setdefault((int(row), int(pair_id)), {})["distance"] = int(bits)
+    if by_look is not None:
+        values = zip(by_look.row, by_look.pair_id, by_look.value, found.agreements, strict=True)
+        for row, pair_id, score, agreement in values:
+            rows.setdefault((int(row), int(pair_id)), {}).update(
+                score=round(float(score), 4), agreement=round(float(agreement), 4)
+            )
+    return dict(sorted(rows.items()))
+
+
+def write_rows(run: RunFolder, table: str, name: str, columns: dict[str, pa.Array]) -> None:
+    declared = TABLES[table]
+    cast = [columns[one.name].cast(one.type) for one in declared.schema]
+    batch = pa.RecordBatch.from_arrays(cast, schema=declared.schema)
+    write_part(run.root / "tables" / table / f"{name}.parquet", declared, [batch])
+
+
+def show(results: Sequence[dict], console: Console) -> None:
+    """Print a line for each set, as CLIP's figure 17, and how its threshold was chosen."""
+    first = results[0]
+    title = f"overlap with build {first['build_version']}, detector {first['detector']}"
+    table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    names = ("set", "images", "overlap", "%", "All %", "Clean %", "Overlap %", "All - Clean", "p")
+    for name in names:
+        table.add_column(name, justify="left" if name == "set" else "right")
+    rates = ("accuracy", "clean_accuracy", "overlap_accuracy", "gain")
+    for one in results:
+        table.add_row(
+            escape(one["eval_set"]),
+            f"{one['n']:,}",
+            f"{one['n_overlap']:,}",
+            percent(one["contamination"]),
+            *(percent(one.get(rate)) for rate in rates),
+            number(one.get("p")),
+        )
     console.print(table)
-    p = "-" if result["p"] is None else f"{result['p']:.3g}"
-    console.print(
-        f"contamination {_percent(result['contamination'])}%, "
-        f"All - Clean {_percent(result['gain'])} points, "
-        f"one-sided binomial p {p} (Overlap against Clean)"
-    )
-    if not result["trained_on_this_build"]:
+    for one in results:
+        console.print(" ".join(said(one)), markup=False)
+    if not first.get("trained_on_this_build", True):
         console.print("The run was trained on another build than the one compared here.")
 
 
-def _percent(rate: float | None) -> str:
-    return "-" if rate is None else f"{100 * rate:.2f}"
+def said(one: dict) -> Iterator[str]:
+    """What a line of the table has no room for."""
+    yield f"{one['eval_set']}: {one['choice']} {one['training_pairs']:,} training pairs are near."
+    if one.get("overlap_interval"):
+        low, high = map(percent, one["overlap_interval"])
+        yield f"Overlap accuracy, 99.5% interval: {low} to {high}."
+    if one["n_tests"] > 1:
+        yield f"p after Bonferroni over {one['n_tests']} sets: {number(one['p_bonferroni'])}."
+    if one["n_uniform"]:
+        yield f"{one['n_uniform']:,} pictures show nothing, {one['n_uniform_near']:,} of them near"
+        yield "something: not counted as overlap."
+    if one["bad_images"]:
+        yield f"{len(one['bad_images'])} unreadable."
+
+
+def number(p: float | None) -> str:
+    """
+    >>> number(0.01234), number(None)
+    ('0.012', '-')
+    """
+    return "-" if p is None else f"{p:.2g}"

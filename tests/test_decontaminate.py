@@ -1,0 +1,82 @@
+"""Decontamination, from the look at a build to the next one without what was found."""
+
+import csv
+import os
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from queries.build import find
+from tests.image_server import ImageServer
+from tests.small_build import ROOT, Small, table
+from tests.trainer_fixtures import write_tar
+
+SHOWN = 6
+
+
+def run(*command: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", *command],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        cwd=ROOT,
+        env={**os.environ, "COLUMNS": "120"},
+    )
+
+
+def evaluation_set(folder: Path, build: Path) -> None:
+    """SHOWN pictures of a build's shards, as an evaluation set of two classes."""
+    files: dict[str, bytes] = {}
+    for path in sorted((build / "shards").glob("*.tar")):
+        with tarfile.open(path) as tar:
+            for member in tar:
+                if member.name.endswith(".jpg") and len(files) < 2 * SHOWN:
+                    key = member.name.removesuffix(".jpg")
+                    files[member.name] = tar.extractfile(member).read()
+                    files[f"{key}.cls"] = b"%d" % (len(files) % 4 // 2)
+    write_tar(folder / "test" / "0.tar", files)
+    (folder / "classnames.txt").write_text("one\nother\n")
+
+
+@pytest.mark.slow
+def test_after_a_round_or_two_no_pair_is_near_the_evaluation_set(tmp_path):
+    with ImageServer() as server:
+        small = Small(tmp_path / "inputs", server.url(""))
+        first = small.build(tmp_path / "wit")
+        evaluation_set(tmp_path / "set", first)
+        out, exclude, settings = tmp_path / "wit", tmp_path / "excluded.csv", small.settings()
+        data = ("--data", f"{out}", "--eval", f"{tmp_path}/set", "--threshold", "2")
+        done = run(
+            *("trainer", "decontaminate", *data),
+            *("--exclude", f"{exclude}", "--settings", f"{settings}"),
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        with exclude.open() as file:
+            named = {int(row["value"]) for row in csv.DictReader(file) if row["kind"] == "pair_id"}
+    last = find(out)
+    assert last != first
+    kept = set(table(last, "kept_match")["pair_id"].to_pylist())
+    assert len(named) >= SHOWN
+    assert not named & kept
+    assert kept
+    looks = [line for line in done.stdout.splitlines() if " pairs are near " in line]
+    assert 2 <= len(looks) <= 3
+    assert f"{SHOWN} of {SHOWN} evaluation pictures" in looks[0]
+    assert "0 pairs are near 0 of" in looks[-1]
+    assert run("queries", "check", "no_evaluation_leak", "--build", f"{last}").returncode == 0
+    assert table(last, "exclusion").num_rows > 0
+    again = run("trainer", "overlap", *data)
+    assert "0 training pairs are near" in again.stdout, again.stderr
+
+
+def test_what_cannot_be_decontaminated_ends_in_one_line(tmp_path):
+    done = run(
+        "trainer", "decontaminate", "--data", f"{tmp_path}", "--eval", "x", "--exclude", "y.csv"
+    )
+    assert done.returncode == 2
+    assert "expected a build" in done.stderr
+    assert "Traceback" not in done.stderr

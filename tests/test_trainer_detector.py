@@ -1,0 +1,244 @@
+"""The learned detector: its copies, its file, what it finds, and what the second check refuses."""
+
+import csv
+import re
+
+import cv2
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from queries.fingerprint import phash
+from tests.trainer_fixtures import (
+    CLASSES,
+    make_build,
+    make_eval_set,
+    png,
+    write_build,
+    write_tar,
+)
+from trainer.__main__ import main
+from trainer.alignment import LEAST_AGREEMENT, likeness
+from trainer.build_pictures import mirrored, thumbnail
+from trainer.copies import N_DRAWS, SIDE, STORED, copy
+from trainer.detector import load
+from trainer.detector_training import batches, chosen_rows, neighbours_by_colour
+from trainer.duplicates import groups
+from trainer.overlap_search import Seen
+from trainer.settings import TrainerError
+
+STEPS = 12
+
+
+def textured(seed: int) -> np.ndarray:
+    """A picture (192, 256, 3) of blots and lines, unlike those of other seeds."""
+    draw = np.random.default_rng(seed)
+    image = np.full((192, 256, 3), draw.integers(60, 200, 3), np.uint8)
+    for _ in range(40):
+        one, other = (tuple(map(int, draw.integers(0, 256, 2))) for _ in range(2))
+        colour = tuple(map(int, draw.integers(0, 256, 3)))
+        cv2.line(image, one, other, colour, int(draw.integers(1, 9)))
+        cv2.circle(image, other, int(draw.integers(3, 20)), colour, -1)
+    return image
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """A build, an evaluation set half of which is in it, and a detector trained on the build."""
+    root = tmp_path_factory.mktemp("detector")
+    make_build(root / "build", per_class=8, corrupt=2)
+    make_eval_set(root / "copied", first=6, per_class=4)
+    command = ["detector", "--data", f"{root}/build", "--steps", f"{STEPS}"]
+    assert main([*command, "--to", f"{root}/detector.safetensors"]) == 0
+    return root
+
+
+def test_a_copy_is_decided_by_its_draws_alone():
+    image = thumbnail(textured(0), STORED)
+    draws = np.random.default_rng(0).random((20, N_DRAWS))
+    copies = [copy(image, one, 1.0) for one in draws]
+    assert all(np.array_equal(a, copy(image, b, 1.0)) for a, b in zip(copies, draws, strict=True))
+    assert len({one.tobytes() for one in copies}) == len(copies)
+    assert {one.shape for one in copies} == {(SIDE, SIDE, 3)}
+    assert np.array_equal(image, thumbnail(textured(0), STORED))
+
+
+def test_a_batch_has_each_picture_once_and_half_of_it_in_groups_of_like_colours():
+    chance = np.random.default_rng(0)
+    pictures = np.stack([thumbnail(textured(int(one)), STORED) for one in range(40)])
+    pictures = np.repeat(pictures, 20, axis=0)
+    pictures = np.clip(pictures + chance.integers(0, 4, (800, 1, 1, 1)), 0, 255).astype(np.uint8)
+    alike = neighbours_by_colour(pictures)
+    rows = chosen_rows(alike, 256, chance)
+    assert len(set(rows.tolist())) == len(rows) == 256
+    kinds = np.bincount(rows[:100] // 20, minlength=40)
+    assert (kinds >= 6).sum() >= 10
+    assert next(batches(pictures[:7], seed=1)).shape == (14, SIDE, SIDE, 3)
+
+
+def test_equal_seeds_and_steps_give_equal_detectors(world, tmp_path, capsys):
+    again = tmp_path / "again.safetensors"
+    command = ["detector", "--data", f"{world}/build", "--steps", f"{STEPS}", "--to", f"{again}"]
+    assert main(command) == 0
+    first, second = load(world / "detector.safetensors"), load(again)
+    seen = np.stack([thumbnail(textured(i)) for i in range(3)])
+    assert np.array_equal(first.embed(seen), second.embed(seen))
+    assert first.about["steps"] == STEPS
+    assert first.about["corrupt"] == 2
+    assert first.name in capsys.readouterr().out or first.digest != second.digest
+
+
+def test_a_score_is_the_similarity_less_what_both_share_with_the_background(world):
+    found = load(world / "detector.safetensors").beside(
+        np.stack([thumbnail(textured(i)) for i in range(30)])
+    )
+    seen = found.embed(np.stack([thumbnail(textured(i)) for i in range(40, 44)]))
+    scores = found.sought(seen) @ found.compared(seen).T
+    for i in range(4):
+        for j in range(4):
+            common = [
+                np.sort(found.background @ one)[::-1][1:11].mean() for one in (seen[i], seen[j])
+            ]
+            assert np.isclose(scores[i, j], seen[i] @ seen[j] - 0.25 * sum(common), atol=1e-5)
+
+
+def test_what_is_no_detector_is_refused_in_one_line(world, tmp_path, capsys):
+    wrong = tmp_path / "wrong.safetensors"
+    wrong.write_bytes(b"\x08\0\0\0\0\0\0\0{}      ")
+    for path in (wrong, tmp_path / "none", tmp_path):
+        with pytest.raises(TrainerError, match="expected a detector that"):
+            load(path)
+    args = ["--data", f"{world}/build", "--eval", f"{world}/copied", "--detector", f"{wrong}"]
+    assert main(["overlap", *args]) == 2
+    assert "expected a detector" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--rate", "0"], "rate 0.0: expected more than 0"),
+        (["--threshold", "65"], "threshold 65.0: expected 0..64"),
+    ],
+)
+def test_a_wrong_number_ends_in_one_line(world, capsys, flags, said):
+    args = ["overlap", "--data", f"{world}/build", "--eval", f"{world}/copied", *flags]
+    assert main(args) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_the_second_check_knows_a_copy_from_a_picture_like_it():
+    for seed in range(8):
+        image, other = textured(seed), textured(seed + 100)
+        crop = image[12:-12, 16:-16]
+        changed = (thumbnail(crop), thumbnail(mirrored(image)), thumbnail(255 - image // 2))
+        original = thumbnail(image)
+        assert likeness(changed[0], original) >= LEAST_AGREEMENT
+        assert likeness(changed[1], original) >= LEAST_AGREEMENT
+        assert likeness(changed[2], original) < LEAST_AGREEMENT
+        assert likeness(thumbnail(other), original) < LEAST_AGREEMENT
+
+
+def test_planted_copies_are_found_with_stated_recall_and_precision(world, tmp_path):
+    """Crops and mirror images of half the set are in the build: recall and precision 1 here."""
+    shown = {i: textured(i) for i in range(60)}
+    planted = {i: image[8:-8, 10:-10] for i, image in shown.items() if i < 20}
+    planted |= {i: mirrored(shown[i]) for i in range(20, 30)}
+    write_build(tmp_path / "build", [*planted.values(), *(textured(i) for i in range(200, 300))])
+    files = {}
+    for i, image in shown.items():
+        files |= {f"{i:03d}.png": png(image), f"{i:03d}.cls": b"%d" % (i % 2)}
+    write_tar(tmp_path / "set" / "test" / "0.tar", files)
+    (tmp_path / "set" / "classnames.txt").write_text("one\nother\n")
+    detector = tmp_path / "d.safetensors"
+    data = ["--data", f"{tmp_path}/build"]
+    assert main(["detector", *data, "--steps", "40", "--to", f"{detector}"]) == 0
+    excluded = tmp_path / "excluded.csv"
+    args = [*data, "--eval", f"{tmp_path}/set", "--detector", f"{detector}", "--rate", "0.01"]
+    assert main(["overlap", *args, "--write-exclusions", f"{excluded}"]) == 0
+    with excluded.open() as file:
+        named = {int(row["value"]) for row in csv.DictReader(file) if row["kind"] == "pair_id"}
+    assert named == set(range(30))
+
+
+def test_uniform_pictures_are_flagged_and_never_count_as_overlap(tmp_path, capsys):
+    black = np.zeros((64, 64, 3), np.uint8)
+    write_build(tmp_path / "build", [black, black, textured(1)])
+    files = {f"{i}.png": png(image) for i, image in enumerate((black, textured(1), textured(2)))}
+    files |= {f"{i}.cls": b"%d" % (i % 2) for i in range(3)}
+    write_tar(tmp_path / "set" / "test" / "0.tar", files)
+    (tmp_path / "set" / "classnames.txt").write_text("one\nother\n")
+    excluded = tmp_path / "excluded.csv"
+    args = ["--data", f"{tmp_path}/build", "--eval", f"{tmp_path}/set", "--threshold", "0"]
+    assert main(["overlap", *args, "--write-exclusions", f"{excluded}"]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "1 pictures show nothing, 1 of them near something: not counted" in told
+    hashes = {row.split(",")[1] for row in excluded.read_text().splitlines()[1:]}
+    assert "2" in hashes
+    assert not {"0", "1", f"{phash(black) % 2**64:016x}"} & hashes
+
+
+def test_a_list_is_added_to_and_a_list_of_another_kind_is_refused(world, tmp_path, capsys):
+    path = tmp_path / "excluded.csv"
+    header = "kind,value,radius,reason,date\n"
+    path.write_text(header + "host,example.org,,asked,2026-11-01\n")
+    args = ["overlap", "--data", f"{world}/build", "--eval", f"{world}/copied", "--threshold", "2"]
+    assert main([*args, "--write-exclusions", f"{path}"]) == 0
+    lines = path.read_text().splitlines()
+    assert "host,example.org,,asked,2026-11-01" in lines
+    wanted = r"phash,[0-9a-f]{16},2,near a picture of the evaluation set copied,"
+    assert sum(re.fullmatch(wanted, line) is not None for line in lines) >= 32
+    assert main([*args, "--write-exclusions", f"{path}"]) == 0
+    assert path.read_text().splitlines() == lines
+    path.write_text("url\nhttp://a\n")
+    assert main([*args, "--write-exclusions", f"{path}"]) == 2
+    assert "expected a list with the columns kind,value" in capsys.readouterr().err
+
+
+def test_the_page_shows_neighbours_and_escapes_what_strangers_wrote(world, tmp_path):
+    from trainer.evalset import read_eval_set
+    from trainer.overlap_page import write_page
+    from trainer.overlap_search import Search, search
+
+    seen = Seen(read_eval_set(world / "copied"))
+    list(seen.noted(seen.eval_set.pictures()))
+    seen.names[0] = "<script>alert(1)</script>"
+    (found,) = search(world / "build", [seen], Search(threshold=2))
+    write_page(tmp_path / "page.html", world / "build", found, "a <b>choice</b>")
+    page = (tmp_path / "page.html").read_text()
+    assert "<script" not in page
+    assert "a &lt;b&gt;choice" in page
+    assert page.count("data:image/jpeg;base64,") >= 2 * 30
+    assert "default-src 'none'" in page
+
+
+def test_groups_hang_together_by_pairs():
+    ids = np.arange(10, 20)
+    found = groups("phash", 2, ids, np.array([10, 11, 15]), np.array([11, 12, 16]))
+    assert (found.groups, found.grouped, found.largest) == (2, 5, 3)
+    assert found.sizes == {2: 1, 3: 1}
+    assert found.share == 0.3
+
+
+def test_duplicates_are_counted_by_both_detectors(world, capsys):
+    args = ["duplicates", "--data", f"{world}/build", "--run", f"{world}/within"]
+    detector = f"{world}/detector.safetensors"
+    assert main([*args, "--detector", detector, "--threshold", "0.7"]) == 0
+    out = capsys.readouterr().out
+    assert out.count("phash") == 4
+    assert "learned-" in out
+    assert (world / "within" / "duplicates.json").is_file()
+
+
+def test_the_tables_say_what_each_detector_found(world):
+    run = world / "run"
+    train = ["train", "--data", f"{world}/build", "--run", f"{run}", "--epochs", "1"]
+    assert main([*train, "--batch", "64"]) == 0
+    args = ["overlap", "--data", f"{world}/build", "--run", f"{run}", "--eval", f"{world}/copied"]
+    assert main([*args, "--detector", f"{world}/detector.safetensors"]) == 0
+    overlap = pq.read_table(run / "tables" / "overlap" / "copied.parquet").to_pylist()
+    near = pq.read_table(run / "tables" / "neighbour" / "copied.parquet").to_pylist()
+    assert len(overlap) == 4 * len(CLASSES)
+    assert {row["image"] for row in near} == {row["image"] for row in overlap if row["overlap"]}
+    assert all(row["score"] is not None for row in overlap)
+    assert all(row["distance"] is not None or row["agreement"] >= LEAST_AGREEMENT for row in near)
+    assert (run / "overlap.svg").read_text().startswith("<?xml")

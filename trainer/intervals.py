@@ -1,0 +1,84 @@
+"""95% intervals of rates: of independent pictures, of captions that share one, of a mean of rates.
+
+May import numpy. All are Wilson's score interval, which stays within 0..1 and has a width where
+every answer is right. Where answers are not independent and alike, the number of pictures in it
+is replaced by the number of independent ones that would be as uncertain (Korn and Graubard 1998).
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+Z_95 = 1.959964  # 97.5% quantile of the normal distribution
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A rate of n answers, 0..1, its 95% interval, and what guessing would give."""
+
+    name: str  # such as top-1
+    value: float
+    low: float
+    high: float
+    chance: float
+    n: int
+
+
+def wilson(hits: float, n: float, z: float = Z_95) -> Interval:
+    """Wilson's score interval of hits / n, 95% by default.
+
+    >>> [round(bound, 3) for bound in wilson(8, 10)]
+    [0.49, 0.943]
+    """
+    rate, spread = hits / n, z * z / n
+    middle = rate + spread / 2
+    half = z * math.sqrt(rate * (1 - rate) / n + spread / (4 * n))
+    low, high = (middle - half) / (1 + spread), (middle + half) / (1 + spread)
+    return max(0.0, min(low, rate)), min(1.0, max(high, rate))  # at 0 and 1 rounding goes beyond
+
+
+def rate(name: str, hits: np.ndarray, chance: float) -> Figure:
+    """The share of a bool array (N,) that is true: N independent answers."""
+    n = len(hits)
+    low, high = wilson(int(hits.sum()), n)
+    return Figure(name, float(hits.mean()), low, high, chance, n)
+
+
+def mean_per_class(correct: np.ndarray, labels: np.ndarray, chance: float) -> Figure:
+    """The mean of the classes' accuracies, over the classes that have a picture: (N,) each.
+
+    C classes of n_c pictures and of one accuracy are as uncertain as C^2 / sum(1 / n_c) pictures;
+    the interval is theirs. Classes of unequal accuracy are as a rule less uncertain.
+
+    >>> mean_per_class(np.array([True, False, True]), np.array([0, 0, 1]), 0.5).value
+    0.75
+    """
+    _, place, n_of_class = np.unique(labels, return_inverse=True, return_counts=True)
+    accuracies = np.bincount(place, correct) / n_of_class
+    value, n = float(accuracies.mean()), len(n_of_class) ** 2 / float((1 / n_of_class).sum())
+    low, high = wilson(value * n, n)
+    return Figure("mean per class", value, low, high, chance, len(correct))
+
+
+def clustered(name: str, hits: np.ndarray, groups: np.ndarray, chance: float) -> Figure:
+    """The share of bool hits (N,), of which those of one group (N,) rise and fall together.
+
+    Five captions of a picture are found or missed together. The variance is that between
+    groups (Kish 1965, section 6.3); the interval lies between that of as many independent
+    answers as groups and that of N.
+
+    >>> together = clustered("R@1", np.repeat([True, False], 50), np.arange(100) // 10, 0.01)
+    >>> (together.low, together.high) == wilson(5, 10)
+    True
+    """
+    value, n = float(hits.mean()), len(hits)
+    _, place = np.unique(groups, return_inverse=True)
+    n_groups = int(place.max()) + 1
+    residues = np.bincount(place, hits - value)
+    variance = n_groups / max(1, n_groups - 1) * float((residues**2).sum()) / n**2
+    alone = value * (1 - value)
+    n_alone = min(float(n), max(float(n_groups), alone / variance)) if variance else n_groups
+    low, high = wilson(value * n_alone, n_alone)
+    return Figure(name, value, low, high, chance, n)

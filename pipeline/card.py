@@ -84,7 +84,7 @@ COUNTS = {
 SHOWN = (
     *("funnel", "drops_by_reason", "query_sources", "balance", "pairs_by_source", "languages"),
     *("licences", "hosts", "image_sizes", "image_aspects", "caption_words", "total_words"),
-    *("duplicates", "rounds", "fetch_by_reason", "evaluation_overlap"),
+    *("duplicates", "rounds", "fetch_by_reason", "eval_overlap"),
 )
 
 

@@ -201,7 +201,8 @@ def losses(lines: Sequence[dict]) -> Chart | None:
             rate.set(ylabel="learning rate", ylim=(0, None))
             rate.grid(visible=False)
             rate.spines["right"].set_visible(True)
-        axes.set(xlabel="step", ylabel="loss", xlim=(0, None), ylim=(0, None))
+        right = max(steps[-1], 1) * 1.02  # room for a point that stands alone
+        axes.set(xlabel="step", ylabel="loss", xlim=(0, right), ylim=(0, None))
         axes.xaxis.set_major_locator(_locator(5))
 
     first, last = lines[0], lines[-1]

@@ -1,8 +1,9 @@
 """The report's pictures: samples with the queries that kept them, and near duplicates in pairs.
 
-May import queries. A shard holds the pairs of some leading bits of a hash, so the first shards are
-a random part of the dataset: the gallery reads no other, however many there are. Every picture is
-decoded and made small; one that is not there or does not decode is shown as missing.
+May import queries and pipeline.image_header. A shard holds the pairs of some leading bits of a
+hash, so the first shards are a random part of the dataset: the gallery reads no other, however many
+there are. Every picture is decoded and made small; one that is not there or does not decode is
+shown as missing.
 """
 
 import base64
@@ -16,13 +17,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from queries.build import SAMPLE_SUFFIX
+from pipeline.image_header import read_header
+from queries.build import sample_names
 from queries.engine import DuckEngine
+from queries.pictures import png_fits
 from queries.questions import answer, sql
 
 SHOWN_PICTURES = 200  # the limit in queries/report/gallery.sql
 SHOWN_QUERIES = 24  # of a sample
 SHOWN_CHARACTERS = 10_000  # of a caption: were all so long and all quotes, they would be 10 MB
+MOST_PIXELS = 200_000_000  # that the settings allow
 SIDE, QUALITY = 192, 70  # of a picture: 200 photographs are 2 MB, and 5 MB if they are noise
 Tables = Mapping[str, list[Path] | pa.Table]
 
@@ -96,15 +100,16 @@ def shard_pictures(build: Path, pair_ids: Collection[int]) -> Iterator[tuple[int
 
 def _members(path: Path, wanted: set[int]) -> Iterator[tuple[int, str]]:
     """A shard's pictures of these pairs; the tar is read no further than to the last of them."""
-    names = {f"{pair_id:016x}{SAMPLE_SUFFIX}": pair_id for pair_id in wanted}
+    names = {name: one for one in wanted for name in sample_names(f"{one:016x}")}
+    left = set(wanted)
     try:
         with tarfile.open(path, "r:") as tar:
             for member in tar:
                 if member.name in names and (content := tar.extractfile(member)):
-                    pair_id = names.pop(member.name)
+                    left.discard(names[member.name])
                     if picture := thumbnail(content.read()):
-                        yield pair_id, picture
-                    if not names:
+                        yield names[member.name], picture
+                    if not left:
                         return
     except (OSError, tarfile.TarError):
         return  # a damaged shard: the checks name it, and the page shows what is missing
@@ -131,7 +136,11 @@ def those_in(path: Path, pair_ids: Collection[int]) -> set[int]:
 
 
 def thumbnail(content: bytes) -> str | None:
-    """A picture made small, as base64 of a JPEG; None where it does not decode."""
+    """A picture made small, as base64 of a JPEG; None where it does not decode, or is no picture
+    that a build holds: the build may be another's."""
+    header = read_header(content)
+    if not header or header.width * header.height > MOST_PIXELS or not png_fits(content):
+        return None
     try:
         pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error:

@@ -1,15 +1,31 @@
-"""What a run of the trainer adds to the report: its training, its zero-shot results, its overlap.
+"""What a run of the trainer adds to the report: its training, its evaluations, its overlap.
 
 May import nothing of ours: it reads the run's JSON files, of which any may be missing.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+ZEROSHOT = (
+    *("set", "images", "classes", "top-1 %", "95% interval", "top-5 %", "mean per class %"),
+    "chance %",
+)
+INTERVAL = "_interval_95"
+FIGURES = ("set", "figure", "n", "%", "95% interval", "chance %")
+TASKS = {
+    "retrieval": "Retrieval, recall at 1, 5 and 10",
+    "probe": "Linear probe",
+    "fewshot": "Probes of few pictures a class",
+    "robustness": "Robustness: zero-shot and a probe, in distribution and under shift",
+}
+ROBUSTNESS = (
+    *("in distribution to shifted", "zero-shot above the line", "probe above the line"),
+    "probe over zero-shot",
+)
 OVERLAP = (
-    *("set", "images", "overlap", "contamination %", "all %", "clean %", "overlap %"),
-    *("all - clean", "p (one-sided)"),
+    *("set", "detector", "images", "overlap", "contamination %", "uniform", "all %", "clean %"),
+    *("overlap %", "99.5% interval", "all - clean", "p (one-sided)", "p after Bonferroni"),
 )
 
 
@@ -20,8 +36,20 @@ def results(run: Path) -> Iterator[tuple[str, dict]]:
         names = ("parameters", "samples", "images", "steps", "seconds", "loss")
         yield "Training", {"names": names, "rows": [[trained[one] for one in names]]}
     if sets := _json(run / "zeroshot.json"):
-        names = ("set", "images", "classes", "top-1 %", "95% interval", "top-5 %", "chance %")
-        yield "Zero-shot", {"names": names, "rows": [_zeroshot(*one) for one in sets.items()]}
+        yield "Zero-shot", {"names": ZEROSHOT, "rows": [_zeroshot(*one) for one in sets.items()]}
+    for task, title in TASKS.items():
+        if sets := _json(run / f"{task}.json"):
+            rows = [row for one in sets.items() for row in _figures(*one)]
+            yield title, {"names": FIGURES, "rows": rows}
+    if sets := _json(run / "fewshot.json"):
+        names = ("set", "a probe equals zero-shot at", "train pictures a class")
+        yield (
+            "What zero-shot is worth",
+            {"names": names, "rows": [_equal(*s) for s in sets.items()]},
+        )
+    if sets := _json(run / "robustness.json"):
+        title = "Effective and relative robustness, in points"
+        yield title, {"names": ROBUSTNESS, "rows": [_robust(*one) for one in sets.items()]}
     if sets := _json(run / "overlap.json"):
         rows = [_overlap(*one) for one in sets.items()]
         title = "What the evaluation set shares with the dataset"
@@ -36,33 +64,68 @@ def training_lines(run: Path) -> list[dict]:
 
 
 def _zeroshot(name: str, of: dict) -> list:
-    interval = " to ".join(map(_percent, of["top1_interval_95"]))
     return [
         name,
         of["images"],
         of["classes"],
         _percent(of["top1"]),
-        interval,
+        _between(of["top1_interval_95"]),
         _percent(of["top5"]),
+        _percent(of.get("mean_per_class")),
         _percent(of["chance"]),
     ]
 
 
+def _figures(name: str, of: dict) -> Iterator[list]:
+    """A row for each figure: a result holds NAME, NAME_interval_95, NAME_chance and NAME_n."""
+    for key in of:
+        if key.endswith(INTERVAL):
+            figure = key.removesuffix(INTERVAL)
+            shares = [_percent(of[figure]), _between(of[key]), _percent(of[f"{figure}_chance"])]
+            yield [name, figure.replace("_", " "), of[f"{figure}_n"], *shares]
+
+
+def _equal(name: str, of: dict) -> list:
+    bound = {"": "", "fewer": "fewer than", "more": "more than"}[of["equal_bound"]]
+    return [name, bound, round(of["equal_shots"], 2)]
+
+
+def _robust(name: str, of: dict) -> list:
+    above = [_percent(of["effective"][way]) for way in ("zero-shot", "probe")]
+    return [name, *above, _percent(of["relative"])]
+
+
 def _overlap(name: str, of: dict) -> list:
-    shares = [
-        of[one]
-        for one in ("contamination", "accuracy", "clean_accuracy", "overlap_accuracy", "gain")
+    names = ("accuracy", "clean_accuracy", "overlap_accuracy")
+    ps = (of[one] if of[one] is None else float(f"{of[one]:.2g}") for one in ("p", "p_bonferroni"))
+    return [
+        name,
+        of["detector"],
+        of["n"],
+        of["n_overlap"],
+        _percent(of["contamination"]),
+        of["n_uniform"],
+        *(_percent(of[one]) for one in names),
+        _between(of["overlap_interval"]),
+        _percent(of["gain"]),
+        *ps,
     ]
-    p = "" if of["p"] is None else f"{of['p']:.2g}"
-    return [name, of["n"], of["n_overlap"], *map(_percent, shares), p]
 
 
-def _percent(share: float | None) -> str:
+def _percent(share: float | None) -> float | None:
     """
-    >>> _percent(0.125), _percent(None)
-    ('12.50', '')
+    >>> _percent(0.12504), _percent(None)
+    (12.5, None)
     """
-    return "" if share is None else f"{100 * share:.2f}"
+    return None if share is None else round(100 * share, 2)
+
+
+def _between(shares: Sequence[float] | None) -> str:
+    """
+    >>> _between([0.125, 0.5]), _between(None)
+    ('12.50 to 50.00', '')
+    """
+    return " to ".join(f"{100 * share:.2f}" for share in shares or ())
 
 
 def _json(path: Path) -> dict:

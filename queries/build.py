@@ -5,6 +5,7 @@ May import queries.schemas and queries.parts. A folder is a build when its manif
 
 import hashlib
 import json
+import re
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,8 @@ from queries.schemas import OF_A_RUN, PUBLISHED
 
 MANIFEST = "manifest.json"
 LATEST = "latest.json"
-SAMPLE_SUFFIX = ".jpg"  # one member of a tar with it is one sample
+NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")  # of a version: never a path
+PICTURES = ("jpg", "png", "webp")  # endings of a sample's picture: originals may be any
 
 
 class BuildError(UserError):
@@ -31,7 +33,10 @@ def find(path: Path | str) -> Path:
         return path
     latest = path / LATEST
     if latest.is_file():
-        return find(path / str(json.loads(latest.read_text())["version"]))
+        version = _object(latest).get("version")
+        if not isinstance(version, str) or not NAME.fullmatch(version):
+            raise BuildError(f"{latest}: version {version!r:.80}: expected the name of a folder")
+        return find(path / version)
     raise BuildError(
         f"{path}: expected a build (a folder with {MANIFEST}) or a workspace with {LATEST}"
     )
@@ -39,7 +44,23 @@ def find(path: Path | str) -> Path:
 
 def manifest(build: Path) -> dict:
     """The manifest of a build: version, counts, and every file with its size and hash."""
-    return json.loads((build / MANIFEST).read_text())
+    about = _object(build / MANIFEST)
+    files = about.get("files", [])
+    if not isinstance(files, list) or not all(isinstance(one, dict) for one in files):
+        raise BuildError(f"{build / MANIFEST}: files: expected a list of objects")
+    return about
+
+
+def _object(path: Path) -> dict:
+    """The JSON object that a file of a build is. Raises BuildError."""
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except (ValueError, RecursionError) as error:
+        said = "too many brackets" if isinstance(error, RecursionError) else str(error)
+        raise BuildError(f"{path}: expected JSON: {said}") from None
+    if not isinstance(found, dict):
+        raise BuildError(f"{path}: expected a JSON object")
+    return found
 
 
 def table_files(folder: Path) -> Iterator[tuple[str, list[Path]]]:
@@ -58,6 +79,15 @@ def files_by_table(build: Path, run: Path | None = None) -> dict[str, list[Path]
     if run is not None:
         files |= dict(table_files(run))
     return files
+
+
+def sample_names(key: str) -> list[str]:
+    """What the picture of a sample may be called in its tar.
+
+    >>> sample_names("0000000000000005")[:2]
+    ['0000000000000005.jpg', '0000000000000005.png']
+    """
+    return [f"{key}.{ending}" for ending in PICTURES]
 
 
 def list_files(build: Path) -> Iterator[dict]:
@@ -86,6 +116,6 @@ def _count_rows(path: Path) -> int | None:
 def _count_samples(path: Path) -> int | None:
     try:
         with tarfile.open(path) as tar:
-            return sum(member.name.endswith(SAMPLE_SUFFIX) for member in tar)
+            return sum(member.name.endswith(PICTURES) for member in tar)
     except tarfile.TarError:
         return None

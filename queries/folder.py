@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from queries.build import list_files, manifest
+from queries.build import PICTURES, BuildError, list_files, manifest
 from queries.schemas import TABLES, Table, column, int64, string, table
 
 setting = table(
@@ -26,22 +26,27 @@ member_now = table(
     "one row per sample of a tar, listed anew when a check runs",
     column("shard", string, "the tar without its ending, relative to the build's folder"),
     column("key", string, "name of the sample in the tar"),
-    column("image_bytes", int64, "of its .jpg; null where it has none", null=True),
+    column("image_bytes", int64, "of its picture; null where it has none", null=True),
     column("caption_bytes", int64, "of its .txt; null where it has none", null=True),
     column("row_bytes", int64, "of its .json; null where it has none", null=True),
 )
 FOLDER = {one.name: one for one in (setting, manifest_file, member_now)}
-SUFFIXES = {"jpg": "image_bytes", "txt": "caption_bytes", "json": "row_bytes"}
+SUFFIXES = {**dict.fromkeys(PICTURES, "image_bytes"), "txt": "caption_bytes", "json": "row_bytes"}
 
 
 def of_manifest(build: Path) -> dict[str, pa.Table]:
     """The tables of the manifest: its settings and its list of files."""
     about = manifest(build)
     settings = [{"name": name, "value": value} for name, value in flat(about.get("settings"))]
-    return {
-        "setting": pa.Table.from_pylist(settings, setting.schema),
-        "manifest_file": pa.Table.from_pylist(about.get("files", []), manifest_file.schema),
-    }
+    try:
+        return {
+            "setting": pa.Table.from_pylist(settings, setting.schema),
+            "manifest_file": pa.Table.from_pylist(about.get("files", []), manifest_file.schema),
+        }
+    except (pa.ArrowException, UnicodeError, OverflowError) as error:
+        raise BuildError(
+            f"{build}: its manifest: {error}, expected files as rows of the table file"
+        ) from None
 
 
 def flat(value: object, name: str = "") -> Iterator[tuple[str, str]]:

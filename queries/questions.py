@@ -18,6 +18,7 @@ DECLARED: dict[str, Table] = {**TABLES, **FOLDER}
 KINDS = {
     pa.int32(): "INTEGER",
     pa.int64(): "BIGINT",
+    pa.float32(): "FLOAT",
     pa.float64(): "DOUBLE",
     pa.bool_(): "BOOLEAN",
     pa.string(): "VARCHAR",

@@ -130,6 +130,11 @@ def write_tar(path: Path, pictures: dict[str, bytes]) -> None:
             tar.addfile(member, io.BytesIO(content))
 
 
+def figure_of(name: str) -> dict:
+    """A result with one figure, as the trainer writes it."""
+    return {name: 0.625, f"{name}_interval_95": [0.5, 0.75], f"{name}_chance": 0.1, f"{name}_n": 8}
+
+
 def hostile_run(folder: Path) -> Path:
     """A run with one evaluation set, whose log a kill has cut off."""
     folder.mkdir()
@@ -141,8 +146,16 @@ def hostile_run(folder: Path) -> Path:
     zeroshot = {"images": 2, "classes": 2, "top1": 0.5, "top5": 1.0, "chance": 0.5}
     zeroshot |= {"top1_interval_95": [0.1, 0.9]}
     (folder / "zeroshot.json").write_text(json.dumps({HOSTILE[0]: zeroshot}))
+    for task, figure in (("retrieval", "text_to_image_5"), ("probe", "top1")):
+        (folder / f"{task}.json").write_text(json.dumps({HOSTILE[0]: figure_of(figure)}))
+    shots = figure_of("shots_4") | {"equal_shots": 3.14159, "equal_bound": "fewer"}
+    (folder / "fewshot.json").write_text(json.dumps({HOSTILE[0]: shots}))
+    above = {"effective": {"zero-shot": 0.125, "probe": None}, "relative": -0.25}
+    robustness = figure_of("probe_shifted") | above
+    (folder / "robustness.json").write_text(json.dumps({HOSTILE[0]: robustness}))
     overlap = {"n": 2, "n_overlap": 1, "contamination": 0.5, "accuracy": 0.5, "gain": None}
-    overlap |= {"clean_accuracy": None, "overlap_accuracy": 1.0, "p": None}
+    overlap |= {"clean_accuracy": None, "overlap_accuracy": 1.0, "p": None, "p_bonferroni": None}
+    overlap |= {"detector": "phash", "n_uniform": 0, "overlap_interval": [0.1, 1.0]}
     (folder / "overlap.json").write_text(json.dumps({HOSTILE[0]: overlap}))
     near = {"eval_set": HOSTILE[0], "image": HOSTILE[1], "class_name": HOSTILE[2], "overlap": True}
     found = rows("overlap", near | {"nearest_pair_id": 1, "nearest_distance": 2})

@@ -231,23 +231,48 @@ def test_what_each_round_lost_and_why():
     ]
 
 
-def test_evaluation_overlap_tells_accuracy_with_and_without_it():
+def test_eval_overlap_tells_accuracy_with_and_without_it():
     def seen(image: str, overlap: bool, correct: bool) -> dict:
         return {"eval_set": "emoji", "image": image, "overlap": overlap, "correct": correct}
 
     of = [seen("a", True, True), seen("b", False, True), seen("c", False, False)]
     near = [{"eval_set": "emoji", "image": "a", "pair_id": n} for n in (1, 2)]
     given = {"overlap": rows("overlap", *of), "neighbour": rows("neighbour", *near)}
-    assert values("evaluation_overlap", **given) == [("emoji", 3, 1, 33.33, 2, 66.67, 50.0, 100.0)]
+    assert values("eval_overlap", **given) == [("emoji", 3, 1, 33.33, 2, 66.67, 50.0, 100.0)]
+
+
+def test_eval_overlap_names_the_pairs_and_queries_that_leak():
+    def near(image: str, pair_id: int, distance: int) -> dict:
+        return {"eval_set": "emoji", "image": image, "pair_id": pair_id, "distance": distance}
+
+    seen = [{"eval_set": "emoji", "image": one, "overlap": one != "black"} for one in ("a", "b")]
+    seen.append({"eval_set": "emoji", "image": "black", "overlap": False, "uniform": True})
+    given = {
+        "overlap": rows("overlap", *seen),
+        "neighbour": rows("neighbour", near("a", 1, 2), near("b", 1, 0), near("black", 3, 0)),
+        "sample": rows("sample", {"pair_id": 1, "caption": "a kite", "url": "http://a"}),
+        "query": rows("query", {"query_id": 7, "text": "kite"}, {"query_id": 8, "text": "black"}),
+        "kept_match": rows(
+            "kept_match",
+            *[{"pair_id": one, "query_id": 7} for one in (1, 2, 4, 5)],
+            {"pair_id": 3, "query_id": 8},
+        ),
+    }
+    pair = ("emoji", 1, 2, 0, None, "a", "a kite", "http://a")
+    assert values("eval_overlap_pairs", **given) == [pair]
+    assert values("eval_overlap_queries", **given) == [("emoji", 7, "kite", 1, 4, 25.0)]
+
+
+def outcomes(lost: dict[int, str], *kept: int) -> pa.Table:
+    of_lost = [{"pair_id": one, "reason": reason} for one, reason in lost.items()]
+    return rows("outcome", *[{"pair_id": one} for one in kept], *of_lost)
 
 
 def test_two_builds_tell_which_pairs_were_gained_and_lost_and_why():
     found = values(
         "two_builds",
-        kept_match=rows("kept_match", *[{"pair_id": n} for n in (1, 2, 3)]),
-        other_kept_match=rows("kept_match", *[{"pair_id": n} for n in (1, 4, 5, 6, 7)]),
-        other_outcome=rows("outcome", {"pair_id": 2, "reason": "timeout"}),
-        outcome=rows("outcome", {"pair_id": 4, "reason": "near_duplicate"}),
+        outcome=outcomes({4: "near_duplicate"}, 1, 2, 3),
+        other_outcome=outcomes({2: "timeout"}, 1, 4, 5, 6, 7),
         pair=rows("pair", {"pair_id": 4}, {"pair_id": 5}),
         drop=rows("drop", {"pair_id": 6, "reason": "excluded"}),
     )

@@ -7,6 +7,7 @@ import pyarrow as pa
 from pipeline.exclusions import read_exclusions
 from queries.engine import DuckEngine
 from queries.questions import answer, sql
+from tests.asking import ask
 from tests.tables import build_row, rows
 
 ENGINE = DuckEngine(workers=1, quiet=True)
@@ -42,6 +43,31 @@ def test_two_addresses_and_lost_pictures_are_not_proposed():
 def test_a_second_attempt_is_no_second_address():
     again = [row | {"attempt": 2} for row in served(LOGO, 1, 2)]
     assert proposed(*served(LOGO, 1, 2), *again).num_rows == 0
+
+
+def test_scores_are_counted_in_steps_with_what_was_kept_and_what_a_limit_dropped():
+    scores = {1: 0.02, 2: 0.03, 3: 0.62, 4: 0.99, 5: 1.0, 6: None}
+    reasons = {2: "near_duplicate", 4: "image_score", 5: "image_score", 6: "image_score"}
+    given = {
+        "score": [{"pair_id": one, "scorer": "nsfw", "score": of} for one, of in scores.items()],
+        "scorer": [{"scorer": "nsfw", "max_score": 0.8}],
+        "outcome": [{"pair_id": one, "reason": reasons.get(one)} for one in scores],
+    }
+    found = ask(
+        "audit", "score_distribution", **{name: rows(name, *of) for name, of in given.items()}
+    )
+    assert [tuple(row.values())[2:] for row in found] == [
+        (0.8, 0.0, 0.05, 2, 1, 0, 40.0),
+        (0.8, 0.6, 0.65, 1, 1, 0, 60.0),
+        (0.8, 0.95, 1.0, 2, 0, 2, 100.0),
+    ]
+
+
+def test_scores_that_are_all_the_same_are_one_step():
+    score = rows("score", {"pair_id": 1, "scorer": "a", "score": -3.0})
+    outcome = rows("outcome", {"pair_id": 1})
+    (row,) = ask("audit", "score_distribution", score=score, outcome=outcome)
+    assert (row["from_score"], row["pictures"], row["max_score"]) == (-3.0, 1, None)
 
 
 def test_the_answer_written_as_csv_is_read_as_exclusions(tmp_path):

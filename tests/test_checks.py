@@ -2,6 +2,7 @@
 
 import io
 import json
+import random
 import shutil
 import tarfile
 from pathlib import Path
@@ -313,6 +314,25 @@ def test_a_sample_near_a_picture_that_is_excluded_is_found():
     ]
 
 
+def test_no_picture_within_a_radius_escapes_the_bytes_that_are_compared():
+    chance = random.Random(0)
+    hashes = [chance.getrandbits(64) - (1 << 63) for _ in range(40)]
+    sample = rows("sample", *[{"pair_id": n, "phash": one} for n, one in enumerate(hashes)])
+    named = []
+    for n in range(280):
+        flipped = sum(1 << bit for bit in chance.sample(range(63), n % 8))
+        near = {"phash": hashes[n % 40] ^ flipped, "radius": n % 7}
+        named.append({"kind": "phash", "value": f"{n:03}", **near})
+    found = ask("check", "no_evaluation_leak", sample=sample, exclusion=rows("exclusion", *named))
+    assert [(row["pair_id"], row["value"], row["distance"]) for row in found] == [
+        (pair_id, one["value"], distance)
+        for pair_id, phash in enumerate(hashes)
+        for one in named
+        if (distance := ((phash ^ one["phash"]) & ((1 << 64) - 1)).bit_count()) <= one["radius"]
+    ]
+    assert len(found) > 100
+
+
 # --- one small whole build, broken in each way -------------------------------------------------
 # Cap 2. Query 0 keeps pairs 1 and 2 and is full; query 1 keeps 2, and lost 3.
 PAIRS = [
@@ -390,7 +410,7 @@ def changed_row(table: str, place: int, **change: object):
 
 
 def added(table: str, **row: object):
-    return lambda tables: tables[table].append(row)
+    return lambda tables: tables.setdefault(table, []).append(row)
 
 
 def removed(table: str, place: int):
@@ -412,6 +432,7 @@ BROKEN_ROWS = [
     ("no_private_host", changed_row("pair", 2, url="http://192.168.1.1/3.jpg")),
     ("no_query_over_the_cap", added("kept_match", pair_id=3, query_id=0)),
     ("no_survivor_is_passed_over", removed("kept_match", 0)),
+    ("no_sample_beyond_a_score_limit", added("scorer", scorer="nsfw", max_score=0.5)),
     ("rows_add_up", changed_row("stage", 1, rows_in=5)),
     ("rows_add_up", removed("stage", 3)),
     ("samples_repeat_their_pairs", changed_row("sample", 0, license="CC0")),

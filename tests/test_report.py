@@ -88,6 +88,14 @@ def test_every_picture_and_chart_has_words_for_those_who_do_not_see_it(page):
     assert all(len(of["aria-label"]) > 30 for of in drawings)
 
 
+def test_every_evaluation_of_a_run_is_shown_with_interval_and_chance(page):
+    words = " ".join(re.sub("<[^<>]+>", " ", page).split())
+    for figure in ("text to image 5", "top1", "shots 4", "probe shifted"):
+        assert f"{figure} 8 62.50 50.00 to 75.00 10.00" in words
+    assert "fewer than 3.14" in words
+    assert "12.50 -25.00" in words
+
+
 def test_a_near_duplicate_stands_beside_the_sample_that_was_kept(page):
     near = page.split('<section id="near">')[1].split("</section>")[0]
     assert near.count("<img") == 2

@@ -2,8 +2,19 @@
 -- grain: one row per kind of duplicate
 -- inputs: drop, outcome, sample
 -- A sample too many is one beyond the first of a group whose members have the same.
-WITH same_bytes AS (
-    SELECT COUNT(*) AS n FROM sample GROUP BY sha256 HAVING COUNT(*) > 1
+-- The first 12 digits, of which engines hold many in little memory, tell which bytes may repeat.
+WITH repeated AS (
+    SELECT SUBSTR(sha256, 1, 12) AS first_digits
+    FROM sample
+    GROUP BY SUBSTR(sha256, 1, 12)
+    HAVING COUNT(*) > 1
+),
+
+same_bytes AS (
+    SELECT COUNT(*) AS n
+    FROM sample INNER JOIN repeated ON SUBSTR(sample.sha256, 1, 12) = repeated.first_digits
+    GROUP BY sample.sha256
+    HAVING COUNT(*) > 1
 ),
 
 same_hash AS (

@@ -2,21 +2,28 @@
 -- grain: one row per host, the most asked first
 -- inputs: pair, outcome
 -- A picture counts as fetched if it came through, whatever the selection made of it then.
-WITH asked AS (
+WITH spelt AS (
     SELECT
-        SPLIT_PART(SPLIT_PART(SPLIT_PART(SPLIT_PART(TRANSLATE(
-            pair.url, 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', 'abcdefghijklmnopqrstuvwxyz'
-        ), '/', 3), '?', 1), '#', 1), '@', -1) AS host,
+        SPLIT_PART(SPLIT_PART(SPLIT_PART(SPLIT_PART(pair.url, '/', 3), '?', 1), '#', 1), '@', -1)
+            AS name,
         outcome.reason,
-        CASE
-            WHEN outcome.reason IS NULL OR outcome.reason IN ('near_duplicate', 'not_needed') THEN 1
-            ELSE 0
-        END AS fetched
+        COUNT(*) AS n
     FROM outcome INNER JOIN pair ON outcome.pair_id = pair.pair_id
+    GROUP BY 1, outcome.reason
+),
+
+asked AS (
+    SELECT
+        TRANSLATE(name, 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', 'abcdefghijklmnopqrstuvwxyz') AS host,
+        reason,
+        n,
+        CASE WHEN reason IS NULL OR reason IN ('near_duplicate', 'not_needed') THEN n ELSE 0 END
+            AS fetched
+    FROM spelt
 ),
 
 loss AS (
-    SELECT host, reason, COUNT(*) AS n
+    SELECT host, reason, CAST(SUM(n) AS BIGINT) AS n
     FROM asked
     WHERE fetched = 0
     GROUP BY host, reason
@@ -28,7 +35,10 @@ ranked AS (
 ),
 
 host AS (
-    SELECT host, COUNT(*) AS asked_for, CAST(SUM(fetched) AS BIGINT) AS fetched
+    SELECT
+        host,
+        CAST(SUM(n) AS BIGINT) AS asked_for,
+        CAST(SUM(fetched) AS BIGINT) AS fetched
     FROM asked
     GROUP BY host
 )

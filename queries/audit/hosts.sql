@@ -1,13 +1,20 @@
 -- Hosts of the samples: the share of each, and of all larger ones with it
 -- grain: one row per host, the largest first
 -- inputs: sample
-WITH host AS (
+WITH spelt AS (
     SELECT
-        SPLIT_PART(SPLIT_PART(SPLIT_PART(SPLIT_PART(TRANSLATE(
-            url, 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', 'abcdefghijklmnopqrstuvwxyz'
-        ), '/', 3), '?', 1), '#', 1), '@', -1) AS host,
-        COUNT(*) AS samples
+        SPLIT_PART(SPLIT_PART(SPLIT_PART(SPLIT_PART(url, '/', 3), '?', 1), '#', 1), '@', -1)
+            AS name,
+        COUNT(*) AS n
     FROM sample
+    GROUP BY 1
+),
+
+host AS (
+    SELECT
+        TRANSLATE(name, 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', 'abcdefghijklmnopqrstuvwxyz') AS host,
+        CAST(SUM(n) AS BIGINT) AS samples
+    FROM spelt
     GROUP BY 1
 )
 

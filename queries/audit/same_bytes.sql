@@ -1,8 +1,17 @@
 -- Bytes served at three addresses or more, placeholders perhaps: as CSV, a list of exclusions
 -- grain: one row per picture as served, the most frequent first
 -- inputs: attempt, pair
--- A pair is an address: of those that are spelt alike one pair is left.
-WITH served AS (
+-- A pair is an address: of those that are spelt alike one pair is left. The first 12 digits, of
+-- which engines hold many in little memory, tell which bytes may be served so often.
+WITH often AS (
+    SELECT SUBSTR(sha256, 1, 12) AS first_digits
+    FROM attempt
+    WHERE sha256 IS NOT NULL
+    GROUP BY SUBSTR(sha256, 1, 12)
+    HAVING COUNT(*) >= 3
+),
+
+served AS (
     SELECT
         attempt.sha256,
         COUNT(DISTINCT pair.pair_id) AS urls,
@@ -10,8 +19,8 @@ WITH served AS (
         COUNT(DISTINCT pair.caption) AS captions,
         MIN(pair.url) AS first_url
     FROM attempt
+    INNER JOIN often ON SUBSTR(attempt.sha256, 1, 12) = often.first_digits
     INNER JOIN pair ON attempt.pair_id = pair.pair_id
-    WHERE attempt.sha256 IS NOT NULL
     GROUP BY attempt.sha256
 )
 

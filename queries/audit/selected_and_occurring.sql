@@ -1,6 +1,6 @@
 -- The cap limits what is kept for a query, not in how many kept captions it occurs: both, per head
 -- grain: one row per query with more matches than the cap
--- inputs: query, match, kept_match, build
+-- inputs: query, match, kept_match, outcome, build
 WITH matched AS (
     SELECT query_id, COUNT(*) AS n
     FROM match
@@ -22,7 +22,7 @@ selected AS (
 occurring AS (
     SELECT match.query_id, COUNT(*) AS n
     FROM match INNER JOIN head ON match.query_id = head.query_id
-    WHERE match.pair_id IN (SELECT pair_id FROM kept_match)
+    WHERE match.pair_id IN (SELECT pair_id FROM outcome WHERE reason IS NULL)
     GROUP BY match.query_id
 )
 

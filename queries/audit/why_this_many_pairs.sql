@@ -2,6 +2,7 @@
 -- grain: one row per figure, in the order of the reckoning
 -- inputs: match, kept_match, outcome, pair, build
 -- A query has room for a pair if it kept fewer than the cap, or kept a pair no earlier than it.
+-- A pair that is kept was needed, so only the others are looked at.
 WITH matched AS (
     SELECT query_id, COUNT(*) AS n
     FROM match
@@ -16,22 +17,38 @@ capped AS (
 ),
 
 kept AS (
-    SELECT COUNT(*) AS n, COUNT(DISTINCT pair_id) AS n_pairs
+    SELECT
+        COUNT(*) AS n,
+        (SELECT COUNT(*) FROM outcome WHERE reason IS NULL) AS n_pairs
     FROM kept_match
+),
+
+kept_of_query AS (
+    SELECT query_id, COUNT(*) AS n
+    FROM kept_match
+    GROUP BY query_id
 ),
 
 full_query AS (
     SELECT kept_match.query_id, MAX(pair.priority) AS last_priority
     FROM kept_match
     INNER JOIN pair ON kept_match.pair_id = pair.pair_id
-    CROSS JOIN build
+    WHERE
+        kept_match.query_id IN (
+            SELECT kept_of_query.query_id
+            FROM kept_of_query CROSS JOIN build
+            WHERE kept_of_query.n >= build.cap
+        )
     GROUP BY kept_match.query_id
-    HAVING COUNT(*) >= MAX(build.cap)
 ),
+
+left_out AS (SELECT pair_id FROM outcome WHERE reason IS NOT NULL),
 
 needed AS (
     SELECT DISTINCT match.pair_id
-    FROM match LEFT JOIN full_query ON match.query_id = full_query.query_id
+    FROM match
+    INNER JOIN left_out ON match.pair_id = left_out.pair_id
+    LEFT JOIN full_query ON match.query_id = full_query.query_id
     WHERE full_query.query_id IS NULL OR match.priority <= full_query.last_priority
 ),
 
@@ -66,7 +83,7 @@ figure AS (
     WHERE reason = 'not_needed'
     UNION ALL
     SELECT 12, 'asked for although no query had room, lost or not', COUNT(*)
-    FROM outcome
+    FROM left_out
     WHERE pair_id NOT IN (SELECT pair_id FROM needed)
 )
 

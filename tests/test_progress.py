@@ -1,0 +1,155 @@
+"""How a build is told while it runs: to a real luigid, to a terminal, to a log file."""
+
+import json
+import os
+import pty
+import re
+import socket
+import subprocess
+import sys
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from queries.engine import DuckEngine
+from queries.progress import Progress, Step
+from tests.image_server import ImageServer
+from tests.small_build import LUIGI, ROOT, Small
+
+ROWS = 20_000_000
+
+
+@contextmanager
+def luigid(folder: Path) -> Iterator[int]:
+    """A scheduler of Luigi's on a free port of this machine."""
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        port = held.getsockname()[1]
+    command = [LUIGI.with_name("luigid"), "--address", "127.0.0.1", "--port", str(port)]
+    command += ["--state-path", folder / "state"]
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(list(map(str, command)), stdout=log, stderr=log, cwd=folder)
+    try:
+        wait_for(port, process)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def wait_for(port: int, process: subprocess.Popen) -> None:
+    for _ in range(600):
+        assert process.poll() is None, "luigid ended"
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        except OSError:
+            time.sleep(0.1)
+    raise AssertionError("luigid does not answer")
+
+
+def asked(port: int, what: str, **data: object) -> dict:
+    query = urllib.parse.urlencode({"data": json.dumps(data)})
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/{what}?{query}", timeout=30) as said:
+        return json.load(said)["response"]
+
+
+@pytest.mark.slow
+def test_luigid_shows_how_far_the_long_tasks_of_a_build_are(tmp_path):
+    with ImageServer() as server, luigid(tmp_path) as port:
+        small = Small(tmp_path / "small", server.url(""))
+        command = [LUIGI, "--module", "pipeline", "BuildWIT", "--scheduler-host", "127.0.0.1"]
+        command += ["--scheduler-port", port, "--settings", small.settings()]
+        done = subprocess.run(
+            [*map(str, command), "--out", str(tmp_path / "wit")],
+            env={**os.environ, "LUIGI_CONFIG_PATH": "luigid.cfg"},
+            capture_output=True,
+            text=True,
+            timeout=300,
+            cwd=ROOT,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        tasks = asked(port, "task_list", status="DONE", upstream_status="")
+        said = [asked(port, "get_task_status_message", task_id=key) for key in tasks]
+        known = [asked(port, "get_task_progress_percentage", task_id=key) for key in tasks]
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=30) as page:
+            assert b"Luigi Task Visualiser" in page.read()
+    stages = {one["name"] for one in tasks.values()}
+    assert {"ReadWikipedia", "MatchPairs", "FetchRound", "PackShards", "BuildWIT"} <= stages
+    words = " / ".join(one["statusMessage"] or "" for one in said)
+    assert re.search(r"fetch round 0: \d+ of \d+ images, \d\d:\d\d", words), words
+    percents = [one["progressPercentage"] for one in known]
+    assert any(0 <= one <= 100 for one in percents if one is not None)
+
+
+def test_a_listener_hears_how_far_a_query_is(tmp_path, monkeypatch):
+    monkeypatch.setattr("queries.progress.LOOK_S", 0.01)
+    monkeypatch.setattr("queries.progress.TELL_S", 0.01)
+    engine, heard = DuckEngine(workers=1, quiet=True), []
+    select = f"SELECT hash(i) % 1000000 AS k, COUNT(*) FROM range({ROWS}) AS r (i) GROUP BY k"
+    with (
+        engine.progress.of_stage("stage", lambda *told: heard.append(told)),
+        engine.step("counts"),
+        engine._selected(select, {}) as batches,
+    ):
+        assert sum(batch.num_rows for batch in batches) == 1_000_000
+    percents = [percent for percent, _ in heard if percent is not None]
+    assert percents == sorted(percents)
+    assert len(set(percents)) > 3
+    assert all(re.fullmatch(r"counts: \d\d:\d\d", words) for _, words in heard)
+
+
+def test_a_listener_that_hangs_or_fails_does_not_hold_up_the_work(monkeypatch):
+    monkeypatch.setattr("queries.progress.LOOK_S", 0.01)
+    progress = Progress(quiet=True)
+    began = time.monotonic()
+    with progress.of_stage("stage", lambda *_: time.sleep(60)), progress.showing(Step("work")):
+        time.sleep(0.1)
+    assert time.monotonic() - began < 30
+
+
+STAGES = """
+import time
+from queries.progress import Progress, Step
+
+progress = Progress()
+for name in ("1/2 first", "2/2 second"):
+    with progress.of_stage(name, None), progress.showing(Step("match", 4, "parts")) as step:
+        for _ in range(4):
+            step.update()
+            time.sleep(0.4)
+"""
+
+
+def test_a_terminal_has_one_line_that_moves_and_one_for_each_stage_that_is_done():
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen([sys.executable, "-c", STAGES], stderr=theirs, cwd=ROOT)
+    os.close(theirs)
+    seen = b""
+    while True:
+        try:
+            seen += os.read(ours, 4096)
+        except OSError:  # the other end is closed
+            break
+    os.close(ours)
+    assert process.wait(timeout=60) == 0
+    shown = seen.decode().replace("\r\n", "\n").rstrip("\n")
+    assert "█" in shown
+    assert "2 of 4 parts" in shown
+    lines = [line.rpartition("\r\x1b[K")[2] for line in shown.split("\n")]
+    assert [line.split() for line in lines] == [
+        ["1/2", "first", "00:01"],
+        ["2/2", "second", "00:01"],
+    ]
+
+
+def test_a_log_file_has_a_line_for_each_stage_that_took_long():
+    done = subprocess.run(
+        [sys.executable, "-c", STAGES], capture_output=True, text=True, cwd=ROOT, timeout=60
+    )
+    lines = [line.split() for line in done.stderr.splitlines()]
+    assert lines == [["1/2", "first", "00:01"], ["2/2", "second", "00:01"]]

@@ -1,14 +1,16 @@
 """The two verbs of a build: `map` a Python function over parts, `derive` a table by SQL.
 
-The only module that imports duckdb. Both verbs write parts named by digest, and make nothing
-that is there already. Results do not depend on threads, memory or the order of parts.
+The only module that imports duckdb; queries/spark.py is the other engine. Both verbs write parts
+named by digest, and make nothing that is there already. Results do not depend on the engine,
+threads, memory or the order of parts.
 """
 
 import os
 import signal
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
-from contextlib import suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from multiprocessing import get_context
@@ -18,19 +20,22 @@ from typing import TypeAlias
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
-from tqdm import tqdm
 
 from queries.errors import InputError
 from queries.parts import Counted, Part, read_batches, read_part, write_part
 from queries.processes import die_with
+from queries.progress import Progress, Step
 from queries.schemas import TABLES, Table
 
 SQL = Path(__file__).parent
 BATCH_ROWS = 16_384
+MEASURED = "SET enable_progress_bar = true; SET enable_progress_bar_print = false"
 
 Batches = Iterator[pa.RecordBatch]
 MapFunction = Callable[[Batches], Batches]
 Rows: TypeAlias = Sequence[Path] | pa.Table
+Advance = Callable[[dict[str, int], int], object]
+Fetch = Callable[[Advance], Part]
 
 
 @dataclass(frozen=True)
@@ -47,18 +52,11 @@ class MapInput:
 
 
 @dataclass
-class DuckEngine:
-    """The default engine: DuckDB for SQL, a pool of spawned processes for Python."""
+class Engine(ABC):
+    """What makes the parts of a build: the same parts, whichever engine it is."""
 
-    workers: int = 0  # 0: one a core
-    memory: str = "4GB"
-    scratch: Path | None = None
-    quiet: bool = False
-    _pool: Executor | None = field(default=None, repr=False)
-
-    @cached_property
-    def n_workers(self) -> int:
-        return self.workers or os.cpu_count() or 1
+    quiet: bool = field(default=False, kw_only=True)
+    fetchers: int = field(default=1, kw_only=True)  # image parts that are fetched at once
 
     def map(
         self,
@@ -77,30 +75,15 @@ class DuckEngine:
         not to be asked twice at once. Returns the parts in the order of the inputs.
         """
         paths = [folder / f"{one.digest}.parquet" for one in inputs]
-        missing = [
-            (one, path) for one, path in zip(inputs, paths, strict=True) if not path.exists()
-        ]
-        with self.progress(about, len(missing), "parts") as bar:
-            for _ in self._run(function, missing, table, 1 if in_turn else self.n_workers):
-                bar.update()
+        jobs = {
+            path: partial(_map_part, function, table, one, path)
+            for one, path in zip(inputs, paths, strict=True)
+            if not path.exists()
+        }
+        with self.step(about, len(jobs), "parts") as step:
+            for _ in self._made(jobs, 1 if in_turn else len(jobs)):
+                step.update()
         return [read_part(path) for path in paths]
-
-    def _run(
-        self, function: MapFunction, todo: list[tuple[MapInput, Path]], table: Table, at_once: int
-    ) -> Iterator[Part]:
-        job = partial(_map_part, function, table)
-        if min(len(todo), at_once) <= 1:
-            yield from (job(one, path) for one, path in todo)
-            return
-        pool = self._started_pool()
-        waiting = [pool.submit(job, one, path) for one, path in todo]
-        try:
-            for done in as_completed(waiting):
-                yield done.result()
-        except BaseException:
-            for future in waiting:
-                future.cancel()
-            raise
 
     def derive(
         self, name: str, inputs: Mapping[str, Rows], out: Path, table: Table | None = None
@@ -113,14 +96,83 @@ class DuckEngine:
             return read_part(out)
         table = table or TABLES[name]
         sql = (SQL / "derive" / f"{name}.sql").read_text()
-        with (
-            self.progress(name, 1, "table", leave=False) as bar,
-            self.connect(inputs) as connection,
-        ):
-            reader = connection.sql(sql).to_arrow_reader(BATCH_ROWS)
-            part = write_part(out, table, (_cast(batch, table) for batch in reader))
-            bar.update()
-            return part
+        with self.step(name), self._selected(sql, inputs) as batches:
+            return write_part(out, table, (_cast(batch, table) for batch in batches))
+
+    @abstractmethod
+    def fetch(self, jobs: Mapping[Path, Fetch], advance: Advance) -> None:
+        """Fetch image parts: each job makes the file of `fetched` that it stands under.
+
+        `advance` is told how many more rows ended with which reason ('' is kept), and how many
+        hosts have asked to be left alone for a while.
+        """
+
+    @abstractmethod
+    def _made(self, jobs: Mapping[Path, Callable[[], object]], at_once: int) -> Iterator[Path]:
+        """Run the jobs, at most so many at once; each path when its job has made it."""
+
+    @abstractmethod
+    def _selected(
+        self, sql: str, inputs: Mapping[str, Rows]
+    ) -> AbstractContextManager[Iterator[pa.RecordBatch]]:
+        """The rows of a SELECT over the inputs, in its order."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End the processes of the engine; it starts them again when it needs them."""
+
+    @cached_property
+    def progress(self) -> Progress:
+        """What is under way, and who is told of it."""
+        return Progress(self.quiet)
+
+    def step(
+        self, about: str, total: int | None = None, unit: str = "", *, rate: bool = False
+    ) -> AbstractContextManager[Step]:
+        """A step that the progress of the build shows while it lasts."""
+        return self.progress.showing(Step(about, total, unit, rate))
+
+
+@dataclass
+class DuckEngine(Engine):
+    """The default engine: DuckDB for SQL, a pool of spawned processes for Python."""
+
+    workers: int = 0  # 0: one a core
+    memory: str = "4GB"
+    scratch: Path | None = None
+    _pool: Executor | None = field(default=None, repr=False)
+
+    @cached_property
+    def n_workers(self) -> int:
+        return self.workers or os.cpu_count() or 1
+
+    def fetch(self, jobs: Mapping[Path, Fetch], advance: Advance) -> None:
+        for job in jobs.values():
+            job(advance)
+
+    def _made(self, jobs: Mapping[Path, Callable[[], object]], at_once: int) -> Iterator[Path]:
+        if min(len(jobs), at_once, self.n_workers) <= 1:
+            for path, job in jobs.items():
+                job()
+                yield path
+            return
+        pool = self._started_pool()
+        waiting = {pool.submit(job): path for path, job in jobs.items()}
+        try:
+            for done in as_completed(waiting):
+                done.result()
+                yield waiting[done]
+        except BaseException:
+            for future in waiting:
+                future.cancel()
+            raise
+
+    @contextmanager
+    def _selected(self, sql: str, inputs: Mapping[str, Rows]) -> Iterator[Iterator[pa.RecordBatch]]:
+        with self.connect(inputs) as connection:
+            connection.execute(MEASURED)
+            with self.progress.measured(partial(_share, connection)):
+                yield connection.sql(sql).to_arrow_reader(BATCH_ROWS)
 
     def connect(self, inputs: Mapping[str, Rows]) -> duckdb.DuckDBPyConnection:
         """A DuckDB connection that sees each input as a view of that name."""
@@ -158,48 +210,35 @@ class DuckEngine:
         except duckdb.Error as error:
             raise InputError(str(error)) from None
 
-    def pair_ids_where(self, rows: Rows, expression: str) -> pa.ChunkedArray:
+    def pair_ids_where(
+        self, rows: Rows, expression: str, beside: Rows | None = None
+    ) -> pa.ChunkedArray:
         """The pair_id of each sample of which a person's SQL expression holds.
 
-        `rows` are all columns of the table `sample`. It is parsed as one expression, so it can
-        change nothing; a mistake in it is an InputError of one line.
+        `rows` are all columns of the table `sample`, `beside` those of another table by pair_id,
+        null for a sample that it lacks. It is parsed as one expression, so it can change nothing;
+        a mistake in it is an InputError of one line.
 
         >>> rows = pa.table({"pair_id": [4, 5], "license": ["cc0", None]})
         >>> DuckEngine().pair_ids_where(rows, "license = 'cc0'").to_pylist()
         [4]
+        >>> scores = pa.table({"pair_id": [5], "clip_score": [0.3]})
+        >>> DuckEngine().pair_ids_where(rows, "clip_score > .2 and license is null", scores)[0]
+        <pyarrow.Int64Scalar: 5>
         """
-        with self.connect({"sample": rows}) as connection:
+        tables = {"sample": rows} | ({} if beside is None else {"beside": beside})
+        with self.connect(tables) as connection:
             try:
-                found = connection.view("sample").filter(expression).project("pair_id")
-                return found.to_arrow_table().column(0)
+                found = connection.view("sample")
+                if beside is not None:
+                    found = found.join(connection.view("beside"), "pair_id", how="left")
+                return found.filter(expression).project("pair_id").to_arrow_table().column(0)
             except duckdb.Error as error:
                 first = str(error).splitlines()[0]
                 raise InputError(
                     f"{expression!r}: {first}; expected a condition on the columns of sample, "
                     "such as license = 'cc0'"
                 ) from None
-
-    def progress(
-        self, about: str, total: int, unit: str, *, leave: bool = True, rate: bool = False
-    ) -> tqdm:
-        """A bar on the terminal: `match  40% ████  2/5 parts  00:03`; with `rate`, for long work,
-        also the units a second, the time left and a postfix."""
-        shape = "{desc:<16}{percentage:3.0f}% {bar:20} {n_fmt}/{total_fmt} {unit}  {elapsed}"
-        if rate:
-            shape += "  {rate_noinv_fmt}  {remaining} left{postfix}"
-        return tqdm(
-            desc=about,
-            total=total,
-            unit=unit,
-            bar_format=shape,
-            leave=leave,
-            delay=0 if leave else 1,
-            disable=self.quiet or not total,
-        )
-
-    def bytes_progress(self, about: str) -> tqdm:
-        """The same for bytes, whose number is not known beforehand."""
-        return tqdm(desc=about, unit="B", unit_scale=True, disable=self.quiet)
 
     def _started_pool(self) -> Executor:
         if self._pool is None:
@@ -215,6 +254,12 @@ class DuckEngine:
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
             self._pool = None
+
+
+def _share(connection: duckdb.DuckDBPyConnection) -> float | None:
+    """How much of its query DuckDB has done, of 1; None where it cannot tell."""
+    percent = connection.query_progress()
+    return percent / 100 if percent >= 0 else None
 
 
 def _die_with(parent: int) -> None:
@@ -240,7 +285,8 @@ def view_of_files(name: str, paths: Sequence[Path]) -> str:
     CREATE OR REPLACE VIEW "pair" AS SELECT * FROM read_parquet(['a/1.parquet']);
     """
     files = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
-    return f'CREATE OR REPLACE VIEW "{name}" AS SELECT * FROM read_parquet([{files}]);'  # noqa: S608
+    quoted = name.replace('"', '""')  # a build of a stranger's names its tables
+    return f'CREATE OR REPLACE VIEW "{quoted}" AS SELECT * FROM read_parquet([{files}]);'  # noqa: S608
 
 
 def _map_part(function: MapFunction, table: Table, one: MapInput, path: Path) -> Part:

@@ -1,0 +1,145 @@
+"""A build on a cluster whose machines and whose driver are killed: equal to that of one machine."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from importlib.util import find_spec
+from pathlib import Path
+
+import psutil
+import pytest
+
+from queries.build import BuildError, find
+from queries.parts import read_part
+from tests.image_server import ImageServer
+from tests.small_build import LUIGI, ROOT, Small, published
+from tests.spark_cluster import Cluster, settings_for, spark_home, wait_for
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    spark_home()
+    with Cluster(tmp_path_factory.mktemp("cluster")) as started:
+        for _ in range(2):
+            started.add_worker()
+        yield started
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    with ImageServer() as server:
+        yield Small(tmp_path_factory.mktemp("small"), server.url(""))
+
+
+@contextmanager
+def running(command: list[object], said: Path) -> Iterator[subprocess.Popen]:
+    with said.open("wb") as output:
+        program = subprocess.Popen(
+            [str(word) for word in command],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            cwd=ROOT,
+            env={**os.environ, "SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": sys.executable},
+        )
+    try:
+        yield program
+    finally:
+        program.kill()
+        program.wait()
+
+
+def kill_the_worker_of(
+    cluster: Cluster, find_one: Callable[[], psutil.Process | None], driver: subprocess.Popen
+) -> None:
+    """Kill the machine on which a process was found, and let a new one take its place."""
+    found: list[psutil.Process] = []
+
+    def there() -> bool:
+        with suppress(psutil.Error, OSError):
+            found.extend(one for one in [find_one()] if one)
+        return bool(found) or driver.poll() is not None
+
+    wait_for(there, "what is to be killed")
+    assert found, "the driver ended before"
+    cluster.kill(cluster.worker_of(found[0]))
+    cluster.add_worker()
+
+
+def that_writes(cluster: Cluster, folder: Path) -> psutil.Process | None:
+    """The process that writes a file of this folder, made to stand still while it does."""
+    for torn in folder.glob(".*"):
+        for process in cluster.processes():
+            with suppress(psutil.Error, OSError):
+                if any(one.path == str(torn) for one in process.open_files()):
+                    process.suspend()
+                    assert torn.exists()
+                    return process
+    return None
+
+
+def that_fetches(cluster: Cluster) -> psutil.Process | None:
+    for process in cluster.processes():
+        with suppress(psutil.Error):
+            if "fetch_worker" in " ".join(process.cmdline()):
+                return process
+    return None
+
+
+def that_caps(cluster: Cluster, out: Path) -> psutil.Process | None:
+    """A process of an executor, while Spark writes a table of the cap."""
+    writing = any((out / "work/scratch").glob("derive-*/rows/_temporary"))
+    under_way = any((out / "work/cap").glob("*/verdict.parquet"))
+    if writing and under_way and not any((out / "work/cap").glob("*/*/kept_match.parquet")):
+        return next((one for one in cluster.processes() if "java" in one.name()), None)
+    return None
+
+
+def test_a_cluster_of_which_machines_are_killed_makes_the_build_of_one_machine(
+    cluster, small, tmp_path
+):
+    model = small.build(tmp_path / "duckdb", near_bits=2)
+    settings, out = small.settings(near_bits=2), tmp_path / "spark"
+    alone = settings.read_text()
+    settings.write_text(alone + settings_for(cluster.master))
+    build = ["--module", "pipeline", "BuildWIT", "--engine", "spark"]
+    build += ["--settings", str(settings), "--out", str(out)]
+
+    said = tmp_path / "said"
+    with running([LUIGI, *build], said) as driver:
+        match = out / "work" / "match"
+        kill_the_worker_of(cluster, lambda: that_writes(cluster, match), driver)
+        wait_for(lambda: any((out / "images").glob("*/.*")) or driver.poll() is not None, "a fetch")
+        assert driver.poll() is None, said.read_text()
+        driver.send_signal(signal.SIGKILL)
+    with pytest.raises(BuildError):
+        find(out)
+    assert not list(out.glob("*/manifest.json"))
+    whole = [read_part(path) for path in (out / "work").rglob("[!.]*.parquet") if no_scratch(path)]
+    assert len(whole) > 20
+    wait_for(lambda: not list(executors(cluster)), "the executors of a driver that is gone to end")
+
+    # The same command by spark-submit, whose --master counts before that of the settings.
+    settings.write_text(alone + settings_for("local[1]"))
+    submit = [cluster.home / "bin/spark-submit", "--master", cluster.master]
+    program = find_spec("luigi.__main__").origin
+    with running([*submit, program, *build], said) as driver:
+        kill_the_worker_of(cluster, lambda: that_fetches(cluster), driver)
+        kill_the_worker_of(cluster, lambda: that_caps(cluster, out), driver)
+        driver.wait()
+    assert driver.returncode == 0, said.read_text()
+    assert published(find(out)) == published(model)
+    assert find(out).name == model.name
+
+
+def no_scratch(path: Path) -> bool:
+    return "scratch" not in path.parts
+
+
+def executors(cluster: Cluster) -> Iterator[psutil.Process]:
+    return (one for one in cluster.processes() if "java" in one.name())

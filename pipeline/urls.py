@@ -98,13 +98,14 @@ def cleaned(host: str) -> str | None:
 
 
 def parents(host: str) -> list[str]:
-    """The host itself and every domain above it; an address has none above.
+    """The host itself and every domain above it; an address has none above, nor has a host that
+    is too long to be one: it may have a hundred thousand dots.
 
     >>> parents("cdn.example.org"), parents("10.1")
     (['cdn.example.org', 'example.org', 'org'], ['10.0.0.1'])
     """
     name = cleaned(host) or host
-    if as_address(name):
+    if as_address(name) or len(name) > LONGEST_HOST + 1:  # it may end in a dot
         return [name]
     labels = name.split(".")
     return [".".join(labels[n:]) for n in range(len(labels))]

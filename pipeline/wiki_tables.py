@@ -17,15 +17,18 @@ from queries.errors import InputError
 from queries.schemas import TABLES
 
 BATCH_ROWS = 65_536
+MAX_LINE = 64 << 20  # characters; a line of a real dump has a million
 COLUMN = re.compile(r"^\s+`(\w+)` ")
 INSERT = re.compile(r"INSERT INTO `\w+` VALUES ")
 # Possessive, and matched where the last row ended: no line takes more than linear time.
 ROW = re.compile(r"\(((?:[^()'\n]++|'(?:[^'\\]++|\\.)*+')*+)\)[,;]")
+NUMBER = re.compile(r"-?[0-9]{1,18}")  # what an int64 holds
 VALUE = re.compile(r"'((?:[^'\\]++|\\.)*+)'|([^,']++)")
 ESCAPE = re.compile(r"\\(.)")
 
 # Our column, the dump's column, and what becomes of its text.
 PAGE = {"page_id": "page_id", "namespace": "page_namespace", "title": "page_title"}
+NUMBERS = ("page_id", "namespace")
 REDIRECT = {"page_id": "rd_from", "namespace": "rd_namespace", "title": "rd_title"}
 
 
@@ -65,6 +68,8 @@ def _rows(path: Path, wanted: dict[str, str]) -> Iterator[dict]:
                 values = VALUE.findall(row)
                 if len(values) != len(columns):
                     raise InputError(f"{path}: expected {len(columns)} values: {row[:80]!r}")
+                if not all(NUMBER.fullmatch(values[places[one]][1]) for one in NUMBERS):
+                    raise InputError(f"{path}: expected numbers as ids: {row[:80]!r}")
                 yield _row(values, places)
     if not columns:
         raise InputError(f"{path}: expected a dump of a table in SQL, with its CREATE TABLE")
@@ -98,6 +103,9 @@ def _lines(path: Path) -> Iterator[str]:
                 if packed
                 else open(path, encoding="utf-8", errors="replace") as lines
             ):
-                yield from lines
+                while line := lines.readline(MAX_LINE):
+                    if len(line) == MAX_LINE:
+                        raise InputError(f"{path}: expected lines of under {MAX_LINE} characters")
+                    yield line
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise InputError(f"{path}: a damaged gzip stream: {error}") from None

@@ -120,7 +120,7 @@ def _lmf(path: Path) -> Synsets:
         raise InputError(f"{path}: expected no entity declarations in a WordNet")
 
     named_by: dict[str, list[str]] = {}
-    parser = expat.ParserCreate()
+    parser = expat.ParserCreate("UTF-8")  # whatever its first line says: some are no encodings
     parser.StartElementHandler = start
     parser.EntityDeclHandler = no_entity
     try:
@@ -130,7 +130,7 @@ def _lmf(path: Path) -> Synsets:
                 while chunk := file.read(CHUNK_BYTES):
                     parser.Parse(chunk)
                 parser.Parse(b"", True)
-    except (expat.ExpatError, OSError, EOFError, KeyError) as error:
+    except (expat.ExpatError, OSError, EOFError, zlib.error, KeyError) as error:
         raise InputError(
             f"{path}: expected a folder of dict files or an LMF file: {error}"
         ) from None

@@ -20,6 +20,7 @@ from fastwarc.warc import ArchiveIterator, WarcRecord, WarcRecordType
 MOST_PAGE_BYTES = 4 << 20  # a longer page is cut: pictures with text stand in the first part
 MOST_RECORD_BYTES = 256 << 20  # a record that says it is longer lies, or is a bomb
 MOST_READ_AGAIN = 4 << 30  # bytes; a file that needs more to be taken up again is given up
+MOST_DAMAGES = 2_000  # each costs 0.1 ms, and ten bytes can be one
 HEAD_BYTES = 512  # of a record, which tell that it begins here
 SCAN_BYTES = 1 << 20
 HTML_TYPES = {"text/html", "application/xhtml+xml"}
@@ -99,14 +100,15 @@ def pages(file: File) -> Iterator[Page | Fault]:
     file.seek(0)
     start = start_of(file.read(HEAD_BYTES)) or GZIP
     begin: int | None = 0
-    read_again = 0
+    read_again = n_damages = 0
     while begin is not None:
         file.seek(begin)
         damage = yield from _run(file, start, begin)
         if damage is None:
             return
         read_again += file.tell() - damage.place
-        if read_again > MOST_READ_AGAIN:
+        n_damages += 1
+        if read_again > MOST_READ_AGAIN or n_damages > MOST_DAMAGES:
             yield Fault("bad_stream", "damaged in too many places")
             return
         begin = _next_record(file, start, damage.place)

@@ -1,0 +1,211 @@
+"""A build as a process that others disturb, and what two builds must have in common.
+
+All that a build starts is known by a variable of its environment.
+"""
+
+import os
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from queries.build import BuildError, find
+from queries.reasons import PASSING
+from tests.small_build import LUIGI, ROOT, published, table
+
+MARK = "BUILDWIT_DISTURBED_AS"
+BUILD_S = 400  # for a whole build, beside other programs
+
+
+# --- a build that runs --------------------------------------------------------------------------
+
+
+@dataclass
+class Build:
+    """A build that runs, or has ended."""
+
+    program: subprocess.Popen
+    mark: str
+    out: Path
+    output: IO[bytes] = field(repr=False)
+
+    @property
+    def said(self) -> str:
+        """What it wrote to its terminal."""
+        self.output.seek(0)
+        return self.output.read().decode("utf-8", "replace")
+
+    @property
+    def lines(self) -> list[str]:
+        """The same, without the bars of progress."""
+        return [one for one in self.said.splitlines() if one.strip() and "%" not in one]
+
+    @property
+    def has_ended(self) -> bool:
+        return self.program.poll() is not None
+
+    def end(self) -> int:
+        """Wait for it, and for all that it started; its exit status."""
+        self.program.wait(BUILD_S)
+        wait_for(lambda: not family(self.mark))
+        return self.program.returncode
+
+
+@contextmanager
+def building(
+    settings: Path, out: Path, *more: str, env: Mapping[str, str] | None = None
+) -> Iterator[Build]:
+    """A build that has begun: it holds its workspace's lock, or has ended already.
+
+    What Python says of a signal while it still imports luigi is not ours.
+    """
+    mark = uuid.uuid4().hex
+    command = [LUIGI, "--module", "pipeline", "BuildWIT", "--settings", settings, "--out", out]
+    with tempfile.TemporaryFile() as said:
+        program = subprocess.Popen(
+            [*map(str, command), *more],
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=said,
+            cwd=ROOT,
+            env={**os.environ, "COLUMNS": "120", **(env or {}), MARK: mark},
+            start_new_session=True,
+        )
+        try:
+            wait_for(lambda: program.poll() is not None or holds_a_lock(program.pid))
+            yield Build(program, mark, out, said)
+        finally:
+            for process in family(mark):
+                with suppress(psutil.Error):
+                    process.kill()
+            program.wait()
+
+
+def built(
+    settings: Path, out: Path, *more: str, env: Mapping[str, str] | None = None
+) -> tuple[int, list[str]]:
+    """Build undisturbed: the exit status and what was said."""
+    with building(settings, out, *more, env=env) as build:
+        return build.end(), build.lines
+
+
+def family(mark: str) -> list[psutil.Process]:
+    """The living processes that a program with this mark has started, and itself."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            alive = process.status() != psutil.STATUS_ZOMBIE
+            if alive and process.environ().get(MARK) == mark:
+                found.append(process)
+    return found
+
+
+def wait_for(what: Callable[[], object]) -> None:
+    until = time.monotonic() + BUILD_S
+    while not what():
+        assert time.monotonic() < until, f"not within {BUILD_S} s"
+        time.sleep(0.01)
+
+
+def holds_a_lock(pid: int) -> bool:
+    """Whether the process holds a lock on a file: a build does on its workspace."""
+    return any(f" {pid} " in line for line in Path("/proc/locks").read_text().splitlines())
+
+
+# --- what it leaves -----------------------------------------------------------------------------
+
+
+def n_files(folder: Path) -> int:
+    """Files and folders below it, with those that are being written."""
+    return sum(len(folders) + len(files) for _, folders, files in os.walk(folder))
+
+
+def n_bytes(folder: Path) -> int:
+    """What all below it takes on the disk: a file of two names takes its room once."""
+    blocks = {one.stat().st_ino: one.stat().st_blocks for one in folder.rglob("*")}
+    return 512 * sum(blocks.values())
+
+
+def is_published(out: Path) -> bool:
+    with suppress(BuildError):
+        return bool(find(out))
+    return False
+
+
+def image_files(out: Path) -> dict[str, bytes]:
+    """Every file of the image parts, with its content."""
+    paths = sorted((out / "images").rglob("*"))
+    return {str(one.relative_to(out)): one.read_bytes() for one in paths if one.is_file()}
+
+
+def torn(out: Path) -> list[Path]:
+    """What a killed process was writing: its name begins with a dot."""
+    return [path for path in out.rglob(".*") if path != out / ".lock"]
+
+
+def lost_in_passing(build: Path) -> set[int]:
+    """Pairs lost for what may pass, but for the answer 500, which these servers never mend."""
+    rows = table(build, "outcome").to_pylist()
+    return {row["pair_id"] for row in rows if row["reason"] in {*PASSING} - {"http_error"}}
+
+
+# --- what two builds have in common -------------------------------------------------------------
+
+
+def assert_equal(out: Path, model: Path) -> None:
+    """The build and its pictures are the model's, whole, with nothing beside."""
+    build = find(out)
+    assert published(build) == published(find(model))
+    assert (build / "manifest.json").read_bytes() == (find(model) / "manifest.json").read_bytes()
+    assert image_files(out) == image_files(model)
+    assert_sound(out)
+    attempts = pa.concat_tables(
+        pq.read_table(one) for one in out.glob("images/*/*/fetched.parquet")
+    )
+    asked = attempts["pair_id"].to_pylist()
+    assert len(set(asked)) == len(asked)
+    assert set(asked) == set(table(build, "outcome")["pair_id"].to_pylist())
+
+
+def assert_same_choice(out: Path, model: Path) -> None:
+    """Kept matches, and what is in the shards, are the model's; attempts may be others."""
+    build, other = find(out), find(model)
+    assert table(build, "kept_match").equals(table(other, "kept_match"))
+    assert shard_rows(build).equals(shard_rows(other))
+    assert shard_files(build) == shard_files(other)
+    assert_sound(out)
+
+
+def assert_sound(out: Path) -> None:
+    """Nothing is torn, and every check passes."""
+    assert torn(out) == []
+    check = [sys.executable, "-m", "queries", "check", "--build", str(find(out))]
+    done = subprocess.run(check, capture_output=True, text=True, timeout=BUILD_S, cwd=ROOT)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def shard_rows(build: Path) -> pa.Table:
+    """The rows of all shards, whose number the first version of a workspace has chosen."""
+    shards = sorted((build / "shards").glob("*.parquet"))
+    return pa.concat_tables(map(pq.read_table, shards)).combine_chunks()
+
+
+def shard_files(build: Path) -> dict[str, bytes]:
+    """Every file of all tars, with its content."""
+    found = {}
+    for shard in sorted((build / "shards").glob("*.tar")):
+        with tarfile.open(shard) as tar:
+            for member in tar:
+                found[member.name] = tar.extractfile(member).read()
+    return found

@@ -1,0 +1,33 @@
+"""A disk in memory, of a size that can be changed: mounted by root alone."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+
+def why_not(folder: Path) -> str | None:
+    """Why no small disk can be mounted below the folder, if none can."""
+    if os.geteuid() != 0 or shutil.which("mount") is None:
+        return "a small disk is mounted by root alone"
+    with_one = Disk(folder / "why_not")
+    mounted = with_one.mount("size=1m")
+    if mounted.returncode:
+        return f"no disk can be mounted here: {mounted.stderr.strip()}"
+    with_one.unmount()
+    return None
+
+
+class Disk:
+    """A folder that is a disk once it is mounted."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+
+    def mount(self, options: str) -> subprocess.CompletedProcess:
+        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(self.folder)]
+        return subprocess.run(command, capture_output=True, text=True)
+
+    def unmount(self) -> None:
+        subprocess.run(["umount", str(self.folder)], check=True)

@@ -1,0 +1,229 @@
+"""Targets that read files: dumps, crawls, tables, lists, settings, manifests."""
+
+import json
+from contextlib import suppress
+from pathlib import Path
+from shutil import rmtree
+from typing import Any
+
+import pyarrow as pa
+from hypothesis import strategies as st
+
+from pipeline.exclusions import read_exclusions
+from pipeline.pageviews import read_views
+from pipeline.settings import SettingsError, load
+from pipeline.source_settings import CommonCrawlSource, TablesSource
+from pipeline.sources import commoncrawl, tables
+from pipeline.sources.rows import SourceError, candidates
+from pipeline.wiki_tables import read_page_table
+from pipeline.wikipedia import pieces, read_pages
+from pipeline.wordnet import read_synsets
+from queries.build import LATEST, find
+from queries.build import MANIFEST as MANIFEST_NAME
+from queries.errors import InputError, UserError
+from queries.folder import of_manifest
+from queries.reasons import COLLECT, PAGE
+from tests.fuzz.inputs import changed, packed, tokens
+from tests.fuzz.target import Target, file_of
+from tests.fuzz.texts import rows
+
+OF_A_SOURCE = {**COLLECT, "bad_stream": PAGE["bad_stream"]}
+Given = tuple[bytes, str]  # a file's content, and how its name ends
+
+
+def asked(path: Path) -> Any:
+    return iter([pa.record_batch({"path": [str(path)]})])
+
+
+# --- dumps --------------------------------------------------------------------------------------
+EXPORT = [
+    b'<mediawiki xml:lang="en"><siteinfo><sitename>W</sitename></siteinfo>'
+    + b"<page><title>Red kite</title><ns>0</ns><id>7</id><revision><id>1</id>"
+    b"<text>A '''red kite''' &amp; [[bird]].</text></revision></page>" * 2 + b"</mediawiki>",
+    b'{"index":{"_id":"7"}}\n{"title":"Dog","namespace":0,"text":"A dog."}\n',
+    b'{"id": 7, "title": "Dog", "text": "A dog."}\n{"id": "8", "title": "Cat", "text": "c"}\n',
+]
+EXPORT_TOKENS = tokens(
+    b"<page>|</page>|<title>|</title>|<text>|</text>|<ns>|<id>|<revision>|<a>|<a |</mediawiki>|"
+    b'<!DOCTYPE a [<!ENTITY b "c">]>|<?xml version="1.0" encoding="utf-16"?>|<![CDATA[|]]>|<!--|'
+    b'-->|&|&b;|&#0;|&lt;|\xff|\0|\n|{"index":{"_id":|"title":|"text":|[|{|1e999|\\ud800|99999'
+)
+VIEWS = [
+    b"title\tviews\nRed_kite\t99\n",
+    b"en Red_kite 12 0\nen.m Main_Page 3 0\n",
+    b"en.wikipedia Red_kite 12 desktop 45 A1B2\n",
+]
+VIEW_TOKENS = tokens(b"en|en.m|en.wikipedia| |\t|\n|_|null|99999999999999999999|-1|\xff|\0|Talk:")
+PAGES = [
+    b"CREATE TABLE `page` (\n  `page_id` int,\n  `page_namespace` int,\n  `page_title` varbinary(9)"
+    b",\n);\nINSERT INTO `page` VALUES (7,0,'Red_kite'),(8,0,'It\\'s');\n"
+]
+PAGE_TOKENS = tokens(
+    b"INSERT INTO `page` VALUES |(|)|,|;|'|\\|\n|NULL|-|1.5|9999999999999999999999"
+)
+LEXICON = [
+    b'<LexicalResource><Lexicon id="a"><LexicalEntry id="w1"><Lemma writtenForm="kite"/>'
+    b'<Sense id="s" synset="x1"/></LexicalEntry><Synset id="x1" members="w1"/></Lexicon>'
+    b"</LexicalResource>",
+]
+LEXICON_TOKENS = tokens(
+    b'<LexicalEntry id="|<Lemma writtenForm="|<Synset id="|members="|<Sense synset="|"/>|">|<a>|'
+    b'<?xml version="1.0" encoding="utf-7"?>|<!DOCTYPE a [<!ENTITY b "c">]>|&b;|\xff|\0|&#x1F;'
+)
+
+
+def articles(data: bytes) -> None:
+    with file_of(data, ".xml") as path, suppress(InputError):
+        rows(read_pages(asked(path)), PAGE)
+        for piece in pieces(path, 500):
+            columns = dict(zip(("path", "start", "stop"), piece, strict=True))
+            one = pa.RecordBatch.from_pylist([columns])
+            rows(read_pages(iter([one])), PAGE)
+
+
+def dump(reader: Any) -> Any:
+    """Reads a dump whole, or is told in a line what is wrong with it."""
+
+    def run(data: bytes) -> None:
+        with file_of(data, ".dump") as path, suppress(InputError):
+            list(reader(asked(path)))
+
+    return run
+
+
+# --- crawls -------------------------------------------------------------------------------------
+PAGE_BODY = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n\r\n"
+    b"<img src=/a.jpg alt='A kite'>"
+)
+WAT_BODY = (
+    b'{"Envelope": {"Payload-Metadata": {"HTTP-Response-Metadata": {"HTML-Metadata": {"Head": '
+    b'{"Base": "/b"}, "Links": [{"path": "IMG@/src", "url": "/a.jpg", "alt": "A kite"}]}}}}}'
+)
+
+
+def record(kind: bytes, of: bytes, body: bytes) -> bytes:
+    head = (
+        b"WARC/1.0\r\nWARC-Type: %b\r\nWARC-Record-ID: <urn:uuid:a>\r\nWARC-Target-URI: "
+        b"http://example.org/\r\nContent-Type: %b\r\nContent-Length: %d\r\n\r\n"
+    )
+    return head % (kind, of, len(body)) + body + b"\r\n\r\n"
+
+
+CRAWL = [
+    record(b"response", b"application/http; msgtype=response", PAGE_BODY) * 2,
+    record(b"metadata", b"application/json", WAT_BODY),
+]
+CRAWL_TOKENS = tokens(
+    b"WARC/1.0\r\n|WARC-Type: response\r\n|Content-Length: 99999999999\r\n|Content-Length: -1\r\n|"
+    b"\r\n\r\n|HTTP/1.1 200 OK\r\n|Transfer-Encoding: chunked\r\n|Content-Encoding: br\r\n|<img |"
+    b'[|{|"Links": [|\x1f\x8b\x08|\0|\xff|Content-Type: text/html; charset=idna\r\n'
+)
+
+
+def crawl(data: bytes) -> None:
+    with file_of(data, ".warc") as path:
+        source = CommonCrawlSource(kind="commoncrawl", name="fuzz", paths=(str(path),))
+        with suppress(SourceError):
+            commoncrawl.check(source)
+        raws = commoncrawl.read({"path": str(path)}, source)
+        rows(candidates(raws, "fuzz", 0), OF_A_SOURCE)
+
+
+# --- tables and lists ---------------------------------------------------------------------------
+TABLES: list[Given] = [
+    (b'url,caption,more\nhttp://a.org/1,A red kite,"x ""y"""\nhttp://a.org/2,b,c\n', ".csv"),
+    (b"url\tcaption\nhttp://a.org/1\tA red kite\n", ".tsv"),
+    (b'{"url": "http://a.org/1", "caption": "A red kite", "at": [1, 2.5]}\n', ".jsonl"),
+    (b'[{"url": "http://a.org/1", "caption": "A red kite"}]', ".json"),
+]
+TABLE_TOKENS = tokens(
+    b'"|,|\t|\n|\r|\0|\xff|\xef\xbb\xbf|url|caption|[|{|}|]|:|"a":|\\ud800|1e999|NaN|null|true|'
+    b"-|99999999999999999999|http://a.org/"
+)
+LISTS: list[Given] = [
+    (b"kind,value,radius\nhost,*.example.org,\nphash,00ff00ff00ff00ff,4\n", ".csv"),
+    (b"kind\tvalue\nurl\thttp://a.org/\nsha256\t" + b"0f" * 32 + b"\n", ".tsv"),
+    (b"# hosts\nexample.org\nhttp://a.org/b\n", ".txt"),
+]
+LIST_TOKENS = tokens(
+    b'kind|value|radius|host|url|phash|pair_id|,|\t|\n|"|*|.|-1|9|\xff|\0|#|[::1]|/'
+)
+
+
+def edited(files: list[Given], pieces_of: list[bytes]) -> st.SearchStrategy[Given]:
+    """One of the files, changed, packed or not, under the ending of any."""
+    endings = st.sampled_from([ending for _, ending in files])
+    both = st.tuples(changed([data for data, _ in files], pieces_of), endings)
+    ways = st.sampled_from(["", "", ".gz", ".bz2", ".zst"])
+    return st.builds(lambda given, way: (given[0], given[1] + way), both, ways) | st.tuples(
+        packed(changed([data for data, _ in files], pieces_of)),
+        endings.map(lambda ending: ending + ".gz"),
+    )
+
+
+def table(given: Given) -> None:
+    with file_of(*given) as path:
+        source = TablesSource(kind="tables", name="fuzz", paths=(str(path),), extra="all")
+        with suppress(SourceError):
+            tables.check(source)
+            rows(candidates(tables.read({"path": str(path)}, source), "fuzz", 0), OF_A_SOURCE)
+
+
+def exclusions(given: Given) -> None:
+    with file_of(*given) as path, suppress(InputError):
+        list(read_exclusions(asked(path)))
+
+
+# --- settings and manifests ---------------------------------------------------------------------
+BUILDS = Path(__file__).parent.parent.parent / "pipeline" / "builds"
+TOML_TOKENS = tokens(
+    b"[|]|[[|]]|=|\"|'|\n|.|,|{|}|-1|nan|inf|1e400|true|999999999999999999999|1979-05-27|\\u0000|"
+    b"\xff|\0|cap|seed|paths|package:|package:../../etc|~/|s3://|http://[|../../../../etc/passwd"
+)
+MANIFEST = [
+    json.dumps(
+        {
+            "version": "0123456789abcdef",
+            "settings": {"cap": 4, "sources": [{"kind": "tables", "paths": ["a"]}]},
+            "files": [{"path": "a", "bytes": 1, "sha256": "0", "rows": 1, "members": None}],
+        }
+    ).encode()
+]
+JSON_TOKENS = tokens(b'{|}|[|]|"|:|,|null|-1|1e999|"files"|"version"|"../.."|"."|\\ud800|\xff|\0|9')
+
+
+def settings(data: bytes) -> None:
+    with file_of(data, ".toml") as path, suppress(SettingsError):
+        hash(load(path))
+
+
+def stranger_build(data: bytes) -> None:
+    with file_of(data, ".json") as path:
+        folder = path.with_suffix(".build")
+        folder.mkdir()
+        try:
+            for name in (MANIFEST_NAME, LATEST):
+                (folder / name).write_bytes(data)
+                with suppress(UserError):
+                    of_manifest(find(folder))
+                (folder / name).unlink()
+        finally:
+            rmtree(folder)
+
+
+TARGETS = (
+    Target("articles", packed(changed(EXPORT, EXPORT_TOKENS)), articles),
+    Target("views", packed(changed(VIEWS, VIEW_TOKENS)), dump(read_views)),
+    Target("page tables", packed(changed(PAGES, PAGE_TOKENS)), dump(read_page_table)),
+    Target("wordnet", packed(changed(LEXICON, LEXICON_TOKENS)), dump(read_synsets)),
+    Target("crawls", packed(changed(CRAWL, CRAWL_TOKENS)), crawl),
+    Target("tables", edited(TABLES, TABLE_TOKENS), table),
+    Target("exclusions", edited(LISTS, LIST_TOKENS), exclusions),
+    Target(
+        "settings",
+        changed([one.read_bytes() for one in sorted(BUILDS.glob("*.toml"))], TOML_TOKENS),
+        settings,
+    ),
+    Target("manifests", changed(MANIFEST, JSON_TOKENS), stranger_build),
+)

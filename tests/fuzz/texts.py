@@ -1,0 +1,198 @@
+"""Targets that read texts: wikitext, pages, captions, addresses, robots, answers to requests."""
+
+import io
+from typing import Any
+
+import pyarrow as pa
+from hypothesis import strategies as st
+
+from pipeline.filters import judge
+from pipeline.guard_url import as_address, clean_host, is_public, parse_url, redirected
+from pipeline.guard_wire import Clock, RefusedError, Wire, named_failures, read_body, response
+from pipeline.match import Matcher
+from pipeline.robots import opted_out, parse_robots
+from pipeline.settings import FilterSettings
+from pipeline.sources.html import decoded, pictures
+from pipeline.sources.rows import Raw, candidates, normalise_url
+from pipeline.urls import host_reason, parents
+from pipeline.wikitext import plain_text
+from queries.reasons import COLLECT, FETCH, FILTER
+from tests.fuzz.inputs import changed, changed_text, tokens
+from tests.fuzz.target import Target
+
+# --- wikitext -----------------------------------------------------------------------------------
+WIKITEXT = [
+    "== A ==\nA '''[[red kite|kite]]''' of [[Wales]]{{cn|{{x}}}}.<ref name='a'>b</ref>\n* one\n",
+    "{| class=wikitable\n|-\n! a\n| b || c\n|}\n[[File:a.jpg|thumb|the [[b]]]] [http://x.org y]",
+    "<!-- c --><nowiki>[[d]]</nowiki><math>\\frac</math>&amp;nbsp;__TOC__ #REDIRECT [[A]]",
+]
+WIKITEXT_TOKENS = tokens(
+    "{{ }} [[ ]] {| |} | || |- ! '' ''' == \n * # : ; <ref> </ref> <ref/> <!-- --> <nowiki> "
+    "</nowiki> <math> </math> < > & &amp; &#60; &#x10ffff; http:// [http:// ] __TOC__ File: "
+    "{{{ }}} <br> <div </div> ~~~~ -{ }- \t \u00a0 \u202e",
+    " ",
+)
+
+
+# --- pages --------------------------------------------------------------------------------------
+HTML = [
+    b'<html lang=en><head><meta charset="utf-8"><base href="/b/"><meta property="og:image" '
+    b'content="o.jpg"><meta property="og:title" content="A kite"></head><body><figure><picture>'
+    b'<source srcset="a.webp 2x, b.webp 640w"><img src="/a.jpg" alt="A red kite" title="kite">'
+    b"</picture><figcaption>A <i>kite</i></figcaption></figure><img data-src=//c.org/d alt=d>",
+]
+HTML_TOKENS = tokens(
+    b"<img |<img src=|alt=|srcset=|<figure>|</figure>|<figcaption>|</figcaption>|<picture>|"
+    b"</picture>|<source |<meta |<base |<!--|-->|<script>|</script>|<style>|<title>|</title>|<|>|"
+    b"\"|'|=|,| 2x|data:image/png;base64,|http://|//|http://[|charset=utf-16|charset=gb18030|&|"
+    b"&#0;|&#xd800;|&amp|\0|\xff\xfe|\xed\xa0\x80|<svg>|<template>|<b>|<table>|<a"
+)
+CHARSETS = st.sampled_from([None, "utf-8", "utf-16", "shift_jis", "iso-2022-jp", "gbk", "idna"])
+
+
+def page(given: tuple[bytes, str | None]) -> None:
+    raws = pictures(decoded(*given), "http://example.org/a/b.html")
+    rows(candidates(raws, "fuzz", 0), COLLECT)
+
+
+def rows(batches: Any, reasons: dict[str, str]) -> None:
+    """Every row has one of these reasons, or none."""
+    for batch in batches:
+        assert set(batch["reason"].to_pylist()) <= {None, *reasons}
+
+
+# --- captions -----------------------------------------------------------------------------------
+CAPTIONS = [
+    "A red house by the lake",
+    "IMG_0412.jpg",
+    "CafÃ© in Paris",
+    "http://a.org",
+    "sofa sofa",
+]
+CAPTION_TOKENS = tokens(
+    "a|red house|.jpg|IMG_|0|_|www.|.com|Ã|©|\ufffd|\x80|\u0301|İ|ß|\u200d|👩|中|\u202e|\0|\n| |@|-"
+)
+MATCHER = Matcher(pa.array(["house", "kite", "red house"]))
+SETTINGS = FilterSettings()
+
+
+def captions(texts: list[str]) -> None:
+    keys = pa.array(["http://example.org/a"] * len(texts), pa.string())
+    array = pa.array(texts, pa.string())
+    reasons, _ = judge(keys, array, SETTINGS)
+    assert set(reasons.to_pylist()) <= {None, *FILTER}
+    assert len(reasons) == len(texts)
+    assert set(MATCHER.match(array)["row"].to_pylist()) <= set(range(len(texts)))
+
+
+# --- addresses ----------------------------------------------------------------------------------
+URLS = [
+    "http://example.org:8080/a%20b/../c.jpg?d=e&f#g",
+    "https://bücher.example/ä b",
+    "http://0x7f.1/",
+    "http://[::ffff:10.0.0.1]:80/",
+    "http://１２７.0.0.1./%zz",
+    "//a.b/c",
+]
+URL_TOKENS = tokens(
+    "http://|https://|file://|//|/|..|?|#|@|:|%|%2e|%00|[|]|::1|0x|127.1|xn--|。|．|\u00ad|ß|İ|\u200d|"
+    "user:word@|:80|:0|:99999|\\|\t|\n|\r\nHost: a|\0|\u202e|😀|a.b.|.local|١"
+)
+
+
+def address(given: tuple[str, str]) -> None:
+    url, location = given
+    target = parse_url(url)
+    if target is not None:
+        assert parse_url(target.url) == target
+        target.url.encode("ascii")
+        assert not set(target.url) & set(" \r\n\t\0")
+        followed = redirected(target, location)
+        assert followed is None or parse_url(followed.url) == followed
+    for one in (url, location):
+        for reader in (clean_host, normalise_url):
+            try:
+                reader(one)
+            except ValueError:
+                continue
+        assert host_reason(one) in (None, "url_bad_host", "url_private_host")
+        literal = as_address(one)
+        assert literal is None or is_public(literal) in (True, False)
+        assert parents(one)
+    keys(url)
+    rows(candidates([Raw(url, location)], "fuzz", 0), COLLECT)
+
+
+def keys(url: str) -> None:
+    """A key is its own key, and nobody's machine is asked because a key is spelt otherwise."""
+    try:
+        key = normalise_url(url)
+    except ValueError:
+        return
+    assert normalise_url(key) == key
+    judge(pa.array([key]), pa.array(["A red house"]), SETTINGS)
+
+
+# --- robots, answers ----------------------------------------------------------------------------
+ROBOTS = ["User-agent: *\nDisallow: /private/*.jpg$\nAllow: /\n\nUser-agent: buildwit\nDisallow:\n"]
+ROBOTS_TOKENS = tokens(
+    "User-agent: buildwit\n|User-agent: *\n|Disallow: /\n|Allow: /*a*a*a$\n|*|$|%|%41|#|:|\ufeff|"
+    "\r|\n|noindex|unavailable_after: |25 Jun 2010 15:00:00 PST|buildwit: |, |;|none|9999999999"
+)
+
+
+def robots(given: tuple[str, str]) -> None:
+    text, header = given
+    parse_robots(text).allows("/private/" + "a" * 200 + ".jpg")
+    opted_out([header, text[:2_000]], [header])
+
+
+ANSWERS = [
+    b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Length: 5\r\n\r\nabcde",
+    b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"3\r\nabc\r\n0\r\n\r\n",
+    b"HTTP/1.0 302 Found\r\nLocation: http://a.org/\r\nContent-Encoding: gzip\r\n\r\n"
+    b"\x1f\x8b\x08\0",
+]
+ANSWER_TOKENS = tokens(
+    b"HTTP/1.1 |200 OK|\r\n|\n|\r|: |Content-Length: |Content-Encoding: deflate\r\n|-1|ffffffff|"
+    b"Transfer-Encoding: chunked\r\n|HTTP/1.1 100 A\r\n\r\n|X: y\r\n|\0|\xff|\x78\x9c|;|0\r\n\r\n"
+)
+
+
+class Connection:
+    """Stands for a socket on which a server has sent all that it will."""
+
+    def __init__(self, sent: bytes) -> None:
+        self.sent = io.BytesIO(sent)
+
+    def settimeout(self, seconds: float) -> None:
+        assert seconds > 0
+
+    def recv_into(self, buffer: Any) -> int:
+        return self.sent.readinto(buffer)
+
+
+def answer(sent: bytes) -> None:
+    reason = None
+    try:
+        wire = Wire(Connection(sent), Clock(60.0))  # type: ignore[arg-type]
+        with named_failures(), response(wire) as said:
+            assert len(read_body(said, 10_000, cut=False)) <= 10_000
+    except RefusedError as error:
+        reason = error.reason
+    assert reason in {None, *FETCH}
+
+
+TARGETS = (
+    Target("wikitext", changed_text(WIKITEXT, WIKITEXT_TOKENS), plain_text),
+    Target("html", st.tuples(changed(HTML, HTML_TOKENS), CHARSETS), page),
+    Target(
+        "captions",
+        st.lists(st.one_of(st.text(), changed_text(CAPTIONS, CAPTION_TOKENS)), max_size=6),
+        captions,
+    ),
+    Target("urls", st.tuples(*[changed_text(URLS, URL_TOKENS)] * 2), address),
+    Target("robots", st.tuples(*[changed_text(ROBOTS, ROBOTS_TOKENS)] * 2), robots),
+    Target("answers", changed(ANSWERS, ANSWER_TOKENS), answer),
+)

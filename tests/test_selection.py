@@ -3,6 +3,7 @@
 import random
 from collections import Counter, defaultdict
 from itertools import combinations
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -56,6 +57,7 @@ class Pool:
         self.phash = {one: self.chance.randrange(len(ids) // 3 + 1) for one in ids}
         self.cap = cap
         self.near_bits = near_bits
+        self.asked: list[list[int]] = []  # round by round
 
     def expected(self):
         alike = (
@@ -107,8 +109,42 @@ class Pool:
             new = wanted["pair_id"].to_pylist()
             assert not asked & set(new), "a known outcome is not asked for again"
             asked |= set(new)
+            self.asked.append(sorted(new))
             fetched = pa.concat_tables([fetched, self.fetch(new)])
         raise AssertionError("rounds do not end")
+
+
+PAGE = Path(__file__).parents[1] / "docs/selection.md"
+NAMES = ("cat", "dog", "sky")
+
+
+def numbered(cell: str) -> list[int]:
+    """The queries of a cell, "cat, sky", by number."""
+    return [NAMES.index(name) for name in cell.split(", ") if name]
+
+
+def cells(title: str) -> list[list[str]]:
+    """The rows of the table under a heading of the page on selection."""
+    lines = PAGE.read_text().split(f"## {title}\n")[1].split("## ")[0].splitlines()
+    table = [line for line in lines if line.startswith("|")][2:]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table]
+
+
+def test_the_ten_pairs_of_the_docs_become_what_the_docs_say(tmp_path):
+    pool = Pool(0, tmp_path, near_bits=0, cap=2)
+    table = {int(pair): of for pair, *of in cells("Ten pairs")}
+    pool.queries_of = {one: numbered(of[0]) for one, of in table.items()}
+    pool.priority = {one: one for one in table}
+    pool.survives = {one: of[1] != "is lost" for one, of in table.items()}
+    likes = {one: of[1].removeprefix("is like ") for one, of in table.items()}
+    pool.phash = {one: int(like) if like.isdigit() else one for one, like in likes.items()}
+    kept = {one: set(numbered(of[3])) for one, of in table.items() if of[2] == "kept"}
+    never = {one for one, of in table.items() if of[2] == "never asked for"}
+    rounds = [[int(one) for one in of[1].split(", ")] for of in cells("In rounds")]
+    selection, asked, n_rounds = pool.run()
+    assert kept_queries(selection) == pool.expected()[0] == kept
+    assert asked == pool.expected()[1] == table.keys() - never
+    assert (n_rounds, pool.asked) == (len(rounds), rounds)
 
 
 def kept_queries(selection: Selection) -> dict[int, set[int]]:
@@ -329,9 +365,10 @@ def test_image_rules_give_their_reason(tmp_path):
     }
 
 
-def judge(engine, out, fetched, pair, exclusion=None, build=None) -> None:
-    """The table verdict, with the exclusions of pictures."""
+def judge(engine, out, fetched, pair, exclusion=None, build=None, scored=(), scorer=()) -> None:
+    """The table verdict, with the exclusions of pictures and with scores."""
     known = {"fetched": fetched, "exclusion": exclusion or rows("exclusion")}
+    known |= {"scored": scored, "scorer": scorer}
     hashes = out.with_name("excluded_hash.parquet")
     engine.derive("excluded_hash", known, hashes)
     known |= {"excluded_hash": [hashes], "pair": pair, "build": build or build_row()}
@@ -360,6 +397,28 @@ def test_pictures_are_excluded_by_their_bytes_and_by_their_look(tmp_path):
     judge(DuckEngine(workers=1, quiet=True), out, fetched, rows("pair", *pairs), exclusion)
     reasons = {row["pair_id"]: row["reason"] for row in pq.read_table(out).to_pylist()}
     assert reasons == {1: "excluded", 2: "excluded", 3: "excluded", 4: None, 5: None}
+
+
+def test_a_score_beyond_a_limit_is_a_reason_and_belongs_to_its_attempt(tmp_path):
+    scores = {1: 0.5, 2: 0.51, 3: None, 4: 0.09, 5: 0.9}
+    sides = {"original_width": 90, "original_height": 90, "spread": 9.0, "image_part": "p"}
+    fetched = rows("fetched", *[{"pair_id": one, "attempt": 1, **sides} for one in scores])
+    of_part = {"image_part": "p", "scorer": "nsfw"}
+    scored = [{"pair_id": one, "score": score, **of_part} for one, score in scores.items()]
+    scored[4]["image_part"] = "another"  # another picture of pair 5
+    unlimited = [{**row, "scorer": "beauty", "score": None} for row in scored]
+    scorer = rows(
+        "scorer",
+        {"scorer": "nsfw", "min_score": 0.1, "max_score": 0.5},
+        {"scorer": "beauty"},
+    )
+    pairs = [{"pair_id": one, "url": "u", "caption": "c", "source": "s"} for one in scores]
+    out = tmp_path / "verdict.parquet"
+    both = rows("scored", *scored, *unlimited)
+    engine = DuckEngine(workers=1, quiet=True)
+    judge(engine, out, fetched, rows("pair", *pairs), scored=both, scorer=scorer)
+    reasons = {row["pair_id"]: row["reason"] for row in pq.read_table(out).to_pylist()}
+    assert reasons == {1: None, 2: "image_score", 3: "image_score", 4: "image_score", 5: None}
 
 
 def test_the_losses_of_a_round_are_counted_by_reason(tmp_path):

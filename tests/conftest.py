@@ -1,11 +1,16 @@
 """What tests share: real data that packages carry, and a reason to skip where they do not."""
 
 import os
+import signal
 from pathlib import Path
 
 os.environ.setdefault("GOMP_SPINCOUNT", "2000")  # before torch loads: see trainer/__init__.py
 # Beside other programs two threads of a small step wait for each other: 44 s instead of 5.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A shell that runs the tests in the background has Ctrl-C ignored, by all that they start, too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import pytest
 
@@ -32,3 +37,11 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"{SHARED} is not on this machine")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def world_of_shapes(tmp_path_factory) -> Path:
+    """A run of 80 steps on drawn shapes, and sets to evaluate it on: tests/trainer_fixtures.py."""
+    from tests.trainer_fixtures import make_world
+
+    return make_world(tmp_path_factory.mktemp("world"))

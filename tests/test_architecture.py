@@ -1,6 +1,8 @@
 """Who may import whom, and what every SQL file says of itself: docs/design.md."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ SQL = sorted((ROOT / "queries").rglob("*.sql"))
 ONLY_IN = {
     "duckdb": {"queries/engine.py"},
     "pyspark": {"queries/spark.py"},
+    "py4j": {"queries/spark.py"},
     "luigi": {"pipeline/tasks.py", "pipeline/stage.py"},
     "img2dataset": {"pipeline/fetch_worker.py"},
     "numba": {"pipeline/match_numba.py"},
@@ -27,6 +30,7 @@ GROUND = {
     "pipeline.fields",
     "pipeline.guard_settings",
     "pipeline.retry_after",
+    "pipeline.scorer_settings",
     "pipeline.settings",
     "pipeline.source_settings",
     "pipeline.text",
@@ -39,10 +43,13 @@ OWN_PARTS = {
     "pipeline/sources/openverse.py": {"pipeline.client"},
     "pipeline/dumps.py": {"pipeline.client", "pipeline.download"},
     "pipeline/match.py": {"pipeline.text_arrow", "pipeline.match_numba"},
+    "pipeline/person_terms.py": {"pipeline.match"},
     "pipeline/filters.py": {"pipeline.captions", "pipeline.language", "pipeline.urls"},
     "pipeline/captions.py": {"pipeline.match", "pipeline.text_arrow"},
     "pipeline/urls.py": {"pipeline.guard_url"},
     "pipeline/exclusions.py": {"pipeline.urls", "pipeline.sources.rows"},
+    "pipeline/fetch.py": {"pipeline.fetch_log", "pipeline.image_parts"},
+    "pipeline/scorers.py": {"pipeline.guard_image", "pipeline.image_parts"},
     "pipeline/guard_image.py": {"pipeline.image_header"},
     "pipeline/guard_hosts.py": {"pipeline.guard_settings", "pipeline.robots"},
     "pipeline/guard_wire.py": {"pipeline.guard_url", "pipeline.robots"},
@@ -60,6 +67,7 @@ OWN_PARTS = {
         "pipeline.guard_net",
         "pipeline.guard_url",
     },
+    "pipeline/report_gallery.py": {"pipeline.image_header"},
     "pipeline/report.py": {
         "pipeline.report_charts",
         "pipeline.report_gallery",
@@ -105,6 +113,12 @@ def test_each_engine_is_imported_in_one_place(path):
     for package, places in ONLY_IN.items():
         if name(path) not in places:
             assert package not in {one.split(".")[0] for one in imports(path)}
+
+
+def test_nothing_of_spark_is_imported_without_being_asked_for():
+    code = "import sys, pipeline.tasks; print({'pyspark', 'py4j'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name)

@@ -44,7 +44,7 @@ class QuerySettings(Section):
     page_table: PathOrAddress | None = None
     redirect_table: PathOrAddress | None = None
     mobile_share_max: Share = 1.0
-    wordnet: FirstExisting
+    wordnet: FirstExisting = ""  # none: it is English
     wordnet_lemmas: Literal["first", "all"] = "first"
     word_min: Positive = 100
     word_quota: Count = 251_465

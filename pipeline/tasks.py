@@ -162,10 +162,10 @@ class CountViews(ReadStage):
 
 
 class ReadWordNet(ReadStage):
-    """Names of all synsets."""
+    """Names of all synsets; none where the settings name no WordNet."""
 
     def texts(self) -> tuple[str, ...]:
-        return (self.used.queries.wordnet,)
+        return tuple(filter(None, (self.used.queries.wordnet,)))
 
     def settings_used(self) -> object:
         return [self.used.queries.wordnet_lemmas, self.identities()]

@@ -1,7 +1,8 @@
-"""Every command in the README runs, on the sample that it speaks of."""
+"""Every command in the README and in the tutorial runs, on the sample that they speak of."""
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -14,11 +15,11 @@ from tests.small_build import ROOT
 from tests.test_settings import faults
 
 README = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.M | re.S)
+TUTORIAL = (ROOT / "docs/tutorial.md").read_text()
 
 
-def blocks(language: str) -> list[str]:
-    return [text for kind, text in BLOCKS if kind == language]
+def blocks(language: str, page: str = README) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page, re.M | re.S)
 
 
 SHELL = [text for text in blocks("sh") if not text.startswith("make ")]
@@ -71,6 +72,15 @@ def test_each_piece_of_python_runs(elsewhere, text):
     done = run([sys.executable, "-c", text], elsewhere)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
+
+
+@pytest.mark.slow
+def test_the_tutorial_runs_from_its_first_command_to_its_last(elsewhere):
+    shutil.copytree(ROOT / "pipeline/builds", elsewhere / "pipeline/builds")
+    done = run("set -e\n" + "".join(blocks("sh", TUTORIAL)), elsewhere)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert "selection.cap" in done.stderr
+    assert "exit 2" in done.stdout
 
 
 def test_the_settings_shown_are_those_of_the_package_and_valid_but_for_their_paths(tmp_path):

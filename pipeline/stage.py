@@ -31,8 +31,30 @@ from queries.errors import InputError, UserError
 from queries.parts import Part, digest, read_part, write_json
 from queries.schemas import TABLES
 
+# What a bare `luigi --module pipeline BuildWIT` does where no configuration says otherwise: it runs
+# without a luigid, a failed task is a failed command, and our progress stands for Luigi's log.
+LUIGI = {
+    "core": {"local_scheduler": "true", "log_level": "WARNING", "autoload_range": "false"},
+    "retcode": {
+        "already_running": "10",
+        "missing_data": "20",
+        "not_run": "25",
+        "task_failed": "30",
+        "scheduling_error": "35",
+        "unhandled_exception": "40",
+    },
+}
 Parts = dict[str, list[Part]]
 OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO)
+
+
+def configure() -> None:
+    """Tell Luigi what LUIGI says and no file of the user's does."""
+    configuration = luigi.configuration.get_config()
+    for section, options in LUIGI.items():
+        for name, value in options.items():
+            if not configuration.has_option(section, name):
+                configuration.set(section, name, value)
 
 
 @lru_cache(maxsize=1)

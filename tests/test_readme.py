@@ -37,7 +37,6 @@ def run(command: list[str] | str, folder: Path) -> subprocess.CompletedProcess:
     environment = {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "LUIGI_CONFIG_PATH": str(ROOT / "luigi.cfg"),
         "PYTHONPATH": str(ROOT),
     }
     return subprocess.run(

@@ -16,6 +16,7 @@ LEAST_AGREEMENT = 0.8  # of two copies of one picture
 SCALES = (1.0, 0.95, 0.87, 0.8, 0.72, 1.06, 1.15, 1.25)  # of the window that a copy shows
 SHIFTS = (0.0, -0.5, 0.5)  # of the room that a window has
 COARSE = 16  # pixels a side, for the choice of where to begin
+COARSE_SIZE = (COARSE, COARSE)
 STEPS = 25  # of the alignment
 CRITERIA = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, STEPS, 1e-4)
 LEAST_SEEN = 0.4  # of the copy's area that the other must cover
@@ -43,22 +44,15 @@ def agreement(one: np.ndarray, other: np.ndarray) -> float:
 
 def _start(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """The best of a grid of windows, as the warp (2, 3) from `one`'s pixels to `other`'s."""
-    small = cv2.resize(one, (COARSE, COARSE), interpolation=cv2.INTER_AREA).astype(np.float32)
-    best, chosen = -2.0, WARPS[0]
-    for warp in WARPS:
-        seen = cv2.warpAffine(
-            other, warp @ COARSE_TO_FINE, (COARSE, COARSE), flags=INVERSE, borderMode=REPLICATE
-        ).astype(np.float32)
-        likeness = _correlation(small, seen)
-        if likeness > best:
-            best, chosen = likeness, warp
-    return chosen.copy()
-
-
-def _correlation(one: np.ndarray, other: np.ndarray) -> float:
-    one, other = one - one.mean(), other - other.mean()
-    length = float(np.sqrt((one * one).sum() * (other * other).sum()))
-    return float((one * other).sum()) / length if length else 0.0
+    small = cv2.resize(one, COARSE_SIZE, interpolation=cv2.INTER_AREA)
+    windows = [
+        cv2.warpAffine(other, warp, COARSE_SIZE, flags=INVERSE, borderMode=REPLICATE)
+        for warp in COARSE_WARPS
+    ]
+    rows = np.stack([small, *windows]).reshape(1 + len(windows), -1).astype(np.float32)
+    rows -= rows.mean(axis=1, keepdims=True)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True) + 1e-6
+    return WARPS[int(np.argmax(rows[1:] @ rows[0]))].copy()
 
 
 def _details(one: np.ndarray, other: np.ndarray, warp: np.ndarray) -> float:
@@ -112,6 +106,7 @@ COARSE_TO_FINE = np.array(
     [[_FACTOR, 0, (_FACTOR - 1) / 2], [0, _FACTOR, (_FACTOR - 1) / 2], [0, 0, 1]], np.float32
 )
 WARPS = _warps()
+COARSE_WARPS = [warp @ COARSE_TO_FINE for warp in WARPS]
 
 
 def likeness(one: np.ndarray, other: np.ndarray) -> float:

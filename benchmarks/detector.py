@@ -52,7 +52,8 @@ COLOUR_SIDE = 16  # pixels of the thumbnail
 ALIKE_BITS, ALIKE_COLOURS = 10, 0.9  # near duplicates by nature
 RATES = (1e-6, 1e-5, 1e-4)
 MAIN_RATE = RATES[0]
-N_CHECKED = 1_000  # pictures of the last part
+N_CHECKED = 1_200  # pictures, of whose candidates the pixels are compared
+N_SOUGHT = 500  # pictures of the last part
 QUICK_STEPS = 10
 TARGETS = {
     "JPEG 50": 99,
@@ -156,16 +157,19 @@ def unit(pictures: np.ndarray) -> np.ndarray:
     return rows / (np.linalg.norm(rows, axis=1, keepdims=True) + 1e-6)
 
 
-def quality(scores: Scores, alike: np.ndarray) -> dict[float, dict[str, float]]:
-    """For each rate, the recall of each change, in percent."""
-    n_pairs = len(CHANGES) * int((~alike).sum())
+def quality(
+    scores: Scores, alike: np.ndarray, rows: np.ndarray | None = None
+) -> dict[float, dict[str, float]]:
+    """For each rate, the recall of each change, in percent; of some changed pictures or of all."""
+    rows = np.arange(len(alike)) if rows is None else rows
+    differ = ~alike[rows]
+    n_pairs = len(CHANGES) * int(differ.sum())
     most = int(max(RATES) * n_pairs) + 1
     own, greatest = {}, np.empty(0, np.float32)
     for name in CHANGES:
         found = scores(name)
-        own[name] = found.diagonal().copy()
-        others = np.concatenate([greatest, found[~alike]])
-        greatest = np.partition(others, -most)[-most:] if len(others) > most else others
+        own[name] = found[np.arange(len(rows)), rows].copy()
+        greatest = largest(np.concatenate([greatest, found[differ]]), most)
     greatest = np.sort(greatest)[::-1]
     limits = {rate: greatest[int(rate * n_pairs)] for rate in RATES}
     return {
@@ -174,23 +178,27 @@ def quality(scores: Scores, alike: np.ndarray) -> dict[float, dict[str, float]]:
     }
 
 
-def checked(scores: Scores, views: Views, alike: np.ndarray) -> Scores:
+def largest(values: np.ndarray, most: int) -> np.ndarray:
+    return np.partition(values, -most)[-most:] if len(values) > most else values
+
+
+def checked(scores: Scores, views: Views, alike: np.ndarray, rows: np.ndarray) -> Scores:
     """The learned scores after the second check: of pairs above MOST_RATE, how well they agree."""
-    n_pairs = len(CHANGES) * int((~alike).sum())
-    most = int(MOST_RATE * n_pairs) + 1
+    differ = ~alike[rows]
+    most = int(MOST_RATE * len(CHANGES) * int(differ.sum())) + 1
     greatest = np.empty(0, np.float32)
     for name in CHANGES:
-        others = np.concatenate([greatest, scores(name)[~alike]])
-        greatest = np.partition(others, -most)[-most:] if len(others) > most else others
+        greatest = largest(np.concatenate([greatest, scores(name)[rows][differ]]), most)
     limit = float(greatest.min())
 
     def of(name: str) -> np.ndarray:
-        found = scores(name)
+        found = scores(name)[rows]
         agreed = np.full(found.shape, -1, np.float32)
-        for row, column in np.argwhere(found >= limit):
-            if row == column or not alike[row, column]:
+        for at, column in np.argwhere(found >= limit):
+            row = rows[at]
+            if row == column or differ[at, column]:
                 one, other = views.small[name][row], views.small["unchanged"][column]
-                agreed[row, column] = likeness(one, other)
+                agreed[at, column] = likeness(one, other)
         return agreed
 
     return of
@@ -205,7 +213,7 @@ def whole_set(found: Detector, views: Views, trained: np.ndarray, alike: np.ndar
     originals = np.concatenate([views.small["unchanged"], trained])
     found = found.beside(originals[:: max(1, len(originals) // 8_192)])
     compared = found.compared(found.embed(originals)).T
-    rows = np.arange(0, views.n, max(1, views.n // N_CHECKED))
+    rows = some_rows(views.n, N_SOUGHT)
     known = np.zeros((len(rows), len(originals)), bool)
     known[:, : views.n] = alike[rows]
     scores = {}
@@ -238,6 +246,11 @@ def whole_set(found: Detector, views: Views, trained: np.ndarray, alike: np.ndar
         "recall": {name: round(recall[name], 2) for name in TARGETS},
         "mean_recall": round(float(np.mean([recall[name] for name in TARGETS])), 2),
     }
+
+
+def some_rows(n: int, most: int) -> np.ndarray:
+    """The numbers of about so many of n pictures, spread over all."""
+    return np.arange(0, n, max(1, n // most))
 
 
 def photographs(path: Path, quick: bool) -> list[Pixels]:
@@ -294,7 +307,8 @@ def main() -> None:
         "learned": learned,
     }
     found = {name: quality(scores, alike) for name, scores in methods.items()}
-    found["learned, checked"] = quality(checked(learned, views, alike), alike)
+    some = some_rows(views.n, N_CHECKED)
+    found["learned, checked"] = quality(checked(learned, views, alike, some), alike, some)
     print_table(found)
     whole = whole_set(detector, views, trained, alike)
     ours, peer = (found[name][MAIN_RATE] for name in ("learned, checked", "pHash"))
@@ -308,6 +322,7 @@ def main() -> None:
         tested_pictures=views.n,
         pairs_left_out=(int(alike.sum()) - views.n) // 2,
         pairs=len(CHANGES) * int((~alike).sum()),
+        pictures_checked=len(some),
         whole_set=whole,
         quality=found,
     )

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from pipeline.sources.rows import normalise_url
 from pipeline.urls import cleaned, parents
 from queries.errors import InputError
+from queries.parts import read_rows
 from queries.schemas import TABLES
 
 BATCH_ROWS = 65_536
@@ -205,7 +206,7 @@ def excluded_hosts(
     named = {
         value
         for path in exclusions
-        for value in pq.read_table(path, columns=["value"], filters=[("kind", "=", "host")])[
+        for value in read_rows(path, columns=["value"], filters=[("kind", "=", "host")])[
             "value"
         ].to_pylist()
     }

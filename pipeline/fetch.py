@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import selectors
-import shutil
 import signal
 import subprocess
 import sys
@@ -32,6 +31,7 @@ from pipeline.settings import FetchSettings, ImageSettings
 from queries.errors import UserError
 from queries.parts import Part, folder_written_whole, read_part, write_part
 from queries.schemas import TABLES
+from queries.store import workroom
 
 FETCHED = "fetched.parquet"
 ASKED, ANSWERED = "asked.parquet", "images/00000.parquet"  # to and from img2dataset
@@ -62,7 +62,7 @@ def fetch_part(
     how many hosts have asked to be left alone for a while. Raises FetchError, and then leaves
     neither a folder nor a process behind; so does an interrupt.
     """
-    if folder.exists():
+    if (folder / FETCHED).exists():
         return _published(folder)
     rows = _checked(rows)
     lines = FetchLog(log, folder.name, rows.num_rows)
@@ -71,15 +71,12 @@ def fetch_part(
         lines.heed(reasons, waiting)
         advance(reasons, waiting)
 
-    with folder_written_whole(folder) as beside:
-        work = beside / "work"
-        work.mkdir()
+    with folder_written_whole(folder) as beside, workroom(beside) as work:
         _download(rows, work, images, fetch, tell)
         fetched, messages = _answered(rows, work / ANSWERED, beside / IMAGES)
         for row in fetched:
             row["image_part"] = folder.name
-        write_part(beside / FETCHED, TABLES["fetched"], _batches(fetched))
-        shutil.rmtree(work)
+        write_part(beside / FETCHED, TABLES["fetched"], _batches(fetched))  # last: a store's proof
     lines.end(fetched, messages)
     return _published(folder)
 

@@ -17,8 +17,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from queries import store
 from queries.errors import UserError
-from queries.parts import write_part, written_whole
+from queries.parts import read_rows, write_part, written_whole
 from queries.schemas import PAIR_ID, column, int64, string, table
 
 IMAGES, MOVED = "images.parquet", "moved.parquet"
@@ -106,7 +107,7 @@ def prune(images: Path, build: Path, picked: pa.Table) -> int:
 
 def shard_pictures(path: Path) -> Iterator[Row]:
     """Rows of `moved`, with the shard's own path: the first file of a key is its picture."""
-    with tarfile.open(path, "r:") as tar:
+    with store.reading(path) as file, tarfile.open(fileobj=file, mode="r:") as tar:
         for key, files in groupby(tar, lambda one: one.name.partition(".")[0]):
             first = next(files)
             place = {"offset": first.offset_data, "size": first.size}
@@ -139,7 +140,7 @@ def _moved(folder: Path, lowest: int, highest: int) -> list[Row]:
     if not path.exists():
         return []
     within = [("pair_id", ">=", lowest), ("pair_id", "<=", highest)]
-    return pq.read_table(path, filters=within).to_pylist()
+    return read_rows(path, filters=within).to_pylist()
 
 
 def _in_shard(folder: Path, row: Row) -> bytes:
@@ -149,7 +150,7 @@ def _in_shard(folder: Path, row: Row) -> bytes:
             file.seek(row["offset"])
             picture = file.read(row["size"])
     except OSError as error:
-        picture, said = b"", error.strerror
+        picture, said = b"", error.strerror or str(error)
     else:
         said = "it is too short"
     if len(picture) != row["size"]:
@@ -161,7 +162,7 @@ def _in_shard(folder: Path, row: Row) -> bytes:
 
 
 def _stored(folder: Path, lowest: int, highest: int) -> Iterator[tuple[int, bytes]]:
-    with pq.ParquetFile(folder / IMAGES) as file:
+    with pq.ParquetFile(store.opened(folder / IMAGES)) as file:
         for group in range(file.num_row_groups):
             ids = file.metadata.row_group(group).column(0).statistics
             if ids.max < lowest or ids.min > highest:

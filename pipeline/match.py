@@ -27,7 +27,6 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from pipeline.text import normalise
 from pipeline.text_arrow import (
@@ -39,6 +38,7 @@ from pipeline.text_arrow import (
     split,
     word_hashes,
 )
+from queries.parts import read_rows
 from queries.schemas import TABLES
 
 MATCHED = pa.schema([pa.field("row", pa.int64(), False), pa.field("query_id", pa.int64(), False)])
@@ -340,7 +340,7 @@ def _chunks(captions: pa.StringArray, rows: int) -> Iterator[tuple[int, pa.Strin
 
 @lru_cache(maxsize=1)
 def _matcher(query_file: Path) -> Matcher:
-    table = pq.read_table(query_file, columns=["query_id", "text"]).sort_by("query_id")
+    table = read_rows(query_file, columns=["query_id", "text"]).sort_by("query_id")
     if not np.array_equal(table["query_id"].to_numpy(), np.arange(table.num_rows)):
         raise ValueError(f"{query_file}: expected query_id 0..{table.num_rows - 1}, each once")
     return Matcher(table["text"].combine_chunks())

@@ -1,7 +1,8 @@
 """Publish a build: tables and shards into one immutable folder, the manifest last.
 
 May import queries. Files of work are hard-linked, so an unchanged file costs nothing; the folder
-is written beside and renamed, and latest.json names it only then.
+is written beside and renamed, and latest.json names it only then. A store copies them itself, and
+the manifest, put last, makes them a build.
 """
 
 import os
@@ -9,10 +10,10 @@ import shutil
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from queries import store
 from queries.build import LATEST, MANIFEST, list_files
-from queries.parts import Part, folder_written_whole, write_json, write_part
+from queries.parts import Part, folder_written_whole, read_rows, write_json, write_part
 from queries.schemas import TABLES
 
 
@@ -36,9 +37,7 @@ def stage_row(stage: str, rows_in: int, kept: int, dropped: int, part: str = "al
 
 def count_rows(paths: list[Path], column: str, value: str) -> int:
     """Rows of a table's files whose column has the value."""
-    found = (
-        pq.read_table(path, columns=[column], filters=[(column, "=", value)]) for path in paths
-    )
+    found = (read_rows(path, columns=[column], filters=[(column, "=", value)]) for path in paths)
     return sum(rows.num_rows for rows in found)
 
 
@@ -58,11 +57,7 @@ def publish(
         with folder_written_whole(build) as beside:
             for name, of in tables.items():
                 _place_table(beside / "tables" / name, name, of)
-            (beside / "shards").mkdir()
-            for number, parquet in enumerate(shards):
-                for suffix in (".parquet", ".tar"):
-                    place = beside / "shards" / f"{number:05d}{suffix}"
-                    link(parquet.with_suffix(suffix), place)
+            _place_shards(beside / "shards", shards)
             files = list(list_files(beside))
             listed = pa.Table.from_pylist(files, TABLES["file"].schema)
             _place_table(beside / "tables" / "file", "file", listed)
@@ -72,17 +67,38 @@ def publish(
     return build
 
 
+def _place_shards(folder: Path, shards: list[Path]) -> None:
+    placed = [
+        (parquet.with_suffix(suffix), folder / f"{number:05d}{suffix}")
+        for number, parquet in enumerate(shards)
+        for suffix in (".parquet", ".tar")
+    ]
+    _link_all(folder, placed)
+
+
 def _place_table(folder: Path, name: str, of: list[Path] | pa.Table) -> None:
-    folder.mkdir(parents=True)
     if isinstance(of, pa.Table):
         write_part(folder / "00000.parquet", TABLES[name], of.to_batches())
         return
-    for number, path in enumerate(of):
-        link(path, folder / f"{number:05d}.parquet")
+    _link_all(folder, [(path, folder / f"{number:05d}.parquet") for number, path in enumerate(of)])
+
+
+def _link_all(folder: Path, placed: list[tuple[Path, Path]]) -> None:
+    """Link each source to its place in a folder that is not there yet."""
+    if not store.is_store(folder):
+        folder.mkdir(parents=True)
+    for _ in store.each(lambda both: link(*both), placed, folder):
+        pass
 
 
 def link(source: Path, place: Path) -> None:
-    """A hard link, or a copy where the file system has none."""
+    """A hard link, or a copy where there is none."""
+    if store.is_store(place) and store.is_store(source):
+        store.copy(source, place)
+        return
+    if store.is_store(place):  # what comes with the program
+        store.put(source, place)
+        return
     try:
         os.link(source, place)
     except OSError:

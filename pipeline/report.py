@@ -7,7 +7,6 @@ escaped, the page loads nothing from anywhere, and only the one script whose has
 
 import base64
 import hashlib
-import tempfile
 from collections.abc import Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
@@ -25,6 +24,7 @@ from queries.engine import DuckEngine
 from queries.parts import written_whole
 from queries.questions import answer, sql, title
 from queries.reasons import REASONS
+from queries.store import workroom
 
 REPORT = "report.html"
 HEAD_QUERIES = 30
@@ -85,8 +85,8 @@ def print_counts(build: Path) -> None:
 
 def write_report(build: Path, run: Path | None = None) -> Path:
     """Write BUILD/report.html, with the results of a trainer's run where one is given."""
-    with tempfile.TemporaryDirectory(dir=build.parent, prefix=".report.") as scratch:
-        engine = DuckEngine(quiet=True, scratch=Path(scratch))
+    with workroom(build.parent, prefix=".report.") as scratch:
+        engine = DuckEngine(quiet=True, scratch=scratch)
         page = _template().render(
             version=build.name,
             settings=manifest(build)["settings"],

@@ -20,8 +20,10 @@ import pyarrow.parquet as pq
 from pipeline.image_header import read_header
 from queries.build import sample_names
 from queries.engine import DuckEngine
+from queries.parts import read_rows
 from queries.pictures import png_fits
 from queries.questions import answer, sql
+from queries.store import opened, reading
 
 SHOWN_PICTURES = 200  # the limit in queries/report/gallery.sql
 SHOWN_QUERIES = 24  # of a sample
@@ -56,7 +58,7 @@ def first_shards(build: Path) -> list[Path]:
     samples = 0
     for path in sorted((build / "shards").glob("*.parquet")):
         if samples < SHOWN_PICTURES:
-            samples += pq.read_metadata(path).num_rows
+            samples += pq.read_metadata(opened(path)).num_rows
             chosen.append(path)
     return chosen
 
@@ -103,7 +105,7 @@ def _members(path: Path, wanted: set[int]) -> Iterator[tuple[int, str]]:
     names = {name: one for one in wanted for name in sample_names(f"{one:016x}")}
     left = set(wanted)
     try:
-        with tarfile.open(path, "r:") as tar:
+        with reading(path) as file, tarfile.open(fileobj=file, mode="r:") as tar:
             for member in tar:
                 if member.name in names and (content := tar.extractfile(member)):
                     left.discard(names[member.name])
@@ -121,7 +123,7 @@ def fetched_pictures(workspace: Path, pair_ids: Collection[int]) -> Iterator[tup
         return
     for path in sorted(workspace.glob("images/*/[!.]*/images.parquet")):
         if wanted := those_in(path.with_name("fetched.parquet"), pair_ids):
-            rows = pq.read_table(path, filters=[("pair_id", "in", sorted(wanted))])
+            rows = read_rows(path, filters=[("pair_id", "in", sorted(wanted))])
             for row in rows.to_pylist():
                 if picture := thumbnail(row["jpg"]):
                     yield row["pair_id"], picture
@@ -131,7 +133,7 @@ def those_in(path: Path, pair_ids: Collection[int]) -> set[int]:
     """Which of the pair_ids a Parquet file has a row of."""
     if not pair_ids:
         return set()
-    rows = pq.read_table(path, columns=["pair_id"], filters=[("pair_id", "in", sorted(pair_ids))])
+    rows = read_rows(path, columns=["pair_id"], filters=[("pair_id", "in", sorted(pair_ids))])
     return set(rows["pair_id"].to_pylist())
 
 

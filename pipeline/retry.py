@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from queries.build import files_by_table
 from queries.errors import InputError
+from queries.parts import read_rows
 from queries.reasons import FETCH, PASSING
 from queries.schemas import TABLES
 
@@ -39,7 +39,7 @@ def lost_pairs(build: Path, names: tuple[str, ...]) -> pa.Table:
     Raises InputError if there is none, which tells what the build lost pairs for.
     """
     of = files_by_table(build)
-    outcome = pq.read_table(of["outcome"], columns=["pair_id", "attempt", "reason"])
+    outcome = read_rows(of["outcome"], columns=["pair_id", "attempt", "reason"])
     wanted = outcome.filter(pc.is_in(outcome["reason"], pa.array(names)))
     if not wanted.num_rows:
         there = pc.unique(outcome["reason"]).to_pylist()
@@ -48,9 +48,9 @@ def lost_pairs(build: Path, names: tuple[str, ...]) -> pa.Table:
             f"--retry: {build} lost no pair for {', '.join(names)}; it lost some for: "
             f"{', '.join(lost) or 'nothing'}"
         )
-    attempt = pq.read_table(of["attempt"], columns=["pair_id", "attempt"])
+    attempt = read_rows(of["attempt"], columns=["pair_id", "attempt"])
     last = attempt.group_by("pair_id").aggregate([("attempt", "max")])
-    pair = pq.read_table(of["pair"], columns=["pair_id", "url"])
+    pair = read_rows(of["pair"], columns=["pair_id", "url"])
     asked = wanted.select(["pair_id"]).join(last, "pair_id").join(pair, "pair_id")
     asked = asked.append_column(
         TABLES["ask"].schema.field("attempt"),

@@ -9,7 +9,6 @@ processors differ in the last ones.
 """
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -22,6 +21,7 @@ from pipeline.scorer_settings import Scorer
 from pipeline.settings import ImageSettings
 from queries.errors import InputError
 from queries.schemas import TABLES
+from queries.store import place
 
 ROWS_AT_A_TIME = 1_024
 DIGITS = 5
@@ -73,7 +73,7 @@ def score_pictures(
     """
     cv2.setNumThreads(1)
     model = Model(scorer)
-    folders = [Path(one) for batch in batches for one in batch["folder"].to_pylist()]
+    folders = [place(one) for batch in batches for one in batch["folder"].to_pylist()]
     rows: list[dict[str, Any]] = []
     for folder in folders:
         for pair_id, picture in read_images(folder, *ALL):

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from queries.engine import Engine, Rows
-from queries.parts import digest
+from queries.parts import digest, read_rows
 from queries.schemas import TABLES
 
 JUDGES = ("exclusion", "scored", "scorer")  # what attempts are judged by beside their measures
@@ -75,7 +74,7 @@ def select(
         kept_match = {"kept_match": [kept] if kept.exists() else []}
         found = {"verdict": [verdict], "near": [near], **kept_match, "build": build}
         suppressed = engine.derive("suppressed", found, part / "suppressed.parquet").path
-        after = pq.read_table(suppressed)
+        after = read_rows(suppressed)
         if none_near or after.equals(before):
             return Selection(verdict, suppressed, standing, open_match, kept, n_passes)
         before = after
@@ -114,7 +113,7 @@ def request(
     }
     engine.derive("unsettled", known, folder / "unsettled.parquet")
     engine.derive("request", {**known, "pair": pair}, folder / "request.parquet")
-    return pq.read_table(folder / "request.parquet")
+    return read_rows(folder / "request.parquet")
 
 
 def image_parts(rows: pa.Table, size: int) -> list[tuple[str, pa.Table]]:

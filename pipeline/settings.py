@@ -157,6 +157,7 @@ class EngineSettings(Section):
 
     workers: Count = 0
     memory: Memory = "4GB"
+    scratch: str = ""  # folder of this machine for what is on its way to an --out at an address
     spark: SparkSettings = SparkSettings()
 
 

@@ -28,8 +28,9 @@ from pipeline.workspace import Workspace
 from queries.build import find
 from queries.engine import MapFunction, MapInput
 from queries.errors import InputError, UserError
-from queries.parts import Part, digest, read_part, write_json
+from queries.parts import Part, digest, read_parts, write_json
 from queries.schemas import TABLES
+from queries.store import faults, is_store, place, said
 
 # What a bare `luigi --module pipeline BuildWIT` does where no configuration says otherwise: it runs
 # without a luigid, a failed task is a failed command, and our progress stands for Luigi's log.
@@ -65,12 +66,14 @@ def workspace(settings: str, out: str, engine: str, retry: str, exclude: str) ->
         sources.check(checked.sources)
         scorers.check(checked.scorers)
         named(checked.fetch)
-        ws = Workspace(Path(out).absolute(), checked, engine)
+        ws = Workspace(place(out).absolute(), checked, engine)
         if retry:
             lost_pairs(find(ws.folder), reasons(retry))
         ws.lock()
         _ = ws.engine  # fails here if the machine lacks what it needs
-    except (UserError, OSError) as error:  # of the disk: its text names the file
+    except Exception as error:
+        if not isinstance(error, (UserError, *faults())):  # of the disk: its text names the file
+            raise
         print(error, file=sys.stderr)
         sys.exit(2)
     logging.getLogger("luigi-interface").addFilter(partial(in_one_line, ws.folder))
@@ -116,13 +119,15 @@ def line_of(error: BaseException | None, folder: Path) -> str | None:
     'wit: [Errno 28] No space left on device'
     >>> line_of(ValueError("a fault of the program"), Path("wit"))
     """
-    said = str(error)
+    text = str(error)
     if isinstance(error, BrokenExecutor):
         return f"{folder}: a process of the engine was killed; the same command goes on from here"
     if isinstance(error, UserError):
-        return said
-    if any(os.strerror(number) in said for number in OF_THE_DISK):
-        return f"{folder}: {said.splitlines()[0]}"
+        return text
+    if any(os.strerror(number) in text for number in OF_THE_DISK):
+        return f"{folder}: {text.splitlines()[0]}"
+    if is_store(folder) and isinstance(error, faults()):
+        return said(folder, error)
     return None
 
 
@@ -158,6 +163,16 @@ def end_interrupted(folder: Path, number: int, _frame: object = None) -> None:
     said = f"\n{folder}: interrupted; the same command goes on from here\n"
     os.write(sys.stderr.fileno(), said.encode())  # print may be what was interrupted
     os._exit(128 + number)
+
+
+class Made(luigi.Target):
+    """A file of this machine or of a store: there when it is whole."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def exists(self) -> bool:
+        return self.path.exists()
 
 
 class Stage(luigi.Task):
@@ -203,14 +218,19 @@ class Stage(luigi.Task):
     def make(self) -> Parts:
         raise AssertionError(f"{self.task_family} makes nothing")
 
-    def output(self) -> luigi.LocalTarget:
-        return luigi.LocalTarget(self.ws.work / self.task_family / f"{self.digest}.json")
+    @property
+    def root(self) -> Path:
+        """Where the files are that the listing names."""
+        return self.ws.folder
+
+    def output(self) -> Made:
+        return Made(self.root / "work" / self.task_family / f"{self.digest}.json")
 
     def run(self) -> None:
         with self.at_work():
             tables = self.make().items()
             listing = {name: [self.relative(part.path) for part in of] for name, of in tables}
-            write_json(Path(self.output().path), listing)
+            write_json(self.output().path, listing)
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
@@ -233,7 +253,7 @@ class Stage(luigi.Task):
         return f"{stages.index(self) + 1:>2}/{len(stages)} {self.name}"
 
     def relative(self, path: Path) -> str:
-        return str(path.relative_to(self.ws.folder))
+        return path.relative_to(self.root).as_posix()
 
     def path(self, name: str) -> Path:
         """Where this stage puts its one part of a derived table."""
@@ -242,16 +262,16 @@ class Stage(luigi.Task):
     def paths(self, name: str) -> list[Path]:
         """The files of a table that a needed stage made, in a fixed order; the nearest counts."""
         for task in luigi.task.flatten(self.requires()):
-            listing = json.loads(Path(task.output().path).read_text())
+            listing = json.loads(task.output().path.read_text())
             if name in listing:
-                return [self.ws.folder / path for path in listing[name]]
+                return [task.root / path for path in listing[name]]
         for task in luigi.task.flatten(self.requires()):
             if found := task.paths(name):
                 return found
         return []
 
     def parts(self, name: str) -> list[Part]:
-        return [read_part(path) for path in self.paths(name)]
+        return read_parts(self.paths(name))
 
     def map(
         self, table: str, function: MapFunction, inputs: list[MapInput], *, in_turn: bool = False

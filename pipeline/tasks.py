@@ -12,7 +12,6 @@ from pathlib import Path
 import luigi
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from pipeline import sources
 from pipeline.download import download
@@ -36,19 +35,26 @@ from pipeline.scorers import score_pictures
 from pipeline.selection import image_parts, request, select
 from pipeline.shards import cut, pack, shard_bits, shard_digest
 from pipeline.source_settings import Source
-from pipeline.stage import Parts, Stage, files, inputs_of
+from pipeline.stage import Made, Parts, Stage, files, inputs_of
 from pipeline.wiki_tables import read_page_table, read_redirect_table
 from pipeline.wikipedia import pieces, read_pages
 from pipeline.wordnet import read_synsets
 from queries.build import MANIFEST
 from queries.engine import MapFunction, MapInput, Rows
-from queries.parts import Part, digest, read_part, write_json
+from queries.parts import Part, digest, read_part, read_rows, write_json
 from queries.person_terms import person_terms, terms_digest
 from queries.schemas import PUBLISHED, TABLES
 
 
 class DownloadInputs(Stage):
-    """The files that the settings name by address: dumps, page views and WordNet."""
+    """The files that the settings name by address: dumps, page views and WordNet.
+
+    Their readers want files of this machine, so they are here also where the workspace is a store.
+    """
+
+    @property
+    def root(self) -> Path:
+        return self.ws.local
 
     def addresses(self) -> list[str]:
         used = self.used.queries
@@ -65,11 +71,11 @@ class DownloadInputs(Stage):
     def run(self) -> None:
         with self.at_work():
             listing = {text: self.downloaded(text) for text in self.addresses()}
-            write_json(Path(self.output().path), listing)
+            write_json(self.output().path, listing)
 
     def downloaded(self, address: str) -> list[str]:
         """The address's files in a folder of its own, so that no two names clash."""
-        folder = self.ws.folder / "downloads" / digest(address)
+        folder = self.ws.local / "downloads" / digest(address)
         remotes = expand(address, self.used.downloads)
         with self.ws.engine.step("download", unit="bytes", rate=True) as step:
             paths = download(remotes, folder, self.used.downloads, step.update)
@@ -223,7 +229,7 @@ class CollectPairs(Stage):
     def source_inputs(self, source: Source) -> list[MapInput]:
         given = sources.Given(self.ws.file_digest, journals=self.ws.work / "search")
         if source.searches:
-            given = replace(given, queries=pq.read_table(self.paths("query")))
+            given = replace(given, queries=read_rows(self.paths("query")))
         return [
             MapInput(digest(part.identity, self.used.seed, self.version), part.rows)
             for part in sources.parts(source, given)
@@ -355,7 +361,7 @@ class FetchStage(JudgeStage):
             step = self.ws.engine.step(about, missing.num_rows, "images", rate=True)
             told = FetchStatus(stack.enter_context(step))
             manners = self.used.fetch.shared_by(self.ws.engine.fetchers)
-            given = (self.used.images, manners, self.ws.folder / "fetch_log.jsonl")
+            given = (self.used.images, manners, self.ws.local / "fetch_log.jsonl")
             jobs = {
                 self.ws.images / name / FETCHED: partial(
                     fetch_part, rows, self.ws.images / name, *given
@@ -374,7 +380,7 @@ class FetchAgain(FetchStage):
     def run(self) -> None:
         with self.at_work():
             self.fetch(lost_pairs(self.ws.newest, reasons(self.retry)), "fetch again")
-            write_json(Path(self.output().path), {})
+            write_json(self.output().path, {})
 
 
 class FetchRound(FetchStage):
@@ -408,7 +414,7 @@ class FetchRound(FetchStage):
             known = self.known_parts()
             wanted = self.request(known)
             self.fetch(wanted, f"fetch round {self.number}")
-            write_json(Path(self.output().path), self.listing(known, wanted))
+            write_json(self.output().path, self.listing(known, wanted))
 
     def known_parts(self) -> list[str]:
         """Image parts known when the round began: noted first, so that a rerun asks the same."""
@@ -505,7 +511,7 @@ class PackShards(Stage):
         return [self.used.samples_per_shard, terms_digest()]
 
     def make(self) -> Parts:
-        (picked,) = (pq.read_table(path) for path in self.paths("picked"))
+        picked = read_rows(self.paths("picked"))
         bits = self.ws.shard_bits()
         if bits is None:
             bits = shard_bits(picked.num_rows, self.used.samples_per_shard)
@@ -535,8 +541,8 @@ class BuildWIT(Stage):
     def folder(self) -> Path:
         return self.ws.folder / self.digest
 
-    def output(self) -> luigi.LocalTarget:
-        return luigi.LocalTarget(self.folder / MANIFEST)
+    def output(self) -> Made:
+        return Made(self.folder / MANIFEST)
 
     def complete(self) -> bool:
         # The report comes last: a build that was killed before it is finished when run again.
@@ -562,15 +568,14 @@ class BuildWIT(Stage):
             with self.ws.engine.step("tables and shards"):
                 publish(self.ws.folder, self.digest, tables, shards, about)
             if self.used.prune:
-                picked = (pq.read_table(path) for path in self.paths("picked"))
-                prune(self.ws.images, self.folder, pa.concat_tables(picked))
+                prune(self.ws.images, self.folder, read_rows(self.paths("picked")))
             with self.ws.engine.step("report"):
                 write_report(self.folder)
             announce(self.folder, "made")
 
     def reached(self) -> dict[str, object]:
         """What the query list came down to: how much was on offer, and the last of each source."""
-        (query,) = (pq.read_table(path) for path in self.paths("query"))
+        query = read_rows(self.paths("query"))
         least: dict[str, object] = {"n_offered": self.parts("entry")[0].rows_kept}
         for source, column in (
             ("word", "word_n"),

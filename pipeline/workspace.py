@@ -1,7 +1,7 @@
 """The workspace of a build: where its parts, images and versions are, and what names them.
 
-May import queries and pipeline.settings. Work parts are named by digests of their inputs and of
-the settings that change their rows, so an unchanged part is never made again.
+May import queries, pipeline.settings and lease. Work parts are named by digests of their inputs
+and of the settings that change their rows, so an unchanged part is never made again.
 """
 
 import fcntl
@@ -10,21 +10,23 @@ import json
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from pipeline.lease import Lease
 from pipeline.scorer_settings import Scorer
 from pipeline.settings import Settings
 from queries.build import LATEST, find
 from queries.engine import DuckEngine, Engine, MapInput
 from queries.errors import UserError
-from queries.parts import digest, write_json
+from queries.parts import digest, read_rows, write_json
 from queries.schemas import TABLES
+from queries.store import each, is_store
 
 # A version or a file of the workspace that was being written; the folder may hold others' files.
 TORN = re.compile(r"\.(?:[0-9a-f]{16}|latest\.json|report)\.[a-z0-9_]+")
@@ -43,10 +45,19 @@ class Workspace:
         return self.folder / "work"
 
     @cached_property
+    def local(self) -> Path:
+        """A folder of this machine for what no store can hold: locks, logs, what is on its way."""
+        if not is_store(self.folder):
+            return self.folder
+        caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        given = self.settings.engine.scratch
+        return (Path(given) if given else caches / "buildwit") / digest(str(self.folder))
+
+    @cached_property
     def engine(self) -> Engine:
         """Raises UserError where the machine lacks what the engine needs."""
         used = self.settings.engine
-        scratch = self.work / "scratch"
+        scratch = self.local / "work" / "scratch"
         scratch.mkdir(parents=True, exist_ok=True)
         if self.engine_name == "duckdb":
             return DuckEngine(used.workers, used.memory, scratch)
@@ -54,30 +65,41 @@ class Workspace:
             from queries.spark import SparkEngine  # an optional extra
         except ImportError:
             raise UserError("--engine spark: no pyspark: pip install '.[spark]'") from None
-        log = self.folder / "spark.log"
+        log = self.local / "spark.log"
         return SparkEngine(**used.spark.model_dump(), folder=scratch, log=log)
 
     def _clear_torn(self) -> None:
-        """Remove what a process that was killed was writing: whole parts have no dot."""
+        """Remove what a process that was killed was writing: whole parts have no dot.
+
+        A store shows nothing that is not whole.
+        """
+        shutil.rmtree(self.local / "work" / "scratch", ignore_errors=True)  # the engine's
+        if is_store(self.folder):
+            return
         ours = (one for one in self.folder.glob(".*") if TORN.fullmatch(one.name))
         reports = self.folder.glob("*/.report.html.*")
         images = (*self.folder.glob("images/*/.*"), *self.folder.glob("images/*/[!.]*/.*"))
         for torn in (*images, *ours, *reports):
             shutil.rmtree(torn) if torn.is_dir() else torn.unlink()
-        shutil.rmtree(self.work / "scratch", ignore_errors=True)  # the engine's
         for torn in list(self.work.rglob(".*")):
             torn.unlink(missing_ok=True)
 
     def lock(self) -> None:
         """Keep other builds out of the workspace until this process ends. Raises UserError."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        held = os.open(self.folder / ".lock", os.O_CREAT | os.O_RDWR, 0o644)
+        self.local.mkdir(parents=True, exist_ok=True)
+        held = os.open(self.local / ".lock", os.O_CREAT | os.O_RDWR, 0o644)
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(held)
             raise UserError(f"{self.folder}: another build is at work in this workspace") from None
+        if is_store(self.folder):
+            Lease(self.folder / "lock.json", self.local / "lease.json").take()
         self._clear_torn()
+        if is_store(self.folder):
+            on_its_way = self.local / "work" / "scratch"
+            on_its_way.mkdir(parents=True)
+            os.environ["TMPDIR"] = tempfile.tempdir = str(on_its_way)
 
     @property
     def image_digest(self) -> str:
@@ -103,7 +125,7 @@ class Workspace:
         key = ["pair_id", "attempt"]
         empty = TABLES["fetched"].empty().select(key)
         paths = self.fetched(self.image_parts())
-        have = pa.concat_tables([empty, *(pq.read_table(path, columns=key) for path in paths)])
+        have = pa.concat_tables([empty, *each(partial(read_rows, columns=key), paths, self.images)])
         return wanted.join(have, key, join_type="left anti").sort_by("pair_id")
 
     @cached_property
@@ -131,7 +153,7 @@ class Workspace:
             files = sorted(one for one in path.rglob("*") if one.is_file())
             return digest([(str(one.relative_to(path)), self.file_digest(one)) for one in files])
         state = path.stat()
-        known = self.work / "inputs" / f"{digest(str(path.resolve()))}.json"
+        known = self.local / "work" / "inputs" / f"{digest(str(path.resolve()))}.json"
         key = [state.st_size, state.st_mtime_ns]
         if known.exists():
             remembered = json.loads(known.read_text())

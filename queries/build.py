@@ -1,6 +1,6 @@
 """Find a build and say which files make its tables.
 
-May import queries.schemas and queries.parts. A folder is a build when its manifest is there.
+May import queries.schemas, errors and store. A folder is a build when its manifest is there.
 """
 
 import hashlib
@@ -8,11 +8,13 @@ import json
 import re
 import tarfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from queries import store
 from queries.errors import UserError
 from queries.schemas import OF_A_RUN, PUBLISHED
 
@@ -28,11 +30,11 @@ class BuildError(UserError):
 
 def find(path: Path | str) -> Path:
     """The build's folder, given it or a workspace, whose latest.json names the newest build."""
-    path = Path(path)
-    if (path / MANIFEST).is_file():
+    path = store.place(path)
+    if _is_file(path / MANIFEST):
         return path
     latest = path / LATEST
-    if latest.is_file():
+    if _is_file(latest):
         version = _object(latest).get("version")
         if not isinstance(version, str) or not NAME.fullmatch(version):
             raise BuildError(f"{latest}: version {version!r:.80}: expected the name of a folder")
@@ -40,6 +42,13 @@ def find(path: Path | str) -> Path:
     raise BuildError(
         f"{path}: expected a build (a folder with {MANIFEST}) or a workspace with {LATEST}"
     )
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except store.faults() as error:  # of a store: on this machine it is False
+        raise BuildError(store.said(path, error)) from None
 
 
 def manifest(build: Path) -> dict:
@@ -58,6 +67,8 @@ def _object(path: Path) -> dict:
     except (ValueError, RecursionError) as error:
         said = "too many brackets" if isinstance(error, RecursionError) else str(error)
         raise BuildError(f"{path}: expected JSON: {said}") from None
+    except store.faults() as error:
+        raise BuildError(store.said(path, error)) from None
     if not isinstance(found, dict):
         raise BuildError(f"{path}: expected a JSON object")
     return found
@@ -92,30 +103,33 @@ def sample_names(key: str) -> list[str]:
 
 def list_files(build: Path) -> Iterator[dict]:
     """Every file of tables and shards as a row of `file`, except the table `file` itself."""
-    for path in sorted([*build.glob("tables/*/*"), *build.glob("shards/*")]):
-        if path.parent.name == "file":
-            continue
-        with path.open("rb") as opened:
-            sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
-        yield {
-            "path": path.relative_to(build).as_posix(),
-            "bytes": path.stat().st_size,
-            "sha256": sha256,
-            "rows": _count_rows(path) if path.suffix == ".parquet" else None,
-            "members": _count_samples(path) if path.suffix == ".tar" else None,
-        }
+    paths = sorted([*build.glob("tables/*/*"), *build.glob("shards/*")])
+    listed = (path for path in paths if path.parent.name != "file")
+    yield from store.each(partial(_listed, build), listed, build)
+
+
+def _listed(build: Path, path: Path) -> dict:
+    with store.reading(path) as opened:
+        sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
+    return {
+        "path": path.relative_to(build).as_posix(),
+        "bytes": path.stat().st_size,
+        "sha256": sha256,
+        "rows": _count_rows(path) if path.suffix == ".parquet" else None,
+        "members": _count_samples(path) if path.suffix == ".tar" else None,
+    }
 
 
 def _count_rows(path: Path) -> int | None:
     try:
-        return pq.read_metadata(path).num_rows
+        return pq.read_metadata(store.opened(path)).num_rows
     except pa.ArrowInvalid:
         return None  # a damaged file: its hash tells
 
 
 def _count_samples(path: Path) -> int | None:
     try:
-        with tarfile.open(path) as tar:
+        with store.reading(path) as file, tarfile.open(fileobj=file) as tar:
             return sum(member.name.endswith(PICTURES) for member in tar)
     except tarfile.TarError:
         return None

@@ -21,8 +21,9 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from queries import store
 from queries.errors import InputError
-from queries.parts import Counted, Part, read_batches, read_part, write_part
+from queries.parts import Counted, Part, read_batches, read_part, read_parts, write_part
 from queries.processes import die_with
 from queries.progress import Progress, Step
 from queries.schemas import TABLES, Table
@@ -75,15 +76,16 @@ class Engine(ABC):
         not to be asked twice at once. Returns the parts in the order of the inputs.
         """
         paths = [folder / f"{one.digest}.parquet" for one in inputs]
+        there = store.there(paths)
         jobs = {
             path: partial(_map_part, function, table, one, path)
             for one, path in zip(inputs, paths, strict=True)
-            if not path.exists()
+            if path not in there
         }
         with self.step(about, len(jobs), "parts") as step:
             for _ in self._made(jobs, 1 if in_turn else len(jobs)):
                 step.update()
-        return [read_part(path) for path in paths]
+        return read_parts(paths)
 
     def derive(
         self, name: str, inputs: Mapping[str, Rows], out: Path, table: Table | None = None
@@ -189,6 +191,7 @@ class DuckEngine(Engine):
             if isinstance(rows, pa.Table):
                 connection.register(name, rows)
             elif rows:
+                _reach(connection, rows)
                 connection.execute(view_of_files(name, rows))
             else:
                 connection.register(name, TABLES[name].empty())
@@ -276,6 +279,15 @@ def kept_rows(batch: pa.RecordBatch) -> pa.RecordBatch:
     if "reason" not in batch.schema.names:
         return batch
     return batch.filter(pc.is_null(batch["reason"]))
+
+
+def _reach(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path]) -> None:
+    """Let DuckDB read these files by fsspec, if they are in a store."""
+    if store.is_store(paths[0]):
+        fs = store.fs_of(paths[0])
+        name = fs.protocol if isinstance(fs.protocol, str) else fs.protocol[0]
+        if not connection.filesystem_is_registered(name):
+            connection.register_filesystem(fs)
 
 
 def view_of_files(name: str, paths: Sequence[Path]) -> str:

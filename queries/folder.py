@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from queries.build import PICTURES, BuildError, list_files, manifest
 from queries.schemas import TABLES, Table, column, int64, string, table
+from queries.store import reading
 
 setting = table(
     "setting",
@@ -85,7 +86,7 @@ def samples_of(tar_file: Path) -> list[dict]:
     rows: list[dict] = []
     shard = f"{tar_file.parent.name}/{tar_file.stem}"
     try:
-        with tarfile.open(tar_file) as tar:
+        with reading(tar_file) as file, tarfile.open(fileobj=file) as tar:
             for member in tar:
                 key, _, suffix = member.name.partition(".")
                 of = SUFFIXES.get(suffix, "row_bytes")

@@ -1,7 +1,7 @@
-"""Parts of tables on disk: named by digest, written whole or not at all.
+"""Parts of tables, on disk or in a store: named by digest, written whole or not at all.
 
-May import pyarrow and queries.schemas. A part is a Parquet file whose name is a digest of all
-that decides its rows, so its presence means that it need not be made again.
+May import pyarrow, queries.schemas and store. A part is a Parquet file whose name is a digest of
+all that decides its rows, so its presence means that it need not be made again.
 """
 
 import hashlib
@@ -9,14 +9,16 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from queries import store
 from queries.schemas import Table
 
 ROWS_PER_GROUP = 65_536
@@ -46,7 +48,15 @@ def digest(*pieces: object) -> str:
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """Yield a path beside the wanted one; rename it there at the end, remove it on failure."""
+    """Yield a path beside the wanted one; rename it there at the end, remove it on failure.
+
+    For a store it is on this machine, and its file is put there at the end.
+    """
+    if store.is_store(path):
+        with store.workroom(path.parent) as room:
+            yield room / path.name
+            store.put(room / path.name, path)
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     os.close(handle)
@@ -61,7 +71,15 @@ def written_whole(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def folder_written_whole(path: Path) -> Iterator[Path]:
-    """The same for a folder: yield an empty one beside, rename it at the end."""
+    """The same for a folder: yield an empty one beside, rename it at the end.
+
+    A store renames nothing, so there it is the folder itself, emptied of what was left by a process
+    that was killed: what is written last must decide whether it is whole.
+    """
+    if store.is_store(path):
+        store.clear(path)
+        yield path
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
     try:
@@ -132,11 +150,24 @@ def _regrouped(batches: Iterable[pa.RecordBatch], table: Table) -> Iterator[pa.R
 
 def read_part(path: Path) -> Part:
     """The part that write_part once wrote there."""
-    counts = json.loads(pq.read_metadata(path).metadata[COUNTS])
+    counts = json.loads(pq.read_metadata(store.opened(path)).metadata[COUNTS])
     return Part(path.stem, path, *counts)
+
+
+def read_parts(paths: Sequence[Path]) -> list[Part]:
+    return list(store.each(read_part, paths, paths[0])) if paths else []
+
+
+def read_rows(
+    paths: Path | Sequence[Path], columns: list[str] | None = None, **how: Any
+) -> pa.Table:
+    """The rows of one file or of several, in order; `how` is what pyarrow's read_table takes."""
+    if isinstance(paths, Sequence):
+        return pa.concat_tables(read_rows(path, columns, **how) for path in paths)
+    return pq.read_table(store.opened(paths), columns=columns, **how)
 
 
 def read_batches(path: Path, rows: int = 16_384) -> Iterator[pa.RecordBatch]:
     """The file's rows in order, in batches of at most `rows`, in bounded memory."""
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(store.opened(path)) as file:
         yield from file.iter_batches(batch_size=rows)

@@ -36,6 +36,7 @@ GROUND = {
     "pipeline.text",
 }
 OWN_PARTS = {
+    "pipeline/workspace.py": {"pipeline.lease"},
     "pipeline/wikipedia.py": {"pipeline.wikitext", "pipeline.wiki_text", "pipeline.wiki_xml"},
     "pipeline/wiki_xml.py": {"pipeline.wikitext", "pipeline.wiki_streams"},
     "pipeline/download.py": {"pipeline.client"},

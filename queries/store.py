@@ -1,0 +1,173 @@
+"""Folders of this machine, or of a store that fsspec reaches: one kind of path for both.
+
+May import queries.addresses and errors; universal_pathlib and what reaches a store only for an
+address. In a store nothing is renamed: an object is put whole or is not there, so what is written
+last decides.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from io import BufferedIOBase
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypeVar, cast
+
+from queries.addresses import EXPECTED, hidden
+from queries.errors import InputError, UserError
+
+# Stores whose objects appear whole or not at all, with what fsspec is told beside the address:
+# others write there too, so no listing is remembered.
+STORES: dict[str, dict[str, object]] = {
+    "s3": {"use_listings_cache": False},
+    "gs": {"use_listings_cache": False},
+    "abfs": {"use_listings_cache": False},
+    "az": {"use_listings_cache": False},
+    "memory": {},
+}
+BLOCK = 1 << 20  # bytes that a read asks for at least, as a Parquet file is read in pieces
+AT_ONCE = 16  # requests: what a thread waits for is mostly the network
+TRIES = 4
+PAUSE_S = 0.5  # before the second try, then doubled
+
+Given = TypeVar("Given")
+Got = TypeVar("Got")
+
+
+def is_address(text: str) -> bool:
+    """
+    >>> is_address("s3://bucket/wit"), is_address("wit")
+    (True, False)
+    """
+    return "://" in text
+
+
+def place(text: str | Path) -> Path:
+    """A path of this machine, or one like it for an address; InputError if none can be there.
+
+    An address's path is no Path, but has its methods: all that this program uses of them.
+
+    >>> place("wit/1"), str(place("memory://wit") / "1")
+    (PosixPath('wit/1'), 'memory://wit/1')
+    """
+    address = str(text)
+    if not is_address(address):
+        return Path(address)
+    if (shown := hidden(address)) != address:
+        raise InputError(f"{shown}: expected {EXPECTED}")
+    protocol = address.partition("://")[0]
+    if protocol not in STORES:
+        known = ", ".join(f"{one}://" for one in STORES)
+        raise InputError(f"{address}: expected a folder, or an address of {known}")
+    try:
+        from upath import UPath
+
+        found: Any = UPath(address.rstrip("/"), **cast(Any, STORES[protocol]))
+        _ = found.fs
+    except ImportError as error:
+        hint = ": pip install '.[s3]'" if protocol == "s3" else ""
+        raise InputError(f"{address}: {' '.join(str(error).split())}{hint}") from None
+    return cast(Path, found)
+
+
+def is_store(path: Path) -> bool:
+    """Whether a path of `place` is at an address."""
+    return not isinstance(path, Path)
+
+
+def fs_of(path: Path) -> Any:
+    """The fsspec file system of a path in a store."""
+    return cast(Any, path).fs
+
+
+def key_of(path: Path) -> str:
+    """What its file system calls a path in a store."""
+    return str(cast(Any, path).path)
+
+
+def opened(path: Path, block: int = BLOCK) -> Any:
+    """What pyarrow reads a file from: the path itself, or an open object of a store."""
+    return cast(Any, path).open("rb", block_size=block) if is_store(path) else path
+
+
+def reading(path: Path, block: int = 16 * BLOCK) -> BufferedIOBase:
+    """A file's bytes from the first to the last."""
+    return cast(BufferedIOBase, opened(path, block)) if is_store(path) else path.open("rb")
+
+
+def put(source: Path, path: Path) -> None:
+    """Put a file of this machine into a store, whole. Raises UserError where it cannot be done."""
+    tried(path, lambda: fs_of(path).put_file(str(source), key_of(path)))
+
+
+def copy(source: Path, path: Path) -> None:
+    """Copy an object within its store: its bytes do not pass through here."""
+    tried(path, lambda: fs_of(path).copy(key_of(source), key_of(path)))
+
+
+def clear(path: Path) -> None:
+    """Remove all objects below a path of a store."""
+
+    def remove() -> None:
+        if path.exists():
+            fs_of(path).rm(key_of(path), recursive=True)
+
+    tried(path, remove)
+
+
+def tried(path: Path, function: Callable[[], Got]) -> Got:
+    """What the function returns. The store's library tries a request again; this, what it gave up.
+
+    Raises UserError after the last try.
+    """
+    for left in reversed(range(TRIES)):
+        try:
+            return function()
+        except faults() as error:
+            lasting = isinstance(error, (FileNotFoundError, PermissionError, FileExistsError))
+            if lasting or not left:
+                raise UserError(said(path, error)) from None
+            time.sleep(PAUSE_S * 2 ** (TRIES - 1 - left))
+    raise AssertionError("not reached")
+
+
+def faults() -> tuple[type[Exception], ...]:
+    """What a store's library raises when the store does not do as asked."""
+    amazon = sys.modules.get("botocore.exceptions")
+    return (OSError, *((amazon.BotoCoreError, amazon.ClientError) if amazon else ()))
+
+
+def said(path: Path, error: BaseException) -> str:
+    """A store's fault in one line.
+
+    >>> said(Path("wit"), PermissionError("Access\\nDenied"))
+    'wit: PermissionError: Access Denied'
+    """
+    return f"{path}: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
+
+
+def each(function: Callable[[Given], Got], of: Iterable[Given], where: Path) -> Iterator[Got]:
+    """What the function returns for each, in order: many at once where each waits for a store."""
+    if not is_store(where):
+        yield from map(function, of)
+        return
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        yield from pool.map(function, of)
+
+
+def there(paths: list[Path]) -> set[Path]:
+    """Which of these files of one folder are there: in a store, by one listing of it."""
+    if not paths or not is_store(paths[0]):
+        return {path for path in paths if path.exists()}
+    folder = paths[0].parent
+    names = tried(folder, lambda: {one.name for one in folder.glob("*")})
+    return {path for path in paths if path.name in names}
+
+
+@contextmanager
+def workroom(folder: Path, prefix: str | None = None) -> Iterator[Path]:
+    """An empty folder for what is on its way: in that folder, or beside a store on this machine."""
+    with TemporaryDirectory(dir=None if is_store(folder) else folder, prefix=prefix) as made:
+        yield Path(made)

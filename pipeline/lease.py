@@ -43,11 +43,13 @@ class Lease:
             if not self._create():
                 raise self._taken()
         write_json(self.remembered, {"token": self.token})
-        threading.Thread(target=self._beat, daemon=True).start()
-        atexit.register(self._give_back)
+        beating = threading.Thread(target=self._beat, daemon=True)
+        beating.start()
+        atexit.register(self._give_back, beating)
 
-    def _give_back(self) -> None:
+    def _give_back(self, beating: threading.Thread) -> None:
         self.ended.set()
+        beating.join(BEAT_S)
         with suppress(UserError):  # then it is nobody's in DEAD_S
             self._remove()
 

@@ -259,12 +259,16 @@ class Stage(luigi.Task):
         """Where this stage puts its one part of a derived table."""
         return self.ws.work / name / f"{self.digest}.parquet"
 
+    @cached_property
+    def listed(self) -> dict[str, list[str]]:
+        """The files of each table that this stage, which is complete, has made."""
+        return dict(json.loads(self.output().path.read_text()))
+
     def paths(self, name: str) -> list[Path]:
         """The files of a table that a needed stage made, in a fixed order; the nearest counts."""
         for task in luigi.task.flatten(self.requires()):
-            listing = json.loads(task.output().path.read_text())
-            if name in listing:
-                return [task.root / path for path in listing[name]]
+            if name in task.listed:
+                return [task.root / path for path in task.listed[name]]
         for task in luigi.task.flatten(self.requires()):
             if found := task.paths(name):
                 return found

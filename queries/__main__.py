@@ -75,9 +75,9 @@ def parser() -> argparse.ArgumentParser:
         help="audit reports; check looks for rows at fault; views prints SQL",
     )
     made.add_argument("name", nargs="?", help="one question, named as its file; all by default")
-    made.add_argument("--build", type=Path, required=True, help="a build, or a workspace")
+    made.add_argument("--build", required=True, help="a build, or a workspace")
     made.add_argument("--run", type=Path, help="a run of the trainer, for its tables")
-    made.add_argument("--other", type=Path, help="a build to compare: its views begin with other_")
+    made.add_argument("--other", help="a build to compare: its views begin with other_")
     made.add_argument("--sql", help="a question of one's own over the same views")
     made.add_argument("--format", choices=FORMATS, default="table", help="table by default")
     made.add_argument("--out", type=Path, help="a folder: a file for each answer, NAME.FORMAT")

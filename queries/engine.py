@@ -284,7 +284,7 @@ def kept_rows(batch: pa.RecordBatch) -> pa.RecordBatch:
 def _reach(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path]) -> None:
     """Let DuckDB read these files by fsspec, if they are in a store."""
     if store.is_store(paths[0]):
-        fs = store.fs_of(paths[0])
+        fs = store.with_listings(paths)
         name = fs.protocol if isinstance(fs.protocol, str) else fs.protocol[0]
         if not connection.filesystem_is_registered(name):
             connection.register_filesystem(fs)

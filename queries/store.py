@@ -5,11 +5,13 @@ address. In a store nothing is renamed: an object is put whole or is not there, 
 last decides.
 """
 
+import atexit
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import lru_cache
 from io import BufferedIOBase
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -66,10 +68,24 @@ def place(text: str | Path) -> Path:
 
         found: Any = UPath(address.rstrip("/"), **cast(Any, STORES[protocol]))
         _ = found.fs
+        _end_with_program()
     except ImportError as error:
         hint = ": pip install '.[s3]'" if protocol == "s3" else ""
         raise InputError(f"{address}: {' '.join(str(error).split())}{hint}") from None
     return cast(Path, found)
+
+
+@lru_cache(maxsize=1)
+def _end_with_program() -> None:
+    """End fsspec's thread before Python ends: of what it holds DuckDB's binding complains."""
+    from fsspec import asyn
+
+    def end() -> None:
+        if asyn.loop[0] is not None and asyn.iothread[0] is not None:
+            asyn.loop[0].call_soon_threadsafe(asyn.loop[0].stop)
+            asyn.iothread[0].join(TRIES * PAUSE_S)
+
+    atexit.register(end)
 
 
 def is_store(path: Path) -> bool:
@@ -85,6 +101,22 @@ def fs_of(path: Path) -> Any:
 def key_of(path: Path) -> str:
     """What its file system calls a path in a store."""
     return str(cast(Any, path).path)
+
+
+def with_listings(paths: Sequence[Path]) -> Any:
+    """The file system of these paths, with their folders listed: one request a folder.
+
+    DuckDB asks it for a file's size and date again and again.
+    """
+    fs = fs_of(paths[0])
+    listed = type(fs)(**{**fs.storage_options, "use_listings_cache": True})
+
+    def look(folder: Path) -> None:
+        tried(folder, lambda: listed.ls(key_of(folder), detail=True, refresh=True))
+
+    for _ in each(look, sorted({path.parent for path in paths}), paths[0]):
+        pass
+    return listed
 
 
 def opened(path: Path, block: int = BLOCK) -> Any:

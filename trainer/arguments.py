@@ -172,7 +172,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     train = _parser(commands.add_parser, "train", help="train a model on a build", epilog=TRAIN)
-    train.add_argument("--data", type=Path, required=True, metavar="PATH", help=DATA)
+    train.add_argument("--data", required=True, metavar="PATH", help=DATA)
     train.add_argument("--run", type=Path, required=True, metavar="RUN", help="folder to write")
     train.add_argument("--settings", type=Path, metavar="TOML", help="as run.toml of a run")
     train.add_argument("--model", metavar="NAME", help=f"default tiny-rn; {', '.join(MODELS)}")
@@ -230,7 +230,7 @@ def parser() -> argparse.ArgumentParser:
 
     about = "how well each pair's caption and picture agree, to filter by"
     score = _parser(commands.add_parser, "score", help=about, epilog=SCORE)
-    score.add_argument("--data", type=Path, required=True, metavar="PATH", help=DATA)
+    score.add_argument("--data", required=True, metavar="PATH", help=DATA)
     score.add_argument("--run", type=Path, required=True, metavar="RUN", help="a trained run")
     score.add_argument(
         "--to", type=Path, metavar="FILE", help="default RUN/tables/clip_score/clip_score.parquet"
@@ -262,7 +262,7 @@ def _add_overlap(commands: "argparse._SubParsersAction") -> None:
     within = _parser(commands.add_parser, "duplicates", help=about, epilog=DUPLICATES)
     within.add_argument("--run", type=Path, metavar="RUN", help="folder for duplicates.json")
     for one in (overlap, clean, within):
-        one.add_argument("--data", type=Path, required=True, metavar="PATH", help=DATA)
+        one.add_argument("--data", required=True, metavar="PATH", help=DATA)
         one.add_argument(
             "--detector", default="phash", metavar="FILE", help="phash, the default, or a file"
         )
@@ -277,7 +277,7 @@ def _add_overlap(commands: "argparse._SubParsersAction") -> None:
 
     about = "train a copy detector for overlap on a build's pictures"
     detector = _parser(commands.add_parser, "detector", help=about, epilog=DETECTOR)
-    detector.add_argument("--data", type=Path, required=True, metavar="PATH", help=DATA)
+    detector.add_argument("--data", required=True, metavar="PATH", help=DATA)
     detector.add_argument("--to", type=Path, required=True, metavar="FILE", help="what to write")
     detector.add_argument("--steps", type=int, default=1_200, metavar="N", help="default 1200")
     detector.add_argument("--seconds", type=float, metavar="S", help="of CPU, an upper bound")

@@ -14,11 +14,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+import psutil
 from rich.console import Console
 from rich.table import Table as Grid
 
@@ -95,6 +97,26 @@ def cpu_seconds() -> float:
     """CPU seconds of this process, and of its children that have ended."""
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     return time.process_time() + children.ru_utime + children.ru_stime
+
+
+def family_cpu_seconds() -> float:
+    """CPU seconds of this process and of all that it started, Java's Python processes too."""
+    total = cpu_seconds()
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            total += sum(process.cpu_times()[:4])  # user, system, and those of ended children
+    return total
+
+
+class Timed:
+    """Wall and CPU seconds of what is done within."""
+
+    def __enter__(self) -> "Timed":
+        self.wall, self.cpu = time.monotonic(), family_cpu_seconds()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.wall, self.cpu = time.monotonic() - self.wall, family_cpu_seconds() - self.cpu
 
 
 def peak_mb() -> float:

@@ -21,23 +21,20 @@ import json
 import shutil
 import sys
 import tempfile
-import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
-import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.cap import BUILD as CAP_BUILD
 from benchmarks.cap import NONE, PLAIN_WINDOW, PRIORITY_SEED, WITHIN, digest, matches, mixed
-from benchmarks.harness import Row, child, cpu_seconds, show
+from benchmarks.harness import Row, Timed, child, show
 from benchmarks.match import draw_captions, draw_queries, templates
 from pipeline.filters import filter_pairs
 from pipeline.match import match_pairs
@@ -110,27 +107,6 @@ def write_matches(given: Path, rows: int) -> None:
         [pa.array(one) for one in columns], schema=TABLES["pair_match"].schema
     )
     write_part(given / "match_head.parquet", TABLES["pair_match"], [batch])
-
-
-# --- clocks ---------------------------------------------------------------------------------------
-def family_cpu_seconds() -> float:
-    """CPU seconds of this process and of all that it started, Java's Python processes too."""
-    total = cpu_seconds()
-    for process in psutil.Process().children(recursive=True):
-        with suppress(psutil.Error):
-            total += sum(process.cpu_times()[:4])  # user, system, and those of ended children
-    return total
-
-
-class Timed:
-    """Wall and CPU seconds of what is done within."""
-
-    def __enter__(self) -> "Timed":
-        self.wall, self.cpu = time.monotonic(), family_cpu_seconds()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.wall, self.cpu = time.monotonic() - self.wall, family_cpu_seconds() - self.cpu
 
 
 # --- the build ------------------------------------------------------------------------------------

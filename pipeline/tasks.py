@@ -227,7 +227,7 @@ class CollectPairs(Stage):
         return [self.clone(DeriveQueries)] if searching else []
 
     def source_inputs(self, source: Source) -> list[MapInput]:
-        given = sources.Given(self.ws.file_digest, journals=self.ws.work / "search")
+        given = sources.Given(self.ws.file_digest, journals=self.ws.local / "work" / "search")
         if source.searches:
             given = replace(given, queries=read_rows(self.paths("query")))
         return [

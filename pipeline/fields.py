@@ -12,6 +12,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
 from queries.addresses import EXPECTED, hidden
+from queries.errors import UserError
+from queries.store import bring
 
 
 def locate(text: str, folder: Path) -> Path:
@@ -46,6 +48,11 @@ def _exists(path: Path) -> bool:
 
 
 def _existing(text: str, info: ValidationInfo) -> str:
+    if is_remote(text):
+        try:
+            return str(bring(without_secret(text)))
+        except UserError as error:
+            raise ValueError(f"a file that can be read; {error}") from None
     path = locate(text, _folder(info))
     if not _exists(path):
         hint = " (is the package installed?)" if text.startswith("package:") else ""
@@ -95,6 +102,8 @@ def _first_existing(texts: Any, info: ValidationInfo) -> str:
     for text in texts:
         if is_address(text):
             return without_secret(text)
+        if is_remote(text):
+            return _existing(text, info)
         if _exists(path := locate(text, _folder(info))):
             return str(path)
     raise ValueError("at least one path that exists, or an address")

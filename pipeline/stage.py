@@ -22,6 +22,7 @@ import pyarrow as pa
 from luigi.rpc import RPCError
 
 from pipeline import scorers, sources
+from pipeline.fields import is_remote
 from pipeline.retry import lost_pairs, reasons
 from pipeline.settings import SAMPLE, FetchSettings, Settings, load
 from pipeline.workspace import Workspace
@@ -30,7 +31,7 @@ from queries.engine import MapFunction, MapInput
 from queries.errors import InputError, UserError
 from queries.parts import Part, digest, read_parts, write_json
 from queries.schemas import TABLES
-from queries.store import faults, is_store, place, said
+from queries.store import bring, faults, is_store, place, said
 
 # What a bare `luigi --module pipeline BuildWIT` does where no configuration says otherwise: it runs
 # without a luigid, a failed task is a failed command, and our progress stands for Luigi's log.
@@ -94,7 +95,8 @@ def named(fetch: FetchSettings) -> None:
 
 def excluding(settings: Settings, exclude: str) -> Settings:
     """The settings with the lists of --exclude beside their own. Raises InputError."""
-    lists = [str(Path(one.strip()).absolute()) for one in exclude.split(",") if one.strip()]
+    given = [one.strip() for one in exclude.split(",") if one.strip()]
+    lists = [str(bring(one) if is_remote(one) else Path(one).absolute()) for one in given]
     missing = [one for one in lists if not Path(one).is_file()]
     if missing:
         raise InputError(f"--exclude {missing[0]}: expected a list of exclusions, a file")

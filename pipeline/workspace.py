@@ -26,7 +26,7 @@ from queries.engine import DuckEngine, Engine, MapInput
 from queries.errors import UserError
 from queries.parts import digest, read_rows, write_json
 from queries.schemas import TABLES
-from queries.store import each, is_store
+from queries.store import caches, each, is_store
 
 # A version or a file of the workspace that was being written; the folder may hold others' files.
 TORN = re.compile(r"\.(?:[0-9a-f]{16}|latest\.json|report)\.[a-z0-9_]+")
@@ -49,9 +49,8 @@ class Workspace:
         """A folder of this machine for what no store can hold: locks, logs, what is on its way."""
         if not is_store(self.folder):
             return self.folder
-        caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         given = self.settings.engine.scratch
-        return (Path(given) if given else caches / "buildwit") / digest(str(self.folder))
+        return (Path(given) if given else caches()) / digest(str(self.folder))
 
     @cached_property
     def engine(self) -> Engine:
@@ -66,7 +65,8 @@ class Workspace:
         except ImportError:
             raise UserError("--engine spark: no pyspark: pip install '.[spark]'") from None
         log = self.local / "spark.log"
-        return SparkEngine(**used.spark.model_dump(), folder=scratch, log=log)
+        shared = self.work / "scratch"
+        return SparkEngine(**used.spark.model_dump(), folder=shared, log=log)
 
     def _clear_torn(self) -> None:
         """Remove what a process that was killed was writing: whole parts have no dot.

@@ -3,7 +3,7 @@
 The only module that imports pyspark; nothing imports it unless a build asks for it. `map` runs one
 part as one task, which writes it whole as everywhere; `derive` lets Spark write the rows to a fresh
 folder, which its commit protocol makes whole, and copies them in their order to the one part. So
-all machines must see the workspace under the same path.
+all machines must see the workspace under the same path, or at the same address.
 """
 
 import os
@@ -11,6 +11,7 @@ import re
 import shutil
 import signal
 import threading
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 from sys import executable
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 
 import pyarrow as pa
 from py4j.protocol import Py4JError
@@ -27,6 +28,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 
+from queries import store
 from queries.engine import BATCH_ROWS, Advance, Batches, Engine, Fetch, Rows
 from queries.errors import UserError
 from queries.parts import read_batches, read_part
@@ -53,7 +55,7 @@ class SparkEngine(Engine):
     conf: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if GLOB.search(str(self.folder)):
+        if GLOB.search(str(self.folder).partition("://")[2] or str(self.folder)):
             raise UserError(f"{self.folder}: expected a path without []{{}}*?,\\:%# for Spark")
         home = os.environ.get("JAVA_HOME")
         if not shutil.which("java", path=f"{home}/bin" if home else None):
@@ -85,18 +87,30 @@ class SparkEngine(Engine):
     def _selected(self, sql: str, inputs: Mapping[str, Rows]) -> Iterator[Iterator[pa.RecordBatch]]:
         for name, rows in inputs.items():
             self._frame(name, rows).createOrReplaceTempView(name)
-        with TemporaryDirectory(dir=self.folder, prefix="derive-") as fresh:
-            rows_folder = Path(fresh) / "rows"
+        with self._fresh() as fresh:
             with _one_line():
-                self.session.sql(sql).write.parquet(f"file://{rows_folder}")
-            yield _in_order(rows_folder)
+                self.session.sql(sql).write.parquet(_in_hadoop(fresh / "rows"))
+            yield _in_order(fresh / "rows")
+
+    @contextmanager
+    def _fresh(self) -> Iterator[Path]:
+        """A folder that all machines see, gone at the end."""
+        if not store.is_store(self.folder):
+            with TemporaryDirectory(dir=self.folder, prefix="derive-") as fresh:
+                yield Path(fresh)
+            return
+        at_address = self.folder / f"derive-{uuid.uuid4().hex}"
+        try:
+            yield at_address
+        finally:
+            store.clear(at_address)
 
     def _frame(self, name: str, rows: Rows) -> DataFrame:
         if isinstance(rows, pa.Table) or not rows:
             table = rows if isinstance(rows, pa.Table) else TABLES[name].empty()
             return self.session.createDataFrame(table)
         schema = from_arrow_schema(TABLES[name].schema)
-        return self.session.read.schema(schema).parquet(*(f"file://{path}" for path in rows))
+        return self.session.read.schema(schema).parquet(*map(_in_hadoop, rows))
 
     @cached_property
     def session(self) -> SparkSession:
@@ -117,25 +131,37 @@ class SparkEngine(Engine):
 
     def _defaults(self) -> dict[str, str]:
         memory = self.memory.removesuffix("B").lower()  # 4GB is 4g
+        scratch = gettempdir() if store.is_store(self.folder) else str(self.folder)
         settings = {
             "spark.app.name": "buildwit",
             "spark.master": self.master,
             "spark.driver.memory": memory,
             "spark.executor.memory": memory,
             "spark.sql.shuffle.partitions": str(self.partitions),
-            "spark.sql.warehouse.dir": f"file://{self.folder}",
+            "spark.sql.warehouse.dir": f"file://{scratch}",
             "spark.speculation": "false",  # a second try at a fetch would ask hosts twice
             "spark.ui.enabled": "false",
         }
         if self.master.startswith("local"):
             loopback = {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
-            settings |= {**loopback, "spark.local.dir": str(self.folder)}
+            settings |= {**loopback, "spark.local.dir": scratch}
         return settings
 
     def close(self) -> None:
         if "session" in vars(self):
             self.session.stop()
             del self.session
+
+
+def _in_hadoop(path: Path) -> str:
+    """What Spark calls a file: S3 is s3a there, by a library that Spark does not bring.
+
+    >>> _in_hadoop(Path("/shared/wit"))
+    'file:///shared/wit'
+    """
+    if not store.is_store(path):
+        return f"file://{path}"
+    return re.sub("^s3://", "s3a://", str(path))
 
 
 def _work(shipped: "Broadcast[list[tuple[Path, Job]]]", numbers: Batches) -> Batches:
@@ -163,7 +189,7 @@ def _as_they_come(paths: Sequence[Path], running: "Future[None]") -> Iterator[Pa
     ended = False
     while not ended:
         ended = bool(wait([running], LOOK_S).done)
-        for path in [path for path in left if path.exists()]:
+        for path in sorted(store.there(list(left))):
             del left[path]
             yield path
     running.result()

@@ -6,6 +6,8 @@ last decides.
 """
 
 import atexit
+import hashlib
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -139,6 +141,37 @@ def copy(source: Path, path: Path) -> None:
     tried(path, lambda: fs_of(path).copy(key_of(source), key_of(path)))
 
 
+def caches() -> Path:
+    """Where this machine keeps what is for a store, or from one."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "buildwit"
+
+
+def bring(address: str) -> Path:
+    """A file at any address that fsspec reads, as one of this machine.
+
+    It is kept under what its store says of it, so it comes again when it has changed. Raises
+    UserError where it cannot be had.
+    """
+    import fsspec
+
+    def come() -> Path:
+        files, key = fsspec.core.url_to_fs(address)
+        state = hashlib.sha256(repr(sorted(files.info(key).items())).encode()).hexdigest()[:16]
+        path = caches() / "inputs" / state / key.rstrip("/").rpartition("/")[2]
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with TemporaryDirectory(dir=path.parent) as room:
+                beside = Path(room) / path.name
+                files.get_file(key, str(beside))
+                beside.rename(path)
+        return path
+
+    try:
+        return tried(address, come)
+    except (ImportError, ValueError) as error:
+        raise InputError(said(address, error)) from None
+
+
 def clear(path: Path) -> None:
     """Remove all objects below a path of a store."""
 
@@ -149,7 +182,7 @@ def clear(path: Path) -> None:
     tried(path, remove)
 
 
-def tried(path: Path, function: Callable[[], Got]) -> Got:
+def tried(path: Path | str, function: Callable[[], Got]) -> Got:
     """What the function returns. The store's library tries a request again; this, what it gave up.
 
     Raises UserError after the last try.
@@ -171,7 +204,7 @@ def faults() -> tuple[type[Exception], ...]:
     return (OSError, *((amazon.BotoCoreError, amazon.ClientError) if amazon else ()))
 
 
-def said(path: Path, error: BaseException) -> str:
+def said(path: Path | str, error: BaseException) -> str:
     """A store's fault in one line.
 
     >>> said(Path("wit"), PermissionError("Access\\nDenied"))
@@ -190,12 +223,15 @@ def each(function: Callable[[Given], Got], of: Iterable[Given], where: Path) -> 
 
 
 def there(paths: list[Path]) -> set[Path]:
-    """Which of these files of one folder are there: in a store, by one listing of it."""
+    """Which of these files are there: in a store, by one listing of each folder."""
     if not paths or not is_store(paths[0]):
         return {path for path in paths if path.exists()}
-    folder = paths[0].parent
-    names = tried(folder, lambda: {one.name for one in folder.glob("*")})
-    return {path for path in paths if path.name in names}
+
+    def names(folder: Path) -> set[Path]:
+        return tried(folder, lambda: set(folder.glob("*")))
+
+    found = each(names, {path.parent for path in paths}, paths[0])
+    return set(paths) & {path for folder in found for path in folder}
 
 
 @contextmanager

@@ -3,6 +3,9 @@
 A proxy cuts requests in the middle; what is built there must equal what is built on a disk.
 """
 
+import gzip
+import io
+import json
 import os
 import shutil
 import subprocess
@@ -16,10 +19,15 @@ import pytest
 pytest.importorskip("s3fs", reason="no s3fs: pip install '.[s3]'")
 pytest.importorskip("moto.server", reason="no moto, whose server stands for S3")
 
+import pyarrow.parquet as pq
 import s3fs
+from pyarrow import csv
 
 from pipeline import lease as leases
+from pipeline import sources
 from pipeline.lease import Lease
+from pipeline.settings import FilterSettings
+from pipeline.sources import places
 from pipeline.stage import workspace
 from queries.build import BuildError, find, manifest
 from queries.errors import UserError
@@ -29,6 +37,9 @@ from tests.cutting_proxy import CuttingProxy
 from tests.image_server import ImageServer
 from tests.s3_server import BUCKET, CREDENTIALS, S3Server
 from tests.small_build import ROOT, Small, published
+from tests.table_source import seen
+from tests.test_sources_commoncrawl import packed, record
+from tests.test_sources_commoncrawl import source_of as crawl_source
 
 OUT = f"s3://{BUCKET}/wit"
 
@@ -221,6 +232,52 @@ def test_an_address_at_fault_is_one_line(s3, small, capsys, out, expected):
     assert ended.value.code == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(expected)
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl.gz", "a.parquet"])
+def test_tables_are_read_from_a_store_through_cuts(server, s3, monkeypatch, name):
+    monkeypatch.setattr(places, "PAUSE_S", 0.01)
+    rows = [{"url": f"http://x.org/{n}.png", "caption": f"a kite {n}"} for n in range(3_000)]
+    content = io.BytesIO()
+    if name.endswith("parquet"):
+        pq.write_table(pa.Table.from_pylist(rows), content)
+    elif name.endswith("csv"):
+        csv.write_csv(pa.Table.from_pylist(rows), content)
+    else:
+        content.write(gzip.compress("\n".join(map(json.dumps, rows)).encode()))
+    s3.pipe(f"{BUCKET}/tables/{name}", content.getvalue())
+    with CuttingProxy(server.place, seed=5, share=0.3) as proxy, asked_at(proxy.address):
+        found = seen(f"s3://{BUCKET}/tables/*{name[1:]}")
+    assert found == [(row["url"], row["caption"], None) for row in rows]
+
+
+def test_crawls_are_read_from_a_store(s3):
+    address = f"s3://{BUCKET}/crawl/a.warc.gz"
+    s3.pipe(address, packed(record(), record(), record()))
+    source = crawl_source(address)
+    sources.check([source])
+    (part,) = sources.parts(source, sources.Given(str))
+    batches = list(sources.collect(iter(part.rows.to_batches()), source, 0))
+    assert [one["caption"] for batch in batches for one in batch.to_pylist()] == ["kite"] * 3
+    s3.pipe(address, packed(record()))
+    (other,) = sources.parts(source, sources.Given(str))
+    assert other.identity != part.identity
+
+
+def test_what_else_the_settings_name_may_be_in_a_store(s3, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    address = f"s3://{BUCKET}/lists/blocked.txt"
+    s3.pipe(address, b"word")
+    (first,) = FilterSettings(blocked_words=(address,)).blocked_words
+    assert Path(first).read_bytes() == b"word"
+    before = Path(first).stat().st_mtime_ns
+    (again,) = FilterSettings(blocked_words=(address,)).blocked_words
+    assert (again, Path(again).stat().st_mtime_ns) == (first, before)
+    s3.pipe(address, b"other")
+    (changed,) = FilterSettings(blocked_words=(address,)).blocked_words
+    assert Path(changed).read_bytes() == b"other"
+    with pytest.raises(ValueError, match=r"a file that can be read; s3://bucket/lists/none\.txt"):
+        FilterSettings(blocked_words=(f"s3://{BUCKET}/lists/none.txt",))
 
 
 def test_a_path_of_this_machine_stays_one():

@@ -8,13 +8,13 @@ cannot be read gives one with its reason, and the rest of the file is read.
 """
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from pipeline.fields import is_remote
 from pipeline.source_settings import CommonCrawlSource
-from pipeline.sources.crawl_files import files, opened
+from pipeline.sources.crawl_files import files, is_web, opened
 from pipeline.sources.html import decoded, pictures, trapped
 from pipeline.sources.part import Given
+from pipeline.sources.places import identity
 from pipeline.sources.rows import Raw, SourceError
 from pipeline.sources.warc import HEAD_BYTES, MOST_PAGE_BYTES, Fault, Page, pages, start_of
 from pipeline.sources.wat import wat_pictures
@@ -36,12 +36,12 @@ def check(source: CommonCrawlSource) -> None:
 def parts(source: CommonCrawlSource, given: Given) -> Iterator[tuple[str, tuple, dict[str, list]]]:
     """(name, identity, rows) of each file.
 
-    What a crawl has published under an address it does not change, so that the address is enough
-    to know a part by, and a part that is done is never asked for again.
+    What a crawl has published on the web it does not change, so that the address is enough to know
+    a part by, and a part that is done is never asked for again.
     """
     for path in files(source):
-        identity = path if is_remote(path) else given.content(Path(path))
-        yield path.rpartition("/")[2], (identity,), {"path": [path]}
+        known = path if is_web(path) else identity(path, given)
+        yield path.rpartition("/")[2], (known,), {"path": [path]}
 
 
 def read(row: dict, source: CommonCrawlSource) -> Iterator[Raw]:

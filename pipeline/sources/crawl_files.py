@@ -5,6 +5,7 @@ sources and queries. A file at an address is read while it comes, in bounded mem
 connection breaks off, the rest is asked for.
 """
 
+import io
 import re
 import zlib
 from collections.abc import Generator, Iterator
@@ -18,6 +19,7 @@ from pipeline.client import AgainError, Client, DownloadError
 from pipeline.fields import is_remote
 from pipeline.settings import DownloadSettings
 from pipeline.source_settings import CommonCrawlSource
+from pipeline.sources.places import Remote
 from pipeline.sources.rows import SourceError
 from pipeline.sources.warc import File
 from queries.errors import InputError
@@ -38,10 +40,15 @@ def files(source: CommonCrawlSource) -> tuple[str, ...]:
     """
     found: list[str] = []
     for path in source.paths:
-        if is_remote(path):
+        if is_web(path):
             client_of(source, path)
         found += _listed(source, path) if path.endswith(LISTS) else [path]
     return tuple(found)
+
+
+def is_web(path: str) -> bool:
+    """Whether a file is on somebody's server, to be asked with manners; else a store has it."""
+    return path.startswith(("http:", "https:"))
 
 
 def client_of(source: CommonCrawlSource, address: str) -> Client:
@@ -88,6 +95,10 @@ def opened(source: CommonCrawlSource, path: str) -> Iterator[File]:
     if not is_remote(path):
         with open(path, "rb") as file:
             yield file
+        return
+    if not is_web(path):
+        with io.BufferedReader(Remote(path)) as stored:  # read by it, a piece is never short
+            yield stored
         return
     with closing(RemoteFile(client_of(source, path), path)) as remote:
         try:

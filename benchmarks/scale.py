@@ -16,7 +16,6 @@ that a stage leaves, and those that it sorts or joins, as Arrow holds them: what
 
 import argparse
 import json
-import sys
 import tempfile
 from collections.abc import Sequence
 from functools import partial
@@ -29,7 +28,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from benchmarks.cap import mixed
-from benchmarks.harness import Row, Timed, child, peak_mb, show
+from benchmarks.harness import Row, Timed, peak_mb, show
 from benchmarks.match import N_QUERIES, draw_captions, draw_queries, templates
 from pipeline import sources
 from pipeline.filters import filter_pairs
@@ -46,7 +45,7 @@ from queries.schemas import TABLES
 CLIP = 12_800_000_000
 # Candidates and cap of two runs, and how many of the 500,000 queries both have.
 FULL = ((1_280_000, 2), (12_800_000, 20), 500_000)
-QUICK = ((25_600, 1), (102_400, 4), 50_000)
+QUICK = ((12_800, 1), (51_200, 4), 50_000)
 NONE = (256, 1)  # a run that says what a stage takes for next to nothing
 N_PARTS = 2
 LOST, LOST_SEED, ROUNDS, SAMPLES_PER_SHARD = 0.3, 9, 12, 10_000
@@ -64,12 +63,16 @@ def build_row(cap: int) -> pa.Table:
     return pa.table({name: [value] for name, value in row.items()})
 
 
-def write_given(given: Path, n: int, n_queries: int) -> None:
+def drawn_queries(n: int) -> pa.Table:
+    """The query list."""
+    texts = draw_queries(templates())[:: N_QUERIES // n]
+    return pa.table({"query_id": pa.array(range(len(texts)), pa.int64()), "text": texts})
+
+
+def write_given(given: Path, n: int, queries: pa.Table) -> None:
     """The files of a source, addresses and captions, and the query list."""
+    pq.write_table(queries, given / "query.parquet")
     texts = templates()
-    query = draw_queries(texts)[:: N_QUERIES // n_queries]
-    listed = pa.table({"query_id": pa.array(range(len(query)), pa.int64()), "text": query})
-    pq.write_table(listed, given / "query.parquet")
     captions, numbers = draw_captions(texts, n), iter(range(n))
     schema = pa.schema({"url": pa.string(), "caption": pa.string()})
     for part in range(N_PARTS):
@@ -114,7 +117,6 @@ class Simulation:
         before = bytes_below(self.out)
         with Timed() as timed:
             made = function(*given)
-            self.engine.close()  # its processes count when they have ended
         shuffled = sum(pq_arrow_bytes(path) for path in moved)
         left = bytes_below(self.out) - before
         self.taken[stage] = {"cpu": timed.cpu, "wall": timed.wall, "bytes": left, "moved": shuffled}
@@ -225,11 +227,15 @@ def share_of(none: Any, small: Any) -> float:
     return none["rows"]["candidates"] / small["rows"]["candidates"]
 
 
-def simulated(size: tuple[int, int], n_queries: int) -> dict[str, Any]:
-    """A run in a process of its own."""
+def simulated(size: tuple[int, int], queries: pa.Table) -> dict[str, Any]:
+    """What a run of (candidates, cap) took."""
     n, cap = size
-    command = [sys.executable, "-m", "benchmarks.scale", "--candidates", n, "--cap", cap]
-    return dict(child([*map(str, command), "--queries", str(n_queries)]))
+    with tempfile.TemporaryDirectory() as folder:
+        given, out = Path(folder) / "given", Path(folder) / "out"
+        given.mkdir()
+        (out / "scratch").mkdir(parents=True)
+        write_given(given, n, queries)
+        return Simulation(given, out, cap).run()
 
 
 def a_candidate(none: Any, large: Any) -> dict[str, dict[str, float]]:
@@ -245,7 +251,8 @@ def a_candidate(none: Any, large: Any) -> dict[str, dict[str, float]]:
 
 
 def compare(one: tuple[int, int], other: tuple[int, int], n_queries: int) -> None:
-    none, small, large = (simulated(size, n_queries) for size in (NONE, one, other))
+    queries = drawn_queries(n_queries)
+    none, small, large = (simulated(size, queries) for size in (NONE, one, other))
     times = large["rows"]["candidates"] / small["rows"]["candidates"]
     rows = [
         Row(f"{name}, {what}", unit, [large["taken"][name][what] / by], "foretold", [told / by])
@@ -277,15 +284,11 @@ def main() -> None:
     parser.add_argument("--cap", type=int, default=20, help="of that run")
     parser.add_argument("--queries", type=int, default=N_QUERIES, help="of that run")
     options = parser.parse_args()
-    if not options.candidates:
-        compare(*(QUICK if options.quick else FULL))
+    if options.candidates:
+        size = (options.candidates, options.cap)
+        print(json.dumps(simulated(size, drawn_queries(options.queries))))
         return
-    with tempfile.TemporaryDirectory() as folder:
-        given, out = Path(folder) / "given", Path(folder) / "out"
-        given.mkdir()
-        (out / "scratch").mkdir(parents=True)
-        write_given(given, options.candidates, options.queries)
-        print(json.dumps(Simulation(given, out, options.cap).run()))
+    compare(*(QUICK if options.quick else FULL))
 
 
 if __name__ == "__main__":

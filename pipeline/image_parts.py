@@ -116,7 +116,9 @@ def shard_pictures(path: Path) -> Iterator[Row]:
 
 def _prune_part(folder: Path, in_shards: list[Row]) -> int:
     """Give up the pictures of a part that these rows place in shards; the bytes that went."""
-    rows = {one["pair_id"]: one | {"tar": os.path.relpath(one["tar"], folder)} for one in in_shards}
+    rows = {
+        one["pair_id"]: one | {"tar": os.path.relpath(one["tar"], str(folder))} for one in in_shards
+    }
     going = {
         pair_id: len(picture)
         for pair_id, picture in _stored(folder, *ALL)
@@ -146,7 +148,7 @@ def _moved(folder: Path, lowest: int, highest: int) -> list[Row]:
 def _in_shard(folder: Path, row: Row) -> bytes:
     tar = (folder / row["tar"]).resolve()
     try:
-        with tar.open("rb") as file:
+        with store.reading(tar, block=row["size"]) as file:
             file.seek(row["offset"])
             picture = file.read(row["size"])
     except OSError as error:

@@ -94,7 +94,7 @@ class Lease:
         while not self.ended.wait(BEAT_S):
             self.beats += 1
             with suppress(*store.faults()):  # the next one may come through
-                self.path.write_bytes(self._body())
+                store.fs_of(self.path).pipe_file(store.key_of(self.path), self._body())
 
     def _body(self) -> bytes:
         return json.dumps({"token": self.token, "beats": self.beats}).encode()

@@ -108,10 +108,12 @@ def key_of(path: Path) -> str:
 def with_listings(paths: Sequence[Path]) -> Any:
     """The file system of these paths, with their folders listed: one request a folder.
 
-    DuckDB asks it for a file's size and date again and again.
+    DuckDB asks it for a file's size and date again and again, and opens files without saying how
+    much is to be read ahead.
     """
     fs = fs_of(paths[0])
     listed = type(fs)(**{**fs.storage_options, "use_listings_cache": True})
+    listed.default_block_size = BLOCK  # s3fs's own 50 MB would come with every piece of a column
 
     def look(folder: Path) -> None:
         tried(folder, lambda: listed.ls(key_of(folder), detail=True, refresh=True))

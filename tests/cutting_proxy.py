@@ -38,6 +38,7 @@ class CuttingProxy:
         self.cuts = {"up": 0, "down": 0}
         self.passed = {"up": 0, "down": 0}
         self.requests: Counter[str] = Counter()
+        self.begun: list[str] = []  # method and address of each request
 
     def __enter__(self) -> "CuttingProxy":
         self.listening = socket.create_server(("127.0.0.1", 0), backlog=128)
@@ -74,6 +75,7 @@ class CuttingProxy:
         with suppress(OSError):
             while data := source.recv(CHUNK):
                 if way == "up" and (request := REQUEST.match(data)):
+                    self.begun.append(data.split(b" HTTP/")[0].decode())
                     self._heed(request[1].decode(), data, left)
                 if len(data) > left.get(way, len(data)):
                     to.sendall(data[: left[way]])

@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from pyarrow import csv
 
 from pipeline import lease as leases
 from pipeline import sources
+from pipeline.image_parts import IMAGES, read_images, write_images
 from pipeline.lease import Lease
 from pipeline.settings import FilterSettings
 from pipeline.sources import places
@@ -38,6 +40,7 @@ from tests.image_server import ImageServer
 from tests.s3_server import BUCKET, CREDENTIALS, S3Server
 from tests.small_build import ROOT, Small, published
 from tests.table_source import seen
+from tests.test_image_parts import EVERY, PICTURES, give_up, publish
 from tests.test_sources_commoncrawl import packed, record
 from tests.test_sources_commoncrawl import source_of as crawl_source
 
@@ -96,6 +99,11 @@ def local(small, tmp_path_factory):
     return find(out)
 
 
+def hashing(proxy: CuttingProxy) -> bool:
+    """Whether a build has copied its shards to their places, and reads them for the manifest."""
+    return any(re.fullmatch(r"GET \S+/shards/00000\.tar", one) for one in proxy.begun)
+
+
 @pytest.fixture(scope="module")
 def remote(server, small, tmp_path_factory):
     """A build in S3, killed in the middle of its publication and gone on with elsewhere.
@@ -107,7 +115,7 @@ def remote(server, small, tmp_path_factory):
         fs = s3fs.S3FileSystem(use_listings_cache=False)
         env = {"AWS_ENDPOINT_URL": proxy.address, "XDG_CACHE_HOME": str(cache)}
         with building(few_rounds(small), OUT, env=env) as build:
-            wait_for(lambda: fs.glob(f"{BUCKET}/wit/*/shards/*.tar") or build.program.poll())
+            wait_for(lambda: build.program.poll() is not None or hashing(proxy))
         left = {path.split("/", 3)[3] for path in fs.glob(f"{BUCKET}/wit/*/*/**")}
         readable = None
         with pytest.raises(BuildError) as seen:
@@ -291,6 +299,15 @@ def test_what_else_the_settings_name_may_be_in_a_store(s3, tmp_path, monkeypatch
     assert Path(changed).read_bytes() == b"other"
     with pytest.raises(ValueError, match=r"a file that can be read; s3://bucket/lists/none\.txt"):
         FilterSettings(blocked_words=(f"s3://{BUCKET}/lists/none.txt",))
+
+
+def test_pictures_that_were_given_up_are_read_from_the_shards_of_a_store(s3):
+    workspace = place(f"s3://{BUCKET}/pruned")
+    folder = workspace / "images" / "settings" / "part"
+    write_images(folder / IMAGES, PICTURES.items())
+    picked = publish(workspace, "1", 1, 2)
+    assert give_up(workspace, "1", picked) == len(PICTURES[1]) + len(PICTURES[2])
+    assert dict(read_images(folder, *EVERY)) == PICTURES
 
 
 def test_a_path_of_this_machine_stays_one():

@@ -1,9 +1,13 @@
-"""`python -m pipeline report|card`: what is derived of a build. Luigi makes builds (see README)."""
+"""`python -m pipeline report|card|takedown`: what is made of a build, or taken out of all.
+
+Luigi makes builds (see README).
+"""
 
 import argparse
 import sys
 from pathlib import Path
 
+from pipeline import takedown
 from pipeline.card import write_card
 from pipeline.report import announce, print_counts, write_report
 from queries.build import BuildError, find
@@ -19,7 +23,14 @@ def main(arguments: list[str] | None = None) -> int:
     card.add_argument("--build", required=True, help="a build, or a workspace")
     card.add_argument("--run", type=Path, help="a run of the trainer, for its results")
     card.add_argument("--name", default="buildwit", help="of the dataset; buildwit by default")
+    takedown.add_options(
+        verbs.add_parser(
+            "takedown", help="take pairs and pictures out of a workspace and all its builds"
+        )
+    )
     options = made.parse_args(arguments)
+    if options.verb == "takedown":
+        return takedown.run(options)
     try:
         build = find(options.build)
     except BuildError as error:

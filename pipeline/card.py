@@ -19,6 +19,8 @@ from queries.questions import DECLARED, Inputs, answer, sql, tables
 
 TEMPLATES = Path(__file__).parent / "card"
 MARKDOWN = ("README.md", "datasheet.md")
+CROISSANT = "croissant.json"
+CARD = (*MARKDOWN, CROISSANT)
 SHOWN_ROWS = 20
 GAP = "**Not known to the build:**"
 KINDS = {
@@ -104,7 +106,7 @@ def write_card(build: Path, run: Path | None = None, name: str = "buildwit") -> 
     )
     pages = {one: environment.get_template(one).render(**known) for one in MARKDOWN}
     described = croissant(build, inputs, name, known["counts"])
-    pages["croissant.json"] = json.dumps(described, indent=1, ensure_ascii=False) + "\n"
+    pages[CROISSANT] = json.dumps(described, indent=1, ensure_ascii=False) + "\n"
     for file, content in pages.items():
         with written_whole(build / file) as beside:
             beside.write_text(content.rstrip("\n") + "\n", "utf-8")

@@ -8,7 +8,7 @@ protects someone is read whole or not at all: a line that is not understood ends
 import csv
 import ipaddress
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -214,11 +214,30 @@ def excluded_hosts(
     for batch in batches:
         hosts = batch["host"].to_pylist() if named else []
         rows = [
-            {"host": host, "value": value}
-            for host in hosts
-            if (value := next((one for one in parents(_name(host)) if one in named), None))
+            {"host": host, "value": value} for host in hosts if (value := parent_in(host, named))
         ]
         yield pa.RecordBatch.from_pylist(rows, schema)
+
+
+def parent_in(host: str, named: Collection[str]) -> str | None:
+    """The host, without its port, or the nearest domain above it that is among those named.
+
+    >>> parent_in("a.example.org:80", {"example.org"}), parent_in("example.com", {"example.org"})
+    ('example.org', None)
+    """
+    return next((one for one in parents(_name(host)) if one in named), None)
+
+
+def normal_url(url: str) -> str:
+    """The key of an address, as candidates have it; '' for what is none.
+
+    >>> normal_url("HTTP://a.org"), normal_url("ftp://a.org")
+    ('http://a.org/', '')
+    """
+    try:
+        return normalise_url(url)
+    except ValueError:
+        return ""
 
 
 def _name(host: str) -> str:

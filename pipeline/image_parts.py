@@ -7,7 +7,7 @@ bytes). With `prune = true` the bytes that the newest build's shards hold leave 
 
 import os
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from heapq import merge
 from itertools import groupby
 from operator import itemgetter
@@ -128,12 +128,48 @@ def _prune_part(folder: Path, in_shards: list[Row]) -> int:
     # What went earlier is now looked for in this build, so that an older one may be deleted.
     after = before | {one: rows[one] for one in (going.keys() | before.keys()) & rows.keys()}
     if after != before:
-        listed = pa.Table.from_pylist([after[one] for one in sorted(after)], moved.schema)
-        write_part(folder / MOVED, moved, listed.to_batches())
+        _write_moved(folder, [after[one] for one in sorted(after)])
     if going:
         stay = (one for one in _stored(folder, *ALL) if one[0] not in going)
         write_images(folder / IMAGES, stay)
     return sum(going.values())
+
+
+def stored(folder: Path, pair_ids: Collection[int]) -> Iterator[tuple[int, bytes]]:
+    """(pair_id, picture) of these pairs, where the part itself holds the bytes."""
+    return (one for one in _stored(folder, *ALL) if one[0] in pair_ids)
+
+
+def forget(folder: Path, pair_ids: Collection[int]) -> None:
+    """Take the pictures of these pairs out of a part, and the places of those that were moved."""
+    moved_rows = _moved(folder, *ALL)
+    if any(row["pair_id"] in pair_ids for row in moved_rows):
+        _write_moved(folder, [row for row in moved_rows if row["pair_id"] not in pair_ids])
+    if next(stored(folder, pair_ids), None):
+        stay = (one for one in _stored(folder, *ALL) if one[0] not in pair_ids)
+        write_images(folder / IMAGES, stay)
+
+
+def take_back(folder: Path, tars: Collection[Path]) -> None:
+    """Read the pictures that were moved to these shards, which are to change, back into the part.
+
+    They are in both places where a process was killed in between: read_images takes the part's.
+    """
+    rows = _moved(folder, *ALL)
+    back = [row for row in rows if (folder / row["tar"]).resolve() in tars]
+    if not back:
+        return
+    here = {pair_id for pair_id, _ in _stored(folder, *ALL)}
+    coming = (
+        (row["pair_id"], _in_shard(folder, row)) for row in back if row["pair_id"] not in here
+    )
+    write_images(folder / IMAGES, merge(_stored(folder, *ALL), coming, key=itemgetter(0)))
+    _write_moved(folder, [row for row in rows if row not in back])
+
+
+def _write_moved(folder: Path, rows: list[Row]) -> None:
+    listed = pa.Table.from_pylist(rows, moved.schema)
+    write_part(folder / MOVED, moved, listed.to_batches())
 
 
 def _moved(folder: Path, lowest: int, highest: int) -> list[Row]:

@@ -71,6 +71,7 @@ def workspace(settings: str, out: str, engine: str, retry: str, exclude: str) ->
         if retry:
             lost_pairs(find(ws.folder), reasons(retry))
         ws.lock()
+        ws = ws.with_takedowns()
         _ = ws.engine  # fails here if the machine lacks what it needs
     except Exception as error:
         if not isinstance(error, (UserError, *faults())):  # of the disk: its text names the file

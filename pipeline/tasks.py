@@ -36,6 +36,7 @@ from pipeline.selection import image_parts, request, select
 from pipeline.shards import cut, pack, shard_bits, shard_digest
 from pipeline.source_settings import Source
 from pipeline.stage import Made, Parts, Stage, files, inputs_of
+from pipeline.taken_down import LOG, without
 from pipeline.wiki_tables import read_page_table, read_redirect_table
 from pipeline.wikipedia import pieces, read_pages
 from pipeline.wordnet import read_synsets
@@ -247,10 +248,16 @@ class CollectPairs(Stage):
     def make(self) -> Parts:
         candidate: list[Part] = []
         for source in self.used.sources:
-            function = partial(sources.collect, source=source, seed=self.used.seed)
+            function = self.collect(source)
             inputs = self.source_inputs(source)
             candidate += self.map("candidate", function, inputs, in_turn=source.searches)
         return {"candidate": candidate}
+
+    def collect(self, source: Source) -> MapFunction:
+        """A takedown changes no part's name: it has taken its rows out of those that are there."""
+        function = partial(sources.collect, source=source, seed=self.used.seed)
+        taken_down = (self.ws.folder / LOG).exists()
+        return without(self.ws.folder, function) if taken_down else function
 
 
 class FilterPairs(Stage):

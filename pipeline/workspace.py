@@ -1,7 +1,7 @@
 """The workspace of a build: where its parts, images and versions are, and what names them.
 
-May import queries, pipeline.settings and lease. Work parts are named by digests of their inputs
-and of the settings that change their rows, so an unchanged part is never made again.
+May import queries, pipeline.settings, lease and taken_down. Work parts are named by digests of
+their inputs and of the settings that change their rows, so an unchanged part is never made again.
 """
 
 import fcntl
@@ -12,7 +12,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -21,6 +21,7 @@ import pyarrow as pa
 from pipeline.lease import Lease
 from pipeline.scorer_settings import Scorer
 from pipeline.settings import Settings
+from pipeline.taken_down import LOG
 from queries.build import LATEST, find
 from queries.engine import DuckEngine, Engine, MapInput
 from queries.errors import UserError
@@ -84,8 +85,11 @@ class Workspace:
         for torn in list(self.work.rglob(".*")):
             torn.unlink(missing_ok=True)
 
-    def lock(self) -> None:
-        """Keep other builds out of the workspace until this process ends. Raises UserError."""
+    def lock(self) -> int:
+        """Keep other builds out of the workspace until this process ends. Raises UserError.
+
+        Returns the open file that holds the lock; who closes it gives the workspace up earlier.
+        """
         self.local.mkdir(parents=True, exist_ok=True)
         held = os.open(self.local / ".lock", os.O_CREAT | os.O_RDWR, 0o644)
         try:
@@ -100,6 +104,15 @@ class Workspace:
             on_its_way = self.local / "work" / "scratch"
             on_its_way.mkdir(parents=True)
             os.environ["TMPDIR"] = tempfile.tempdir = str(on_its_way)
+        return held
+
+    def with_takedowns(self) -> "Workspace":
+        """The same, whose builds leave out what the workspace has taken down. Ask when locked."""
+        log = str(self.folder / LOG)
+        if not Path(log).exists() or log in self.settings.exclusions:
+            return self
+        every = (*self.settings.exclusions, log)
+        return replace(self, settings=self.settings.model_copy(update={"exclusions": every}))
 
     @property
     def image_digest(self) -> str:

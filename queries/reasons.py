@@ -19,6 +19,7 @@ COLLECT = {
     "not_a_picture": "file found by a search that is a sound, a film or a document",
     "caption_missing": "row without a caption",
     "caption_invalid": "caption that is not UTF-8 text",
+    "taken_down": "a takedown names it: only its ids are left",
 }
 FILTER = {
     "url_bad_host": "host that no name server can know: a part empty or too long, a wrong number",

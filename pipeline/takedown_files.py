@@ -1,18 +1,19 @@
 """The files of a workspace that a takedown reads and writes anew.
 
-May import queries. A file is always written beside and renamed: what another version has under the
-same name, by a hard link, stays as it was.
+May import queries and pipeline.taken_down. A file is always written beside and renamed: what
+another version has under the same name, by a hard link, stays as it was.
 """
 
 import io
 import tarfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pipeline.taken_down import REASON, TakenDown
 from queries.build import MANIFEST
 from queries.parts import read_batches, write_part, written_whole
 from queries.schemas import Table
@@ -64,6 +65,23 @@ def names_any(path: Path, pair_ids: pa.Array) -> bool:
             if pc.any(pc.is_in(batch["pair_id"], pair_ids)).as_py():
                 return True
     return False
+
+
+def says_more(path: Path, taken: TakenDown, urls: Collection[str]) -> bool:
+    """Whether a Parquet file says more of what was taken down than that it is gone.
+
+    `urls` are addresses that no list of exclusions shall name.
+    """
+    match path.parent.name:
+        case "candidate" | "drop":
+            said = pc.field("pair_id").isin(taken.ids()) & (
+                pc.field("reason").is_null() | (pc.field("reason") != REASON)
+            )
+            return bool(pq.read_table(path, columns=["pair_id"], filters=said).num_rows)
+        case "exclusion":
+            values = pq.read_table(path, columns=["value"])["value"].to_pylist()
+            return not set(values).isdisjoint(urls)
+    return names_any(path, taken.ids())
 
 
 def rewrite(path: Path, change: Change) -> None:

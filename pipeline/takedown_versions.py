@@ -30,6 +30,7 @@ from pipeline.takedown_files import (
     names_any,
     rewrite,
     rewrite_tar,
+    says_more,
     versions,
     without_pairs,
 )
@@ -70,17 +71,7 @@ def lost(version: Path) -> int:
 
 
 def still_has(version: Path, taken: TakenDown, urls: frozenset[str]) -> bool:
-    return any(_changes(path, taken, urls) for path in version.glob("*/**/*.parquet"))
-
-
-def _changes(path: Path, taken: TakenDown, urls: frozenset[str]) -> bool:
-    """Whether a Parquet file of a version says more of the pairs than that they are gone."""
-    if path.parent.name == "drop":
-        filters = pc.field("pair_id").isin(taken.ids()) & (pc.field("reason") != REASON)
-        return bool(pq.read_table(path, columns=["pair_id"], filters=filters).num_rows)
-    if path.parent.name == "exclusion":
-        return not urls.isdisjoint(pq.read_table(path, columns=["value"])["value"].to_pylist())
-    return names_any(path, taken.ids())
+    return any(says_more(path, taken, urls) for path in version.glob("*/**/*.parquet"))
 
 
 def _take_back_pictures(workspace: Path, version: Path, taken: TakenDown) -> None:
@@ -124,7 +115,7 @@ def _take_out(version: Path, taken: TakenDown, urls: frozenset[str]) -> None:
     """Leave no row of the pairs in any table but `drop`, and no file of theirs in any tar."""
     ids, keys = taken.ids(), keys_of(taken.pairs)
     for path in sorted(version.glob("*/**/*.parquet")):
-        if not _changes(path, taken, urls):
+        if not says_more(path, taken, urls):
             continue
         if path.parent.name == "exclusion":
             rewrite(path, partial(_without_urls, urls=pa.array(sorted(urls))))

@@ -1,13 +1,13 @@
 """Take pairs out of a workspace's work, its image parts, its journals and its fetch log.
 
-May import queries, pipeline.image_parts, taken_down, takedown_files and takedown_find. A candidate
+May import queries, pipeline.exclusions, image_parts, taken_down and takedown_files. A candidate
 keeps its row and its ids, as if it had been read after the takedown; what was derived from it is
 deleted, since the next build derives it anew. Everything here may be done twice.
 """
 
 import json
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,12 @@ import pyarrow.parquet as pq
 
 from pipeline.exclusions import normal_url
 from pipeline.image_parts import forget
-from pipeline.takedown_files import names_any, rewrite, tables
-from pipeline.taken_down import REASON, TakenDown, blanked
+from pipeline.takedown_files import names_any, rewrite, says_more, tables
+from pipeline.taken_down import TakenDown, blanked
 from queries.parts import read_batches, write_part, written_whole
 from queries.schemas import IMAGE_COLUMNS, TABLES
 
+LAST_FIRST = ("PackShards", "CapPairs", "FetchRound", "MatchPairs", "FilterPairs")
 OF_A_STAGE = ("round", "cap")  # folders of the work that hold all that one stage derived
 LISTS = ("pages", "results")  # of an answer in a journal
 
@@ -30,8 +31,9 @@ LISTS = ("pages", "results")  # of an answer in a journal
 def sweep(workspace: Path, taken: TakenDown, urls: Collection[str]) -> None:
     """Leave nothing of these pairs but their ids. `urls`: their addresses, as given and as keys."""
     for path in tables(workspace, "candidate"):
-        _blank_candidates(path, taken)
-    _delete_derived(workspace / "work", taken.ids(), urls)
+        if says_more(path, taken, ()):
+            write_part(path, TABLES["candidate"], blanked(read_batches(path), taken))
+    _delete_derived(workspace / "work", taken, urls)
     for path in sorted((workspace / "work" / "search").glob("[!.]*.jsonl")):
         _strike_answers(path, urls)
     for path in tables(workspace, "fetched"):
@@ -39,28 +41,16 @@ def sweep(workspace: Path, taken: TakenDown, urls: Collection[str]) -> None:
     _silence(workspace / "fetch_log.jsonl", taken)
 
 
-def _blank_candidates(path: Path, taken: TakenDown) -> None:
-    if _rows_left(path, taken.ids(), "reason", REASON):
-        write_part(path, TABLES["candidate"], blanked(read_batches(path), taken))
-
-
-def _rows_left(path: Path, ids: pa.Array, column: str, done: str) -> bool:
-    """Whether a row of these pairs has another value than the one that says that it is done."""
-    rows = pq.read_table(path, columns=[column], filters=pc.field("pair_id").isin(ids))
-    return bool(rows.num_rows) and set(rows[column].to_pylist()) != {done}
-
-
-def _delete_derived(work: Path, ids: pa.Array, urls: Collection[str]) -> None:
-    """Delete the parts that hold rows of these pairs, and first the listings that name them."""
+def _delete_derived(work: Path, taken: TakenDown, urls: Collection[str]) -> None:
+    """Delete the parts that hold rows of these pairs, and first the listings that may name them."""
     gone: set[Path] = set()
     for path in sorted(work.rglob("*.parquet")):
-        if path.parent != work / "candidate" and (
-            names_any(path, ids) or _excludes_by_address(path, urls)
-        ):
+        if path.parent != work / "candidate" and says_more(path, taken, urls):
             gone.add(_stage_folder(path, work) or path)
-    for listing in sorted(work.glob("[A-Z]*/*.json")):
-        if any(_is_gone(work.parent / path, gone) for path in _listed(listing)):
-            listing.unlink()
+    if gone:  # a stage looks for what it needs in the listings of those before
+        for stage in LAST_FIRST:
+            for listing in (work / stage).glob("[!.]*.json"):
+                listing.unlink()
     for path in sorted(gone):
         if path.is_dir():
             shutil.rmtree(path)
@@ -69,26 +59,10 @@ def _delete_derived(work: Path, ids: pa.Array, urls: Collection[str]) -> None:
             path.unlink()
 
 
-def _excludes_by_address(path: Path, urls: Collection[str]) -> bool:
-    """Whether a part of an older list of exclusions names one of the addresses."""
-    if path.parent.name != "exclusion":
-        return False
-    return not set(pq.read_table(path, columns=["value"])["value"].to_pylist()).isdisjoint(urls)
-
-
 def _stage_folder(path: Path, work: Path) -> Path | None:
     """The folder of all that one round or cap derived: other files there know hashes, but no id."""
     first, *rest = path.relative_to(work).parts
     return work / first / rest[0] if first in OF_A_STAGE else None
-
-
-def _is_gone(path: Path, gone: set[Path]) -> bool:
-    return path in gone or not gone.isdisjoint(path.parents)
-
-
-def _listed(listing: Path) -> Iterator[str]:
-    for paths in json.loads(listing.read_text()).values():
-        yield from paths
 
 
 # --- journals of searches -----------------------------------------------------------------------

@@ -5,6 +5,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,11 +13,21 @@ import pyarrow as pa
 from rich.console import Console
 
 from queries.answers import FORMATS, grid, json_rows, written
-from queries.build import find
+from queries.build import find, manifest, unchanged
 from queries.engine import DuckEngine
 from queries.errors import InputError, UserError
 from queries.parts import written_whole
-from queries.questions import Inputs, answer, compares, names, sql, tables, title, views
+from queries.questions import (
+    Inputs,
+    answer,
+    compares,
+    names,
+    of_whole_builds,
+    sql,
+    tables,
+    title,
+    views,
+)
 
 SHOWN_ROWS = 12
 MEMORY = "2GB"  # of DuckDB: beyond it spills, which benchmarks.audits measures
@@ -50,16 +61,24 @@ def main(arguments: list[str] | None = None) -> int:
         if options.verb == "views":
             print("\n".join(views(build, options.run, other)))
             return 0
-        questions = wanted(options)
-        inputs = tables(build, options.run, other, " ".join(one.sql for one in questions))
-        with tempfile.TemporaryDirectory() as scratch:
-            engine = DuckEngine(memory=MEMORY, quiet=True, scratch=Path(scratch))
-            if options.verb == "audit":
-                return audit(((one, answer(engine, inputs, one.sql)) for one in questions), options)
-            return check(((one, faults(engine, inputs, one)) for one in questions), options, build)
+        with unchanged(build), nullcontext() if other is None else unchanged(other):
+            return answered(wanted(options), options, build, other)
     except UserError as error:
         print(error, file=sys.stderr)
         return 2
+
+
+def answered(
+    questions: list[Asked], options: argparse.Namespace, build: Path, other: Path | None
+) -> int:
+    """Ask the questions, and show the answers; the exit status."""
+    questions = still_asked(questions, build)
+    inputs = tables(build, options.run, other, " ".join(one.sql for one in questions))
+    with tempfile.TemporaryDirectory() as scratch:
+        engine = DuckEngine(memory=MEMORY, quiet=True, scratch=Path(scratch))
+        if options.verb == "audit":
+            return audit(((one, answer(engine, inputs, one.sql)) for one in questions), options)
+        return check(((one, faults(engine, inputs, one)) for one in questions), options, build)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -114,6 +133,16 @@ def wanted(options: argparse.Namespace) -> list[Asked]:
     if options.format == "parquet" and not options.out and sys.stdout.isatty():
         raise InputError("--format parquet: expected --out FOLDER, or a pipe instead of a terminal")
     return found
+
+
+def still_asked(questions: list[Asked], build: Path) -> list[Asked]:
+    """Without the checks that need not hold of a build which has lost pairs by takedown."""
+    lost = manifest(build).get("taken_down")
+    left_out = [one for one in questions if lost and of_whole_builds(one.sql)]
+    if lost:
+        names_ = f", not asked: {', '.join(one.name for one in left_out)}" if left_out else ""
+        print(f"{build}: lost {lost} pairs by takedown{names_}", file=sys.stderr)
+    return [one for one in questions if one not in left_out]
 
 
 def faults(engine: DuckEngine, inputs: Inputs, asked: Asked) -> pa.Table:

@@ -8,6 +8,7 @@ import json
 import re
 import tarfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -58,6 +59,40 @@ def manifest(build: Path) -> dict:
     if not isinstance(files, list) or not all(isinstance(one, dict) for one in files):
         raise BuildError(f"{build / MANIFEST}: files: expected a list of objects")
     return about
+
+
+@contextmanager
+def unchanged(build: Path) -> Iterator[None]:
+    """Raise BuildError if another build took this one's place while it was read within.
+
+    A takedown makes an older version anew, in the same folder: who opens its files one by one may
+    have met both.
+    """
+    before = _identity(build)
+    if before is None:
+        raise BuildError(f"{build}: expected a build, a folder with {MANIFEST}")
+    changed = BuildError(f"{build}: it was changed while it was read: ask again")
+    try:
+        yield
+    except (UserError, OSError):
+        if _identity(build) != before:
+            raise changed from None
+        raise
+    if _identity(build) != before:
+        raise changed
+
+
+def _identity(build: Path) -> object:
+    """Names the manifest's file, which every new one replaces; None where there is none."""
+    path = build / MANIFEST
+    try:
+        if store.is_store(path):
+            known = store.fs_of(path).info(store.key_of(path))
+            return known.get("ETag") or (known.get("size"), str(known.get("LastModified")))
+        state = path.stat()
+    except store.faults():
+        return None
+    return state.st_dev, state.st_ino, state.st_mtime_ns
 
 
 def _object(path: Path) -> dict:

@@ -44,6 +44,15 @@ def title(kind: str, name: str) -> str:
     return sql(kind, name).splitlines()[0].removeprefix("-- ")
 
 
+def of_whole_builds(question: str) -> bool:
+    """Whether a check's SQL asks what need not hold of a build that has lost pairs by takedown.
+
+    >>> of_whole_builds("-- of whole builds: a takedown leaves queries short")
+    True
+    """
+    return "-- of whole builds: " in question
+
+
 def compares(question: str) -> bool:
     """Whether a question's SQL asks of two builds.
 

@@ -25,6 +25,7 @@ COMPOSERS = {
     "pipeline/stage.py",
     "pipeline/__init__.py",
     "pipeline/__main__.py",
+    "pipeline/takedown.py",
 }
 GROUND = {
     "pipeline.fields",
@@ -33,6 +34,7 @@ GROUND = {
     "pipeline.scorer_settings",
     "pipeline.settings",
     "pipeline.source_settings",
+    "pipeline.taken_down",
     "pipeline.text",
 }
 OWN_PARTS = {
@@ -74,6 +76,25 @@ OWN_PARTS = {
         "pipeline.report_gallery",
         "pipeline.report_run",
     },
+    "pipeline/takedown_find.py": {
+        "pipeline.exclusions",
+        "pipeline.image_parts",
+        "pipeline.report_gallery",
+        "pipeline.takedown_files",
+    },
+    "pipeline/takedown_work.py": {
+        "pipeline.exclusions",
+        "pipeline.image_parts",
+        "pipeline.takedown_files",
+    },
+    "pipeline/takedown_versions.py": {
+        "pipeline.card",
+        "pipeline.image_parts",
+        "pipeline.publish",
+        "pipeline.report",
+        "pipeline.takedown_files",
+    },
+    "pipeline/takedown_verify.py": {"pipeline.takedown_files", "pipeline.takedown_find"},
     "pipeline/fetch_worker.py": {
         "pipeline.guard_hosts",
         "pipeline.guard_net",

@@ -433,6 +433,12 @@ BROKEN_ROWS = [
     ("no_query_over_the_cap", added("kept_match", pair_id=3, query_id=0)),
     ("no_survivor_is_passed_over", removed("kept_match", 0)),
     ("no_sample_beyond_a_score_limit", added("scorer", scorer="nsfw", max_score=0.5)),
+    (
+        "nothing_taken_down_is_left",
+        added(
+            "drop", pair_id=1, stage="collect", reason="taken_down", url="", caption=""
+        ),
+    ),
     ("rows_add_up", changed_row("stage", 1, rows_in=5)),
     ("rows_add_up", removed("stage", 3)),
     ("samples_repeat_their_pairs", changed_row("sample", 0, license="CC0")),

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from queries.build import sample_names
+from queries.build import MANIFEST, sample_names, unchanged
 from queries.engine import DuckEngine
 from queries.errors import InputError
 from queries.schemas import TABLES
@@ -106,6 +106,15 @@ def read_samples(
     whose clip_score is then one more column.
     """
     shards = open_shards(build)
+    if shards.files is None and (Path(build) / MANIFEST).exists():
+        with unchanged(Path(build)):
+            return _read_samples(build, shards, side, where, scores)
+    return _read_samples(build, shards, side, where, scores)
+
+
+def _read_samples(
+    build: Path | str, shards: Shards, side: int, where: str | None, scores: Path | None
+) -> Samples:
     names = shards.names()
     with ThreadPoolExecutor(shards.threads) as pool:  # a remote store answers many at once
         tables = list(pool.map(lambda name: shards.table(name, COLUMNS), names))

@@ -6,7 +6,7 @@ any picture is read by itself, in any order.
 
 import os
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
@@ -31,6 +31,7 @@ class Shards:
 
     root: str
     files: fsspec.AbstractFileSystem | None = None
+    _states: dict[str, tuple[int, int]] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def threads(self) -> int:
@@ -65,6 +66,8 @@ class Shards:
         path = self.tar(name)
         try:
             with self._opened(path) as tar:
+                if self.files is None:
+                    self._states[name] = _state(tar.fileno())
                 return tar_index(tar)
         except (OSError, ValueError) as error:
             raise TrainerError(f"{path}: {_line(error)}, expected an uncompressed tar") from None
@@ -83,11 +86,19 @@ class Shards:
                 return self.files.cat_file(path, start=begin, end=begin + size)
             handle = os.open(path, os.O_RDONLY)
             try:
+                if (known := self._states.get(name)) and known != _state(handle):
+                    raise TrainerError(f"{path}: changed while it was read, as by a takedown")
                 return os.pread(handle, size, begin)
             finally:
                 os.close(handle)
         except OSError as error:
             raise TrainerError(f"{path}: {_line(error)}, expected to read it") from None
+
+
+def _state(handle: int) -> tuple[int, int]:
+    """Which file it is, and when it was written: a tar that is made anew is another."""
+    state = os.fstat(handle)
+    return state.st_ino, state.st_mtime_ns
 
 
 def open_shards(build: Path | str) -> Shards:

@@ -1,6 +1,7 @@
 -- A query short of the cap has no survivor left: what it lacks was lost, never forgotten
 -- grain: one row per query that is short although a survivor of it was fetched or never asked for
 -- inputs: match, kept_match, outcome, unsettled, build
+-- of whole builds: a takedown leaves queries short, which only the next version fills up again
 -- Queries that max_rounds left unsettled are listed in the table unsettled, and not here.
 WITH kept AS (
     SELECT query_id, COUNT(*) AS n

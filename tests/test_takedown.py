@@ -1,0 +1,347 @@
+"""Takedown: what a list names goes from every file of a workspace and does not come back."""
+
+import argparse
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline import takedown
+from pipeline.report_gallery import thumbnail
+from pipeline.taken_down import LOG
+from queries.build import find, manifest
+from queries.parts import write_part
+from queries.schemas import TABLES
+from tests.image_server import ImageServer
+from tests.small_build import ROOT, Small, published, table
+
+OTHER_HOST = 3  # pairs of another host than all others
+LINES = "kind,value,radius,reason,date"
+
+
+@dataclass
+class Case:
+    """A workspace of two versions with a run, and the pairs that a list takes out of it."""
+
+    small: Small
+    out: Path
+    older: tuple[str, str]  # names of its versions
+    list: Path
+    pairs: list[dict]  # rows of `sample` or `pair` that the list names
+    pictures: list[bytes]  # as stored
+
+    @property
+    def settings(self) -> Path:
+        return self.small.folder / "build.toml"
+
+    def copy(self, place: Path) -> "Case":
+        return Case(
+            self.small,
+            Path(shutil.copytree(self.out, place)),
+            self.older,
+            self.list,
+            self.pairs,
+            self.pictures,
+        )
+
+    def takedown(self, *more: str) -> subprocess.CompletedProcess:
+        return subprocess.run(self.command(*more), capture_output=True, text=True, cwd=ROOT)
+
+    def command(self, *more: str) -> list[str]:
+        words = ["takedown", "--settings", self.settings, "--out", self.out, *more]
+        return [sys.executable, "-m", "pipeline", *map(str, words)]
+
+
+@pytest.fixture(scope="module")
+def case(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("takedown")
+    with ImageServer() as server:
+        small = Small(folder / "in", server.url(""))
+        settings, out = quick(small), folder / "wit"
+        before = built(small, out, settings, 60)
+        after = built(small, out, settings, 80)
+        kept = shard_rows(after)
+        local = [row for row in table(after, "pair").to_pylist() if "localhost" in row["url"]]
+        one, two, three, four = [row for row in kept if "localhost" not in row["url"]][:4]
+        four_phash = f"{four['phash'] % (1 << 64):016x}"
+        lines = [
+            f"url,{one['url']},,asked by mail,2026-11-01",
+            "host,localhost,,a host's wish,2026-11-02",
+            f"sha256,{two['sha256']},,,2026-11-03",
+            f"pair_id,{three['pair_id']},,,2026-11-03",
+            f"phash,{four_phash},0,,2026-11-03",
+        ]
+        given = folder / "list.csv"
+        given.write_text("\n".join([LINES, *lines]) + "\n")
+        pairs = [one, two, three, four, *local]
+        gone = {row["pair_id"] for row in pairs}
+        pictures = [one for key, one in tars(after).items() if key in gone]
+        write_run(out / "runs" / "seen", after, gone)
+        write_run(out / "runs" / "unseen", before, set(), version="0" * 16)
+        found = Case(small, out, (before.name, after.name), given, pairs, pictures)
+        assert len(pairs) == 4 + OTHER_HOST
+        assert found_anywhere(found) == {"address", "caption", "picture", "thumbnail"}
+        yield found
+
+
+def quick(small: Small, seed: int = 0) -> Path:
+    """Settings of a build with few processes: one image part a round, no pool."""
+    settings = small.settings(cap=3, workers=1, seed=seed)
+    settings.write_text(settings.read_text().replace("rows_per_part = 20", "rows_per_part = 200"))
+    return settings
+
+
+def built(small: Small, out: Path, settings: Path, n: int) -> Path:
+    small.write_captions(n)
+    other = small.server_url.replace("127.0.0.1", "localhost")
+    with (small.folder / "captions.tsv").open("a") as file:
+        for one in range(OTHER_HOST):
+            file.write(f"{other}/picture/{900 + one}.png\tred kite of another host {one}\n")
+    done = small.luigi(out, settings)
+    assert done.returncode == 0, done.stderr
+    return find(out)
+
+
+def shard_rows(build: Path) -> list[dict]:
+    shards = sorted((build / "shards").glob("*.parquet"))
+    return pa.concat_tables(map(pq.read_table, shards)).to_pylist()
+
+
+def tars(build: Path) -> dict[int, bytes]:
+    """The picture of every sample."""
+    found = {}
+    for path in sorted((build / "shards").glob("*.tar")):
+        with tarfile.open(path) as tar:
+            for member in tar:
+                if member.name.endswith(".jpg"):
+                    found[int(member.name[:16], 16)] = tar.extractfile(member).read()
+    return found
+
+
+def write_run(run: Path, build: Path, pair_ids: set[int], version: str = "") -> None:
+    run.mkdir(parents=True)
+    (run / "run.json").write_text(json.dumps({"build_version": version or build.name}))
+    rows = [
+        {"eval_set": "toys", "image": "a", "pair_id": one, "distance": 0}
+        for one in sorted(pair_ids)
+    ]
+    listed = pa.Table.from_pylist(rows, TABLES["neighbour"].schema)
+    write_part(run / "tables/neighbour/toys.parquet", TABLES["neighbour"], listed.to_batches())
+
+
+@pytest.fixture(scope="module")
+def kept(case, tmp_path_factory):
+    """The case after a takedown that left older versions as they were, and what it said."""
+    found = case.copy(tmp_path_factory.mktemp("kept") / "wit")
+    before = {name: published(found.out / name) for name in found.older}
+    done = found.takedown("--list", str(found.list), "--keep-older")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {name: published(found.out / name) for name in found.older} == before
+    return found
+
+
+@pytest.fixture(scope="module")
+def after(kept, tmp_path_factory):
+    """The same after the whole takedown, and what it said."""
+    found = kept.copy(tmp_path_factory.mktemp("after") / "wit")
+    done = found.takedown()
+    assert done.returncode == 0, done.stdout + done.stderr
+    return found, done
+
+
+# --- an own search: it knows nothing of what the command looks for ------------------------------
+
+
+def contents(path: Path) -> bytes:
+    """All that a file says, unpacked."""
+    if path.suffix == ".parquet":
+        columns = pq.read_table(path).to_pydict().values()
+        values = (one for column in columns for one in column if one is not None)
+        return b"\n".join(one if isinstance(one, bytes) else str(one).encode() for one in values)
+    return path.read_bytes()
+
+
+def found_anywhere(case: Case, folder: Path | None = None) -> set[str]:
+    """What of the pairs stands in any file below the folder."""
+    sought = {("address", row["url"].encode()) for row in case.pairs}
+    sought |= {("caption", row["caption"].encode()) for row in case.pairs}
+    sought |= {("picture", one) for one in case.pictures}
+    sought |= {("thumbnail", thumbnail(one).encode()) for one in case.pictures}
+    found = set()
+    for path in (folder or case.out).rglob("*"):
+        if path.is_file():
+            said = contents(path)
+            found |= {what for what, value in sought if in_it(value, said)}
+    return found
+
+
+def in_it(value: bytes, said: bytes) -> bool:
+    """Whether it is there, not only as the beginning of a longer one: number 1 of number 12."""
+    at = said.find(value)
+    while at >= 0 and said[at + len(value) : at + len(value) + 1].isdigit():
+        at = said.find(value, at + 1)
+    return at >= 0
+
+
+# --- the tests ----------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_nothing_is_left_in_any_file_of_the_workspace(after):
+    found, done = after
+    assert found_anywhere(found) == set()
+    assert "nothing is left of" in done.stdout
+    checked = found.takedown("--check")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+@pytest.mark.slow
+def test_older_versions_are_kept_if_that_is_asked_for(kept):
+    newest = find(kept.out)
+    assert newest.name not in kept.older
+    assert found_anywhere(kept, newest) == set()
+    assert found_anywhere(kept, kept.out / "work") == set()
+    assert found_anywhere(kept, kept.out / "images") == set()
+    assert "address" in found_anywhere(kept, kept.out / kept.older[1])
+
+
+@pytest.mark.slow
+def test_the_log_holds_ids_hashes_reasons_and_dates_alone(after):
+    found, _ = after
+    first, *lines = (found.out / LOG).read_text().splitlines()
+    assert first == "kind,value,reason,date"
+    named = {line.split(",")[1] for line in lines}
+    assert {str(row["pair_id"]) for row in found.pairs} <= named
+    assert {row["sha256"] for row in found.pairs if "sha256" in row} <= named
+    assert f"pair_id,{found.pairs[0]['pair_id']},asked by mail,2026-11-01" in lines
+    assert {line.split(",")[0] for line in lines} == {"pair_id", "sha256"}
+
+
+def questioned(build: Path) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "queries", "check", "--build", str(build)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+
+
+@pytest.mark.slow
+def test_the_next_version_passes_every_check_and_is_filled_up_again(after):
+    found, _ = after
+    newest = find(found.out)
+    done = questioned(newest)
+    assert done.returncode == 0, done.stdout
+    assert "takedown" not in done.stderr
+    reasons = table(newest, "drop").filter(pc.field("reason") == "taken_down")
+    assert {row["pair_id"] for row in found.pairs} <= set(reasons["pair_id"].to_pylist())
+    gone, there = (len(shard_rows(found.out / one)) for one in (found.older[1], newest.name))
+    assert there > gone  # others took the places
+
+
+@pytest.mark.slow
+def test_an_older_version_says_what_it_lost_and_still_adds_up(case, after):
+    found, _ = after
+    for name in found.older:
+        version, before = found.out / name, case.out / name
+        lost = manifest(version)["taken_down"]
+        done = questioned(version)
+        assert done.returncode == 0, done.stdout
+        assert f"lost {lost} pairs by takedown" in done.stderr
+        assert "not asked: every_query_is_full_or_out_of_survivors" in done.stderr
+        gone = {row["pair_id"] for row in table(version, "drop").to_pylist() if not row["url"]}
+        stay = [row for row in shard_rows(before) if row["pair_id"] not in gone]
+        assert shard_rows(version) == stay
+        pictures = tars(before)
+        assert tars(version) == {row["pair_id"]: pictures[row["pair_id"]] for row in stay}
+        assert (version / "report.html").exists()
+
+
+@pytest.mark.slow
+def test_runs_trained_on_an_older_version_are_listed_and_lose_their_rows(after):
+    found, done = after
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("run ")]
+    assert line.startswith(f"run {found.out / 'runs/seen'}: trained on a version that held")
+    assert pq.read_table(found.out / "runs/seen/tables/neighbour/toys.parquet").num_rows == 0
+
+
+@pytest.mark.slow
+def test_a_source_that_still_offers_it_does_not_bring_it_back(after, tmp_path):
+    found = after[0].copy(tmp_path / "wit")
+    settings = quick(found.small, seed=1)  # every candidate is read anew
+    done = found.small.luigi(found.out, settings)
+    assert done.returncode == 0, done.stderr
+    assert find(found.out).name not in (found.older, find(after[0].out).name)
+    assert found_anywhere(found) == set()
+    quick(found.small)
+
+
+@pytest.mark.slow
+def test_a_takedown_that_is_killed_goes_on_and_ends_as_if_it_had_not_been(case, after, tmp_path):
+    found = case.copy(tmp_path / "wit")
+    versions = len(list(found.out.glob("*/manifest.json")))
+    moments = (
+        lambda: (found.out / LOG).exists(),
+        lambda: len(list(found.out.glob("*/manifest.json"))) > versions,
+        lambda: [*found.out.glob(f".{found.older[0]}.*"), *found.out.glob("*.taken")],
+    )
+    for reached in moments:
+        program = subprocess.Popen(
+            found.command("--list", str(found.list)),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=ROOT,
+            start_new_session=True,
+        )
+        while program.poll() is None and not reached():
+            time.sleep(0.001)
+        assert program.poll() is None
+        os.killpg(program.pid, 9)
+        program.wait()
+    done = found.takedown("--list", str(found.list))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert whole(found.out) == whole(after[0].out)
+    assert found_anywhere(found) == set()
+
+
+def whole(out: Path) -> dict[str, str]:
+    """Every file of the versions, the images, the runs and the log, with its hash."""
+    unequal = {".lock", "fetch_log.jsonl"}  # they tell of times and messages
+    paths = (path for path in out.rglob("*") if path.is_file() and path.name not in unequal)
+    names = ((path.relative_to(out).as_posix(), path) for path in paths)
+    return {
+        name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for name, path in names
+        if not name.startswith("work/")
+    }
+
+
+def options(out: Path, **given: object) -> argparse.Namespace:
+    made = argparse.ArgumentParser()
+    takedown.add_options(made)
+    words = [text for name, value in given.items() for text in (f"--{name}", str(value))]
+    return made.parse_args(["--out", str(out), *words])
+
+
+@pytest.mark.slow
+def test_a_takedown_waits_for_no_build_and_a_wrong_line_changes_nothing(case, tmp_path, capsys):
+    wrong = tmp_path / "wrong.csv"
+    wrong.write_text(f"{LINES}\nurl,ftp://a.org,,,\n")
+    before = whole(case.out)
+    assert takedown.run(options(case.out, settings=case.settings, list=wrong)) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"{wrong}, line 2: url 'ftp://a.org': expected an http or https")
+    with open(case.out / ".lock", "w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert takedown.run(options(case.out, settings=case.settings, list=case.list)) == 2
+    assert "another build is at work in this workspace" in capsys.readouterr().err
+    assert whole(case.out) == before
+    assert not (case.out / LOG).exists()

@@ -23,7 +23,14 @@ from pipeline.settings import load
 from pipeline.takedown_files import versions
 from pipeline.takedown_find import PENDING, note_known, read_known, resolve
 from pipeline.takedown_verify import Sought, left
-from pipeline.takedown_versions import lost, recover, sweep_run, sweep_versions, trained_on
+from pipeline.takedown_versions import (
+    lost,
+    recover,
+    sweep_run,
+    sweep_versions,
+    trained_on,
+    write_reports,
+)
 from pipeline.takedown_work import sweep
 from pipeline.taken_down import LOG, TakenDown, read_log, write_log
 from pipeline.workspace import Workspace
@@ -82,6 +89,7 @@ def taken_down(workspace: Path, options: argparse.Namespace) -> int:
     if not options.keep_older:
         with locked(ws):
             sweep_versions(workspace, taken, addresses(workspace))
+            write_reports(workspace)
             for one in trained_on(workspace, runs(options), taken):
                 sweep_run(one, taken)
     return told(workspace, options)

@@ -60,6 +60,11 @@ def sweep_versions(workspace: Path, taken: TakenDown, urls: frozenset[str]) -> N
         if still_has(version, taken, urls):
             _take_back_pictures(workspace, version, taken)
             _make_anew(version, taken, urls)
+
+
+def write_reports(workspace: Path) -> None:
+    """Remake the reports that went with the pairs that they may have shown."""
+    for version in versions(workspace):
         if lost(version) and not (version / REPORT).exists():
             write_report(version)
 

@@ -72,7 +72,8 @@ def answered(
     questions: list[Asked], options: argparse.Namespace, build: Path, other: Path | None
 ) -> int:
     """Ask the questions, and show the answers; the exit status."""
-    questions = still_asked(questions, build)
+    if options.verb == "check":
+        questions = still_asked(questions, build)
     inputs = tables(build, options.run, other, " ".join(one.sql for one in questions))
     with tempfile.TemporaryDirectory() as scratch:
         engine = DuckEngine(memory=MEMORY, quiet=True, scratch=Path(scratch))

@@ -48,7 +48,7 @@ allow_networks = ["127.0.0.0/8"]
 per_host = 64
 per_host_rate = 10_000.0
 threads = 8
-rows_per_part = 20
+rows_per_part = {rows_per_part}
 [engine]
 workers = {workers}
 """
@@ -96,9 +96,18 @@ class Small:
         scheme_off = one % 33 == 32
         return ("ftp://x/a.png" if scheme_off else f"{self.server_url}/{kind}/{one}.png"), what
 
-    def settings(self, cap: int = 4, near_bits: int = -1, workers: int = 2, seed: int = 0) -> Path:
+    def settings(
+        self,
+        cap: int = 4,
+        near_bits: int = -1,
+        workers: int = 2,
+        seed: int = 0,
+        rows_per_part: int = 20,
+    ) -> Path:
+        """Fewest processes: one worker, and all of a round in one image part."""
         path = self.folder / "build.toml"
-        path.write_text(SETTINGS.format(cap=cap, near_bits=near_bits, workers=workers, seed=seed))
+        given = {"cap": cap, "near_bits": near_bits, "workers": workers, "seed": seed}
+        path.write_text(SETTINGS.format(**given, rows_per_part=rows_per_part))
         return path
 
     def luigi(self, out: Path, settings: Path, *more: str) -> subprocess.CompletedProcess:

@@ -28,6 +28,7 @@ from tests.image_server import ImageServer
 from tests.small_build import ROOT, Small, published, table
 
 OTHER_HOST = 3  # pairs of another host than all others
+QUICK = {"cap": 3, "workers": 1, "rows_per_part": 200}  # with few processes
 LINES = "kind,value,radius,reason,date"
 
 
@@ -69,7 +70,7 @@ def case(tmp_path_factory):
     folder = tmp_path_factory.mktemp("takedown")
     with ImageServer() as server:
         small = Small(folder / "in", server.url(""))
-        settings, out = quick(small), folder / "wit"
+        settings, out = small.settings(**QUICK), folder / "wit"
         before = built(small, out, settings, 60)
         after = built(small, out, settings, 80)
         kept = shard_rows(after)
@@ -94,13 +95,6 @@ def case(tmp_path_factory):
         assert len(pairs) == 4 + OTHER_HOST
         assert found_anywhere(found) == {"address", "caption", "picture", "thumbnail"}
         yield found
-
-
-def quick(small: Small, seed: int = 0) -> Path:
-    """Settings of a build with few processes: one image part a round, no pool."""
-    settings = small.settings(cap=3, workers=1, seed=seed)
-    settings.write_text(settings.read_text().replace("rows_per_part = 20", "rows_per_part = 200"))
-    return settings
 
 
 def built(small: Small, out: Path, settings: Path, n: int) -> Path:
@@ -276,12 +270,12 @@ def test_runs_trained_on_an_older_version_are_listed_and_lose_their_rows(after):
 @pytest.mark.slow
 def test_a_source_that_still_offers_it_does_not_bring_it_back(after, tmp_path):
     found = after[0].copy(tmp_path / "wit")
-    settings = quick(found.small, seed=1)  # every candidate is read anew
+    settings = found.small.settings(**QUICK, seed=1)  # every candidate is read anew
     done = found.small.luigi(found.out, settings)
     assert done.returncode == 0, done.stderr
     assert find(found.out).name not in (found.older, find(after[0].out).name)
     assert found_anywhere(found) == set()
-    quick(found.small)
+    found.small.settings(**QUICK)
 
 
 @pytest.mark.slow

@@ -1,0 +1,202 @@
+"""Who reads while others write: a whole version, or a line that refuses."""
+
+import io
+import json
+import tarfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+
+import pytest
+
+from pipeline.publish import publish
+from pipeline.takedown_versions import sweep_versions
+from pipeline.taken_down import TakenDown
+from queries.__main__ import main
+from queries.build import BuildError, find, unchanged
+from queries.parts import write_part
+from queries.schemas import TABLES
+from tests.chaos.builds import building
+from tests.image_server import ImageServer
+from tests.small_build import Small
+from tests.tables import build_row, rows
+from trainer.samples import read_samples
+from trainer.settings import TrainerError
+
+N = 60  # samples of a made-up build, in two shards
+WHOLE = """
+SELECT
+    (SELECT COUNT(*) FROM sample) AS samples,
+    (SELECT COUNT(*) FROM "drop") AS dropped,
+    (SELECT COUNT(*) FROM pair) AS pairs,
+    (SELECT SUM(pair_id % 1000) FROM kept_match) AS kept
+"""
+
+
+def ask(build: Path, folder: Path) -> tuple[int, str, str]:
+    """Exit status, answer and message of a question to a build; `folder` is for the answer."""
+    message, place = io.StringIO(), folder / "own.json"
+    words = ["audit", "--sql", WHOLE, "--format", "json", "--out", str(folder)]
+    with redirect_stderr(message), redirect_stdout(io.StringIO()):
+        code = main([*words, "--build", str(build)])
+    told = place.read_text() if code == 0 else ""
+    place.unlink(missing_ok=True)
+    return code, told, message.getvalue()
+
+
+# --- a version that a takedown makes anew -------------------------------------------------------
+
+
+def content(pair_id: int) -> bytes:
+    """A picture, as long as many others and unlike all of them."""
+    return b"picture %04d" % pair_id * 50
+
+
+def made_up(folder: Path) -> Path:
+    """A build of N samples in two shards, each kept for one query."""
+    parts = []
+    for number, ids in enumerate((range(N // 2), range(N // 2, N))):
+        samples = [
+            {
+                "key": f"{one:016x}",
+                "pair_id": one,
+                "url": f"http://a.org/{one}",
+                "caption": "a kite",
+            }
+            for one in ids
+        ]
+        parts.append(folder / f"{number}.parquet")
+        write_part(parts[-1], TABLES["sample"], rows("sample", *samples).to_batches())
+        with tarfile.open(parts[-1].with_suffix(".tar"), "w") as tar:
+            for row in samples:
+                member = tarfile.TarInfo(f"{row['key']}.jpg")
+                member.size = len(content(row["pair_id"]))
+                tar.addfile(member, io.BytesIO(content(row["pair_id"])))
+    ids = [{"pair_id": one} for one in range(N)]
+    tables = {
+        "query": rows("query", {"query_id": 0, "text": "kite"}),
+        "pair": rows("pair", *ids),
+        "match": rows("match", *ids),
+        "kept_match": rows("kept_match", *ids),
+        "outcome": rows("outcome", *ids),
+        "drop": rows("drop", {"pair_id": 999, "stage": "filter", "reason": "wrong_language"}),
+        "stage": rows("stage"),
+        "build": build_row(cap=N),
+    }
+    return publish(folder / "wit", "0" * 16, tables, parts, {"settings": {}})
+
+
+@contextmanager
+def taken_down_meanwhile(build: Path) -> Iterator[None]:
+    """Within, pairs are taken down one after another."""
+
+    def take_down() -> None:
+        for one in range(0, N, 20):
+            taken = TakenDown({n: ("", "") for n in range(one + 1)})
+            sweep_versions(build.parent, taken, frozenset())
+
+    thread = threading.Thread(target=take_down)
+    thread.start()
+    yield
+    thread.join()
+
+
+def is_whole(said: str) -> bool:
+    """Whether an answer is that of a version without some of the first pairs."""
+    (row,) = json.loads(said)
+    lost = N - row["samples"]
+    return row == {
+        "samples": N - lost,
+        "dropped": 1 + lost,
+        "pairs": N - lost,
+        "kept": sum(range(lost, N)),
+    }
+
+
+@pytest.mark.slow
+def test_an_audit_during_a_takedown_is_of_a_whole_version_or_refused(tmp_path):
+    build = made_up(tmp_path)
+    assert is_whole(ask(build, tmp_path)[1])
+    with taken_down_meanwhile(build):
+        answers = [ask(build, tmp_path) for _ in range(20)]
+    assert is_whole(ask(build, tmp_path)[1])
+    for code, told, said in answers:
+        assert is_whole(told) if code == 0 else refuses(said), (code, told, said)
+
+
+def refuses(said: str) -> bool:
+    lines = said.splitlines()
+    changed = "it was changed while it was read: ask again"
+    return len(lines) == 1 and (changed in lines[0] or "expected a build" in lines[0])
+
+
+def test_what_reads_a_build_that_is_made_anew_is_told_so(tmp_path):
+    build = made_up(tmp_path)
+    changed = "it was changed while it was read: ask again"
+    with pytest.raises(BuildError, match=changed), unchanged(build):
+        sweep_versions(build.parent, TakenDown({1: ("", "")}), frozenset())
+    with unchanged(build):
+        assert find(build) == build
+
+
+def test_a_trainer_never_takes_another_picture_for_one_of_a_shard_that_is_made_anew(tmp_path):
+    build = made_up(tmp_path)
+    samples = read_samples(build, 32)
+    sweep_versions(build.parent, TakenDown({3: ("", "")}), frozenset())
+    with pytest.raises(TrainerError, match=r"00000.tar: changed while it was read"):
+        samples._bytes(5)
+    assert samples._bytes(N - 1) == content(N - 1)  # the other shard is the same file
+    again = read_samples(build, 32)
+    ids = again.rows["pair_id"].to_pylist()
+    assert ids == [one for one in range(N) if one != 3]
+    assert [again._bytes(n) for n in range(N - 1)] == [content(one) for one in ids]
+
+
+def test_a_trainer_that_reads_during_takedowns_has_a_whole_version_or_is_refused(tmp_path):
+    build = made_up(tmp_path)
+    read = refused = 0
+    with taken_down_meanwhile(build):
+        until = time.monotonic() + 3
+        while time.monotonic() < until:
+            try:
+                samples = read_samples(build, 32)
+                ids = samples.rows["pair_id"].to_pylist()
+                assert ids == list(range(N - len(ids), N))
+                assert [samples._bytes(n) for n in range(len(ids))] == list(map(content, ids))
+                read += 1
+            except (TrainerError, BuildError):
+                refused += 1
+    assert read
+
+
+# --- a build that is made beside ---------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_an_audit_while_a_build_writes_is_of_a_whole_version(tmp_path):
+    older = made_up(tmp_path)
+    out, answers = older.parent, []
+    with ImageServer() as server:
+        small = Small(tmp_path / "in", server.url(""))
+        small.write_captions(40)
+        settings = small.settings(workers=1, rows_per_part=200)
+        with building(settings, out) as build:
+            while not build.has_ended:
+                answers.append(ask(out, tmp_path))
+                time.sleep(0.5)
+            assert build.end() == 0, build.lines
+    answers.append(ask(out, tmp_path))
+    of_older, of_newer = ask(older, tmp_path), ask(find(out), tmp_path)
+    assert of_older != of_newer
+    turn = answers.index(of_newer)
+    assert answers == [of_older] * turn + [of_newer] * (len(answers) - turn)
+    assert turn > 0
+
+
+@pytest.mark.slow
+def test_where_no_build_is_there_yet_an_audit_is_refused_in_a_line(tmp_path):
+    code, told, said = ask(tmp_path, tmp_path)
+    assert (code, told) == (2, "")
+    assert refuses(said)

@@ -1,0 +1,268 @@
+"""Parts of a takedown by themselves: journals, image parts, and the search for what is left."""
+
+import hashlib
+import io
+import json
+import tarfile
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.image_parts import MOVED, forget, prune, read_images, take_back, write_images
+from pipeline.report_gallery import thumbnail
+from pipeline.takedown_files import rewrite_tar
+from pipeline.takedown_find import PENDING, Named, known, resolve
+from pipeline.takedown_verify import Sought, left
+from pipeline.takedown_work import sweep
+from pipeline.taken_down import TakenDown, blanked, write_log
+from queries.parts import write_part
+from queries.schemas import TABLES
+from tests.image_server import picture
+from tests.tables import rows
+
+URL, CAPTION = "http://a.org/1.jpg?a=1&b=2", "a red kite & a house over Wales"
+WHY = ("asked", "2026-11-01")
+ALL = (0, (1 << 63) - 1)
+
+
+def put(path: Path, table: str, *given: dict) -> Path:
+    write_part(path, TABLES[table], rows(table, *given).to_batches())
+    return path
+
+
+def candidate(pair_id: int, url: str, **more: object) -> dict:
+    return {"pair_id": pair_id, "url": url, "url_key": url, "caption": f"caption {pair_id}", **more}
+
+
+# --- what a list means --------------------------------------------------------------------------
+
+
+def test_with_a_pair_go_all_pairs_of_its_address_and_of_the_same_bytes(tmp_path):
+    put(
+        tmp_path / "work/candidate/a.parquet",
+        "candidate",
+        candidate(1, "http://a.org/1"),
+        candidate(2, "http://a.org/1"),  # another caption
+        candidate(3, "http://b.org/3"),  # the same bytes
+        candidate(4, "http://c.org/4"),
+    )
+    put(
+        tmp_path / "images/d/p/fetched.parquet",
+        "fetched",
+        {"pair_id": 1, "attempt": 1, "sha256": "aa"},
+        {"pair_id": 3, "attempt": 1, "sha256": "aa"},
+        {"pair_id": 4, "attempt": 1, "sha256": "bb"},
+    )
+    named = [{"kind": "pair_id", "value": "1", "why": "asked", "since": None}]
+    found = resolve(tmp_path, named, "2026-11-21", TakenDown())
+    why = ("asked", "2026-11-21")
+    assert found == TakenDown({1: why, 2: why, 3: why}, {"aa": why})
+
+
+def test_a_host_means_all_below_it_and_a_phash_all_within_its_radius(tmp_path):
+    put(
+        tmp_path / "v/tables/drop/0.parquet",
+        "drop",
+        {"pair_id": 1, "url": "http://cdn.a.org:80/1"},
+        {"pair_id": 2, "url": "http://ba.org/1"},
+        {"pair_id": 3, "url": ""},
+    )
+    put(
+        tmp_path / "v/tables/attempt/0.parquet",
+        "attempt",
+        {"pair_id": 5, "phash": -1, "sha256": "aa"},
+        {"pair_id": 6, "phash": -4, "sha256": "bb"},
+        {"pair_id": 7, "phash": -8, "sha256": "cc"},
+        {"pair_id": 8},
+    )
+    named = [
+        {"kind": "host", "value": "a.org", "why": None, "since": "2026"},
+        {
+            "kind": "phash",
+            "value": "f" * 16,
+            "phash": -1,
+            "radius": 2,
+            "why": None,
+            "since": "2026",
+        },
+    ]
+    found = resolve(tmp_path, named, "", TakenDown())
+    assert set(found.pairs) == {1, 5, 6}
+    assert set(found.pictures) == {"aa", "bb"}
+
+
+def test_what_is_named_keeps_its_first_reason():
+    rows_ = [{"kind": "pair_id", "value": "1", "why": "later", "since": "2026-12-01"}]
+    assert Named.of(rows_, TakenDown({1: WHY}), "today").pairs == {1: WHY}
+
+
+def test_a_candidate_that_was_taken_down_keeps_its_ids_alone():
+    given = rows("candidate", candidate(1, URL, license="CC0", extra="{}"), candidate(2, URL))
+    (batch,) = blanked(iter(given.to_batches()), TakenDown({1: WHY}))
+    first, second = batch.to_pylist()
+    assert {name: value for name, value in first.items() if value not in (None, "", 0)} == {
+        "pair_id": 1,
+        "reason": "taken_down",
+    }
+    assert second == given.to_pylist()[1]
+
+
+# --- journals and image parts -------------------------------------------------------------------
+
+
+def test_a_journal_loses_the_finds_with_these_addresses_and_stays_answered(tmp_path):
+    journal = tmp_path / "work/search/a.jsonl"
+    journal.parent.mkdir(parents=True)
+    pages = [
+        {"title": "A", "imageinfo": [{"url": "//a.org/1.jpg?a=1&b=2"}]},
+        {"title": "B", "imageinfo": [{"url": "https://a.org/2.jpg"}]},
+    ]
+    lines = [
+        {"query": "kite", "pages": pages},
+        {"query": "red kite", "results": [{"url": "HTTP://A.org/1.jpg?a=1&b=2", "title": "A"}]},
+        {"query": "house", "pages": pages[1:]},
+    ]
+    journal.write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"query": "cut')
+    sweep(tmp_path, TakenDown({1: WHY}), {URL})
+    found = [json.loads(line) for line in journal.read_text().splitlines()]
+    assert found == [
+        {"query": "kite", "pages": pages[1:]},
+        {"query": "red kite", "results": []},
+        lines[2],
+    ]
+
+
+def image_part(folder: Path, *pair_ids: int) -> Path:
+    write_images(folder / "images.parquet", ((one, b"picture %d" % one) for one in pair_ids))
+    return folder
+
+
+def shard(build: Path, *pair_ids: int) -> Path:
+    (build / "shards").mkdir(parents=True)
+    with tarfile.open(build / "shards/00000.tar", "w") as tar:
+        for one in pair_ids:
+            member = tarfile.TarInfo(f"{one:016x}.jpg")
+            member.size = len(b"picture %d" % one)
+            tar.addfile(member, io.BytesIO(b"picture %d" % one))
+    return build / "shards/00000.tar"
+
+
+def test_pictures_moved_to_a_shard_that_changes_come_back_before_it_does(tmp_path):
+    part, tar = image_part(tmp_path / "images/d/p", 1, 2, 3), shard(tmp_path / "v", 1, 2)
+    picked = pa.table({"pair_id": [1, 2], "image_part": ["p", "p"]})
+    assert prune(part.parent, tmp_path / "v", picked) > 0
+    assert pq.read_table(part / MOVED).num_rows == 2
+    forget(part, {1})
+    take_back(part, {tar.resolve()})
+    rewrite_tar(tar, {"0000000000000001"})
+    assert dict(read_images(part, *ALL)) == {2: b"picture 2", 3: b"picture 3"}
+    assert pq.read_table(part / MOVED).num_rows == 0
+    with tarfile.open(tar) as files:
+        assert files.getnames() == ["0000000000000002.jpg"]
+
+
+def test_an_image_part_forgets_a_picture_and_what_was_measured_of_it(tmp_path):
+    part = image_part(tmp_path / "images/d/p", 1, 2)
+    measured = {"attempt": 1, "width": 9, "sha256": "aa", "phash": 5, "spread": 1.0}
+    fetched = put(
+        part / "fetched.parquet",
+        "fetched",
+        {"pair_id": 1, **measured},
+        {"pair_id": 2, **measured},
+    )
+    sweep(tmp_path, TakenDown({1: WHY}), set())
+    assert dict(read_images(part, *ALL)) == {2: b"picture 2"}
+    first, second = pq.read_table(fetched).to_pylist()
+    assert set(first.values()) == {1, None, ""}
+    assert (second["width"], second["sha256"]) == (9, "aa")
+
+
+# --- the search for what is left ----------------------------------------------------------------
+
+SHOWN = picture(1)
+AS_TEXT = thumbnail(SHOWN)
+
+
+def as_parquet(**columns: list) -> bytes:
+    written = io.BytesIO()
+    pq.write_table(pa.table(columns), written)
+    return written.getvalue()
+
+
+def as_tar(name: str, content: bytes) -> bytes:
+    written = io.BytesIO()
+    with tarfile.open(fileobj=written, mode="w") as tar:
+        member = tarfile.TarInfo(name)
+        member.size = len(content)
+        tar.addfile(member, io.BytesIO(content))
+    return written.getvalue()
+
+
+LEFT = {
+    "work/pair/a.parquet": as_parquet(pair_id=[1], url=["something"]),
+    "work/filtered/a.parquet": as_parquet(pair_id=[2], url_key=[URL]),
+    "v/tables/extra/a.parquet": as_parquet(pair_id=[2], extra=[json.dumps({"from": URL})]),
+    "v/tables/attempt/a.parquet": as_parquet(pair_id=[2], sha256=["aa"]),
+    "v/tables/exclusion/a.parquet": as_parquet(kind=["url"], value=[URL]),
+    "images/d/p/images.parquet": as_parquet(pair_id=[2], jpg=[SHOWN]),
+    "v/shards/0.tar": as_tar("0000000000000001.txt", b"anything"),
+    "v/shards/1.tar": as_tar("0000000000000002.jpg", SHOWN),
+    "v/shards/2.tar": as_tar("0000000000000002.json", json.dumps({"url": URL}).encode()),
+    "v/report.html": b'<a href="http://a.org/1.jpg?a=1&amp;b=2">shown</a>',
+    "w/report.html": b"<td>a red kite &amp; a house over Wales</td>",
+    "x/report.html": f'<img src="data:image/jpeg;base64,{AS_TEXT}">'.encode(),
+    "v/README.md": f"| 1 | {CAPTION} |".encode(),
+    "fetch_log.jsonl": json.dumps({"message": f"Timeout: {URL}"}).encode(),
+    "work/search/a.jsonl": json.dumps({"pages": [{"title": CAPTION}]}).encode(),
+    "runs/a/duplicates.json": json.dumps([CAPTION]).encode(),
+    "spark.log": f"cannot read {URL}: gone".encode(),
+    "picture.png": SHOWN,
+}
+NOT_LEFT = {
+    "work/candidate/a.parquet": as_parquet(pair_id=[1], url=[""], reason=["taken_down"], row=[3]),
+    "v/tables/attempt/a.parquet": as_parquet(pair_id=[2], sha256=["bb"]),
+    "v/report.html": b"<a href='http://a.org/1.jpg?a=1&amp;b=22'>a red kite</a>",
+    "v/shards/0.tar": as_tar("0000000000000003.jpg", b"another picture"),
+    "fetch_log.jsonl": json.dumps({"pair_id": 1, "message": None}).encode(),
+}
+
+
+@pytest.fixture
+def sought(tmp_path) -> Sought:
+    write_log(tmp_path, TakenDown({1: WHY}, {"aa": WHY}))
+    hashes = [hashlib.sha256(one).hexdigest() for one in (SHOWN, AS_TEXT.encode())]
+    values = zip(("url", "caption", "picture", "thumbnail"), (URL, CAPTION, *hashes), strict=True)
+    listed = [{"pair_id": 1, "kind": kind, "value": value} for kind, value in values]
+    batches = pa.Table.from_pylist(listed, known.schema).to_batches()
+    write_part(tmp_path / PENDING, known, batches)
+    return Sought.of(tmp_path)
+
+
+def found_in(folder: Path, files: dict[str, bytes], sought: Sought) -> list[str]:
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    return [str(path.relative_to(folder)) for path, _ in left(folder, [folder], sought)]
+
+
+@pytest.mark.parametrize("name", LEFT)
+def test_what_is_left_is_found(name, tmp_path, sought):
+    assert set(found_in(tmp_path, {name: LEFT[name]}, sought)) == {name}
+
+
+def test_what_is_only_like_it_is_not(tmp_path, sought):
+    assert found_in(tmp_path, NOT_LEFT, sought) == []
+
+
+def test_a_caption_that_a_pair_which_stays_has_too_tells_nothing(tmp_path, sought):
+    files = {
+        "v/tables/pair/a.parquet": as_parquet(pair_id=[2], caption=[CAPTION]),
+        "v/README.md": LEFT["v/README.md"],
+    }
+    assert found_in(tmp_path, files, sought) == []
+
+
+def test_a_file_that_cannot_be_read_is_told_of(tmp_path, sought):
+    assert found_in(tmp_path, {"v/shards/0.tar": b"no tar"}, sought) == ["v/shards/0.tar"]

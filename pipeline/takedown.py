@@ -66,26 +66,28 @@ def run(options: argparse.Namespace) -> int:
     except (UserError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print(f"\n{options.out}: interrupted; the same command goes on from here", file=sys.stderr)
+        return 130
 
 
 def taken_down(workspace: Path, options: argparse.Namespace) -> int:
     if options.settings is None or not options.settings.is_file():
         raise InputError(f"--settings {options.settings}: expected the TOML of a build")
     ws = Workspace(workspace, load(options.settings), options.engine)
-    with locked(ws):
-        recover(workspace)
-        taken = noted(workspace, options.list)
-        if not taken:
-            print(f"{workspace}: nothing in it is named, and nothing was taken down before")
-            return 0
-        sweep(workspace, taken, addresses(workspace))
-    if code := built(workspace, options):
-        print(
-            f"{workspace}: the version without them was not made; older ones are as they were: "
-            "the same command goes on from here",
-            file=sys.stderr,
-        )
-        return code
+    taken, before = cleared(ws, options.list), TakenDown()
+    if not taken:
+        print(f"{workspace}: nothing in it is named, and nothing was taken down before")
+        return 0
+    while taken != before:  # what fills the places up may turn out to be the same picture
+        if code := built(workspace, options):
+            print(
+                f"{workspace}: the version without them was not made; older ones are as they were: "
+                "the same command goes on from here",
+                file=sys.stderr,
+            )
+            return code
+        taken, before = cleared(ws, options.list), taken
     if not options.keep_older:
         with locked(ws):
             sweep_versions(workspace, taken, addresses(workspace))
@@ -93,6 +95,15 @@ def taken_down(workspace: Path, options: argparse.Namespace) -> int:
             for one in trained_on(workspace, runs(options), taken):
                 sweep_run(one, taken)
     return told(workspace, options)
+
+
+def cleared(ws: Workspace, path: Path | None) -> TakenDown:
+    """All that was ever taken down, with what the list names, out of the work and the images."""
+    with locked(ws):
+        recover(ws.folder)
+        taken = noted(ws.folder, path)
+        sweep(ws.folder, taken, addresses(ws.folder))
+    return taken
 
 
 @contextmanager
@@ -114,8 +125,8 @@ def noted(workspace: Path, path: Path | None) -> TakenDown:
     note_known(workspace, taken)
     if taken != log:
         write_log(workspace, taken)
-    new = len(taken.pairs) - len(log.pairs)
-    print(f"{new} pairs named, {len(taken.pairs)} in all: {workspace / LOG}")
+        new = len(taken.pairs) - len(log.pairs)
+        print(f"{new} pairs named, {len(taken.pairs)} in all: {workspace / LOG}", flush=True)
     return taken
 
 

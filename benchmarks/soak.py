@@ -43,6 +43,7 @@ class Moment:
     at_s: float
     rss_mb: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     handles: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    fetch_cpu_s: dict[int, float] = field(default_factory=dict)  # by process
     processes: int = 0
     threads: int = 0
 
@@ -70,6 +71,8 @@ def moment(program: psutil.Process, began: float) -> Moment:
             found.rss_mb[role] += process.memory_info().rss / 1e6
             found.handles[role] += process.num_fds()
             found.threads += process.num_threads()
+            if role == "fetch":
+                found.fetch_cpu_s[process.pid] = sum(process.cpu_times()[:2])
             found.processes += 1
     return found
 
@@ -96,6 +99,15 @@ def rates(out: Path) -> list[float]:
     return [line["rows_per_s"] for line in lines if "kept" in line]
 
 
+def cpu_ms(moments: list[Moment], rows_per_part: int) -> list[float]:
+    """CPU ms an image of each part's process, as far as it was seen: other programs change it
+    little."""
+    of_process: dict[int, float] = {}
+    for one in moments:
+        of_process |= one.fetch_cpu_s
+    return [1000 * seconds / rows_per_part for seconds in of_process.values()]
+
+
 def quarters(values: list[float]) -> tuple[list[float], list[float]]:
     """The last quarter and the first.
 
@@ -106,7 +118,7 @@ def quarters(values: list[float]) -> tuple[list[float], list[float]]:
     return values[-n:], values[:n]
 
 
-def compared(moments: list[Moment], per_part: list[float]) -> Iterator[Row]:
+def compared(moments: list[Moment], per_part: list[float], rows_per_part: int) -> Iterator[Row]:
     """The last quarter of the fetch beside the first."""
     fetching = [one for one in moments if one.handles.get("fetch")]
     for role in sorted({role for one in fetching for role in one.handles}):
@@ -119,8 +131,12 @@ def compared(moments: list[Moment], per_part: list[float]) -> Iterator[Row]:
     for name in ("processes", "threads"):
         last, first = quarters([float(getattr(one, name)) for one in fetching])
         yield Row(name, "", last, "first quarter", first)
-    last, first = quarters(per_part)
-    yield Row("images/s of a part", "1/s", last, "first quarter", first)
+    for what, unit, values in (
+        ("fetch: images/s of a part", "1/s", per_part),
+        ("fetch: CPU an image", "ms", cpu_ms(moments, rows_per_part)),
+    ):
+        last, first = quarters(values)
+        yield Row(what, unit, last, "first quarter", first)
 
 
 def arguments() -> argparse.Namespace:
@@ -144,7 +160,7 @@ def main() -> None:
         outcome, stage = table(build, "outcome"), table(build, "stage").to_pylist()
         show(
             f"A build of {n:,} candidates: the last quarter of its fetch, and the first",
-            list(compared(moments, per_part)),
+            list(compared(moments, per_part, rows_per_part)),
             seconds=round(seconds),
             rows_in=sum(row["rows_in"] for row in stage if row["stage"] == "collect"),
             rows_accounted=sum(

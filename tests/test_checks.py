@@ -435,9 +435,7 @@ BROKEN_ROWS = [
     ("no_sample_beyond_a_score_limit", added("scorer", scorer="nsfw", max_score=0.5)),
     (
         "nothing_taken_down_is_left",
-        added(
-            "drop", pair_id=1, stage="collect", reason="taken_down", url="", caption=""
-        ),
+        added("drop", pair_id=1, stage="collect", reason="taken_down", url="", caption=""),
     ),
     ("rows_add_up", changed_row("stage", 1, rows_in=5)),
     ("rows_add_up", removed("stage", 3)),

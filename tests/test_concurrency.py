@@ -145,9 +145,9 @@ def test_a_trainer_never_takes_another_picture_for_one_of_a_shard_that_is_made_a
     build = made_up(tmp_path)
     samples = read_samples(build, 32)
     sweep_versions(build.parent, TakenDown({3: ("", "")}), frozenset())
-    with pytest.raises(TrainerError, match=r"00000.tar: changed while it was read"):
-        samples._bytes(5)
-    assert samples._bytes(N - 1) == content(N - 1)  # the other shard is the same file
+    for place in (5, N - 1):  # of the shard that lost a sample, and of the other
+        with pytest.raises(TrainerError, match=r"0000.\.tar: changed while it was read"):
+            samples._bytes(place)
     again = read_samples(build, 32)
     ids = again.rows["pair_id"].to_pylist()
     assert ids == [one for one in range(N) if one != 3]

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from queries.addresses import EXPECTED, hidden
+from queries.build import MANIFEST
 from trainer.settings import TrainerError
 
 BLOCK = 512  # bytes: a header, and what a file is padded to
@@ -22,6 +23,7 @@ FILES = (b"0", b"\0")  # types of a plain file
 REMOTE_READS = 32  # at a time: what a thread waits for is mostly the network
 SCAN_BYTES = 1 << 20  # asked for at a time while a remote tar's headers are read
 
+State = tuple[int, int, int]  # inode of a tar; inode and time of its build's manifest
 Place = tuple[int, int]  # where a file's bytes begin, and their number
 
 
@@ -31,7 +33,7 @@ class Shards:
 
     root: str
     files: fsspec.AbstractFileSystem | None = None
-    _states: dict[str, tuple[int, int]] = field(default_factory=dict, compare=False, repr=False)
+    _indexed: dict[str, State] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def threads(self) -> int:
@@ -67,7 +69,7 @@ class Shards:
         try:
             with self._opened(path) as tar:
                 if self.files is None:
-                    self._states[name] = _state(tar.fileno())
+                    self._indexed[name] = self._state(tar.fileno())
                 return tar_index(tar)
         except (OSError, ValueError) as error:
             raise TrainerError(f"{path}: {_line(error)}, expected an uncompressed tar") from None
@@ -76,6 +78,17 @@ class Shards:
         if self.files is None:
             return Path(path).open("rb", buffering=0)
         return self.files.open(path, "rb", block_size=SCAN_BYTES, cache_type="readahead")
+
+    def _state(self, handle: int) -> State:
+        """Which file a tar is, of which manifest: a takedown makes both anew.
+
+        A tar that was only cut off is the same, and its samples are corrupt one by one.
+        """
+        try:
+            manifest = os.stat(f"{os.path.dirname(self.root)}/{MANIFEST}")
+        except FileNotFoundError:
+            return os.fstat(handle).st_ino, 0, 0
+        return os.fstat(handle).st_ino, manifest.st_ino, manifest.st_mtime_ns
 
     def read(self, name: str, place: Place) -> bytes:
         """A file's bytes: fewer where the tar has been cut off since. Any thread may read."""
@@ -86,19 +99,13 @@ class Shards:
                 return self.files.cat_file(path, start=begin, end=begin + size)
             handle = os.open(path, os.O_RDONLY)
             try:
-                if (known := self._states.get(name)) and known != _state(handle):
+                if name in self._indexed and self._indexed[name] != self._state(handle):
                     raise TrainerError(f"{path}: changed while it was read, as by a takedown")
                 return os.pread(handle, size, begin)
             finally:
                 os.close(handle)
         except OSError as error:
             raise TrainerError(f"{path}: {_line(error)}, expected to read it") from None
-
-
-def _state(handle: int) -> tuple[int, int]:
-    """Which file it is, and when it was written: a tar that is made anew is another."""
-    state = os.fstat(handle)
-    return state.st_ino, state.st_mtime_ns
 
 
 def open_shards(build: Path | str) -> Shards:

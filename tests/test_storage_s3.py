@@ -201,7 +201,7 @@ def test_the_trainer_reads_the_same_samples_from_a_store(remote, s3, local):
 
 @pytest.mark.slow
 def test_the_trainer_trains_on_a_build_in_a_store(remote, s3, tmp_path):
-    words = ("--data", OUT, "--run", str(tmp_path / "run"), "--max-seconds", "1")
+    words = ("--data", OUT, "--run", str(tmp_path / "run"), "--epochs", "1")
     done = ask("trainer", "train", *words)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "run" / "checkpoint.safetensors").is_file()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos import shim
-from tests.chaos.runs import KINDS, modelled, run, why_not
+from tests.chaos.runs import KILLS, KINDS, modelled, run, why_not
 
 SEEDS = range(10)  # one of each kind
 
@@ -27,7 +27,7 @@ def model(tmp_path_factory):
 def test_a_build_that_is_disturbed_ends_as_if_nothing_had_been(seed, model, tmp_path):
     if reason := why_not(KINDS[seed], tmp_path):
         pytest.skip(reason)
-    done = run(seed, model, tmp_path / "run")
+    done = run(seed, model, tmp_path / "run", 3 if KINDS[seed] in KILLS else None)
     assert done.disturbed
 
 

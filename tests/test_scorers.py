@@ -142,7 +142,7 @@ def test_a_file_that_is_no_model_is_told_at_the_door(tmp_path):
 def test_a_wrong_section_is_named_with_what_was_expected(tmp_path, section, said):
     for name in ("dump.xml", "views.tsv", "captions.tsv", "dict"):
         (tmp_path / name).touch()
-    text = SETTINGS.format(seed=0, cap=1, near_bits=-1, workers=1)
+    text = SETTINGS.format(seed=0, cap=1, near_bits=-1, workers=1, rows_per_part=60)
     (tmp_path / "build.toml").write_text(f"{text}\n[[scorers]]\n{section}\n")
     with pytest.raises(SettingsError) as told:
         load(tmp_path / "build.toml")
@@ -153,7 +153,7 @@ def test_two_scorers_of_one_name_are_refused(tmp_path, model):
     for name in ("dump.xml", "views.tsv", "captions.tsv", "dict"):
         (tmp_path / name).touch()
     section = f'[[scorers]]\nkind = "onnx"\nname = "a"\nmodel = "{model}"\nside = 8\n'
-    text = SETTINGS.format(seed=0, cap=1, near_bits=-1, workers=1)
+    text = SETTINGS.format(seed=0, cap=1, near_bits=-1, workers=1, rows_per_part=60)
     (tmp_path / "build.toml").write_text(f"{text}\n{section}{section}")
     with pytest.raises(SettingsError, match="scorers of different names, not a, a"):
         load(tmp_path / "build.toml")

@@ -2,8 +2,8 @@
 
     python -m benchmarks [NAME …] [--full]
 
-Without --full each takes less data and ends within a minute. What a benchmark's last line says is
-kept in benchmarks/results/, quick and full apart, with machine and date; the page shows both. A
+Without --full each takes less data, and minutes at most. What a benchmark's last line says is kept
+in benchmarks/results/, quick and full apart, with machine and date; the page shows both. A
 benchmark that fails is told, and its last result stays.
 """
 

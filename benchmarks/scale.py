@@ -292,7 +292,7 @@ def compare(one: tuple[int, int], other: tuple[int, int], n_queries: int) -> Non
 
 def main() -> None:
     parser = argparse.ArgumentParser("python -m benchmarks.scale", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="less data: ends within a minute")
+    parser.add_argument("--quick", action="store_true", help="less data: minutes")
     parser.add_argument("--candidates", type=int, help="one run of this size, as JSON")
     parser.add_argument("--cap", type=int, default=20, help="of that run")
     parser.add_argument("--queries", type=int, default=N_QUERIES, help="of that run")

@@ -141,7 +141,7 @@ def compared(moments: list[Moment], per_part: list[float], rows_per_part: int) -
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m benchmarks.soak", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="ends within a minute")
+    parser.add_argument("--quick", action="store_true", help="less data: a few minutes")
     parser.add_argument("--candidates", type=int, default=CANDIDATES, help=f"{CANDIDATES}")
     return parser.parse_args()
 

@@ -5,6 +5,7 @@ image tower of the trainer's and what reads its embedding; `loss` is what it is 
 `scores` how it is used zero-shot.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -37,24 +38,24 @@ class ImageTower(nn.Module):
         return self.visual((images.float() - self.mean) / self.std)
 
 
-class Predictor(nn.Module):
+class Predictor(nn.Module, ABC):
     """What predicts a text from a picture; subclasses say how."""
 
     def __init__(self, config: ModelConfig):
         super().__init__()
         self.tower = ImageTower(config)
 
+    @abstractmethod
     def loss(self, images: Tensor, captions: Sequence[str]) -> Tensor:
         """Mean surprise per word or token, nats: uint8 (B, 3, S, S) and B captions."""
-        raise NotImplementedError
 
+    @abstractmethod
     def scores(self, images: Tensor, names: Sequence[str]) -> Tensor:
         """The log-likelihood of each of C names given each of N pictures, (N, C)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def lengths(self, names: Sequence[str]) -> Tensor:
         """How many words or tokens of each name are predicted, (C,)."""
-        raise NotImplementedError
 
 
 class CaptionModel(Predictor):

@@ -3,6 +3,8 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
 BIN := .venv/bin
 OUT ?= wit
+# A process for each core, each test file in one of them.
+PYTEST := $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 RUN := $(OUT)/runs/sample
 EVALUATION := $(OUT)/evaluation
 SETTINGS := pipeline/builds/sample.toml
@@ -29,10 +31,10 @@ decontaminate: .venv/.sample  ## leave out what is near the evaluation set, unti
 	@$(BIN)/python -m queries check no_evaluation_leak --build $(OUT)
 
 test: .venv/.test lint  ## every test, with all real parts that the machine has
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 test-fast: .venv/.test lint  ## the tests that take seconds
-	$(BIN)/python -m pytest -m 'not slow'
+	$(PYTEST) -m 'not slow'
 
 lint: .venv/.test  ## style and types
 	$(BIN)/ruff check .

@@ -93,8 +93,9 @@ CHANGES: Mapping[str, Callable[[Pixels], Pixels]] = {
 class Views:
     """Every test picture changed in every way, as each method sees it."""
 
-    def __init__(self, pictures: list[Pixels]):
+    def __init__(self, pictures: list[Pixels], kinds: list[str]):
         self.n = len(pictures)
+        self.kinds = np.array(kinds)
         self.small: dict[str, np.ndarray] = {}
         self.hashes: dict[str, np.ndarray] = {}
         self.colours: dict[str, np.ndarray] = {}
@@ -121,12 +122,13 @@ class Views:
         """bool (N, N): near duplicates by nature, and each picture itself.
 
         Originals, straight or mirrored, within ALIKE_BITS of pHash or with thumbnails whose
-        correlation is ALIKE_COLOURS: a garment photographed twice, clock faces, flags.
+        correlation is ALIKE_COLOURS: a garment photographed twice. And drawings of one kind:
+        flags, clock faces, signs of one frame.
         """
         near = (self.by_hash("unchanged") >= -ALIKE_BITS) | (
             self.by_colours("unchanged") >= ALIKE_COLOURS
         )
-        return near | near.T | np.eye(self.n, dtype=bool)
+        return near | near.T | (self.kinds[:, None] == self.kinds)
 
 
 class Learned:
@@ -297,8 +299,9 @@ def main() -> None:
         detector = load(path)
         samples = read_samples(build, SIDE)
         trained = np.concatenate([pictures for _, pictures in all_pictures(samples)])
-    tested = [*photographs(options.photographs, options.quick), *drawings(options.quick)]
-    views = Views(tested)
+    photos = photographs(options.photographs, options.quick)
+    drawn, kinds = drawings(options.quick)
+    views = Views([*photos, *drawn], [*(f"photograph {n}" for n in range(len(photos))), *kinds])
     alike = views.alike()
     learned = Learned(detector, views)
     methods: dict[str, Scores] = {

@@ -6,6 +6,7 @@ nothing is trained on. Pictures that differ only in a skin tone are not taken. P
 ~/.cache/buildwit-benchmarks, or in $BUILDWIT_BENCH_CACHE.
 """
 
+import json
 import os
 import re
 import subprocess
@@ -37,10 +38,27 @@ LETTERS = re.compile(r"/(alphabets|math)/|_(mirror|flip)\.")
 SIZES = re.compile(r"1920x1080|2560x1600|3840x2160|5120x2880")
 
 
-def drawings(quick: bool) -> list[np.ndarray]:
-    """OpenMoji's pictures, TESTED of them by a hash, RGB uint8 on white."""
+def drawings(quick: bool) -> tuple[list[np.ndarray], list[str]]:
+    """OpenMoji's pictures, TESTED of them by a hash, RGB uint8 on white; and the kind of each.
+
+    A kind is Unicode's subcategory, "country-flag" or "transport-sign": drawings of one share a
+    template, so that a copy of one is all but another. What Unicode does not list is of its own.
+    """
+    about = json.loads((npm(EMOJI["apple"]) / "emoji.json").read_text())
+    kind_of = {plain(one["unified"]): one["subcategory"] for one in about}
     chosen = sorted(openmoji(), key=lambda one: hash63("tested", one.code))[:TESTED]
-    return [decode(draw(one.file, SIDE)) for one in chosen[:: QUICK if quick else 1]]
+    chosen = chosen[:: QUICK if quick else 1]
+    kinds = [kind_of.get(plain(one.code), one.code) for one in chosen]
+    return [decode(draw(one.file, SIDE)) for one in chosen], kinds
+
+
+def plain(code: str) -> str:
+    """A code without the sign that asks for a picture in colour.
+
+    >>> plain("1F3CC-FE0F-200D-2640-FE0F")
+    '1F3CC-200D-2640'
+    """
+    return code.replace("-FE0F", "")
 
 
 def openmoji() -> list[sample.Picture]:

@@ -45,3 +45,9 @@ def world_of_shapes(tmp_path_factory) -> Path:
     from tests.trainer_fixtures import make_world
 
     return make_world(tmp_path_factory.mktemp("world"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with long tests first, so that the short ones fill up what is left at the end."""
+    long = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in long)

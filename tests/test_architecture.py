@@ -16,11 +16,14 @@ ONLY_IN = {
     "duckdb": {"queries/engine.py"},
     "pyspark": {"queries/spark.py"},
     "py4j": {"queries/spark.py"},
-    "luigi": {"pipeline/tasks.py", "pipeline/stage.py"},
+    "luigi": {"pipeline/picture_tasks.py", "pipeline/stage.py"},
     "img2dataset": {"pipeline/fetch_worker.py"},
     "numba": {"pipeline/match_numba.py"},
 }
 COMPOSERS = {
+    "pipeline/query_tasks.py",
+    "pipeline/pair_tasks.py",
+    "pipeline/picture_tasks.py",
     "pipeline/tasks.py",
     "pipeline/stage.py",
     "pipeline/__init__.py",

@@ -12,7 +12,7 @@ import numpy as np
 
 from trainer.copies import SIDE
 
-LEAST_AGREEMENT = 0.8  # of two copies of one picture
+LEAST_AGREEMENT = 0.84  # of two copies of one picture
 SCALES = (1.0, 0.95, 0.87, 0.8, 0.72, 1.06, 1.15, 1.25)  # of the window that a copy shows
 SHIFTS = (0.0, -0.5, 0.5)  # of the room that a window has
 COARSE = 16  # pixels a side, for the choice of where to begin
@@ -29,17 +29,28 @@ def agreement(one: np.ndarray, other: np.ndarray) -> float:
     """How well the details of two pictures (SIDE, SIDE, 3) RGB uint8 agree, laid on each other.
 
     1 for equal ones, about 0 for unrelated. The correlation of details, in blocks, without the
-    quarter of them that agrees least. Of the 300 pairs of different photographs that a thumbnail
-    finds most alike, the greatest was 0.84.
+    quarter of them that agrees least. Of a hundred different pictures sought among 11,666, one
+    found another that it agreed with by .82 or more.
     """
     first, second = (cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (one, other))
     if min(float(first.std()), float(second.std())) < 1:
         return 0.0  # nothing to lay on anything
-    warp = _start(first, second)
-    # Where it does not converge, what is judged is where it began.
+    begin = _start(first, second)
+    return max(_details(one, other, warp) for warp in (begin, _aligned(first, second, begin)))
+
+
+def _aligned(one: np.ndarray, other: np.ndarray, begin: np.ndarray) -> np.ndarray:
+    """The warp that lays a grey picture on another best, near the one to begin with.
+
+    Letters over a copy can draw it away from where it began, and where it does not converge there
+    is none: so the beginning counts, too.
+    """
     with suppress(cv2.error):
-        _, warp = cv2.findTransformECC(first, second, warp, cv2.MOTION_AFFINE, CRITERIA, ALL, 5)
-    return _details(one, other, warp.astype(np.float32))
+        _, found = cv2.findTransformECC(
+            one, other, begin.copy(), cv2.MOTION_AFFINE, CRITERIA, ALL, 5
+        )
+        return found.astype(np.float32)
+    return begin
 
 
 def _start(one: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -52,7 +63,7 @@ def _start(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     rows = np.stack([small, *windows]).reshape(1 + len(windows), -1).astype(np.float32)
     rows -= rows.mean(axis=1, keepdims=True)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True) + 1e-6
-    return WARPS[int(np.argmax(rows[1:] @ rows[0]))].copy()
+    return WARPS[int(np.argmax(rows[1:] @ rows[0]))]
 
 
 def _details(one: np.ndarray, other: np.ndarray, warp: np.ndarray) -> float:

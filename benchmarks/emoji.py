@@ -28,7 +28,7 @@ from benchmarks.emoji_train import Plan, Trained, train
 from benchmarks.harness import Row, arguments, cache, show
 from trainer.intervals import Figure, wilson
 
-PLAN, SEEDS = Plan(steps=1_000), (0, 1, 2)
+PLAN, SEEDS = Plan(steps=2_000), (0, 1, 2)
 QUICK, QUICK_SEEDS = Plan(steps=8), (0,)
 TARGETS = {UNSEEN_VENDOR: 28.0, UNSEEN_CONCEPTS: 10.0}  # percent, mean of the seeds
 CPU_BUDGET = 600.0  # seconds a seed

@@ -25,7 +25,7 @@ from pipeline.text_arrow import normalise_array, split, word_hashes
 from queries.errors import InputError
 
 MOST_ROWS = 1 << 14  # of one call: what fits beside 50 bits of a hash
-LETTER, DIGIT, SPACE = 1, 2, 4  # kinds of characters, as bits
+LETTER, SPACE = 1, 2  # kinds of characters, as bits
 EVERY_LETTER = regex.compile(r"[\p{L}\p{M}]+")
 
 # Patterns of a whole text in lower case, but for the spaces at its ends.

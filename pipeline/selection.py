@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from queries.engine import Engine, Rows
-from queries.parts import digest, read_rows
+from queries.parts import digest, read_rows, write_part
 from queries.schemas import TABLES
 
 JUDGES = ("exclusion", "scored", "scorer")  # what attempts are judged by beside their measures
@@ -48,19 +48,24 @@ def select(
     so it ends. A selection `for_request` has kept matches only where near duplicates need them.
     """
 
-    def derive(name: str, **inputs: Rows) -> Path:
-        return engine.derive(name, inputs, folder / f"{name}.parquet").path
+    def derive(name: str, *needed: Rows, **inputs: Rows) -> Path:
+        """A table; without rows that it needs it is empty, and Spark is not asked for a second."""
+        path = folder / f"{name}.parquet"
+        if all(map(len, needed)):
+            return engine.derive(name, inputs, path).path
+        return path if path.exists() else write_part(path, TABLES[name], []).path
 
     given: dict[str, Rows] = {name: () for name in JUDGES} | dict(judges or {})
-    hashes = derive("excluded_hash", fetched=fetched, exclusion=given["exclusion"])
-    given["excluded_hash"] = [hashes]
-    verdict = derive("verdict", fetched=fetched, pair=pair, build=build, **given)
-    near = derive("near", verdict=[verdict], build=build)
+    near_bits = build["near_bits"][0].as_py()
+    known: dict[str, Rows] = {"fetched": fetched, "exclusion": given["exclusion"]}
+    given["excluded_hash"] = [derive("excluded_hash", *known.values(), **known)]
+    verdict = derive("verdict", fetched, fetched=fetched, pair=pair, build=build, **given)
+    near = derive("near", fetched if near_bits > 0 else (), verdict=[verdict], build=build)
     count = derive("match_count", pair_match=pair_match)
     head = derive("head", match_count=[count], verdict=[verdict], build=build)
     matches: dict[str, Rows] = {"pair_match": pair_match, "head": [head], "verdict": [verdict]}
     open_match = derive("open_match", **matches)
-    none_near = build["near_bits"][0].as_py() < 0
+    none_near = near_bits < 0 or not len(fetched)
     before = TABLES["suppressed"].empty()
     matches["suppressed"] = before
     n_passes = 0
@@ -71,11 +76,13 @@ def select(
         if not (none_near and for_request):
             known = {**matches, "standing": standing, "open_match": [open_match], "build": build}
             engine.derive("kept_match", known, kept)
-        kept_match = {"kept_match": [kept] if kept.exists() else []}
-        found = {"verdict": [verdict], "near": [near], **kept_match, "build": build}
+        if none_near:
+            nothing = derive("suppressed", ())
+            return Selection(verdict, nothing, standing, open_match, kept, n_passes)
+        found = {"verdict": [verdict], "near": [near], "kept_match": [kept], "build": build}
         suppressed = engine.derive("suppressed", found, part / "suppressed.parquet").path
         after = read_rows(suppressed)
-        if none_near or after.equals(before):
+        if after.equals(before):
             return Selection(verdict, suppressed, standing, open_match, kept, n_passes)
         before = after
         matches["suppressed"] = [suppressed]

@@ -91,19 +91,6 @@ def normalise_array(texts: pa.Array) -> pa.Array:
     return pc.if_else(pc.is_valid(texts), keys, None) if texts.null_count else keys
 
 
-def words_array(texts: pa.Array) -> pa.LargeListArray:
-    """`words` of every text; nulls stay. Raises as `split`.
-
-    >>> words_array(pa.array(["don’t", "!", None])).to_pylist()
-    [['don', 't'], [], None]
-    """
-    found = split(texts)
-    offsets = np.concatenate([[0], np.cumsum(found.lengths)])
-    each = _strings(offsets, found.folded.compress(found.folded != SPACE)).cast(texts.type)
-    nulls = pc.is_null(texts) if texts.null_count else None
-    return pa.LargeListArray.from_arrays(pa.array(found.first), each, mask=nulls)
-
-
 def _strings(offsets: np.ndarray, data: np.ndarray) -> pa.LargeStringArray:
     """Strings of UTF-8 bytes that stand one behind another."""
     buffers = pa.py_buffer(offsets.astype(np.int64)), pa.py_buffer(data)

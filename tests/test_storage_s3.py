@@ -18,6 +18,7 @@ import pyarrow as pa
 import pytest
 
 pytest.importorskip("s3fs", reason="no s3fs: pip install '.[s3]'")
+pytest.importorskip("upath", reason="no universal_pathlib: pip install '.[s3]'")
 pytest.importorskip("moto.server", reason="no moto, whose server stands for S3")
 
 import pyarrow.parquet as pq

@@ -15,7 +15,6 @@ from pipeline.text_arrow import (
     normalise_array,
     split,
     word_hashes,
-    words_array,
 )
 from queries.errors import InputError
 
@@ -35,12 +34,10 @@ EVERY = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]
 
 def assert_equal_to_plain(texts: list[str | None], kind: pa.DataType) -> None:
     given = pa.array(texts, kind)
-    keys, lists = normalise_array(given), words_array(given)
+    keys = normalise_array(given)
     assert keys.type == kind
     keys.validate(full=True)
-    lists.validate(full=True)
     assert keys.to_pylist() == [None if one is None else normalise(one) for one in texts]
-    assert lists.to_pylist() == [None if one is None else words(one) for one in texts]
     assert words_of_spans(given) == [words(one or "") for one in texts]
 
 
@@ -63,8 +60,8 @@ def test_slices_have_the_words_of_their_rows(texts, data):
     stop = data.draw(st.integers(start, len(texts)))
     given = pa.array(texts, pa.string())[start:stop]
     assert words_of_spans(given) == [words(one or "") for one in texts[start:stop]]
-    got = words_array(given)
-    assert got.to_pylist() == [None if one is None else words(one) for one in texts[start:stop]]
+    got = normalise_array(given)
+    assert got.to_pylist() == [None if one is None else normalise(one) for one in texts[start:stop]]
 
 
 @pytest.mark.slow  # 7 million texts
@@ -108,7 +105,7 @@ def from_bytes(*texts: bytes) -> pa.StringArray:
 )
 def test_bytes_that_are_not_utf_8_are_refused_with_their_row(bad):
     given = from_bytes(b"dog", "é".encode(), bad, b"cat")
-    for function in (split, fold_spans, normalise_array, words_array):
+    for function in (split, fold_spans, normalise_array):
         with pytest.raises(InputError, match="row 2: expected text in UTF-8; found"):
             function(given)
         with pytest.raises(InputError, match="row 1"):
@@ -124,7 +121,7 @@ def test_what_stands_under_a_null_is_no_text():
     offsets = pa.py_buffer(np.array([0, 3, 6, 9], np.int32))
     valid = pa.py_buffer(bytes([0b101]))
     given = pa.StringArray.from_buffers(3, offsets, pa.py_buffer(b"hot\xff\xffgdog"), valid)
-    assert words_array(given).to_pylist() == [["hot"], None, ["dog"]]
+    assert normalise_array(given).to_pylist() == ["hot", None, "dog"]
     assert words_of_spans(given) == [["hot"], [], ["dog"]]
 
 

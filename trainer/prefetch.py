@@ -16,12 +16,11 @@ PATIENCE_S = 5.0  # for the thread to notice that nobody reads any more
 class Prefetched(Iterator[T], Generic[T]):
     """The same items in the same order, made by a thread that keeps `ahead` of them ready.
 
-    `waited_s` is what the last `next` waited, `waited_total_s` what all have; the first waits for
-    the start, too.
+    `waited_s` is what the last `next` waited; the first waits for the start, too.
     """
 
     def __init__(self, items: Iterator[T], ahead: int):
-        self.waited_s = self.waited_total_s = 0.0
+        self.waited_s = 0.0
         self._queue: Queue[T | BaseException | None] = Queue(ahead)
         self._stopped = Event()
         self._thread = Thread(target=self._work, args=[items], daemon=True)
@@ -49,7 +48,6 @@ class Prefetched(Iterator[T], Generic[T]):
         if item is None or isinstance(item, BaseException):
             self._stopped.set()
             raise item or StopIteration
-        self.waited_total_s += self.waited_s
         return item
 
     def close(self) -> None:

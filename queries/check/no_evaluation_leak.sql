@@ -5,17 +5,9 @@
 -- Hashes are compared only where they agree in two bytes: 3 differing bits spare one of 4 fixed
 -- pairs of bytes, and the 6 bits that a radius has at most spare two of the 8 bytes.
 WITH byte AS (
-    SELECT *
-    FROM (
-        VALUES
-        (0, 255),
-        (1, 65280),
-        (2, 16711680),
-        (3, 4278190080),
-        (4, 1095216660480),
-        (5, 280375465082880),
-        (6, 71776119061217280),
-        (7, -72057594037927936)
+    SELECT * FROM (
+        VALUES (0, 255), (1, 65280), (2, 16711680), (3, 4278190080), (4, 1095216660480),
+        (5, 280375465082880), (6, 71776119061217280), (7, -72057594037927936)
     ) AS one_byte (place, bits)
 ),
 

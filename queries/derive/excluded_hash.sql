@@ -3,17 +3,9 @@
 -- inputs: fetched, exclusion
 -- Two hashes of 8 bytes that differ in 6 bits agree in two bytes at least.
 WITH byte AS (
-    SELECT *
-    FROM (
-        VALUES
-        (0, 255),
-        (1, 65280),
-        (2, 16711680),
-        (3, 4278190080),
-        (4, 1095216660480),
-        (5, 280375465082880),
-        (6, 71776119061217280),
-        (7, -72057594037927936)
+    SELECT * FROM (
+        VALUES (0, 255), (1, 65280), (2, 16711680), (3, 4278190080), (4, 1095216660480),
+        (5, 280375465082880), (6, 71776119061217280), (7, -72057594037927936)
     ) AS one_byte (place, bits)
 ),
 

@@ -6,17 +6,9 @@
 -- two bytes, as those of flat pictures do, these two bring nothing: other bytes, or equal hashes.
 -- Hashes, not pairs: a picture that stands at many addresses would make a row for every two.
 WITH byte AS (
-    SELECT *
-    FROM (
-        VALUES
-        (0, 255),
-        (1, 65280),
-        (2, 16711680),
-        (3, 4278190080),
-        (4, 1095216660480),
-        (5, 280375465082880),
-        (6, 71776119061217280),
-        (7, -72057594037927936)
+    SELECT * FROM (
+        VALUES (0, 255), (1, 65280), (2, 16711680), (3, 4278190080), (4, 1095216660480),
+        (5, 280375465082880), (6, 71776119061217280), (7, -72057594037927936)
     ) AS one_byte (place, bits)
 ),
 

@@ -37,10 +37,12 @@ from benchmarks.harness import Row, arguments, rates, show, take_turns
 from queries.fingerprint import hash63
 from queries.schemas import sample
 from trainer import tokenizer
-from trainer.data import Loader, prefetched, read_samples
+from trainer.data import Loader
 from trainer.losses import contrastive
 from trainer.model import build as build_model
 from trainer.pictures import decode_jpeg, resized_crop
+from trainer.prefetch import prefetched
+from trainer.samples import read_samples
 from trainer.settings import MODELS
 from trainer.shards import tar_index
 from trainer.tokenizer import Tokenizer

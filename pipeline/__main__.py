@@ -10,7 +10,8 @@ from pathlib import Path
 from pipeline import takedown
 from pipeline.card import write_card
 from pipeline.report import announce, print_counts, write_report
-from queries.build import BuildError, find
+from queries.build import find
+from queries.errors import UserError
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -32,18 +33,23 @@ def main(arguments: list[str] | None = None) -> int:
     if options.verb == "takedown":
         return takedown.run(options)
     try:
-        build = find(options.build)
-    except BuildError as error:
+        of_build(options)
+    except UserError as error:
         print(error, file=sys.stderr)
         return 2
+    return 0
+
+
+def of_build(options: argparse.Namespace) -> None:
+    """Write what was asked for, and say where it is."""
+    build = find(options.build)
     if options.verb == "card":
         for path in write_card(build, options.run, options.name):
             print(path)
-        return 0
+        return
     write_report(build, options.run)
     print_counts(build)
     announce(build, "report written")
-    return 0
 
 
 if __name__ == "__main__":

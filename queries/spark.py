@@ -145,6 +145,8 @@ class SparkEngine(Engine):
         if self.master.startswith("local"):
             loopback = {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
             settings |= {**loopback, "spark.local.dir": scratch}
+            # One process with few cores: what matters is how much it gets done, not its pauses.
+            settings["spark.driver.extraJavaOptions"] = "-XX:+UseParallelGC"
         return settings
 
     def close(self) -> None:

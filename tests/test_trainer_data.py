@@ -10,7 +10,7 @@ from PIL import Image
 
 from tests.trainer_fixtures import jpeg, make_build, picture, png
 from trainer import tokenizer
-from trainer.data import Loader, order, read_samples
+from trainer.data import Loader, order
 from trainer.pictures import (
     BadPictureError,
     Room,
@@ -22,6 +22,7 @@ from trainer.pictures import (
     resized_crop,
     sides,
 )
+from trainer.samples import read_samples
 from trainer.settings import TrainerError
 
 WORDS = tokenizer.train(["a red circle"], 520, {})

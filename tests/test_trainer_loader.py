@@ -22,9 +22,10 @@ from hypothesis import strategies as st
 
 from tests.trainer_fixtures import make_build, png, write_tar
 from trainer import tokenizer
-from trainer.data import Loader, borders, order, read_samples
+from trainer.data import Loader, borders, order
 from trainer.pictures import decode
 from trainer.prefetch import prefetched
+from trainer.samples import read_samples
 from trainer.settings import TrainerError
 from trainer.shards import open_shards, tar_index
 
@@ -143,7 +144,9 @@ def test_a_resumed_epoch_does_not_depend_on_which_corrupt_samples_are_known(tmp_
 
 PROGRAM = """
 import sys, time
-from trainer.data import Loader, prefetched, read_samples
+from trainer.data import Loader
+from trainer.prefetch import prefetched
+from trainer.samples import read_samples
 from tests.test_trainer_loader import WORDS
 build, step = sys.argv[1], int(sys.argv[2])
 for batch in prefetched(Loader(read_samples(build, 72), WORDS, 32, 64, 8, 0).epoch(0, step)):
@@ -200,7 +203,9 @@ def test_a_piece_without_a_sound_sample_is_an_empty_batch(tmp_path):
 TORCHRUN = """
 import json, sys
 import torch.distributed as dist
-from trainer.data import Loader, prefetched, read_samples
+from trainer.data import Loader
+from trainer.prefetch import prefetched
+from trainer.samples import read_samples
 from tests.test_trainer_loader import WORDS
 dist.init_process_group("gloo")
 rank, world = dist.get_rank(), dist.get_world_size()

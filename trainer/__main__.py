@@ -10,7 +10,8 @@ import sys
 from dataclasses import asdict
 from importlib.util import find_spec
 
-from queries.build import BuildError, find, manifest
+from queries.build import find, manifest
+from queries.errors import UserError
 from trainer.arguments import EVALUATIONS, OVERLAPPING, parser
 from trainer.settings import RunFolder, TrainerError, TrainSettings, read
 
@@ -118,7 +119,7 @@ def main(argv: list[str] | None = None) -> int:
             "export": export,
         }
         commands[args.command](args)
-    except (BuildError, TrainerError) as error:
+    except UserError as error:
         print(f"trainer {args.command}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

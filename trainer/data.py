@@ -1,6 +1,6 @@
 """Pairs to batches: a hashed order of a build's samples, decoded pictures and token ids.
 
-May import numpy, cv2 and trainer's samples, prefetch and tokenizer. Order, crops and the borders
+May import numpy, cv2 and trainer's samples and tokenizer. Order, crops and the borders
 of batches are functions of seed, epoch and pair_ids alone, so a batch is the same however it is
 loaded, by whom, and from which step on.
 """
@@ -15,11 +15,8 @@ from sys import getrefcount
 import cv2
 import numpy as np
 
-from trainer.prefetch import prefetched
-from trainer.samples import Samples, read_samples
+from trainer.samples import Samples
 from trainer.tokenizer import Tokenizer
-
-__all__ = ["Batch", "Loader", "Samples", "draws", "mixed", "order", "prefetched", "read_samples"]
 
 CHUNK = 16  # pictures that a thread decodes at a time: fewer cost more to hand over
 PAGES = 10  # batches' arrays that are used again: those under way, waiting and in use

@@ -10,8 +10,10 @@ from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
+from queries.errors import UserError
 
-class TrainerError(Exception):
+
+class TrainerError(UserError):
     """The command cannot run: one line that says what was found and what was expected."""
 
 

@@ -23,12 +23,14 @@ from torch import nn
 from queries.build import MANIFEST, manifest
 from queries.parts import write_json, written_whole
 from trainer import checkpoint, negatives, tokenizer
-from trainer.data import Loader, Samples, draws, mixed, order, prefetched, read_samples
+from trainer.data import Loader, draws, mixed, order
 from trainer.distributed import Group, joined, share_batch_statistics
 from trainer.log import Log, Progress, keep_lines
 from trainer.losses import Objective
 from trainer.model import CLIP, build
 from trainer.optim import Clock, adamw, dtype, learning_rate
+from trainer.prefetch import prefetched
+from trainer.samples import Samples, read_samples
 from trainer.settings import RunFolder, TrainerError, TrainSettings, config
 from trainer.slip import views
 from trainer.step import Inputs, Stepper, prepare

@@ -16,13 +16,14 @@ WITH numbered AS (
     WHERE reason IS NULL
 ),
 
+-- A pair_id is a hash of url_key and caption: copies of a pair are one address.
 boilerplate AS (
-    SELECT numbered.host, numbered.caption
-    FROM numbered
+    SELECT SPLIT_PART(url_key, '/', 3) AS host, caption
+    FROM filtered
     CROSS JOIN build
-    WHERE numbered.copy = 1 AND build.boilerplate_max > 0
-    GROUP BY numbered.host, numbered.caption, build.boilerplate_max
-    HAVING COUNT(*) > build.boilerplate_max
+    WHERE reason IS NULL AND boilerplate_max > 0
+    GROUP BY SPLIT_PART(url_key, '/', 3), caption, boilerplate_max
+    HAVING COUNT(DISTINCT url_key) > boilerplate_max
 ),
 
 excluded_url AS (

@@ -61,8 +61,7 @@ def select(
     given["excluded_hash"] = [derive("excluded_hash", *known.values(), **known)]
     verdict = derive("verdict", fetched, fetched=fetched, pair=pair, build=build, **given)
     near = derive("near", fetched if near_bits > 0 else (), verdict=[verdict], build=build)
-    count = derive("match_count", pair_match=pair_match)
-    head = derive("head", match_count=[count], verdict=[verdict], build=build)
+    head = derive("head", pair_match=pair_match, verdict=[verdict], build=build)
     matches: dict[str, Rows] = {"pair_match": pair_match, "head": [head], "verdict": [verdict]}
     open_match = derive("open_match", **matches)
     none_near = near_bits < 0 or not len(fetched)

@@ -318,12 +318,6 @@ outcome = table(
     column("attempt", int32, "the attempt that counts"),
     REASON,
 )
-match_count = table(
-    "match_count",
-    "one row per query with a match",
-    QUERY_ID,
-    column("n", int64, "matches, kept or not"),
-)
 head = table(
     "head",
     "one row per query with more matches than the cap",
@@ -536,7 +530,6 @@ TABLES: dict[str, Table] = {
         verdict,
         near,
         suppressed,
-        match_count,
         head,
         short_head,
         standing,

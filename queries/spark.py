@@ -72,7 +72,9 @@ class SparkEngine(Engine):
             return
         context = self.session.sparkContext
         shipped = context.broadcast(list(jobs.items()))
-        numbers = self.session.range(0, len(jobs), 1, min(at_once, len(jobs)))
+        # A task costs a tenth of a second. Of a cluster, all cores may not have come yet.
+        few = 2 * context.defaultParallelism if context.master.startswith("local") else at_once
+        numbers = self.session.range(0, len(jobs), 1, min(at_once, len(jobs), few))
         tasks = numbers.mapInArrow(lambda batches: _work(shipped, batches), numbers.schema)
         with ThreadPoolExecutor(1) as thread, _one_line():
             running = thread.submit(tasks.write.format("noop").mode("append").save)

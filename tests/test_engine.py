@@ -70,11 +70,11 @@ def test_only_kept_rows_travel_on(tmp_path):
 
 def test_derive_takes_rows_or_files_or_nothing(tmp_path):
     engine = DuckEngine(workers=1, quiet=True)
-    given = rows("pair_match", *[{"pair_id": n, "query_id": n // 2} for n in range(3)])
-    path = write_part(tmp_path / "match.parquet", TABLES["pair_match"], given.to_batches()).path
+    given = rows("ngram_part", *[{"first": one, "n": 1} for one in "aab"])
+    path = write_part(tmp_path / "in.parquet", TABLES["ngram_part"], given.to_batches()).path
     for number, of in enumerate(([path], given)):
         out = tmp_path / f"{number}.parquet"
-        engine.derive("match_count", {"pair_match": of}, out)
+        engine.derive("ngram", {"ngram_part": of}, out)
         assert pq.read_table(out)["n"].to_pylist() == [2, 1]
-    part = engine.derive("match_count", {"pair_match": []}, tmp_path / "none.parquet")
+    part = engine.derive("ngram", {"ngram_part": []}, tmp_path / "none.parquet")
     assert part.rows_kept == 0

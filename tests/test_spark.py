@@ -26,7 +26,6 @@ KEYS = {
     "fetched": ("pair_id", "attempt"),
     "filtered": ("source", "row"),
     "head": ("query_id",),
-    "match_count": ("query_id",),
     "ngram": ("first", "second"),
     "now": (),
     "outcome": ("pair_id",),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from queries.engine import Engine, Rows
 from queries.parts import digest, read_rows, write_part
@@ -98,7 +99,12 @@ def stand(engine: Engine, matches: Mapping[str, Rows], folder: Path) -> list[Pat
     while True:
         place = folder / f"reach{len(standing)}"
         known = {**matches, "head": head}
-        standing.append(engine.derive("standing", known, place / "standing.parquet").path)
+        made = engine.derive("standing", known, place / "standing.parquet")
+        standing.append(made.path)
+        rows = read_rows(head)
+        room = pc.sum(pc.subtract(rows["most"], rows["stood"]), min_count=0).as_py()
+        if made.rows_kept == room:
+            return standing  # every head has as many as a round may look at
         reached = {"head": head, "standing": standing}
         short = engine.derive("short_head", reached, place / "short_head.parquet")
         if not short.rows_kept:

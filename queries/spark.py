@@ -73,7 +73,7 @@ class SparkEngine(Engine):
         context = self.session.sparkContext
         shipped = context.broadcast(list(jobs.items()))
         # A task costs a tenth of a second. Of a cluster, all cores may not have come yet.
-        few = 2 * context.defaultParallelism if context.master.startswith("local") else at_once
+        few = 2 * context.defaultParallelism if str(context.master).startswith("local") else at_once
         numbers = self.session.range(0, len(jobs), 1, min(at_once, len(jobs), few))
         tasks = numbers.mapInArrow(lambda batches: _work(shipped, batches), numbers.schema)
         with ThreadPoolExecutor(1) as thread, _one_line():

@@ -54,6 +54,7 @@ def work(out: Path) -> None:
             stepper = replace(stepper, group=group)
             share_batch_statistics(nn.ModuleList([stepper.model, stepper.objective]))
             torch.save(summed(stepper, part(inputs_of(tower), cut, group.rank)), at(out, name))
+        group.wait()  # as a training does: neither ends while the other still talks to it
 
 
 def at(out: Path, name: str) -> Path:

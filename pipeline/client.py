@@ -39,8 +39,11 @@ class RefusedError(DownloadError):
     """An answer whose status will not pass."""
 
     def __init__(self, url: str, status: int):
-        super().__init__(f"{url}: HTTP {status}")
+        super().__init__(url, status)  # as it is made: from a process of the engine it is pickled
         self.status = status
+
+    def __str__(self) -> str:
+        return "{}: HTTP {}".format(*self.args)
 
 
 class AgainError(Exception):
@@ -99,6 +102,10 @@ class Client:
                 tries = 1 if again.gained >= GAIN_BYTES else tries + 1
                 if tries > self.settings.retries:
                     raise DownloadError(f"{url}: {again}, asked {tries} times") from None
+                if again.wait_s > (most := self.settings.max_wait_s):
+                    asked = f"asks to be left alone for {again.wait_s:,.0f} s"
+                    said = f"{asked}, longer than max_wait_s = {most:g}: try again later"
+                    raise DownloadError(f"{url}: {again}; {said}") from None
                 self._wait(max(again.wait_s, self.backoff_s(url, tries)))
 
     def backoff_s(self, url: str, tries: int) -> float:

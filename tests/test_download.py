@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import pickle
 import random
 import threading
 from email.utils import formatdate
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.client import Client, DownloadError
+from pipeline.client import Client, DownloadError, RefusedError
 from pipeline.download import CorruptError, Remote, download
 from pipeline.retry_after import retry_after_s
 from pipeline.settings import DownloadSettings
@@ -177,16 +178,23 @@ def test_a_refusal_that_will_not_pass_is_final(tmp_path, server, status):
     assert len(server.asked) == 1
 
 
-def test_retry_after_is_waited_for_up_to_a_limit(tmp_path, server):
+def test_a_refusal_comes_whole_from_another_process():
+    one = pickle.loads(pickle.dumps(RefusedError("http://a.org/b", 404)))
+    assert (str(one), one.status) == ("http://a.org/b: HTTP 404", 404)
+
+
+def test_retry_after_is_waited_for_up_to_a_limit_and_never_cut_short(tmp_path, server):
     assert retry_after_s("120", 0) == 120
     assert retry_after_s(formatdate(1_000, usegmt=True), 400) == 600
     assert retry_after_s(formatdate(1_000, usegmt=True), 4_000) == 0
     assert retry_after_s("9" * 40, 0) == 999_999_999  # a long wait is no leave to ask at once
     for value in ("", "soon", "-3", "Thu, 99 Jan 1970 00:00:00 GMT", "\u0663"):
         assert retry_after_s(value, 0) == 0
-    url = server.put("/a", BODY, "status 429 86400")
-    capped = QUICK.model_copy(update={"max_wait_s": 0.01})
-    assert have(tmp_path, Remote(url, "a"), settings=capped) == [BODY]
+    url = server.put("/a", BODY, "status 429 1")
+    assert have(tmp_path, Remote(url, "a")) == [BODY]
+    url = server.put("/b", BODY, "status 429 86400")
+    said = breaks(tmp_path, Remote(url, "b"))
+    assert "HTTP 429; asks to be left alone for 86,400 s, longer than max_wait_s" in said
 
 
 def test_waits_double_and_differ_by_address_but_not_by_run():

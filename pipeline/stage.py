@@ -78,7 +78,7 @@ def workspace(settings: str, out: str, engine: str, retry: str, exclude: str) ->
             raise
         print(error, file=sys.stderr)
         sys.exit(2)
-    logging.getLogger("luigi-interface").addFilter(partial(in_one_line, ws.folder))
+    logging.getLogger("luigi-interface").addFilter(partial(in_one_line, ws.folder, set()))
     between = partial(end_interrupted, ws.folder)
     for one in (signal.SIGINT, signal.SIGTERM):
         signal.signal(one, between)
@@ -105,18 +105,23 @@ def excluding(settings: Settings, exclude: str) -> Settings:
     return settings.model_copy(update={"exclusions": every})
 
 
-def in_one_line(folder: Path, record: logging.LogRecord) -> bool:
-    """Let Luigi log a fault that the user can mend by its line, without a traceback."""
+def in_one_line(folder: Path, told: set[str], record: logging.LogRecord) -> bool:
+    """Let Luigi log a fault that the user can mend by its line, without a traceback.
+
+    A disk that fails does so in every stage that is tried after it: `told` has what was said of it.
+    """
     error = record.exc_info[1] if record.exc_info else None
     if line := line_of(error, folder):
         record.exc_info, record.msg, record.args = None, line, None
+        if fault := fault_of_the_disk(error):
+            if fault in told:
+                return False
+            told.add(fault)
     return True
 
 
 def line_of(error: BaseException | None, folder: Path) -> str | None:
     """What a user is told of a fault that is theirs or the machine's; None if it is neither.
-
-    A fault of the disk is known by the system's words for it: DuckDB's errors have no number.
 
     >>> line_of(OSError(errno.ENOSPC, "No space left on device"), Path("wit"))
     'wit: [Errno 28] No space left on device'
@@ -127,11 +132,17 @@ def line_of(error: BaseException | None, folder: Path) -> str | None:
         return f"{folder}: a process of the engine was killed; the same command goes on from here"
     if isinstance(error, UserError):
         return text
-    if any(os.strerror(number) in text for number in OF_THE_DISK):
+    if fault_of_the_disk(error):
         return f"{folder}: {text.splitlines()[0]}"
     if is_store(folder) and isinstance(error, faults()):
         return said(folder, error)
     return None
+
+
+def fault_of_the_disk(error: BaseException | None) -> str:
+    """What the system calls it, by which it is known: DuckDB's errors have no number."""
+    words = map(os.strerror, OF_THE_DISK)
+    return next((one for one in words if one in str(error)), "")
 
 
 @contextmanager

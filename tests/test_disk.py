@@ -3,6 +3,9 @@
 Builds on a full disk are in tests/chaos.
 """
 
+import errno
+import logging
+import os
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.fetch import FetchError, fetch_part
+from pipeline.stage import in_one_line
+from queries.errors import UserError
 from tests.chaos.builds import assert_equal
 from tests.chaos.disk import Disk, why_not
 from tests.image_server import ImageServer
@@ -74,3 +79,21 @@ def test_a_part_for_which_there_is_no_room_leaves_nothing(disk):
         assert workers(disk.folder) == []
         disk.mount("remount,size=64m")
         assert fetch_part(rows, folder, IMAGES, patiently, log).rows_kept == 150
+
+
+def test_a_disk_that_fails_in_every_stage_is_told_of_once(tmp_path):
+    told: set[str] = set()
+
+    def shown(error: Exception) -> str | None:
+        record = logging.LogRecord("luigi", logging.ERROR, "", 0, "it failed", None, None)
+        record.exc_info = (type(error), error, None)
+        return record.getMessage() if in_one_line(tmp_path, told, record) else None
+
+    failing = OSError(errno.EIO, os.strerror(errno.EIO))
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert shown(failing) == f"{tmp_path}: [Errno 5] Input/output error"
+    assert shown(failing) is None
+    assert shown(full) == f"{tmp_path}: [Errno 28] No space left on device"
+    assert shown(UserError("a fault of the settings")) == "a fault of the settings"
+    assert shown(UserError("a fault of the settings")) == "a fault of the settings"
+    assert shown(ValueError("a fault of the program")) == "it failed"

@@ -9,11 +9,17 @@ import os
 import signal
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
+from concurrent.futures import (
+    BrokenExecutor,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    as_completed,
+)
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import TypeAlias
 
@@ -159,15 +165,29 @@ class DuckEngine(Engine):
                 yield path
             return
         pool = self._started_pool()
-        waiting = {pool.submit(job): path for path, job in jobs.items()}
+        waiting: dict[Future[object], Path] = {}
         try:
+            for path, job in jobs.items():
+                waiting[pool.submit(job)] = path
             for done in as_completed(waiting):
                 done.result()
                 yield waiting[done]
-        except BaseException:
+        except BaseException as error:
             for future in waiting:
                 future.cancel()
+            if isinstance(error, BrokenExecutor):
+                self._end_pool()
             raise
+
+    def _end_pool(self) -> None:
+        """End what is left of a pool of which a process was killed.
+
+        The pool ends those that it knows of. One that was being started while it did is waited for
+        without end.
+        """
+        for one in active_children():
+            one.kill()
+        self._pool = None
 
     @contextmanager
     def _selected(self, sql: str, inputs: Mapping[str, Rows]) -> Iterator[Iterator[pa.RecordBatch]]:

@@ -1,5 +1,10 @@
 """The two verbs: the same rows for any number of workers, and nothing made twice."""
 
+import os
+import signal
+from concurrent.futures import BrokenExecutor
+from multiprocessing import active_children
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -21,6 +26,11 @@ def double(batches):
 def failing(batches):
     raise ValueError(f"{next(batches).num_rows} rows are too many")
     yield
+
+
+def killed(batches):
+    os.kill(os.getpid(), signal.SIGKILL)
+    yield from batches
 
 
 @pytest.fixture
@@ -59,6 +69,18 @@ def test_a_failing_map_says_why_and_leaves_no_part(tmp_path, inputs, workers):
         engine.map("failing", failing, inputs, TABLES["suppressed"], tmp_path / "out")
     engine.close()
     assert not [path for path in tmp_path.glob("out/*") if not path.name.startswith(".")]
+
+
+def test_a_killed_process_ends_the_map_and_leaves_none_that_is_waited_for(tmp_path, inputs):
+    engine = DuckEngine(workers=2, quiet=True)
+    with pytest.raises(BrokenExecutor):
+        engine.map("killed", killed, inputs, TABLES["suppressed"], tmp_path / "out")
+    for left in active_children():
+        left.join(30)
+    assert not active_children()
+    made = engine.map("double", double, inputs, TABLES["suppressed"], tmp_path / "out")
+    assert [part.rows_kept for part in made] == [5] * 4
+    engine.close()
 
 
 def test_only_kept_rows_travel_on(tmp_path):

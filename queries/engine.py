@@ -19,7 +19,7 @@ from concurrent.futures import (
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from multiprocessing import active_children, get_context
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TypeAlias
 
@@ -180,12 +180,12 @@ class DuckEngine(Engine):
             raise
 
     def _end_pool(self) -> None:
-        """End what is left of a pool of which a process was killed.
+        """End what is left of a pool of which a process was killed, and of nothing else.
 
         The pool ends those that it knows of. One that was being started while it did is waited for
-        without end.
+        without end. Python 3.14 has a method for it.
         """
-        for one in active_children():
+        for one in list((getattr(self._pool, "_processes", None) or {}).values()):
             one.kill()
         self._pool = None
 

@@ -62,7 +62,7 @@ def configure() -> None:
 @lru_cache(maxsize=1)
 def workspace(settings: str, out: str, engine: str, retry: str, exclude: str) -> Workspace:
     """The one workspace of a run. A fault in the settings ends the program in one line each."""
-    try:
+    with ending_in_one_line(Path(out)):
         checked = excluding(load(Path(settings)), exclude)
         sources.check(checked.sources)
         scorers.check(checked.scorers)
@@ -73,11 +73,6 @@ def workspace(settings: str, out: str, engine: str, retry: str, exclude: str) ->
         ws.lock()
         ws = ws.with_takedowns()
         _ = ws.engine  # fails here if the machine lacks what it needs
-    except Exception as error:
-        if not isinstance(error, (UserError, *faults())):  # of the disk: its text names the file
-            raise
-        print(error, file=sys.stderr)
-        sys.exit(2)
     logging.getLogger("luigi-interface").addFilter(partial(in_one_line, ws.folder, set()))
     between = partial(end_interrupted, ws.folder)
     for one in (signal.SIGINT, signal.SIGTERM):
@@ -103,6 +98,21 @@ def excluding(settings: Settings, exclude: str) -> Settings:
         raise InputError(f"--exclude {missing[0]}: expected a list of exclusions, a file")
     every = tuple(dict.fromkeys([*settings.exclusions, *lists]))
     return settings.model_copy(update={"exclusions": every})
+
+
+@contextmanager
+def ending_in_one_line(folder: Path) -> Iterator[None]:
+    """End the program with status 2 and one line for what is wrong before any stage is at work."""
+    try:
+        yield
+    except Exception as error:
+        line = line_of(error, folder)
+        if line is None and isinstance(error, faults()):  # a file's: its text names it
+            line = str(error)
+        if line is None:
+            raise
+        print(line, file=sys.stderr)
+        sys.exit(2)
 
 
 def in_one_line(folder: Path, told: set[str], record: logging.LogRecord) -> bool:
@@ -228,6 +238,11 @@ class Stage(luigi.Task):
     def digest(self) -> str:
         needed = [task.digest for task in luigi.task.flatten(self.requires())]
         return digest(self.task_family, self.version, self.settings_used(), needed)
+
+    def complete(self) -> bool:
+        # Luigi would log a fault met here with its traceback, and go on to say what it cannot run.
+        with ending_in_one_line(self.ws.folder):
+            return super().complete()
 
     def make(self) -> Parts:
         raise AssertionError(f"{self.task_family} makes nothing")

@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from pipeline.fetch import FetchError, fetch_part
-from pipeline.stage import in_one_line
+from pipeline.stage import ending_in_one_line, in_one_line
 from queries.errors import UserError
 from tests.chaos.builds import assert_equal
 from tests.chaos.disk import Disk, why_not
@@ -97,3 +98,26 @@ def test_a_disk_that_fails_in_every_stage_is_told_of_once(tmp_path):
     assert shown(UserError("a fault of the settings")) == "a fault of the settings"
     assert shown(UserError("a fault of the settings")) == "a fault of the settings"
     assert shown(ValueError("a fault of the program")) == "it failed"
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "[Errno 28] No space left on device"),
+        (duckdb.IOException("IO Error: No space left on device\nmore"), "No space left on device"),
+        (FileNotFoundError(errno.ENOENT, "none", "a.txt"), "[Errno 2] none: 'a.txt'"),
+        (UserError("a fault of the settings"), "a fault of the settings"),
+    ],
+)
+def test_a_fault_before_any_stage_is_at_work_ends_in_one_line(tmp_path, capsys, error, line):
+    with pytest.raises(SystemExit) as ended, ending_in_one_line(tmp_path):
+        raise error
+    told = capsys.readouterr().err.splitlines()
+    assert ended.value.code == 2
+    assert len(told) == 1
+    assert line in told[0]
+
+
+def test_a_fault_of_the_program_keeps_its_traceback(tmp_path):
+    with pytest.raises(ValueError, match="of the program"), ending_in_one_line(tmp_path):
+        raise ValueError("a fault of the program")

@@ -1,9 +1,9 @@
 """Caption rules over whole Arrow arrays: lengths, file names, addresses, blocked words, mojibake.
 
-May import pipeline.settings, pipeline.text, pipeline.text_arrow, pipeline.match and queries. The
-plain form of every rule, a caption at a time, stands in tests/plain_filters.py, and a test holds
-the two equal. Patterns go to RE2, whose time is linear in the text, and name the ASCII characters
-that they mean, so that they mean the same everywhere.
+May import pipeline.settings, text, text_arrow, match, urls and queries. The plain form of every
+rule, a caption at a time, stands in tests/plain_filters.py, and a test holds the two equal.
+Patterns go to RE2, whose time is linear in the text, and name the ASCII characters that they mean,
+so that they mean the same everywhere.
 """
 
 from collections.abc import Iterator
@@ -22,6 +22,7 @@ from pipeline.match import MULTIPLIERS, Matcher
 from pipeline.settings import FilterSettings
 from pipeline.text import normalise
 from pipeline.text_arrow import normalise_array, split, word_hashes
+from pipeline.urls import matches
 from queries.errors import InputError
 
 MOST_ROWS = 1 << 14  # of one call: what fits beside 50 bits of a hash
@@ -93,19 +94,15 @@ def _above(counts: np.ndarray, limit: int) -> np.ndarray:
     return counts > (limit or np.inf)
 
 
-def _matches(texts: pa.StringArray, pattern: str) -> np.ndarray:
-    return np.asarray(pc.match_substring_regex(texts, pattern))
-
-
 def _is_whole(texts: pa.StringArray, pattern: str) -> np.ndarray:
-    return _matches(texts, f"^{whole(pattern)}$")
+    return matches(texts, f"^{whole(pattern)}$")
 
 
 def _is_bare_file(texts: pa.StringArray, settings: FilterSettings) -> np.ndarray:
     """A file name that says nothing: "old-oak-in-snow.jpg" has words enough to stay."""
     found = _is_whole(texts, FILE_NAME)
     if settings.file_name_words:
-        found &= ~_matches(texts, with_words(settings.file_name_words))
+        found &= ~matches(texts, with_words(settings.file_name_words))
     return found
 
 
@@ -225,7 +222,7 @@ SUSPECT = _suspect()
 
 
 def _is_mojibake(texts: pa.StringArray) -> np.ndarray:
-    found = _matches(texts, SUSPECT)
+    found = matches(texts, SUSPECT)
     rows = np.flatnonzero(found)
     found[rows] = [is_mojibake(text) for text in texts.take(pa.array(rows)).to_pylist()]
     return found

@@ -26,6 +26,7 @@ GAP = "**Not known to the build:**"
 KINDS = {
     pa.int32(): "sc:Integer",
     pa.int64(): "sc:Integer",
+    pa.float32(): "sc:Float",
     pa.float64(): "sc:Float",
     pa.bool_(): "sc:Boolean",
     pa.string(): "sc:Text",
@@ -228,9 +229,7 @@ def record_set(table: str) -> dict:
                 "@id": f"{table}/{one.name}",
                 "name": f"{table}/{one.name}",
                 "description": (one.metadata or {}).get(b"about", b"").decode(),
-                "dataType": KINDS.get(
-                    one.type, "sc:Text" if one.type == pa.string() else "sc:Boolean"
-                ),
+                "dataType": KINDS[one.type],
                 "source": {
                     "fileSet": {"@id": f"{table}-files"},
                     "extract": {"column": one.name},

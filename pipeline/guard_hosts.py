@@ -108,8 +108,7 @@ class Hosts:
 
     def backoff_s(self, url: str, tries: int) -> float:
         """Doubled each time, times 0.5 to 1.5 by a hash of the address: waits should differ."""
-        chance = int(digest(url, tries), 16) / 2**64
-        doubled = self.settings.backoff_s * 2 ** (tries - 1) * (0.5 + chance)
+        doubled = self.settings.backoff_s * 2 ** (tries - 1) * (0.5 + _chance(url, tries))
         return min(doubled, self.settings.max_wait_s)
 
     def is_dead(self, origin: str) -> bool:
@@ -141,6 +140,11 @@ class Hosts:
         return answer.result()
 
 
+def _chance(*of: object) -> float:
+    """A number in 0..1 that these decide."""
+    return int(digest(*of), 16) / 2**64
+
+
 def interleaved(hosts: Sequence[str]) -> list[int]:
     """The rows in an order that spreads every host evenly from the first to the last.
 
@@ -155,6 +159,6 @@ def interleaved(hosts: Sequence[str]) -> list[int]:
         rows[host].append(row)
     places = []
     for host, its_rows in rows.items():
-        offset = int(digest(host), 16) / 2**64
+        offset = _chance(host)
         places += [((n + offset) / len(its_rows), row) for n, row in enumerate(its_rows)]
     return [row for _, row in sorted(places)]

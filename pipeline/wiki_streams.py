@@ -1,6 +1,6 @@
 """The bytes of an XML export, plain or bz2, and where they can be cut between two pages.
 
-May import nothing of ours. A multistream export is many bz2 streams of 100 pages each: each can
+May import pipeline.reading. A multistream export is many bz2 streams of 100 pages each: each can
 be read alone, and a damaged one costs no other.
 """
 
@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterator
 from itertools import islice
 from typing import BinaryIO
+
+from pipeline.reading import BZ2, raise_if_of_the_disk
 
 READ_BYTES = 1 << 17
 CHUNK_BYTES = 1 << 20
@@ -26,7 +28,7 @@ class Dump:
     def __init__(self, file: BinaryIO):
         self.file = file
         self.size = os.fstat(file.fileno()).st_size
-        self.compressed = file.read(3) == b"BZh"
+        self.compressed = file.read(3) == BZ2
         self.at = 0
 
     def cuts(self, target_bytes: int) -> list[int]:
@@ -114,9 +116,3 @@ class Dump:
                 yield start - len(window) + match.start()
                 done = match.end()
             window = window[max(done, len(window) - 9) :]
-
-
-def raise_if_of_the_disk(error: Exception) -> None:
-    """Raise an error again that is not the file's fault: the system's errors have a number."""
-    if isinstance(error, OSError) and error.errno is not None:
-        raise error

@@ -1,18 +1,20 @@
 """A wiki's own tables from its SQL dumps: which pages there are, and where redirects point.
 
-May import queries. Reads `…-page.sql.gz` and `…-redirect.sql.gz` as MediaWiki publishes them:
-CREATE TABLE names the columns, INSERT INTO lines hold the rows. Nothing of the SQL is executed.
+May import pipeline.reading and queries. Reads `…-page.sql.gz` and `…-redirect.sql.gz` as MediaWiki
+publishes them: CREATE TABLE names the columns, INSERT INTO lines hold the rows. Nothing of the SQL
+is executed.
 """
 
-import gzip
 import re
 import zlib
 from collections.abc import Iterator
+from io import TextIOWrapper
 from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
 
+from pipeline.reading import raise_if_of_the_disk, unpacked
 from queries.errors import InputError
 from queries.schemas import TABLES
 
@@ -96,16 +98,12 @@ def _row(values: list[tuple[str, str]], places: dict[str, int]) -> dict:
 
 def _lines(path: Path) -> Iterator[str]:
     with path.open("rb") as raw:
-        packed = raw.peek(2)[:2] == b"\x1f\x8b"
+        lines = TextIOWrapper(unpacked(raw), encoding="utf-8", errors="replace")
         try:
-            with (
-                gzip.open(raw, "rt", encoding="utf-8", errors="replace")
-                if packed
-                else open(path, encoding="utf-8", errors="replace") as lines
-            ):
-                while line := lines.readline(MAX_LINE):
-                    if len(line) == MAX_LINE:
-                        raise InputError(f"{path}: expected lines of under {MAX_LINE} characters")
-                    yield line
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise InputError(f"{path}: a damaged gzip stream: {error}") from None
+            while line := lines.readline(MAX_LINE):
+                if len(line) == MAX_LINE:
+                    raise InputError(f"{path}: expected lines of under {MAX_LINE} characters")
+                yield line
+        except (OSError, EOFError, zlib.error) as error:
+            raise_if_of_the_disk(error)
+            raise InputError(f"{path}: a damaged stream: {error}") from None

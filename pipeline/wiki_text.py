@@ -1,14 +1,12 @@
 """Articles that are plain text already: Cirrus dumps, JSON lines and Parquet.
 
-May import queries.errors. The files come from strangers: no line is read whole that is longer
-than any page's, and each line that is no page gives a row that says so. What stands before a
-damage is kept, and one row `bad_stream` tells where the file ended early. (Of these formats only
-bz2 and Parquet notice a damage at once; gzip has one sum, at its end, and zstd may have none.)
+May import pipeline.reading and queries.errors. The files come from strangers: no line is read whole
+that is longer than any page's, and each line that is no page gives a row that says so. What stands
+before a damage is kept, and one row `bad_stream` tells where the file ended early. (Of these
+formats only bz2 and Parquet notice a damage at once; gzip has one sum, at its end, and zstd may
+have none.)
 """
 
-import bz2
-import gzip
-import json
 import re
 import zlib
 from collections.abc import Callable, Iterator
@@ -20,6 +18,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.reading import holds_text, json_object, raise_if_of_the_disk, unpacked
 from queries.errors import InputError
 
 Row = tuple[int | None, str | None, str | None, str | None]  # page_id, title, text, reason
@@ -30,6 +29,7 @@ MAX_LINE_BYTES = 64 << 20  # the longest page of Wikipedia, all in \u escapes, t
 MAX_MARKS = 4_000_000  # [ { " and commas in a line: what each begins takes up to 100 bytes
 MAX_TEXT = 20_000_000  # characters, as in the XML export's reader
 PARQUET_ROWS = 256  # read at once: a page's text may be long
+ZSTD = b"\x28\xb5\x2f\xfd"
 BAD_STREAM: Row = (None, None, None, "bad_stream")
 DAMAGE = (OSError, EOFError, zlib.error, pa.ArrowException)
 
@@ -47,7 +47,7 @@ def kind_of(path: str | Path) -> str | None:
                 if len(head) >= HEAD_BYTES:
                     break
         except DAMAGE as error:
-            _raise_if_of_the_disk(error)
+            raise_if_of_the_disk(error)
     return sniff(head)
 
 
@@ -79,13 +79,8 @@ def read_rows(path: str | Path, kind: str) -> Iterator[Row]:
                 lines = _lines(_chunks(path, raw))
                 yield from _cirrus_rows(lines) if kind == "cirrus" else _jsonl_rows(path, lines)
     except DAMAGE as error:
-        _raise_if_of_the_disk(error)
+        raise_if_of_the_disk(error)
         yield BAD_STREAM
-
-
-def _raise_if_of_the_disk(error: BaseException) -> None:
-    if isinstance(error, OSError) and error.errno is not None:
-        raise error
 
 
 # --- bytes to lines -------------------------------------------------------------------------
@@ -93,13 +88,8 @@ def _raise_if_of_the_disk(error: BaseException) -> None:
 
 def _chunks(path: str | Path, raw: BufferedReader) -> Iterator[bytes]:
     """The file's bytes, decompressed: `read1` gives what precedes a damage."""
-    read: Callable[[int], bytes] = raw.read
-    start = raw.peek(4)
-    if start.startswith(b"BZh"):
-        read = bz2.BZ2File(raw).read1
-    elif start.startswith(b"\x1f\x8b"):
-        read = gzip.GzipFile(fileobj=raw).read1
-    elif start.startswith(b"\x28\xb5\x2f\xfd"):
+    read: Callable[[int], bytes] = unpacked(raw).read1
+    if raw.peek(4).startswith(ZSTD):
         read = pa.input_stream(str(path), compression="zstd").read
     yield from iter(partial(read, CHUNK_BYTES), b"")
 
@@ -136,17 +126,8 @@ def _objects(lines: Iterator[bytes | None]) -> Iterator[dict[str, Any] | None]:
 
 
 def _object(line: bytes) -> dict[str, Any] | None:
-    """
-    >>> _object(b'{"id": 7}'), _object(b"[7]"), _object(b'{"id": ')
-    ({'id': 7}, None, None)
-    """
-    if sum(map(line.count, (b"[", b"{", b'"', b","))) > MAX_MARKS:
-        return None
-    try:
-        value = json.loads(line.decode())
-    except (ValueError, RecursionError):  # RecursionError is deep nesting's
-        return None
-    return value if isinstance(value, dict) else None
+    many = sum(map(line.count, (b"[", b"{", b'"', b","))) > MAX_MARKS
+    return None if many else json_object(line)
 
 
 # --- lines and columns to rows --------------------------------------------------------------
@@ -227,19 +208,9 @@ def _check_type(path: str | Path, schema: pa.Schema, name: str) -> None:
     if len(found) > 1:
         raise InputError(f"{path}: expected one column {name}; found {len(found)}")
     kind = found[0].value_type if pa.types.is_dictionary(found[0]) else found[0]
-    if not (_is_text(kind) or (name in IDS and pa.types.is_integer(kind))):
+    if not (holds_text(kind) or (name in IDS and pa.types.is_integer(kind))):
         expected = "whole numbers or text" if name in IDS else "text"
         raise InputError(f"{path}: expected {expected} in column {name}; found {kind}")
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return (
-        pa.types.is_string(kind)
-        or pa.types.is_large_string(kind)
-        or pa.types.is_string_view(kind)
-        or pa.types.is_binary(kind)
-        or pa.types.is_large_binary(kind)
-    )
 
 
 def _values(column: pa.Array) -> list[Any]:

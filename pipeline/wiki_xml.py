@@ -1,7 +1,7 @@
 """Wikipedia's XML export to rows: the whole file, or any piece of it alone.
 
-May import pipeline.wikitext, pipeline.wiki_streams and queries.errors. The export comes from
-strangers: expat is told to stop at a DOCTYPE, so no entity can be declared, and what a page, a
+May import pipeline.wikitext, wiki_streams, wiki_text, reading and queries.errors. The export comes
+from strangers: expat is told to stop at a DOCTYPE, so no entity can be declared, and what a page, a
 token or the nesting may need is bounded.
 """
 
@@ -10,17 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.parsers import expat
 
-from pipeline.wiki_streams import Dump, raise_if_of_the_disk
+from pipeline.reading import raise_if_of_the_disk
+from pipeline.wiki_streams import Dump
+from pipeline.wiki_text import BAD_STREAM, Row
 from pipeline.wikitext import plain_text
 from queries.errors import InputError
-
-Row = tuple[int | None, str | None, str | None, str | None]  # page_id, title, text, reason
 
 MAX_TEXT = 4_000_000  # characters of a page; Wikipedia itself refuses more than 2 MB
 MAX_TOKEN_BYTES = 16 << 20  # of one tag: expat keeps an unfinished one in memory
 MAX_DEPTH = 32
 DAMAGE = (OSError, EOFError, expat.ExpatError)
-BAD_STREAM: Row = (None, None, None, "bad_stream")
 
 ROOT, ROOT_END = b"<mediawiki>", b"</mediawiki>"
 

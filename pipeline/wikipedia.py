@@ -12,12 +12,12 @@ from pathlib import Path
 import pyarrow as pa
 
 from pipeline import wiki_text, wiki_xml
+from pipeline.wiki_text import Row
 from pipeline.wikitext import plain_text
 from queries.schemas import TABLES
 
 __all__ = ["pieces", "plain_text", "read_articles", "read_pages"]
 
-Row = tuple[int | None, str | None, str | None, str | None]  # page_id, title, text, reason
 Piece = tuple[str, int, int]  # path, and the bytes from start to stop
 
 PIECE_BYTES = 64 << 20  # of a bz2: about 250 MB of XML, which take half a minute

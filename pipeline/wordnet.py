@@ -1,11 +1,10 @@
 """Names of WordNet's synsets: from dict files (wndb(5WN)) or from Open English WordNet's XML.
 
-May import queries. Princeton's 3.0 and 3.1 come as a folder of data.noun, data.verb and so on, or
-as a tar of it; Open English WordNet as the same, or as one XML file in the format of the Global
-WordNet Association (LMF), plain or gzip.
+May import pipeline.reading and queries. Princeton's 3.0 and 3.1 come as a folder of data.noun,
+data.verb and so on, or as a tar of it; Open English WordNet as the same, or as one XML file in the
+format of the Global WordNet Association (LMF), plain or gzip.
 """
 
-import gzip
 import re
 import tarfile
 import zlib
@@ -15,6 +14,7 @@ from xml.parsers import expat
 
 import pyarrow as pa
 
+from pipeline.reading import unpacked
 from queries.errors import InputError
 from queries.schemas import TABLES
 
@@ -125,11 +125,10 @@ def _lmf(path: Path) -> Synsets:
     parser.EntityDeclHandler = no_entity
     try:
         with path.open("rb") as raw:
-            packed = raw.peek(2)[:2] == b"\x1f\x8b"
-            with gzip.open(raw) if packed else path.open("rb") as file:
-                while chunk := file.read(CHUNK_BYTES):
-                    parser.Parse(chunk)
-                parser.Parse(b"", True)
+            file = unpacked(raw)
+            while chunk := file.read(CHUNK_BYTES):
+                parser.Parse(chunk)
+            parser.Parse(b"", True)
     except (expat.ExpatError, OSError, EOFError, zlib.error, KeyError) as error:
         raise InputError(
             f"{path}: expected a folder of dict files or an LMF file: {error}"

@@ -6,7 +6,6 @@ own, None; a quote that is never closed costs the one row that it stands in.
 
 import csv
 import io
-import json
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from typing import IO, Any
 
 import pyarrow as pa
 
+from pipeline.reading import json_object
 from pipeline.sources.layouts import Layout, Row
 from pipeline.sources.places import name_of, open_file
 
@@ -219,13 +219,4 @@ def json_rows(path: str) -> Iterator[Row]:
                 yield None
                 continue
             if line.strip():
-                yield _object(line)
-
-
-def _object(line: str) -> Row:
-    """The JSON object of a line, None if it is none; RecursionError is deep nesting's."""
-    try:
-        value = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
+                yield json_object(line)

@@ -1,8 +1,8 @@
 """Openverse's catalogue of openly licensed pictures, searched query after query: opt-in.
 
-May import pipeline.client, pipeline.source_settings, other sources and queries. A picture's caption
-is its title, the only text that the catalogue has; its address is the one at the site that holds
-it. Every result gives one row.
+May import pipeline.client, pipeline.reading, pipeline.source_settings, other sources and queries. A
+picture's caption is its title, the only text that the catalogue has; its address is the one at the
+site that holds it. Every result gives one row.
 """
 
 from collections.abc import Iterator
@@ -10,11 +10,12 @@ from functools import partial
 from typing import Any
 
 from pipeline.client import RefusedError
+from pipeline.reading import at
 from pipeline.source_settings import OpenverseSource
 from pipeline.sources import search
 from pipeline.sources.part import Given
 from pipeline.sources.rows import Raw, SourceError
-from pipeline.sources.search import Answer, Site, at
+from pipeline.sources.search import Answer, Site
 
 RESULTS_PER_PAGE = 20  # the most that it gives without an account
 

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.fields import is_remote
+from pipeline.reading import holds_text
 from pipeline.sources.layouts import Layout, Row
 from pipeline.sources.lines import LONGEST_LINE, BombError, DamagedError
 from pipeline.sources.parquet_child import BOMB, UNREACHABLE
@@ -99,7 +100,7 @@ def _slices(stream: Any) -> Iterator[pa.RecordBatch]:
 
 def _texts(column: pa.Array) -> list[Any]:
     """A column's values: texts as bytes (they may not be UTF-8), numbers, or NOT_TEXT."""
-    if _is_binary(column.type):
+    if holds_text(column.type):
         return _bytes(column, NOT_TEXT)
     if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
         return column.to_pylist()
@@ -108,7 +109,7 @@ def _texts(column: pa.Array) -> list[Any]:
 
 def _values(column: pa.Array) -> list[Any]:
     """A column's values of any type; None for one that is too long, or that Python cannot hold."""
-    if _is_binary(column.type):
+    if holds_text(column.type):
         return _bytes(column, None)
     return [_value(column, place) for place in range(len(column))]
 
@@ -120,18 +121,6 @@ def _value(column: pa.Array, place: int) -> Any:
         return column[place].as_py()
     except (ValueError, OverflowError):  # such as a date after the year 9999
         return None
-
-
-def _is_binary(kind: pa.DataType) -> bool:
-    types = pa.types
-    return (
-        types.is_string(kind)
-        or types.is_large_string(kind)
-        or types.is_string_view(kind)
-        or types.is_binary(kind)
-        or types.is_large_binary(kind)
-        or types.is_binary_view(kind)
-    )
 
 
 def _bytes(column: pa.Array, too_long: object) -> list[Any]:

@@ -1,10 +1,10 @@
 """What the sources that search have in common: the plan, the journal, and how a server is asked.
 
-May import pipeline.client, pipeline.settings, pipeline.source_settings, other sources and queries.
-A part is some queries, and has a journal: a line for each that was answered. A part that was
-interrupted asks only for the others, and as the journal is named by the questions alone and stays
-in the workspace, a part that is made anew with another seed or language asks nothing. Delete the
-folder `work/search` to ask anew.
+May import pipeline.client, pipeline.reading, pipeline.settings, pipeline.source_settings, other
+sources and queries. A part is some queries, and has a journal: a line for each that was answered. A
+part that was interrupted asks only for the others, and as the journal is named by the questions
+alone and stays in the workspace, a part that is made anew with another seed or language asks
+nothing. Delete the folder `work/search` to ask anew.
 """
 
 import json
@@ -20,6 +20,7 @@ import requests
 from selectolax.lexbor import LexborHTMLParser
 
 from pipeline.client import AgainError, Client, DownloadError
+from pipeline.reading import at, json_object
 from pipeline.retry_after import retry_after_s
 from pipeline.settings import DownloadSettings
 from pipeline.source_settings import SearchSource
@@ -114,7 +115,7 @@ class Journal:
         for line in self.file:
             if not line.endswith(b"\n"):
                 break
-            query = at(_object(line), "query")
+            query = at(json_object(line), "query")
             if isinstance(query, str):
                 self.places[query] = whole
             whole += len(line)
@@ -185,20 +186,6 @@ def phrase(query: str) -> str:
     return f'"{query}"'
 
 
-def at(value: Any, *steps: str | int) -> Any:
-    """What stands there in an answer, None if nothing does: servers leave things out.
-
-    >>> at({"pages": [{"title": "A"}]}, "pages", 0, "title"), at([], "pages", 0)
-    ('A', None)
-    """
-    for step in steps:
-        try:
-            value = value[step]
-        except (LookupError, TypeError):
-            return None
-    return value
-
-
 def cleaned(html: Any) -> str:
     """What a reader sees of some HTML, in one line; '' for what is no text.
 
@@ -214,10 +201,3 @@ def cleaned(html: Any) -> str:
         node.insert_before(" ")
         node.insert_after(" ")
     return SPACES.sub(" ", tree.body.text() if tree.body else "").strip()
-
-
-def _object(line: bytes) -> Any:
-    try:
-        return json.loads(line)
-    except (ValueError, RecursionError):
-        return None

@@ -1,6 +1,6 @@
 """The pictures of a page as a WAT record tells of them: its JSON to raw rows.
 
-May import other sources. Captions of figures are not in there.
+May import pipeline.reading and other sources. Captions of figures are not in there.
 """
 
 import json
@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
+from pipeline.reading import at
 from pipeline.sources.html import MOST_PICTURES, pairs, trapped
 from pipeline.sources.rows import Raw
 
@@ -55,17 +56,6 @@ def _value(body: bytes) -> Any:
             return json.loads(body.decode("utf-8", "replace"))
         except RecursionError:
             raise ValueError("JSON in too many brackets") from None
-
-
-def at(value: Any, *keys: str) -> Any:
-    """What stands there in objects of objects, None if nothing does.
-
-    >>> at({"Head": {"Base": "/"}}, "Head", "Base"), at([], "Head")
-    ('/', None)
-    """
-    for key in keys:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value
 
 
 def text(value: Any, key: str) -> str | None:

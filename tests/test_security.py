@@ -25,7 +25,8 @@ from queries.parts import folder_written_whole, write_json, written_whole
 from queries.questions import views
 from tests.test_architecture import MODULES, ROOT, imports, name
 from trainer.checkpoint import load as load_checkpoint
-from trainer.settings import RunFolder, TrainerError
+from trainer.run_folder import RunFolder
+from trainer.settings import TrainerError
 from trainer.shards import open_shards
 
 PAGE = ROOT / "docs" / "security.md"

@@ -17,7 +17,8 @@ from trainer.__main__ import main
 from trainer.export import export, open_clip_config
 from trainer.losses import contrastive
 from trainer.model import CLIP, build
-from trainer.settings import MODELS, RECIPES, ModelConfig, RunFolder, TrainSettings
+from trainer.run_folder import RunFolder
+from trainer.settings import MODELS, RECIPES, ModelConfig, TrainSettings
 
 PAPER = [name for name in MODELS if not name.startswith(("tiny", "ViT-S"))]
 TINY = ["tiny-rn", "tiny-vit"]

@@ -18,7 +18,8 @@ from trainer.fewshot import draw_shots, equal_shots
 from trainer.probe import Splits
 from trainer.robustness import Line, Model, fit_line, read_reference
 from trainer.robustness_plot import draw
-from trainer.settings import RunFolder, TrainerError
+from trainer.run_folder import RunFolder
+from trainer.settings import TrainerError
 from trainer.zeroshot import best_classes
 
 

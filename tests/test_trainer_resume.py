@@ -16,7 +16,8 @@ from tests.trainer_fixtures import make_build
 from trainer import checkpoint
 from trainer.__main__ import main
 from trainer.log import keep_lines
-from trainer.settings import RunFolder, TrainerError, read
+from trainer.run_folder import RunFolder
+from trainer.settings import TrainerError, read
 from trainer.train import Habits, train
 
 STEPS = 8  # 32 samples in batches of 8, twice

@@ -13,9 +13,10 @@ from tests.trainer_fixtures import make_build
 from trainer import checkpoint
 from trainer.__main__ import main
 from trainer.pictures import centre, decode
+from trainer.run_folder import RunFolder
 from trainer.samples import read_samples
 from trainer.score import score
-from trainer.settings import RunFolder, TrainerError
+from trainer.settings import TrainerError
 
 ONE_EPOCH = ["--epochs", "1", "--batch", "32"]
 

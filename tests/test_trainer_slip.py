@@ -11,7 +11,6 @@ from trainer.slip import (
     augmented,
     contrast,
     crop_any,
-    feature_width,
     gray,
     head,
     hue,
@@ -89,7 +88,7 @@ def test_features_before_projection_lead_to_the_embedding(name):
     images = torch.from_numpy(np.ascontiguousarray(IMAGES[:, :, :64, :64]))
     with torch.no_grad():
         features = unprojected(model.visual, model.encode_image, images)
-        assert features.shape == (6, feature_width(MODELS[name].vision))
+        assert features.shape == (6, MODELS[name].vision.features)
         projected = (
             features @ model.visual.proj
             if name == "tiny-vit"

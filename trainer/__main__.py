@@ -13,7 +13,8 @@ from importlib.util import find_spec
 from queries.build import find, manifest
 from queries.errors import UserError
 from trainer.arguments import EVALUATIONS, OVERLAPPING, parser
-from trainer.settings import RunFolder, TrainerError, TrainSettings, read
+from trainer.run_folder import RunFolder
+from trainer.settings import TrainerError, TrainSettings, read
 
 
 def train(args: argparse.Namespace) -> None:

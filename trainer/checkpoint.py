@@ -19,14 +19,8 @@ from torch import Tensor, nn
 from queries.parts import written_whole
 from trainer import tokenizer
 from trainer.model import CLIP
-from trainer.settings import (
-    ModelConfig,
-    RunFolder,
-    TextConfig,
-    TrainerError,
-    TrainSettings,
-    VisionConfig,
-)
+from trainer.run_folder import RunFolder
+from trainer.settings import ModelConfig, TextConfig, TrainerError, TrainSettings, VisionConfig
 from trainer.tokenizer import Tokenizer
 
 STATE = "buildwit"  # key of the state in the file's metadata

@@ -23,8 +23,9 @@ from trainer.copies import SIDE
 from trainer.neighbours import near_hashes, near_vectors, trained_hashes
 from trainer.overlap_search import Search, own_threshold, with_background
 from trainer.results import percent
+from trainer.run_folder import RunFolder
 from trainer.samples import read_samples
-from trainer.settings import RunFolder, TrainerError
+from trainer.settings import TrainerError
 
 RADII = (0, 2, 4, 6)  # bits of pHash: up to what a build can be asked to drop
 RATE = 1e-6  # of false candidates, per pair: at which the detector's own threshold is taken

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from trainer.evalset import EvalSet, read_captioned_set, read_eval_set, read_templates
-from trainer.settings import RunFolder, TrainerError
+from trainer.run_folder import RunFolder
+from trainer.settings import TrainerError
 
 if TYPE_CHECKING:
     from trainer.checkpoint import Checkpoint

@@ -11,7 +11,8 @@ import torch
 
 from queries.parts import written_whole
 from trainer import checkpoint
-from trainer.settings import ModelConfig, RunFolder, TrainerError
+from trainer.run_folder import RunFolder
+from trainer.settings import ModelConfig, TrainerError
 
 OPENAI_HEAD_WIDTH = 64  # OpenAI's code infers the number of heads from it
 
@@ -63,7 +64,6 @@ def open_clip_config(model: ModelConfig) -> dict:
     {'image_size': 224, 'layers': 12, 'width': 768, 'head_width': 64, 'patch_size': 32}
     """
     vision, text = model.vision, model.text
-    width = vision.width if vision.patch else 32 * vision.width  # where the heads are
     return {
         "embed_dim": model.embed,
         "quick_gelu": True,
@@ -71,7 +71,7 @@ def open_clip_config(model: ModelConfig) -> dict:
             "image_size": vision.pixels,
             "layers": vision.blocks[0] if vision.patch else list(vision.blocks),
             "width": vision.width,
-            "head_width": width // vision.heads,
+            "head_width": vision.features // vision.heads,
             "patch_size": vision.patch or None,
         },
         "text_cfg": {

@@ -18,7 +18,7 @@ from trainer.features import Features
 from trainer.intervals import Figure, wilson
 from trainer.probe import SEED, Splits, describe, drawn, fit_best, read_splits
 from trainer.results import Result, keep, percent, show_figures
-from trainer.settings import RunFolder
+from trainer.run_folder import RunFolder
 from trainer.zeroshot import about, class_weights, figures, predict
 
 SHOTS = (1, 2, 4, 8, 16)
@@ -62,13 +62,9 @@ def fewshot(run: RunFolder, found: Checkpoint, eval_set: EvalSet) -> Result:
     }
     shown = {"zeroshot": replace(top1, name="zero-shot")}
     shown |= {f"shots_{one.shots:g}": one.figure for one in points[:-1]}
-    return keep(
-        run, Result("fewshot", eval_set.name, told, shown | {"all": full_named(points[-1])})
-    )
-
-
-def full_named(point: Point) -> Figure:
-    return replace(point.figure, name=f"all, {point.shots:.4g} a class")
+    every = points[-1]
+    shown["all"] = replace(every.figure, name=f"all, {every.shots:.4g} a class")
+    return keep(run, Result("fewshot", eval_set.name, told, shown))
 
 
 def smallest_class(labels: np.ndarray) -> int:

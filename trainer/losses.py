@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from trainer.distributed import ALONE, Group
 from trainer.model import CLIP
 from trainer.settings import Recipe
-from trainer.slip import feature_width, head
+from trainer.slip import head
 
 SIMCLR_TEMPERATURE = 0.1
 
@@ -80,7 +80,7 @@ class Objective(nn.Module):
         self.name = recipe.objective
         self.views = 2 if self.name in ("slip", "simclr") else 0
         if self.views:
-            self.image_mlp = head(feature_width(model.config.vision), recipe.head_width)
+            self.image_mlp = head(model.config.vision.features, recipe.head_width)
         if self.name == "siglip":
             self.logit_bias = nn.Parameter(torch.tensor(-10.0))
             nn.init.constant_(model.logit_scale, math.log(10))

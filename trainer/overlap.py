@@ -26,7 +26,7 @@ from trainer.evalset import EvalSet
 from trainer.overlap_search import EQUAL_BITS, Found, Search, Seen, search
 from trainer.overlap_stats import bonferroni, splits
 from trainer.results import add_result, percent
-from trainer.settings import RunFolder
+from trainer.run_folder import RunFolder
 from trainer.zeroshot import classify
 
 PLOT = "overlap.svg"

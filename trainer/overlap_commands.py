@@ -12,7 +12,8 @@ from rich.console import Console
 from queries.build import find
 from trainer.evalset import EvalSet, read_eval_set
 from trainer.evaluate import alone
-from trainer.settings import RunFolder, TrainerError
+from trainer.run_folder import RunFolder
+from trainer.settings import TrainerError
 
 PHASH = "phash"
 

@@ -1,17 +1,16 @@
 """The plot of overlap, as CLIP's figure 5: what each set shares, and what that does to accuracy.
 
-May import matplotlib and queries. The file is a function of the results alone.
+May import matplotlib and trainer.robustness_plot. The file is a function of the results alone.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from queries.parts import written_whole
+from trainer.robustness_plot import plain, save
 
 SIDE = 4.6  # inches of a panel
 SIGNIFICANT = 0.05
@@ -35,11 +34,7 @@ def draw(results: Sequence[dict], place: Path) -> None:
             axes.text(0.5, 0.5, "no set overlaps", ha="center", transform=axes.transAxes)
     left.set_title("with the 99.5% Clopper-Pearson interval", fontsize="medium")
     right.set_title("purple: p < .05 after Bonferroni", fontsize="medium")
-    with (
-        mpl.rc_context({"svg.hashsalt": "overlap", "svg.fonttype": "none"}),
-        written_whole(place) as beside,
-    ):
-        figure.savefig(beside, format="svg", metadata={"Date": None})
+    save(figure, place)
 
 
 def _overlap_less_clean(axes: Axes, one: dict) -> None:
@@ -59,5 +54,5 @@ def _all_less_clean(axes: Axes, one: dict) -> None:
 
 
 def _named(axes: Axes, one: dict, x: float, y: float) -> None:
-    name = one["eval_set"].replace("$", r"\$")  # a dollar sign would begin a formula
+    name = plain(one["eval_set"])
     axes.annotate(name, (x, y), (4, 4), textcoords="offset points", fontsize="small")

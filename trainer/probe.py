@@ -19,7 +19,8 @@ from trainer.checkpoint import Checkpoint
 from trainer.evalset import EvalSet
 from trainer.features import Features, features
 from trainer.results import Result, keep, show_figures
-from trainer.settings import RunFolder, TrainerError
+from trainer.run_folder import RunFolder
+from trainer.settings import TrainerError
 from trainer.zeroshot import Predictions, about, best_classes, figures
 
 MAX_ITERATIONS = 1_000

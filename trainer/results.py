@@ -15,7 +15,7 @@ from rich.table import Table
 from queries.parts import write_json, write_part
 from queries.schemas import TABLES
 from trainer.intervals import Figure
-from trainer.settings import RunFolder
+from trainer.run_folder import RunFolder
 
 
 @dataclass(frozen=True)

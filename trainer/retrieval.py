@@ -18,7 +18,8 @@ from trainer.evalset import EvalSet, in_templates
 from trainer.features import embeddings, features, text_embeddings
 from trainer.intervals import Figure, clustered, rate
 from trainer.results import Result, keep, show_figures
-from trainer.settings import RunFolder, TrainerError
+from trainer.run_folder import RunFolder
+from trainer.settings import TrainerError
 from trainer.zeroshot import about
 
 KS = (1, 5, 10)

@@ -25,8 +25,9 @@ from trainer.intervals import rate
 from trainer.pictures import centre
 from trainer.probe import HELD_OUT, drawn, fit_best, held_out
 from trainer.results import Result, keep, percent, show_figures
-from trainer.robustness_plot import draw
-from trainer.settings import RunFolder, TrainerError
+from trainer.robustness_plot import draw, inside
+from trainer.run_folder import RunFolder
+from trainer.settings import TrainerError
 from trainer.zeroshot import about
 
 THUMBNAIL = 16  # pixels a side: what a reference model sees of a picture
@@ -201,15 +202,6 @@ def _right(
     columns = [pair.home.classes.index(name) for name in pair.classes]
     n = len(pair.home.classes)
     return [fitted.scores(of.values, n)[:, columns].argmax(axis=1) == of.labels for of in tests]
-
-
-def inside(accuracy: float) -> float:
-    """0 and 1 have no logit: they are taken for the nearest ten-thousandth.
-
-    >>> inside(1.0)
-    0.9999
-    """
-    return min(max(accuracy, 1e-4), 1 - 1e-4)
 
 
 def fit_line(models: Sequence[Model]) -> Line | None:

@@ -18,7 +18,7 @@ from queries.parts import written_whole
 SIDE = 4.2  # inches of a panel
 COLOURS = {"zero-shot": "#7b3fa0", "probe": "#d9822b"}
 TICKS = (0.001, 0.01, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95, 0.99, 0.999)
-EDGE = 1e-4  # accuracies nearer to 0 or 1 are drawn there
+EDGE = 1e-4
 
 
 def draw(results: Path, place: Path) -> None:
@@ -29,8 +29,13 @@ def draw(results: Path, place: Path) -> None:
     panels = figure.subplots(1, len(pairs), squeeze=False)[0]
     for axes, found in zip(panels, pairs.values(), strict=True):
         draw_pair(axes, found)
+    save(figure, place)
+
+
+def save(figure: Figure, place: Path) -> None:
+    """Write a plot as SVG, the same bytes each time."""
     with (
-        mpl.rc_context({"svg.hashsalt": "robustness", "svg.fonttype": "none"}),
+        mpl.rc_context({"svg.hashsalt": "buildwit", "svg.fonttype": "none"}),
         written_whole(place) as beside,
     ):
         figure.savefig(beside, format="svg", metadata={"Date": None})
@@ -69,12 +74,17 @@ def draw_pair(axes: Axes, found: dict) -> None:
     axes.legend(fontsize="small")
 
 
+def inside(accuracy: float) -> float:
+    """0 and 1 have no logit: they are taken for the nearest ten-thousandth.
+
+    >>> inside(1.0)
+    0.9999
+    """
+    return min(max(accuracy, EDGE), 1 - EDGE)
+
+
 def clipped(rates: list[float]) -> list[float]:
-    """
-    >>> clipped([0.0, 0.5])
-    [0.0001, 0.5]
-    """
-    return [min(max(rate, EDGE), 1 - EDGE) for rate in rates]
+    return [inside(rate) for rate in rates]
 
 
 def plain(name: str) -> str:

@@ -22,8 +22,9 @@ from trainer import checkpoint
 from trainer.checkpoint import Checkpoint
 from trainer.data import Loader, borders
 from trainer.prefetch import prefetched
+from trainer.run_folder import RunFolder
 from trainer.samples import Samples, read_samples
-from trainer.settings import RunFolder, TrainerError
+from trainer.settings import TrainerError
 
 BATCH = 128
 BEST = 0.3  # DataComp's share of the pairs

@@ -27,6 +27,11 @@ class VisionConfig:
     heads: int  # of the attention pool (ResNet) or of every block (ViT)
     patch: int = 0  # pixels a side; 0 for a ResNet
 
+    @property
+    def features(self) -> int:
+        """How wide an image's features are before their projection."""
+        return self.width if self.patch else 32 * self.width
+
 
 @dataclass(frozen=True)
 class TextConfig:
@@ -271,44 +276,6 @@ def _changed(settings: Any, values: dict[str, Any], at: str) -> Any:
             raise TrainerError(f"{at}{name} {value!r}: expected {expected}")
         changes[name] = value
     return replace(settings, **changes)
-
-
-@dataclass(frozen=True)
-class RunFolder:
-    """The files of a run, by name."""
-
-    root: Path
-
-    @property
-    def done(self) -> Path:
-        """Written last, so its presence proves that the run is finished."""
-        return self.root / "run.json"
-
-    @property
-    def checkpoint(self) -> Path:
-        return self.root / "checkpoint.safetensors"
-
-    @property
-    def last(self) -> Path:
-        """All that a run needs to go on; gone when it has finished."""
-        return self.root / "last.safetensors"
-
-    @property
-    def best(self) -> Path:
-        """The weights after the epoch of the lowest mean loss; what is left of one that failed."""
-        return self.root / "best.safetensors"
-
-    @property
-    def settings(self) -> Path:
-        return self.root / "run.toml"
-
-    @property
-    def tokenizer(self) -> Path:
-        return self.root / "tokenizer.json"
-
-    @property
-    def log(self) -> Path:
-        return self.root / "train.jsonl"
 
 
 def config(name: str) -> ModelConfig:

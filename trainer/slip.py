@@ -11,8 +11,6 @@ import cv2
 import numpy as np
 from torch import Tensor, nn
 
-from trainer.settings import VisionConfig
-
 EMBED = 256  # width in which views are compared
 CROP_AREA = (0.08, 1.0)  # of the picture
 CROP_SHAPE = (3 / 4, 4 / 3)  # width to height
@@ -21,11 +19,6 @@ GRAY_SHARE, FLIP_SHARE = 0.2, 0.5
 BLUR_SIGMA, BLUR_SHARE = (0.1, 2.0), 0.5  # pixels
 
 Rng = np.random.Generator
-
-
-def feature_width(vision: VisionConfig) -> int:
-    """How wide an image's features are before their projection."""
-    return vision.width if vision.patch else 32 * vision.width
 
 
 def head(features: int, hidden: int) -> nn.Sequential:

@@ -7,7 +7,6 @@ epoch and pair_id, so a run that was killed goes on from its last save as if it 
 
 import hashlib
 import math
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
@@ -30,28 +29,13 @@ from trainer.losses import Objective
 from trainer.model import CLIP, build
 from trainer.optim import Clock, adamw, dtype, learning_rate
 from trainer.prefetch import prefetched
+from trainer.run_folder import RunFolder
 from trainer.samples import Samples, read_samples
-from trainer.settings import RunFolder, TrainerError, TrainSettings, config
+from trainer.settings import TrainerError, TrainSettings, config
 from trainer.slip import views
 from trainer.step import Inputs, Stepper, prepare
 
 TOKENIZER_CAPTIONS = 1_000_000  # more hardly change the merges
-RESULTS = (
-    "run.json",  # first: from then on the run counts as unfinished
-    "last.safetensors",
-    "checkpoint.safetensors",
-    "best.safetensors",
-    "zeroshot.json",
-    "retrieval.json",
-    "probe.json",
-    "fewshot.json",
-    "robustness.json",
-    "robustness.svg",
-    "overlap.json",
-    "overlap.svg",
-    "train.jsonl",
-)
-RESULT_TABLES = ("overlap", "neighbour", "evaluation", "clip_score")
 
 
 @dataclass(frozen=True)
@@ -163,19 +147,10 @@ def make_folder(
         if tuple(state[name] for name in names) == wanted:
             keep_lines(folder.log, state["progress"]["steps"])
             return
-    clear(folder)
+    folder.clear()
     learn_tokenizer(samples, settings).save(folder.tokenizer)
     with written_whole(folder.settings) as beside:
         beside.write_text(settings.toml())
-
-
-def clear(folder: RunFolder) -> None:
-    """Remove what an earlier model left in the run's folder: its results are not the new one's."""
-    for name in RESULTS:
-        (folder.root / name).unlink(missing_ok=True)
-    for name in RESULT_TABLES:
-        shutil.rmtree(folder.root / "tables" / name, ignore_errors=True)
-    shutil.rmtree(folder.root / "overlap", ignore_errors=True)  # its pages
 
 
 def learn_tokenizer(samples: Samples, settings: TrainSettings) -> tokenizer.Tokenizer:
@@ -235,9 +210,7 @@ def run_steps(run: Run, done: Progress) -> None:
             if progress >= 1:
                 done.ended_by = "seconds"
                 break
-            asked = time.monotonic()
             keys, inputs = next(batches)
-            waited = time.monotonic() - asked
             n_images = sum(group.sizes(len(inputs.images), device))
             done.batches += 1
             if n_images >= 2:  # else there is nothing to contrast: corrupt samples, counted so
@@ -245,7 +218,7 @@ def run_steps(run: Run, done: Progress) -> None:
                 take_step(stepper, inputs, lr, done)
                 done.images += n_images
                 if log:
-                    log.step(done, lr, temperature(stepper.model), keys, waited)
+                    log.step(done, lr, temperature(stepper.model), keys, batches.waited_s)
             if group.first:
                 end_epoch(run, done)
                 if time.monotonic() - saved >= run.habits.save_seconds:

@@ -17,7 +17,7 @@ from trainer.evalset import EvalSet, Picture
 from trainer.features import Features, embeddings, features, text_embeddings
 from trainer.intervals import Figure, mean_per_class, rate
 from trainer.results import Result, keep, percent, show_figures
-from trainer.settings import RunFolder
+from trainer.run_folder import RunFolder
 
 KEPT = 5  # best classes of a picture
 BLOCK = 4_096  # pictures compared with all classes at a time

@@ -36,9 +36,9 @@ from benchmarks.objectives.learners import (
     ZERO_SHOT,
 )
 from benchmarks.objectives.material import Scale
-from queries.parts import written_whole
 from trainer.fewshot import equal_shots
 from trainer.intervals import wilson
+from trainer.robustness_plot import save
 
 VENDOR, CONCEPTS = "unseen vendor", "unseen concepts"
 BY_NAMES = tuple(f"{test}, {way}" for test in (VENDOR, CONCEPTS) for way in (ZERO_SHOT, PER_WORD))
@@ -237,11 +237,7 @@ def draw(curves: Curves, baselines: Baselines, path: Path) -> None:
         draw_panel(axes, curves, asked, baselines[test_of(asked)])
     handles, labels = panels[1, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=5, fontsize="small")
-    with (
-        mpl.rc_context({"svg.hashsalt": "objectives", "svg.fonttype": "none"}),
-        written_whole(path) as beside,
-    ):
-        figure.savefig(beside, format="svg", metadata={"Date": None})
+    save(figure, path)
 
 
 def draw_panel(axes: Axes, curves: Curves, asked: str, baseline: tuple[float, float]) -> None:

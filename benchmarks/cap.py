@@ -27,7 +27,8 @@ import pyarrow.parquet as pq
 
 from benchmarks.harness import Row, child, cpu_seconds, peak_mb, show
 from pipeline.selection import select
-from queries.engine import BATCH_ROWS, DuckEngine
+from queries.duck import DuckEngine
+from queries.engine import BATCH_ROWS
 from queries.parts import write_part
 from queries.schemas import TABLES
 

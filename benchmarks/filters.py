@@ -26,7 +26,7 @@ from pipeline.fields import locate
 from pipeline.filters import filter_pairs
 from pipeline.settings import FilterSettings
 from pipeline.sources.rows import Raw, candidates
-from queries.engine import DuckEngine
+from queries.duck import DuckEngine
 from queries.parts import write_part
 from queries.reasons import COLLECT, FILTER, POOL
 from queries.schemas import TABLES

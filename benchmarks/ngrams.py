@@ -28,7 +28,7 @@ import regex
 from benchmarks.harness import Row, child, cpu_seconds, peak_mb, rates, show, take_turns
 from pipeline import ngrams
 from pipeline.wikipedia import read_articles
-from queries.engine import DuckEngine
+from queries.duck import DuckEngine
 from queries.parts import read_batches, read_part, write_part
 from queries.schemas import TABLES
 

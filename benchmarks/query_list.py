@@ -29,7 +29,7 @@ from pipeline.ngrams import score_bigrams
 from pipeline.phrases import bigram_phrases, synset_phrases, title_phrases, word_phrases
 from pipeline.text import normalise
 from pipeline.wordnet import read_synsets
-from queries.engine import DuckEngine
+from queries.duck import DuckEngine
 from queries.parts import read_batches, write_part
 from queries.schemas import TABLES
 

@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.harness import Row, child, cpu_seconds, peak_mb, show
 from pipeline.report import write_report
-from queries.engine import DuckEngine
+from queries.duck import DuckEngine
 from queries.parts import write_json, write_part
 from queries.schemas import TABLES
 from tests.tables import build_row, rows

@@ -40,7 +40,8 @@ from pipeline.selection import request, select
 from pipeline.settings import FilterSettings
 from pipeline.shards import cut, pack, shard_bits, shard_digest
 from pipeline.source_settings import TablesSource
-from queries.engine import DuckEngine, MapInput, Rows
+from queries.duck import DuckEngine
+from queries.engine import MapInput, Rows
 from queries.parts import read_batches, read_rows, write_part
 from queries.schemas import TABLES
 

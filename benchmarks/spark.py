@@ -40,7 +40,8 @@ from pipeline.filters import filter_pairs
 from pipeline.match import match_pairs
 from pipeline.selection import request, select
 from pipeline.settings import FilterSettings
-from queries.engine import DuckEngine, Engine, MapInput, Rows
+from queries.duck import DuckEngine
+from queries.engine import Engine, MapInput, Rows
 from queries.parts import Part, write_part
 from queries.schemas import TABLES
 from queries.spark import SparkEngine

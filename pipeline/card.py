@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from queries.answers import markdown
 from queries.build import manifest
-from queries.engine import DuckEngine
+from queries.duck import DuckEngine
 from queries.parts import written_whole
 from queries.questions import DECLARED, Inputs, answer, sql, tables
 

@@ -20,7 +20,7 @@ from pipeline import report_charts as charts
 from pipeline import report_run
 from pipeline.report_gallery import gallery, near_duplicates, neighbours, shortened
 from queries.build import files_by_table, manifest
-from queries.engine import DuckEngine
+from queries.duck import DuckEngine
 from queries.parts import written_whole
 from queries.questions import answer, sql, title
 from queries.reasons import REASONS

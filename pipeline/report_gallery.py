@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from pipeline.image_header import read_header
 from queries.build import sample_names
-from queries.engine import DuckEngine
+from queries.duck import DuckEngine
 from queries.parts import read_rows
 from queries.pictures import png_fits
 from queries.questions import answer, sql

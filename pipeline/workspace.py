@@ -23,7 +23,8 @@ from pipeline.scorer_settings import Scorer
 from pipeline.settings import Settings
 from pipeline.taken_down import LOG
 from queries.build import LATEST, find
-from queries.engine import DuckEngine, Engine, MapInput
+from queries.duck import DuckEngine
+from queries.engine import Engine, MapInput
 from queries.errors import UserError
 from queries.parts import digest, read_rows, write_json
 from queries.schemas import TABLES

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from queries.answers import FORMATS, grid, json_rows, written
 from queries.build import find, manifest, unchanged
-from queries.engine import DuckEngine
+from queries.duck import DuckEngine
 from queries.errors import InputError, UserError
 from queries.parts import written_whole
 from queries.questions import (

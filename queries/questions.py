@@ -9,7 +9,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from queries.build import files_by_table
-from queries.engine import SQL, DuckEngine, view_of_files
+from queries.duck import DuckEngine, view_of_files
+from queries.engine import SQL
 from queries.folder import FOLDER, files_now, members_now, of_manifest
 from queries.schemas import TABLES, Table
 

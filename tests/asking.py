@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from queries.engine import DuckEngine
+from queries.duck import DuckEngine
 from queries.questions import DECLARED, OTHER, answer, sql
 from tests.tables import build_row
 

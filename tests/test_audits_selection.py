@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pytest
 
-from queries.engine import DuckEngine
+from queries.duck import DuckEngine
 from queries.questions import answer, sql
 from queries.schemas import PUBLISHED, TABLES
 from tests.tables import build_row, rows

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from queries.engine import DuckEngine, MapInput
+from queries.duck import DuckEngine
+from queries.engine import MapInput
 from queries.parts import write_part
 from queries.schemas import TABLES
 from tests.tables import rows

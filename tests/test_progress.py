@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from queries.engine import DuckEngine
+from queries.duck import DuckEngine
 from queries.progress import Progress, Step
 from tests.image_server import ImageServer
 from tests.small_build import LUIGI, ROOT, Small

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.selection import Selection, image_parts, request, select
-from queries.engine import DuckEngine
+from queries.duck import DuckEngine
 from queries.parts import write_part
 from queries.schemas import TABLES
 from tests.tables import build_row, rows

@@ -20,7 +20,8 @@ from pipeline.source_settings import MediaWikiSource
 from pipeline.sources import Given, SourceError, mediawiki, search
 from pipeline.sources.mediawiki import find, read
 from pipeline.sources.search import Site, cleaned
-from queries.engine import DuckEngine, MapInput
+from queries.duck import DuckEngine
+from queries.engine import MapInput
 from queries.parts import digest
 from queries.schemas import TABLES
 from tests.mediawiki_server import MediaWiki, missing

@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.settings import SparkSettings
-from queries.engine import SQL, DuckEngine, MapInput
+from queries.duck import DuckEngine
+from queries.engine import SQL, MapInput
 from queries.errors import InputError, UserError
 from queries.parts import write_part
 from queries.schemas import TABLES

@@ -324,7 +324,7 @@ def test_a_path_of_this_machine_stays_one():
 def test_duckdb_reads_what_others_put_since(s3, tmp_path):
     import pyarrow.parquet as pq
 
-    from queries.engine import DuckEngine
+    from queries.duck import DuckEngine
     from queries.parts import written_whole
 
     engine, paths = DuckEngine(quiet=True), []

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from queries.build import MANIFEST, sample_names, unchanged
-from queries.engine import DuckEngine
+from queries.duck import DuckEngine
 from queries.errors import InputError
 from queries.schemas import TABLES
 from trainer.pictures import BadPictureError, Room, decode, resized_crop

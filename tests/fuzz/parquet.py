@@ -15,7 +15,7 @@ from pipeline.source_settings import TablesSource
 from pipeline.sources import tables
 from pipeline.sources.rows import SourceError, candidates
 from pipeline.wikipedia import read_pages
-from queries.engine import DuckEngine
+from queries.duck import DuckEngine
 from queries.errors import InputError, UserError
 from queries.reasons import PAGE
 from tests.fuzz.files import OF_A_SOURCE, asked

@@ -18,7 +18,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import regex
 
-from pipeline.match import MULTIPLIERS, Matcher
+from pipeline.match import Matcher
+from pipeline.match_tables import MULTIPLIERS
 from pipeline.settings import FilterSettings
 from pipeline.text import normalise
 from pipeline.text_arrow import normalise_array, split, word_hashes

@@ -1,7 +1,7 @@
 """Which queries a caption contains: all word n-grams that are queries, each once a caption.
 
-May import queries, pipeline.text, text_arrow and match_numba. One normaliser makes the keys of the
-queries and the words of the captions, so a query that exists can be found.
+May import queries, pipeline.text, text_arrow, match_tables and match_numba. One normaliser makes
+the keys of the queries and the words of the captions, so a query that exists can be found.
 
 How: every word of the queries has a number, found by a 64-bit hash made of 8 bytes at a time.
 The queries are a tree: a node is what one or more queries begin with, and a node with the number
@@ -17,7 +17,6 @@ a loop that Numba compiles: `pipeline.match_numba`.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
 from operator import itemgetter
@@ -28,6 +27,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.match_tables import (
+    FLAG_BITS,
+    LONG,
+    MULTIPLIERS,
+    SHORT,
+    Table,
+    node,
+    step,
+    tree,
+    vocabulary,
+)
 from pipeline.text import normalise
 from pipeline.text_arrow import (
     Split,
@@ -43,18 +53,10 @@ from queries.schemas import TABLES
 
 MATCHED = pa.schema([pa.field("row", pa.int64(), False), pa.field("query_id", pa.int64(), False)])
 
-# Odd, and tried in order until no two words share a hash; the first fails for a million words
-# once in 10^7 lists. They are splitmix64's (Steele, Lea, Flood 2014).
-MULTIPLIERS = (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
-
 # Numpy's arrays of a chunk stay in the processor's cache: 8 bytes a word, some 10 words a caption.
 CHUNK_ROWS = {"numpy": 6_144, "numba": 16_384}
 CHUNK_BYTES = 1 << 20
-SHORT = 8  # bytes: a word that one 64-bit number holds
-LONG = 1 << 31  # flag in the value of a longer one
 NONE = -1
-FLAG_BITS = 22  # 512 KB of flags
-FREE = -1  # the value where a table has no key
 SAMPLE_EVERY = 10_000  # matches, of which one is verified against the strings
 MANY = 2_000_000  # captions: by then numba has paid for its import, and soon for compiling
 
@@ -87,8 +89,8 @@ class Matcher:
         self.queries = queries
         self.id_bits = max(len(queries) - 1, 0).bit_length()
         words = split(queries)
-        self.vocabulary, numbers = _vocabulary(words, multipliers)
-        keys, values = _tree(words, numbers)
+        self.vocabulary, numbers = vocabulary(words, multipliers)
+        keys, values = tree(words, numbers)
         n_words = len(self.vocabulary.hashes)
         values[:n_words] |= np.where(self.vocabulary.words.lengths > SHORT, LONG, 0)
         self.words = Table(self.vocabulary.hashes, values[:n_words])
@@ -153,7 +155,7 @@ class Matcher:
         """row << id_bits | query_id of every match, sorted, each once."""
         first, values = self._first_nodes(captions)
         follows = np.full(len(captions.starts) + 1, NONE)  # numbers of words that follow another
-        follows[first] = _node(values)
+        follows[first] = node(values)
         follows[captions.first] = NONE
         found, n_words = [np.empty(0, np.int64)], 1
         while len(first):
@@ -164,7 +166,7 @@ class Matcher:
             number = follows.take(first.take(on) + n_words)
             known = np.flatnonzero(number != NONE)
             on = on.take(known)
-            hit, values = self.steps.find_few(_step(_node(values.take(on)), number.take(known)))
+            hit, values = self.steps.find_few(step(node(values.take(on)), number.take(known)))
             first, n_words = first.take(on.take(hit)), n_words + 1
         return _distinct(np.concatenate(found))
 
@@ -175,129 +177,12 @@ class Matcher:
         long = captions.lengths.take(hit) > SHORT
         long |= values & LONG != 0
         unsure = np.flatnonzero(long)
-        number = _node(values.take(unsure))
+        number = node(values.take(unsure))
         same = equal_words(captions, hit.take(unsure), known.words, number)
         if same.all():
             return hit, values
         long[unsure] = ~same
         return hit.compress(~long), values.compress(~long)
-
-
-class Table:
-    """Values by distinct 64-bit keys, of which many are looked up at once.
-
-    >>> places, values = Table(np.array([7, 9], "u8"), np.array([70, 90])).find(
-    ...     np.array([9, 8, 7, 9], "u8"))
-    >>> places.tolist(), values.tolist()
-    ([0, 2, 3], [90, 70, 90])
-
-    Keys ascend; each is at the place that its first bits name, or at the next free one behind
-    (ordered linear probing: Amble and Knuth 1974). So a search ends at the first key not below.
-    """
-
-    def __init__(self, keys: np.ndarray, values: np.ndarray):
-        order = np.argsort(keys)
-        self.bits = max(4 * len(keys), 2).bit_length()  # an eighth to a quarter full
-        nth = np.arange(len(keys))
-        places = nth + np.maximum.accumulate(self._wish(keys[order]) - nth)
-        size = max(1 << self.bits, places.max(initial=0) + 1) + 1  # the last one stays free
-        flags = np.zeros(1 << FLAG_BITS, np.bool_)
-        flags[keys >> np.uint64(64 - FLAG_BITS)] = True
-        self.flags = np.packbits(flags, bitorder="little")
-        # Key and value side by side, so that both come from memory at once; a free place's key
-        # is below no other.
-        self.cells = np.tile(np.array([-1, FREE]).view(np.uint64), size)
-        self.cells[places * 2] = keys[order]
-        self.cells[places * 2 + 1] = values[order].view(np.uint64)
-
-    def find(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The places of those keys that are in the table, and their values."""
-        at = self._wish(keys) << 1
-        there = self.cells.take(at)
-        before = np.flatnonzero(there < keys)
-        while len(before):
-            at[before] += 2
-            there[before] = self.cells.take(at.take(before))
-            before = before.compress(there.take(before) < keys.take(before))
-        hit = np.flatnonzero(there == keys)
-        values = self.cells.take(at.take(hit) + 1).view(np.int64)
-        if values.min(initial=0) == FREE:  # one of them is the very key of the free places
-            return hit.compress(values != FREE), values.compress(values != FREE)
-        return hit, values
-
-    def find_few(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """As `find`, where most keys are not in the table: a flag for each value of the first
-        FLAG_BITS, small enough for the cache, says so of nearly all of them."""
-        flags = (keys >> np.uint64(64 - FLAG_BITS)).view(np.int64)
-        may = self.flags.take(flags >> 3) >> (flags & 7).astype(np.uint8)
-        may &= 1
-        likely = np.flatnonzero(may.view(np.bool_))
-        hit, values = self.find(keys.take(likely))
-        return likely.take(hit), values
-
-    def _wish(self, keys: np.ndarray) -> np.ndarray:
-        return (keys >> np.uint64(64 - self.bits)).view(np.int64)
-
-
-@dataclass(frozen=True)
-class Vocabulary:
-    """The words of the queries, by number: their spans, their hashes, and how these are made."""
-
-    words: Split
-    hashes: np.ndarray
-    multiplier: int
-    longest: int
-
-
-def _vocabulary(queries: Split, multipliers: Sequence[int]) -> tuple[Vocabulary, np.ndarray]:
-    """The queries' distinct words, and the number of each word of each query."""
-    longest = int(queries.lengths.max(initial=0))
-    for multiplier in multipliers:
-        if multiplier % 2 == 0:
-            raise ValueError(
-                f"multiplier {multiplier}: expected an odd one, which parts short words"
-            )
-        hashes, at, numbers = np.unique(
-            word_hashes(queries, multiplier, longest), return_index=True, return_inverse=True
-        )
-        if equal_words(queries, np.arange(len(numbers)), queries, at[numbers]).all():
-            words = Split(queries.text, queries.starts[at], queries.lengths[at], queries.first)
-            return Vocabulary(words, hashes, multiplier, longest), numbers
-    raise ValueError(f"two words have one hash, with each of {len(multipliers)} multipliers")
-
-
-def _tree(queries: Split, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The keys of the steps to all nodes but the first words', and the value of every node.
-
-    A value is, from the top, query_id + 1, or 0 if the node is no query; LONG, set later; 30 bits
-    of the node; and 1 if a step leads on from it. First words' nodes have the words' numbers.
-    """
-    n_words, ids = np.diff(queries.first), np.arange(len(queries.first) - 1)
-    node_of_query, inner = np.empty(len(ids), np.int64), [np.empty(0, np.int64)]
-    nodes, n_nodes = numbers[queries.first[:-1]], numbers.max(initial=-1) + 1
-    keys = [np.empty(0, np.uint64)]
-    while len(ids):
-        whole = n_words[ids] == len(keys)
-        node_of_query[ids[whole]] = nodes[whole]
-        ids, nodes = ids[~whole], nodes[~whole]
-        inner.append(nodes)
-        steps = _step(nodes, numbers[queries.first[ids] + len(keys)])
-        new, nth = np.unique(steps, return_inverse=True)
-        keys.append(new)
-        nodes, n_nodes = n_nodes + nth, n_nodes + len(new)
-    values = np.arange(n_nodes) << 1
-    values[np.concatenate(inner)] |= 1
-    values[node_of_query] |= np.arange(1, len(node_of_query) + 1) << 32
-    return np.concatenate(keys), values
-
-
-def _step(nodes: np.ndarray, numbers: np.ndarray) -> np.ndarray:
-    """The keys of the steps from nodes by words: distinct, as the multiplier is odd."""
-    return (nodes << 32 | numbers).view(np.uint64) * np.uint64(MULTIPLIERS[0])
-
-
-def _node(values: np.ndarray) -> np.ndarray:
-    return (values >> 1) & 0x3FFF_FFFF
 
 
 def _joined(parts: list[np.ndarray]) -> np.ndarray:

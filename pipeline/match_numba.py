@@ -1,8 +1,8 @@
 """The matcher's inner loop, compiled by Numba where it is installed: the same matches, sooner.
 
-May import nothing of ours. The tables are those of `pipeline.match`, the rule is its `_found`;
-here one row at a time is cut into words, and some thousand words at a time are looked up, so that
-their cells come from memory side by side.
+May import pipeline.match_tables, whose tables it searches. The rule is `_found` of
+`pipeline.match`; here one row at a time is cut into words, and some thousand words at a time are
+looked up, so that their cells come from memory side by side.
 """
 
 import fcntl
@@ -17,12 +17,11 @@ from typing import Any
 import numba as nb
 import numpy as np
 
-SHORT = 8  # bytes: a word that one 64-bit number holds
-LONG = 1 << 31  # flag in the value of a longer one
+from pipeline.match_tables import FREE, LONG, SHORT
+
 BLOCK_WORDS = 4096  # their cells, 64 bytes each, stay in the processor's cache
 FEW_BITS = 6
 FEW = 1 << FEW_BITS  # matches of a row that are sorted by counting
-ABSENT = -1  # the value where a table has no key
 
 _UINT8 = nb.types.Array(nb.uint8, 1, "C", readonly=True)
 _UINT64 = nb.types.Array(nb.uint64, 1, "C", readonly=True)
@@ -57,7 +56,7 @@ def _look_up(cells, bits, key):
     while cells[at] < key:
         at += np.uint64(2)
     value = np.int64(cells[at + np.uint64(1)])
-    return value if cells[at] == key else ABSENT
+    return value if cells[at] == key else FREE
 
 
 @compiled_in
@@ -229,16 +228,16 @@ def _find(given, table, hashing, words, steps):
         for n in range(n_words):
             value = _look_up(cells, bits, hashes[n])
             start, length = spans[n]
-            long = value != ABSENT and (length > SHORT or value & LONG)
+            long = value != FREE and (length > SHORT or value & LONG)
             if long and not _equal(eights, start, length, words, _node(value)):
-                value = ABSENT
+                value = FREE
             values[n] = value
 
         likely = 0  # steps from a word by the next one, but for most of those that lead nowhere
         for n in range(n_words - 1):
             key = _step(values[n], values[n + 1], step_multiplier)
             hashes[likely], spans[likely, 0] = key, n
-            on = (values[n] & 1) & (values[n] != ABSENT) & (values[n + 1] != ABSENT)
+            on = (values[n] & 1) & (values[n] != FREE) & (values[n + 1] != FREE)
             likely += on & _flag(flags, flag_bits, key)
         for n in range(likely):
             seen[n] = step_cells[_wish(hashes[n], step_bits)]
@@ -246,7 +245,7 @@ def _find(given, table, hashing, words, steps):
         for n in range(likely):
             follows[n_follows] = _look_up(step_cells, step_bits, hashes[n])
             spans[n_follows, 0] = spans[n, 0]
-            n_follows += follows[n_follows] != ABSENT
+            n_follows += follows[n_follows] != FREE
 
         n = nth = 0
         for one in range(first_row, row):
@@ -260,12 +259,12 @@ def _find(given, table, hashing, words, steps):
             n += 1
             while nth < n_follows and spans[nth, 0] < n:
                 value, after = follows[nth], spans[nth, 0] + 2
-                while value != ABSENT:
+                while value != FREE:
                     if n_found == len(found):
                         found = _grown(found, n_found)
                     found[n_found] = (value >> 32) - 1
                     n_found += value >> 32 > 0
-                    if not value & 1 or values[after] == ABSENT:
+                    if not value & 1 or values[after] == FREE:
                         break
                     key = _step(value, values[after], step_multiplier)
                     if not _flag(flags, flag_bits, key):

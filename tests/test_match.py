@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline import match
-from pipeline.match import FREE, FalseMatchError, Matcher, Table, match_pairs
+from pipeline.match import FalseMatchError, Matcher, match_pairs
+from pipeline.match_tables import FREE, Table
 from pipeline.text import normalise, words
 from queries.errors import InputError
 from queries.parts import write_part

@@ -1,18 +1,14 @@
 """What every task of the build is: a step named by a digest of all that decides its rows.
 
-May import luigi, as the tasks may, pipeline.sources and scorers to check them, settings,
+May import luigi, as the tasks may, pipeline.sources and scorers to check them, endings, settings,
 workspace and queries. A task's output is a listing of the parts it made; so what has not changed is
 never made again.
 """
 
-import errno
 import json
 import logging
-import os
 import signal
-import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager, suppress
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
@@ -22,16 +18,17 @@ import pyarrow as pa
 from luigi.rpc import RPCError
 
 from pipeline import scorers, sources
+from pipeline.endings import end_interrupted, ending_in_one_line, in_one_line, interruptible
 from pipeline.fields import is_remote
 from pipeline.retry import lost_pairs, reasons
 from pipeline.settings import SAMPLE, FetchSettings, Settings, load
 from pipeline.workspace import Workspace
 from queries.build import find
 from queries.engine import MapFunction, MapInput
-from queries.errors import InputError, UserError
+from queries.errors import InputError
 from queries.parts import Part, digest, read_parts, write_json
 from queries.schemas import TABLES
-from queries.store import bring, faults, is_store, place, said
+from queries.store import bring, place
 
 # What a bare `luigi --module pipeline BuildWIT` does where no configuration says otherwise: it runs
 # without a luigid, a failed task is a failed command, and our progress stands for Luigi's log.
@@ -47,7 +44,6 @@ LUIGI = {
     },
 }
 Parts = dict[str, list[Part]]
-OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO)
 
 
 def configure() -> None:
@@ -98,95 +94,6 @@ def excluding(settings: Settings, exclude: str) -> Settings:
         raise InputError(f"--exclude {missing[0]}: expected a list of exclusions, a file")
     every = tuple(dict.fromkeys([*settings.exclusions, *lists]))
     return settings.model_copy(update={"exclusions": every})
-
-
-@contextmanager
-def ending_in_one_line(folder: Path) -> Iterator[None]:
-    """End the program with status 2 and one line for what is wrong before any stage is at work."""
-    try:
-        yield
-    except Exception as error:
-        line = line_of(error, folder)
-        if line is None and isinstance(error, faults()):  # a file's: its text names it
-            line = str(error)
-        if line is None:
-            raise
-        print(line, file=sys.stderr)
-        sys.exit(2)
-
-
-def in_one_line(folder: Path, told: set[str], record: logging.LogRecord) -> bool:
-    """Let Luigi log a fault that the user can mend by its line, without a traceback.
-
-    A disk that fails does so in every stage that is tried after it: `told` has what was said of it.
-    """
-    error = record.exc_info[1] if record.exc_info else None
-    if line := line_of(error, folder):
-        record.exc_info, record.msg, record.args = None, line, None
-        if fault := fault_of_the_disk(error):
-            if fault in told:
-                return False
-            told.add(fault)
-    return True
-
-
-def line_of(error: BaseException | None, folder: Path) -> str | None:
-    """What a user is told of a fault that is theirs or the machine's; None if it is neither.
-
-    >>> line_of(OSError(errno.ENOSPC, "No space left on device"), Path("wit"))
-    'wit: [Errno 28] No space left on device'
-    >>> line_of(ValueError("a fault of the program"), Path("wit"))
-    """
-    text = str(error)
-    if isinstance(error, BrokenExecutor):
-        return f"{folder}: a process of the engine was killed; the same command goes on from here"
-    if isinstance(error, UserError):
-        return text
-    if fault_of_the_disk(error):
-        return f"{folder}: {text.splitlines()[0]}"
-    if is_store(folder) and isinstance(error, faults()):
-        return said(folder, error)
-    return None
-
-
-def fault_of_the_disk(error: BaseException | None) -> str:
-    """What the system calls it, by which it is known: DuckDB's errors have no number."""
-    words = map(os.strerror, OF_THE_DISK)
-    return next((one for one in words if one in str(error)), "")
-
-
-@contextmanager
-def interruptible(ws: Workspace) -> Iterator[None]:
-    """End the program on Ctrl-C and on SIGTERM: Luigi would go on with another task.
-
-    What was being made is cleared away first, and the process that fetches ended; the engine's
-    processes end with this one.
-    """
-
-    seen: list[int] = []
-
-    def interrupt(number: int, _frame: object) -> None:
-        seen.append(number)
-        raise KeyboardInterrupt
-
-    before = {one: signal.signal(one, interrupt) for one in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    except BaseException:
-        if not seen:  # DuckDB makes an error of its own of an interrupt
-            raise
-    finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)
-    if seen:
-        end_interrupted(ws.folder, seen[0])
-
-
-def end_interrupted(folder: Path, number: int, _frame: object = None) -> None:
-    """End the program at once by this signal: between two stages nothing is being made."""
-    said = f"\n{folder}: interrupted; the same command goes on from here\n"
-    os.write(sys.stderr.fileno(), said.encode())  # print may be what was interrupted
-    os._exit(128 + number)
 
 
 class Made(luigi.Target):
@@ -268,7 +175,7 @@ class Stage(luigi.Task):
         if self.set_progress_percentage and self.set_status_message:  # a worker of Luigi's runs it
             tell = partial(report, self.set_progress_percentage, self.set_status_message)
         progress = self.ws.engine.progress
-        with interruptible(self.ws), progress.of_stage(self.place(), tell):
+        with interruptible(self.ws.folder), progress.of_stage(self.place(), tell):
             yield
 
     @property

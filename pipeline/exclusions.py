@@ -155,11 +155,8 @@ def _text_lines(path: Path) -> Iterator[Line]:
         for number, line in enumerate(file, 1):
             text = line.strip()
             if text and not text.startswith("#"):
-                yield f"{path}, line {number}", {"kind": _kind_of(text), "value": text}
-
-
-def _kind_of(text: str) -> str:
-    return "url" if "://" in text else "host"
+                kind = "url" if "://" in text else "host"
+                yield f"{path}, line {number}", {"kind": kind, "value": text}
 
 
 def _csv_lines(path: Path) -> Iterator[Line]:

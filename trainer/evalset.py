@@ -76,7 +76,7 @@ class EvalSet:
                 self.bad[name] = str(error)
 
     def _picture(self, name: str, label: int | None, files: Files) -> Picture:
-        suffix = _picture_suffix(files)
+        suffix = next(one for one in SUFFIXES if one in files)
         if not self.classes:
             captions = _captions(files)
             return Picture(name, -1, decode(files[suffix]()), captions)
@@ -111,7 +111,9 @@ def read_eval_set(root: Path, templates: Mapping[str, list[str]] | None = None) 
         if not any((root / "test").glob("*.tar")):
             raise TrainerError(f"{root}: has {CLASSNAMES}, expected test/*.tar beside it")
     else:
-        classes = _classes_of_folders(root)
+        place = _place(root, "test", captioned=False)
+        folders = _class_folders(place) if place else []
+        classes = [folder.name.replace("_", " ") for folder in folders]
     if len(classes) < 2:
         raise TrainerError(
             f"{root}: expected an evaluation set: {CLASSNAMES} and test/*.tar, or at least two "
@@ -183,11 +185,6 @@ def _place(root: Path, split: str, *, captioned: bool) -> Path | None:
         if any((root / name).glob("*.tar")) or holds(root / name):
             return root / name
     return root if split == "test" and holds(root) else None
-
-
-def _classes_of_folders(root: Path) -> list[str]:
-    place = _place(root, "test", captioned=False)
-    return [folder.name.replace("_", " ") for folder in _class_folders(place)] if place else []
 
 
 def _class_folders(root: Path) -> list[Path]:
@@ -271,10 +268,6 @@ def _bounded(data: bytes) -> bytes:
     if len(data) > FILE_BYTES:
         raise BadPictureError(f"expected at most {FILE_BYTES:,} bytes")
     return data
-
-
-def _picture_suffix(files: Files) -> str:
-    return next(suffix for suffix in SUFFIXES if suffix in files)
 
 
 def _captions(files: Files) -> tuple[str, ...]:

@@ -4,7 +4,6 @@ May import nothing heavy: "nothing to do" must not wait for torch.
 """
 
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
 RESULTS = (
@@ -25,42 +24,18 @@ RESULTS = (
 RESULT_TABLES = ("overlap", "neighbour", "evaluation", "clip_score")
 
 
-@dataclass(frozen=True)
 class RunFolder:
     """The files of a run, by name."""
 
-    root: Path
-
-    @property
-    def done(self) -> Path:
-        """Written last, so its presence proves that the run is finished."""
-        return self.root / "run.json"
-
-    @property
-    def checkpoint(self) -> Path:
-        return self.root / "checkpoint.safetensors"
-
-    @property
-    def last(self) -> Path:
-        """All that a run needs to go on; gone when it has finished."""
-        return self.root / "last.safetensors"
-
-    @property
-    def best(self) -> Path:
-        """The weights after the epoch of the lowest mean loss; what is left of one that failed."""
-        return self.root / "best.safetensors"
-
-    @property
-    def settings(self) -> Path:
-        return self.root / "run.toml"
-
-    @property
-    def tokenizer(self) -> Path:
-        return self.root / "tokenizer.json"
-
-    @property
-    def log(self) -> Path:
-        return self.root / "train.jsonl"
+    def __init__(self, root: Path):
+        self.root = root
+        self.settings = root / "run.toml"
+        self.tokenizer = root / "tokenizer.json"
+        self.log = root / "train.jsonl"
+        self.last = root / "last.safetensors"  # all that it needs to go on; gone when it is done
+        self.best = root / "best.safetensors"  # after the epoch of the lowest mean loss
+        self.checkpoint = root / "checkpoint.safetensors"
+        self.done = root / "run.json"  # written last: its presence proves that it is finished
 
     def clear(self) -> None:
         """Remove what an earlier model left in the folder: its results are not the new one's."""

@@ -83,25 +83,25 @@ class Layout:
         return None
 
 
+def _names(columns: str) -> tuple[str, ...]:
+    return tuple(columns.split())
+
+
 READY = {
     # The Parquet files of LAION-400M and LAION-2B-en, LAION-5B's English part.
     "laion": Layout(
         "URL",
         ("TEXT",),
         license="LICENSE",
-        extra=("SAMPLE_ID", "WIDTH", "HEIGHT", "NSFW", "similarity", "punsafe", "pwatermark"),
+        extra=_names("SAMPLE_ID WIDTH HEIGHT NSFW similarity punsafe pwatermark"),
     ),
     # The Parquet files of CommonPool and DataComp-1B.
     "datacomp": Layout(
         "url",
         ("text",),
-        extra=(
-            "uid",
-            "original_width",
-            "original_height",
-            "clip_b32_similarity_score",
-            "clip_l14_similarity_score",
-            "sha256",
+        extra=_names(
+            "uid original_width original_height clip_b32_similarity_score "
+            "clip_l14_similarity_score sha256"
         ),
     ),
     # Train_GCC-training.tsv and Validation_GCC-1.1.0-Validation.tsv of Conceptual Captions.
@@ -112,7 +112,7 @@ READY = {
     "redcaps": Layout(
         "url",
         ("caption",),
-        extra=("image_id", "subreddit", "author", "score", "created_utc", "permalink"),
+        extra=_names("image_id subreddit author score created_utc permalink"),
         nested=Nested(rows="annotations", file_names="*.json*"),
     ),
     # wit_v1.train.all-NNNNN-of-00010.tsv.gz of Google's Wikipedia-based Image Text.
@@ -124,14 +124,9 @@ READY = {
             "caption_alt_text_description",
         ),
         page_url="page_url",
-        extra=(
-            "language",
-            "page_title",
-            "section_title",
-            "mime_type",
-            "original_width",
-            "original_height",
-            "is_main_image",
+        extra=_names(
+            "language page_title section_title mime_type original_width original_height "
+            "is_main_image"
         ),
     ),
     # yfcc100m_dataset.bz2 of YFCC100M.
@@ -140,42 +135,13 @@ READY = {
         ("title", "description"),
         license="license_name",
         page_url="page_url",
-        extra=(
-            "photo_id",
-            "user_nsid",
-            "user_nickname",
-            "date_taken",
-            "user_tags",
-            "longitude",
-            "latitude",
-            "license_url",
+        extra=_names(
+            "photo_id user_nsid user_nickname date_taken user_tags longitude latitude license_url"
         ),
-        header=(
-            "line",
-            "photo_id",
-            "hash",
-            "user_nsid",
-            "user_nickname",
-            "date_taken",
-            "date_uploaded",
-            "device",
-            "title",
-            "description",
-            "user_tags",
-            "machine_tags",
-            "longitude",
-            "latitude",
-            "accuracy",
-            "page_url",
-            "download_url",
-            "license_name",
-            "license_url",
-            "server",
-            "farm",
-            "secret",
-            "secret_original",
-            "extension",
-            "marker",
+        header=_names(
+            "line photo_id hash user_nsid user_nickname date_taken date_uploaded device title "
+            "description user_tags machine_tags longitude latitude accuracy page_url download_url "
+            "license_name license_url server farm secret secret_original extension marker"
         ),
         quotes=False,
         encoded=("title", "description", "user_tags", "user_nickname"),
@@ -187,7 +153,7 @@ READY = {
         "coco_url",
         ("caption",),
         license="license",
-        extra=("id", "image_id", "file_name", "width", "height", "flickr_url"),
+        extra=_names("id image_id file_name width height flickr_url"),
         nested=Nested(
             rows="annotations",
             file_names="captions_*.json*",
@@ -200,7 +166,7 @@ READY = {
     "visual_genome": Layout(
         "url",
         ("phrase",),
-        extra=("region_id", "image_id", "x", "y", "width", "height", "coco_id", "flickr_id"),
+        extra=_names("region_id image_id x y width height coco_id flickr_id"),
         nested=Nested(
             inner="regions",
             file_names="region_descriptions*.json*",

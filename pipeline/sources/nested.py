@@ -89,7 +89,8 @@ def _pictures(path: str, layout: Layout, names: list[str]) -> Kept:
         if key == nested.licenses and nested.licenses:
             licenses[_id(item.get("id"))] = item.get("url") or item.get("name")
             continue
-        values = tuple(_scalar(item.get(name)) for name in names)
+        found = (item.get(name) for name in names)
+        values = tuple(one if isinstance(one, (str, int, float)) else None for one in found)
         n_characters += sum(len(value) for value in values if isinstance(value, str))
         pictures[_id(item.get(id_key))] = values
         if len(pictures) > MOST_PICTURES or n_characters > MOST_TEXT:
@@ -103,10 +104,6 @@ def _pictures(path: str, layout: Layout, names: list[str]) -> Kept:
             for key, values in pictures.items()
         }
     return pictures
-
-
-def _scalar(value: Any) -> Any:
-    return value if isinstance(value, (str, int, float)) else None
 
 
 def _id(value: Any) -> Any:

@@ -32,6 +32,7 @@ from tests.small_build import LUIGI, ROOT, Small, table
 CANDIDATES, QUICK = 200_000, 2_000  # half of them contain a query, and are asked for
 PARTS = 40  # image parts of a run: each is fetched by a new process
 LEAST_ROWS = 250  # of an image part
+SAMPLES_PER_SHARD = 1_000
 SAMPLE_S = 1.0
 ROLES = {"fetch_worker.py": "fetch", "multiprocessing": "engine"}
 
@@ -153,7 +154,9 @@ def main() -> None:
         small, out = Half(Path(folder) / "in", server.url), Path(folder) / "wit"
         small.write_captions(n)
         rows_per_part = max(LEAST_ROWS, n // 2 // PARTS)
-        settings = small.settings(cap=n, rows_per_part=rows_per_part)
+        settings = small.settings(
+            cap=n, rows_per_part=rows_per_part, samples_per_shard=SAMPLES_PER_SHARD
+        )
         words = ["--module", "pipeline", "BuildWIT", "--settings", settings, "--out", out]
         moments, seconds = watched([str(LUIGI), *map(str, words)])
         per_part, build = rates(out), find(out)

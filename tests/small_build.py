@@ -21,7 +21,7 @@ PAGE = """<page><title>{title}</title><ns>{ns}</ns><id>{number}</id>{redirect}
 <revision><text>{text}</text></revision></page>"""
 SETTINGS = """
 seed = {seed}
-samples_per_shard = 10
+samples_per_shard = {samples_per_shard}
 [queries]
 n = 40
 articles = ["dump.xml"]
@@ -103,11 +103,13 @@ class Small:
         workers: int = 2,
         seed: int = 0,
         rows_per_part: int = 20,
+        samples_per_shard: int = 10,
     ) -> Path:
         """Fewest processes: one worker, and all of a round in one image part."""
         path = self.folder / "build.toml"
         given = {"cap": cap, "near_bits": near_bits, "workers": workers, "seed": seed}
-        path.write_text(SETTINGS.format(**given, rows_per_part=rows_per_part))
+        given |= {"rows_per_part": rows_per_part, "samples_per_shard": samples_per_shard}
+        path.write_text(SETTINGS.format(**given))
         return path
 
     def luigi(self, out: Path, settings: Path, *more: str) -> subprocess.CompletedProcess:

@@ -1,6 +1,6 @@
 """A long build on a small machine: does anything grow? Memory, open files, processes, images/s.
 
-    python -m benchmarks.soak                       # 200,000 candidates, 100,000 images: an hour
+    python -m benchmarks.soak                       # 200,000 candidates, 100,000 images: minutes
     python -m benchmarks.soak --candidates 10000
 
 One luigi command builds from a picture server in a process of its own. Every second each of the

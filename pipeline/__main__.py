@@ -13,9 +13,25 @@ from pipeline.report import announce, print_counts, write_report
 from queries.build import find
 from queries.errors import UserError
 
+EXAMPLES = """\
+examples:
+  luigi --module pipeline BuildWIT --settings my.toml --out wit   makes a build, or goes on with it
+  python -m pipeline report --build wit --run wit/runs/sample     the newest build's, with a model's
+  python -m pipeline card --build wit --name mine                 for who gets the dataset
+  python -m pipeline takedown --settings my.toml --out wit --list gone.csv
+  python -m pipeline takedown --out wit --check                   is anything left of it?
+
+docs/takedown.md says what goes, docs/filters.md what a list of exclusions looks like.
+"""
+
 
 def main(arguments: list[str] | None = None) -> int:
-    made = argparse.ArgumentParser("python -m pipeline", description=__doc__)
+    made = argparse.ArgumentParser(
+        "python -m pipeline",
+        description="What is made of a build, or taken out of all; luigi makes builds.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     verbs = made.add_subparsers(dest="verb", required=True)
     report = verbs.add_parser("report", help="remake BUILD/report.html and print the counts")
     report.add_argument("--build", required=True, help="a build, or a workspace")

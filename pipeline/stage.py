@@ -43,6 +43,7 @@ LUIGI = {
         "unhandled_exception": "40",
     },
 }
+ENGINES = ("duckdb", "spark")
 Parts = dict[str, list[Part]]
 
 
@@ -59,6 +60,8 @@ def configure() -> None:
 def workspace(settings: str, out: str, engine: str, retry: str, exclude: str) -> Workspace:
     """The one workspace of a run. A fault in the settings ends the program in one line each."""
     with ending_in_one_line(Path(out)):
+        if engine not in ENGINES:
+            raise InputError(f"--engine {engine!r}: expected one of {', '.join(ENGINES)}")
         checked = excluding(load(Path(settings)), exclude)
         sources.check(checked.sources)
         scorers.check(checked.scorers)
@@ -111,11 +114,10 @@ class Stage(luigi.Task):
 
     settings = luigi.Parameter(default=str(SAMPLE), description="the TOML that describes the build")
     out = luigi.Parameter(default="wit", description="workspace: where work and builds are kept")
-    engine = luigi.ChoiceParameter(
+    engine = luigi.Parameter(
         default="duckdb",
-        choices=["duckdb", "spark"],
         significant=False,
-        description="what runs the stages; the build is the same",
+        description="what runs the stages: duckdb or spark; the build is the same",
     )
     retry = luigi.Parameter(
         default="",

@@ -259,6 +259,13 @@ def test_a_wrong_setting_ends_in_one_line_before_work_starts(small, tmp_path, ch
     assert not (tmp_path / "wit").exists()
 
 
+def test_an_unknown_engine_is_one_line(small, tmp_path):
+    done = small.luigi(tmp_path / "wit", small.settings(), "--engine", "sparc")
+    assert done.returncode == 2
+    assert done.stderr == "--engine 'sparc': expected one of duckdb, spark\n"
+    assert not (tmp_path / "wit").exists()
+
+
 def test_a_failed_task_is_a_failed_command(small, tmp_path):
     (small.folder / "broken").mkdir(exist_ok=True)
     settings = small.settings()

@@ -10,7 +10,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from pipeline.fields import (
     Count,
@@ -105,6 +105,12 @@ class FilterSettings(Section):
     drop_mojibake: bool = True
     blocked_words: tuple[ExistingPath, ...] = ()
     boilerplate_max: Count = 100
+
+    @model_validator(mode="after")
+    def _languages_have_a_model(self) -> "FilterSettings":
+        if "languages" in self.model_fields_set and self.languages and not self.language_model:
+            raise ValueError("a language_model beside languages, or no caption's would be known")
+        return self
 
 
 class SelectionSettings(Section):
@@ -212,5 +218,11 @@ def _line(fault: Any) -> str:
         return f"{key}: unknown key"
     if fault["type"] == "missing":
         return f"{key}: missing, and it has no default"
+    if fault["type"] == "union_tag_not_found":
+        return f"{key}.kind: missing, and it has no default"
+    if fault["type"] == "union_tag_invalid":
+        known = fault["ctx"]
+        return f"{key}.kind = {known['tag']!r}: expected one of {known['expected_tags']}"
     expected = fault["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    return hidden(f"{key} = {fault['input']!r}: expected {expected}")
+    value = "" if isinstance(fault["input"], dict) else f" = {fault['input']!r}"
+    return hidden(f"{key}{value}: expected {expected}")

@@ -15,7 +15,7 @@ from pipeline.settings import ImageSettings, SettingsError, load
 from queries.errors import InputError
 from queries.schemas import TABLES
 from tests.mean_model import mean_model
-from tests.small_build import SETTINGS
+from tests.small_build import Small
 
 pytest.importorskip("onnxruntime", reason="needs onnxruntime, which runs the models")
 
@@ -140,9 +140,7 @@ def test_a_file_that_is_no_model_is_told_at_the_door(tmp_path):
     ],
 )
 def test_a_wrong_section_is_named_with_what_was_expected(tmp_path, section, said):
-    for name in ("dump.xml", "views.tsv", "captions.tsv", "dict"):
-        (tmp_path / name).touch()
-    text = SETTINGS.format(seed=0, cap=1, near_bits=-1, workers=1, rows_per_part=60)
+    text = Small(tmp_path, "http://127.0.0.1").settings().read_text()
     (tmp_path / "build.toml").write_text(f"{text}\n[[scorers]]\n{section}\n")
     with pytest.raises(SettingsError) as told:
         load(tmp_path / "build.toml")
@@ -150,10 +148,8 @@ def test_a_wrong_section_is_named_with_what_was_expected(tmp_path, section, said
 
 
 def test_two_scorers_of_one_name_are_refused(tmp_path, model):
-    for name in ("dump.xml", "views.tsv", "captions.tsv", "dict"):
-        (tmp_path / name).touch()
     section = f'[[scorers]]\nkind = "onnx"\nname = "a"\nmodel = "{model}"\nside = 8\n'
-    text = SETTINGS.format(seed=0, cap=1, near_bits=-1, workers=1, rows_per_part=60)
+    text = Small(tmp_path, "http://127.0.0.1").settings().read_text()
     (tmp_path / "build.toml").write_text(f"{text}\n{section}{section}")
     with pytest.raises(SettingsError, match="scorers of different names, not a, a"):
         load(tmp_path / "build.toml")

@@ -45,7 +45,12 @@ def test_paths_start_at_the_settings_file(written, tmp_path):
         (GOOD.replace("dump.xml", "gone.xml"), "queries.articles.0 = 'gone.xml': expected a file"),
         (GOOD.replace('"dict"', '"gone"'), "queries.wordnet"),
         (GOOD.replace("dump.xml", "package:nowhere/x"), "is the package installed?"),
-        (GOOD.replace('kind = "tables"', 'kind = "web"'), "'tables'"),
+        (
+            GOOD.replace('kind = "tables"', 'kind = "web"'),
+            "sources.0.kind = 'web': expected one of",
+        ),
+        (GOOD.replace('kind = "tables"', ""), "sources.0.kind: missing, and it has no default"),
+        (GOOD + '[filters]\nlanguages = ["de"]\n', "filters: expected a language_model beside"),
         (GOOD.replace("[queries]", "[queries"), "expected TOML"),
         (GOOD + "[selection]\ncap = 0\n", "selection.cap = 0: expected greater than"),
         ("", "queries: missing"),

@@ -32,7 +32,7 @@ HEAD = """# Benchmarks
 `make bench` runs all of them on little data and writes this page; `python -m benchmarks --full`
 takes hours. Ratio is ours to the peer's, of runs that took turns: the median, with the least and
 the most of the runs in brackets. Each module says what is compared, and prints more than stands
-here.
+here. What a quick run says of a trained model is of a few seconds' training: that it runs, no more.
 """
 
 

@@ -244,13 +244,13 @@ def test_a_set_is_renewed_only_for_another_source_and_nothing_else_is_touched(so
 
 
 def test_the_command_says_how_it_is_used():
-    command = [sys.executable, "-m", "pipeline.sources.sample"]
-    told = subprocess.run([*command, "evaluation-set", "--help"], capture_output=True, text=True)
+    command = [sys.executable, "-m", "pipeline.sources.sample_evaluation"]
+    told = subprocess.run([*command, "--help"], capture_output=True, text=True)
     assert told.returncode == 0
     assert "--settings FILE" in told.stdout
     assert told.stderr == ""
     wrong = subprocess.run(
-        [*command, "evaluation-set", "x", "--settings", "none.toml"], capture_output=True, text=True
+        [*command, "x", "--settings", "none.toml"], capture_output=True, text=True
     )
     assert wrong.returncode == 2
     assert (

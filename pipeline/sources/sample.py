@@ -6,7 +6,6 @@ are; a chapter is a language, or the few dozen rows that fail in the ways the we
 of the concepts is held out, by a hash of the English name, and never becomes a candidate.
 """
 
-import argparse
 import importlib.util
 import os
 import re
@@ -20,7 +19,6 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-from pipeline.settings import SAMPLE, SettingsError, load
 from pipeline.source_settings import SampleSource
 from pipeline.sources.part import Given
 from pipeline.sources.rows import Raw, SourceError
@@ -219,35 +217,3 @@ def serving(source: SampleSource) -> Iterator[None]:
             yield
         finally:
             server.kill()
-
-
-def main() -> None:
-    """`python -m pipeline.sources.sample evaluation-set DIR [--settings FILE]`."""
-    parser = argparse.ArgumentParser(prog="python -m pipeline.sources.sample")
-    command = parser.add_subparsers(required=True).add_parser(
-        "evaluation-set",
-        help="write the held-out pictures, and a few planted ones, as an evaluation set",
-    )
-    command.add_argument("folder", type=Path, metavar="DIR", help="where to write it")
-    command.add_argument(
-        "--settings",
-        type=Path,
-        default=SAMPLE,
-        metavar="FILE",
-        help="the build's settings (default: %(default)s)",
-    )
-    asked = parser.parse_args()
-    from pipeline.sources.sample_evaluation import write_evaluation_set
-
-    try:
-        sources = load(asked.settings).sources
-        source = next((one for one in sources if isinstance(one, SampleSource)), None)
-        if source is None:
-            parser.error(f'{asked.settings}: no source of kind = "sample"')
-        print(write_evaluation_set(source, asked.folder))
-    except (SettingsError, SourceError) as error:
-        parser.exit(2, f"{error}\n")
-
-
-if __name__ == "__main__":
-    main()

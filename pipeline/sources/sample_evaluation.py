@@ -1,11 +1,14 @@
 """The sample's evaluation set: the pictures held out from the candidates, and a few planted ones.
 
+    python -m pipeline.sources.sample_evaluation DIR [--settings FILE]
+
 CLIP_benchmark's webdataset layout: classnames.txt, zeroshot_classification_templates.txt,
 test/nshards.txt and test/0.tar with KEY.png or KEY.jpg and KEY.cls (the class as a number). The
 planted pictures are training pictures, encoded once more: an overlap audit must find them all.
 source.json says what the set was drawn from.
 """
 
+import argparse
 import io
 import json
 import shutil
@@ -16,6 +19,7 @@ import cv2
 import numpy as np
 import simplejpeg
 
+from pipeline.settings import SAMPLE, SettingsError, load
 from pipeline.source_settings import SampleSource
 from pipeline.sources.rows import SourceError
 from pipeline.sources.sample import Picture, divided, versions
@@ -86,3 +90,31 @@ def _add_sample(
 
 def _write_lines(path: Path, lines: list[str] | tuple[str, ...]) -> None:
     path.write_text("".join(f"{line}\n" for line in lines), "utf-8")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        "python -m pipeline.sources.sample_evaluation",
+        description="Write the held-out pictures, and a few planted ones, as an evaluation set.",
+    )
+    parser.add_argument("folder", type=Path, metavar="DIR", help="where to write it")
+    parser.add_argument(
+        "--settings",
+        type=Path,
+        default=SAMPLE,
+        metavar="FILE",
+        help="the build's settings (default: %(default)s)",
+    )
+    asked = parser.parse_args()
+    try:
+        sources = load(asked.settings).sources
+        source = next((one for one in sources if isinstance(one, SampleSource)), None)
+        if source is None:
+            parser.error(f'{asked.settings}: no source of kind = "sample"')
+        print(write_evaluation_set(source, asked.folder))
+    except (SettingsError, SourceError) as error:
+        parser.exit(2, f"{error}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,19 +1,7 @@
 -- Heads and tails: queries over the cap, queries within it, and what each kind holds
 -- grain: one row per kind of query
 -- inputs: query, match, kept_match, build
-WITH matched AS (
-    SELECT query_id, COUNT(*) AS n
-    FROM match
-    GROUP BY query_id
-),
-
-kept AS (
-    SELECT query_id, COUNT(*) AS n
-    FROM kept_match
-    GROUP BY query_id
-),
-
-of_query AS (
+WITH of_query AS (
     SELECT
         CASE
             WHEN matched.n > build.cap THEN 'head'
@@ -24,8 +12,10 @@ of_query AS (
         COALESCE(kept.n, 0) AS kept_matches
     FROM query
     CROSS JOIN build
-    LEFT JOIN matched ON query.query_id = matched.query_id
-    LEFT JOIN kept ON query.query_id = kept.query_id
+    LEFT JOIN (SELECT query_id, COUNT(*) AS n FROM match GROUP BY query_id) AS matched
+        ON query.query_id = matched.query_id
+    LEFT JOIN (SELECT query_id, COUNT(*) AS n FROM kept_match GROUP BY query_id) AS kept
+        ON query.query_id = kept.query_id
 )
 
 SELECT

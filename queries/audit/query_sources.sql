@@ -2,18 +2,6 @@
 -- grain: one row per set of sources that offer a query
 -- inputs: query, match, kept_match
 -- sources is a bit mask: 1 word, 2 bigram, 4 title, 8 WordNet name
-WITH matched AS (
-    SELECT query_id, COUNT(*) AS n
-    FROM match
-    GROUP BY query_id
-),
-
-kept AS (
-    SELECT query_id, COUNT(*) AS n
-    FROM kept_match
-    GROUP BY query_id
-)
-
 SELECT
     TRIM(CASE WHEN sources % 2 = 1 THEN 'word ' ELSE '' END
     || CASE WHEN sources % 4 >= 2 THEN 'bigram ' ELSE '' END
@@ -25,7 +13,9 @@ SELECT
     CAST(COALESCE(SUM(matched.n), 0) AS BIGINT) AS matches,
     CAST(COALESCE(SUM(kept.n), 0) AS BIGINT) AS kept_matches
 FROM query
-LEFT JOIN matched ON query.query_id = matched.query_id
-LEFT JOIN kept ON query.query_id = kept.query_id
+LEFT JOIN (SELECT query_id, COUNT(*) AS n FROM match GROUP BY query_id) AS matched
+    ON query.query_id = matched.query_id
+LEFT JOIN (SELECT query_id, COUNT(*) AS n FROM kept_match GROUP BY query_id) AS kept
+    ON query.query_id = kept.query_id
 GROUP BY sources
 ORDER BY queries DESC, sources

@@ -216,24 +216,14 @@ class Workspace:
         row = {
             "version": version,
             "seed": s.seed,
-            "cap": s.selection.cap,
-            "max_rounds": s.selection.max_rounds,
-            "round_factor": s.selection.round_factor,
             "n_queries": s.queries.n,
-            "word_min": s.queries.word_min,
-            "bigram_min": s.queries.bigram_min,
-            "pmi_min": s.queries.pmi_min,
-            "views_min": s.queries.views_min,
-            "mobile_share_max": s.queries.mobile_share_max,
-            "quota_word": s.queries.word_quota,
-            "quota_bigram": s.queries.bigram_quota,
-            "quota_title": s.queries.title_quota,
-            "min_side": s.images.min_side,
-            "min_area": s.images.min_area,
-            "max_aspect": s.images.max_aspect,
-            "min_spread": s.images.min_spread,
-            "boilerplate_max": s.filters.boilerplate_max,
-            "near_bits": s.selection.near_bits,
+            **{
+                f"quota_{of}": getattr(s.queries, f"{of}_quota")
+                for of in ("word", "bigram", "title")
+            },
             **reached,
         }
+        columns = TABLES["build"].schema.names
+        for section in (s.queries, s.filters, s.selection, s.images):  # by their own names
+            row |= section.model_dump(include=set(columns))
         return pa.Table.from_pylist([row], TABLES["build"].schema)

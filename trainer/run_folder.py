@@ -8,18 +8,9 @@ from pathlib import Path
 
 RESULTS = (
     "run.json",  # first: from then on the run counts as unfinished
-    "last.safetensors",
-    "checkpoint.safetensors",
-    "best.safetensors",
-    "zeroshot.json",
-    "retrieval.json",
-    "probe.json",
-    "fewshot.json",
-    "robustness.json",
-    "robustness.svg",
-    "overlap.json",
-    "overlap.svg",
-    "train.jsonl",
+    *("last.safetensors", "checkpoint.safetensors", "best.safetensors", "train.jsonl"),
+    *("zeroshot.json", "retrieval.json", "probe.json", "fewshot.json"),
+    *("robustness.json", "robustness.svg", "overlap.json", "overlap.svg"),
 )
 RESULT_TABLES = ("overlap", "neighbour", "evaluation", "clip_score")
 

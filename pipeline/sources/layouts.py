@@ -118,10 +118,9 @@ READY = {
     # wit_v1.train.all-NNNNN-of-00010.tsv.gz of Google's Wikipedia-based Image Text.
     "wit": Layout(
         "image_url",
-        (
-            "caption_reference_description",
-            "caption_attribution_description",
-            "caption_alt_text_description",
+        _names(
+            "caption_reference_description caption_attribution_description "
+            "caption_alt_text_description"
         ),
         page_url="page_url",
         extra=_names(

@@ -70,9 +70,9 @@ def is_finished(run: RunFolder, settings: TrainSettings, version: str) -> bool:
 
 def evaluate(args: argparse.Namespace) -> None:
     """Evaluate a run, in the way that the command names."""
-    from trainer import evaluate as commands
+    from trainer.evaluate import evaluate as command
 
-    getattr(commands, args.command)(args)
+    command(args)
 
 
 def overlapping(args: argparse.Namespace) -> None:

@@ -6,6 +6,7 @@ May import trainer. Sets and settings are checked before torch is imported and t
 import argparse
 from collections import Counter
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,40 +21,17 @@ if TYPE_CHECKING:
     from trainer.checkpoint import Checkpoint
 
 
-def zeroshot(args: argparse.Namespace) -> None:
-    """Classify every set by the names of its classes."""
-    sets = read_sets(args, read_eval_set)
-    from trainer import zeroshot as task
-
+def evaluate(args: argparse.Namespace) -> None:
+    """Evaluate every set in the way that the command names, and print what came of it."""
+    if args.command == "robustness":
+        return robustness(args)
+    if args.command in ("probe", "fewshot"):
+        sets = read_sets_to_fit(args)
+    else:
+        sets = read_sets(args, read_captioned_set if args.command == "retrieval" else read_eval_set)
+    task = import_module(f"trainer.{args.command}")
     run, found = load(args)
-    task.show([task.zeroshot(run, found, one) for one in sets], Console())
-
-
-def retrieval(args: argparse.Namespace) -> None:
-    """Find the captions of pictures and the pictures of captions, in every set."""
-    sets = read_sets(args, read_captioned_set)
-    from trainer import retrieval as task
-
-    run, found = load(args)
-    task.show([task.retrieval(run, found, one) for one in sets], Console())
-
-
-def probe(args: argparse.Namespace) -> None:
-    """Fit a linear probe to every set."""
-    sets = read_sets_to_fit(args)
-    from trainer import probe as task
-
-    run, found = load(args)
-    task.show([task.probe(run, found, one) for one in sets], Console())
-
-
-def fewshot(args: argparse.Namespace) -> None:
-    """Fit probes of few pictures a class to every set."""
-    sets = read_sets_to_fit(args)
-    from trainer import fewshot as task
-
-    run, found = load(args)
-    task.show([task.fewshot(run, found, one) for one in sets], Console())
+    task.show([getattr(task, args.command)(run, found, one) for one in sets], Console())
 
 
 def robustness(args: argparse.Namespace) -> None:

@@ -222,7 +222,7 @@ def _line(fault: Any) -> str:
         return f"{key}.kind: missing, and it has no default"
     if fault["type"] == "union_tag_invalid":
         known = fault["ctx"]
-        return f"{key}.kind = {known['tag']!r}: expected one of {known['expected_tags']}"
+        return hidden(f"{key}.kind = {known['tag']!r}: expected one of {known['expected_tags']}")
     expected = fault["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     value = "" if isinstance(fault["input"], dict) else f" = {fault['input']!r}"
     return hidden(f"{key}{value}: expected {expected}")

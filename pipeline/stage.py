@@ -22,7 +22,7 @@ from pipeline.endings import end_interrupted, ending_in_one_line, in_one_line, i
 from pipeline.fields import is_remote
 from pipeline.retry import lost_pairs, reasons
 from pipeline.settings import SAMPLE, FetchSettings, Settings, load
-from pipeline.workspace import Workspace
+from pipeline.workspace import ENGINES, Workspace
 from queries.build import find
 from queries.engine import MapFunction, MapInput
 from queries.errors import InputError
@@ -43,7 +43,6 @@ LUIGI = {
         "unhandled_exception": "40",
     },
 }
-ENGINES = ("duckdb", "spark")
 Parts = dict[str, list[Part]]
 
 

@@ -33,7 +33,7 @@ from pipeline.takedown_versions import (
 )
 from pipeline.takedown_work import sweep
 from pipeline.taken_down import LOG, TakenDown, read_log, write_log
-from pipeline.workspace import Workspace
+from pipeline.workspace import ENGINES, Workspace
 from queries.build import find
 from queries.errors import InputError, UserError
 
@@ -51,7 +51,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--keep-older", action="store_true", help="leave older versions and runs as they are"
     )
     parser.add_argument("--check", action="store_true", help="only look for what is left")
-    parser.add_argument("--engine", choices=["duckdb", "spark"], default="duckdb")
+    parser.add_argument("--engine", choices=ENGINES, default="duckdb")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -30,6 +30,7 @@ from queries.parts import digest, read_rows, write_json
 from queries.schemas import TABLES
 from queries.store import caches, each, is_store
 
+ENGINES = ("duckdb", "spark")
 # A version or a file of the workspace that was being written; the folder may hold others' files.
 TORN = re.compile(r"\.(?:[0-9a-f]{16}|latest\.json|report)\.[a-z0-9_]+")
 

@@ -1,6 +1,6 @@
 """The plot of overlap, as CLIP's figure 5: what each set shares, and what that does to accuracy.
 
-May import matplotlib and trainer.robustness_plot. The file is a function of the results alone.
+May import matplotlib and trainer.plots. The file is a function of the results alone.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from trainer.robustness_plot import plain, save
+from trainer.plots import plain, save
 
 SIDE = 4.6  # inches of a panel
 SIGNIFICANT = 0.05

@@ -1,19 +1,18 @@
 """The plot of robustness: accuracy under shift by accuracy in distribution, on logit axes.
 
-May import matplotlib and queries. The file is a function of the results alone.
+May import matplotlib, scipy and trainer.plots. The file is a function of the results alone.
 """
 
 import json
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from scipy.special import expit, logit
 
-from queries.parts import written_whole
+from trainer.plots import plain, save
 
 SIDE = 4.2  # inches of a panel
 COLOURS = {"zero-shot": "#7b3fa0", "probe": "#d9822b"}
@@ -30,15 +29,6 @@ def draw(results: Path, place: Path) -> None:
     for axes, found in zip(panels, pairs.values(), strict=True):
         draw_pair(axes, found)
     save(figure, place)
-
-
-def save(figure: Figure, place: Path) -> None:
-    """Write a plot as SVG, the same bytes each time."""
-    with (
-        mpl.rc_context({"svg.hashsalt": "buildwit", "svg.fonttype": "none"}),
-        written_whole(place) as beside,
-    ):
-        figure.savefig(beside, format="svg", metadata={"Date": None})
 
 
 def draw_pair(axes: Axes, found: dict) -> None:
@@ -85,12 +75,3 @@ def inside(accuracy: float) -> float:
 
 def clipped(rates: list[float]) -> list[float]:
     return [inside(rate) for rate in rates]
-
-
-def plain(name: str) -> str:
-    """A set's name as it is: a dollar sign would begin a formula.
-
-    >>> print(plain("a$b"))
-    a\\$b
-    """
-    return name.replace("$", r"\$")

@@ -38,7 +38,7 @@ from benchmarks.objectives.learners import (
 from benchmarks.objectives.material import Scale
 from trainer.fewshot import equal_shots
 from trainer.intervals import wilson
-from trainer.robustness_plot import save
+from trainer.plots import save
 
 VENDOR, CONCEPTS = "unseen vendor", "unseen concepts"
 BY_NAMES = tuple(f"{test}, {way}" for test in (VENDOR, CONCEPTS) for way in (ZERO_SHOT, PER_WORD))

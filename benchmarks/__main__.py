@@ -22,7 +22,7 @@ from typing import Any
 import psutil
 
 from benchmarks.harness import child
-from queries.parts import write_json
+from queries.tables.parts import write_json
 
 ROOT = Path(__file__).parents[1]
 RESULTS, PAGE = ROOT / "benchmarks/results", ROOT / "docs/benchmarks.md"

@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from benchmarks.cap import mixed, power
-from queries.parts import write_json, write_part
-from queries.schemas import TABLES
+from queries.tables.parts import write_json, write_part
+from queries.tables.schemas import TABLES
 from tests.tables import build_row, rows
 
 N_QUERIES, N_HEADS, CAP = 500_000, 2_000, 20_000

@@ -25,7 +25,7 @@ from typing import Any
 from benchmarks.audit_tables import FULL, QUICK, write_build
 from benchmarks.harness import Row, child, cpu_seconds, peak_mb, show
 from queries.__main__ import MEMORY
-from queries.duck import DuckEngine
+from queries.engine.duck import DuckEngine
 from queries.questions import answer, compares, names, sql, tables
 
 THREADS = 2

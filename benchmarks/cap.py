@@ -26,11 +26,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from benchmarks.harness import Row, child, cpu_seconds, peak_mb, show
-from pipeline.selection import select
-from queries.duck import DuckEngine
+from pipeline.selection.rule import select
 from queries.engine import BATCH_ROWS
-from queries.parts import write_part
-from queries.schemas import TABLES
+from queries.engine.duck import DuckEngine
+from queries.tables.parts import write_part
+from queries.tables.schemas import TABLES
 
 CAP = 20_000
 N_QUERIES, N_HEADS = 500_000, 374

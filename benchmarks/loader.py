@@ -34,18 +34,18 @@ import webdataset
 from PIL import Image, ImageDraw
 
 from benchmarks.harness import Row, arguments, rates, show, take_turns
-from queries.fingerprint import hash63
-from queries.schemas import sample
-from trainer import tokenizer
-from trainer.data import Loader
-from trainer.losses import contrastive
+from queries.pixels.fingerprint import hash63
+from queries.tables.schemas import sample
+from trainer.data.loader import Loader
+from trainer.data.pixels import decode_jpeg, resized_crop
+from trainer.data.prefetch import prefetched
+from trainer.data.samples import read_samples
+from trainer.data.shards import tar_index
 from trainer.model import build as build_model
-from trainer.pictures import decode_jpeg, resized_crop
-from trainer.prefetch import prefetched
-from trainer.samples import read_samples
+from trainer.model import tokenizer
+from trainer.model.tokenizer import Tokenizer
 from trainer.settings import MODELS
-from trainer.shards import tar_index
-from trainer.tokenizer import Tokenizer
+from trainer.training.losses import contrastive
 
 PEER = "webdataset + Pillow"
 BATCH = 64

@@ -32,10 +32,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.harness import Row, arguments, peak_mb, peer_environment, rates, show, take_turns
-from pipeline.fields import locate
 from pipeline.match import MATCHED, Matcher
+from pipeline.query_list.wordnet import FILES, read_synsets
+from pipeline.settings.values import locate
 from pipeline.text import normalise
-from pipeline.wordnet import FILES, read_synsets
 
 LAION = Path(__file__).parents[2] / "shared" / "data" / "laion_url_caption_10k.parquet"
 N_QUERIES, SEED, BATCH_ROWS = 500_000, 2021, 16_384

@@ -26,11 +26,11 @@ import pyarrow.parquet as pq
 import regex
 
 from benchmarks.harness import Row, child, cpu_seconds, peak_mb, rates, show, take_turns
-from pipeline import ngrams
+from pipeline.query_list import ngrams
 from pipeline.wikipedia import read_articles
-from queries.duck import DuckEngine
-from queries.parts import read_batches, read_part, write_part
-from queries.schemas import TABLES
+from queries.engine.duck import DuckEngine
+from queries.tables.parts import read_batches, read_part, write_part
+from queries.tables.schemas import TABLES
 
 SHARED = Path(__file__).parents[2] / "shared" / "data" / "enwiki_articles_20k.parquet"
 EXPORT = "test/test_data/enwiki-latest-pages-articles1.xml-p000000010p000030302-shortened.bz2"

@@ -16,10 +16,10 @@ import time
 import numpy as np
 
 from benchmarks.harness import Row, child, cpu_seconds, peak_mb, show, take_turns
-from trainer.detector import EMBED
-from trainer.neighbours import near_vectors
+from trainer.copies.detector import EMBED
+from trainer.copies.neighbours import near_vectors
 
-WIDTH = EMBED + 2  # what a score adds: trainer/detector.py
+WIDTH = EMBED + 2  # what a score adds: trainer/copies/detector.py
 TRAINED, SOUGHT = 1_000_000, 10_000
 COPIES = 1_000
 LEAST = 0.9

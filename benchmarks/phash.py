@@ -23,11 +23,11 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from benchmarks.harness import Row, arguments, show, take_turns
-from pipeline import guard_image
-from pipeline.guard_image import Picture, guard
-from pipeline.settings import ImageSettings
-from pipeline.sources import sample
-from pipeline.sources.sample_server import draw
+from pipeline.images import judge as guard_image
+from pipeline.images.judge import Picture, guard
+from pipeline.settings.whole import ImageSettings
+from pipeline.sources.sample import pictures as sample
+from pipeline.sources.sample.server import draw
 
 CLOTHES = Path(__file__).parents[2] / "shared" / "data" / "clothing_192px.tar"
 SETTINGS = ImageSettings()

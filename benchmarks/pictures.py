@@ -27,8 +27,8 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.harness import Row, child, peak_mb, show, take_turns
-from pipeline.guard_image import Picture, guard
-from pipeline.settings import ImageSettings
+from pipeline.images.judge import Picture, guard
+from pipeline.settings.whole import ImageSettings
 
 SETTINGS = ImageSettings()
 SIDES = ((500, 375), (640, 480), (800, 600), (1024, 683), (1200, 900), (1600, 1067))
@@ -66,7 +66,7 @@ def bodies(kind: str, copies: int, **options: Any) -> list[bytes]:
 
 
 def stock_resizer() -> Callable[[bytes], bytes]:
-    """img2dataset's, with the arguments of pipeline/fetch_worker.py."""
+    """img2dataset's, with the arguments of pipeline/fetch/worker.py."""
     from img2dataset.resizer import Resizer
 
     resizer = Resizer(

@@ -24,14 +24,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.harness import Row, show
-from pipeline.fields import locate
-from pipeline.ngrams import score_bigrams
-from pipeline.phrases import bigram_phrases, synset_phrases, title_phrases, word_phrases
+from pipeline.query_list.ngrams import score_bigrams
+from pipeline.query_list.phrases import bigram_phrases, synset_phrases, title_phrases, word_phrases
+from pipeline.query_list.wordnet import read_synsets
+from pipeline.settings.values import locate
 from pipeline.text import normalise
-from pipeline.wordnet import read_synsets
-from queries.duck import DuckEngine
-from queries.parts import read_batches, write_part
-from queries.schemas import TABLES
+from queries.engine.duck import DuckEngine
+from queries.tables.parts import read_batches, write_part
+from queries.tables.schemas import TABLES
 
 FULL = {"words": 830_000, "bigrams": 2_000_000, "titles": 150_000, "n": 500_000}
 QUICK = {"words": 83_000, "bigrams": 200_000, "titles": 15_000, "n": 150_000}

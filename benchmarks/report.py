@@ -24,10 +24,10 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from benchmarks.harness import Row, child, cpu_seconds, peak_mb, show
-from pipeline.report import write_report
-from queries.duck import DuckEngine
-from queries.parts import write_json, write_part
-from queries.schemas import TABLES
+from pipeline.report.page import write_report
+from queries.engine.duck import DuckEngine
+from queries.tables.parts import write_json, write_part
+from queries.tables.schemas import TABLES
 from tests.tables import build_row, rows
 
 LIMIT_S, LIMIT_MB = 120.0, 20.0

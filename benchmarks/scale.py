@@ -33,17 +33,17 @@ from benchmarks.cap import mixed
 from benchmarks.harness import Row, Timed, peak_mb, show
 from benchmarks.match import N_QUERIES, draw_captions, draw_queries, templates
 from pipeline import sources
-from pipeline.filters import filter_pairs
-from pipeline.image_parts import read_images, write_images
+from pipeline.filters.rows import filter_pairs
+from pipeline.images.parts import read_images, write_images
 from pipeline.match import match_pairs
-from pipeline.selection import request, select
-from pipeline.settings import FilterSettings
-from pipeline.shards import cut, pack, shard_bits, shard_digest
-from pipeline.source_settings import TablesSource
-from queries.duck import DuckEngine
+from pipeline.publish.shards import cut, pack, shard_bits, shard_digest
+from pipeline.selection.rule import request, select
+from pipeline.settings.sources import TablesSource
+from pipeline.settings.whole import FilterSettings
 from queries.engine import MapInput, Rows
-from queries.parts import read_batches, read_rows, write_part
-from queries.schemas import TABLES
+from queries.engine.duck import DuckEngine
+from queries.tables.parts import read_batches, read_rows, write_part
+from queries.tables.schemas import TABLES
 
 CLIP = 12_800_000_000
 # Candidates and cap of two runs, and how many of the 500,000 queries both have.

@@ -25,7 +25,7 @@ import psutil
 import pyarrow.compute as pc
 
 from benchmarks.harness import Row, show
-from queries.build import find
+from queries.tables.manifest import find
 from tests.chaos.server import MortalServer
 from tests.small_build import LUIGI, ROOT, Small, table
 

@@ -36,15 +36,15 @@ from benchmarks.cap import BUILD as CAP_BUILD
 from benchmarks.cap import NONE, PLAIN_WINDOW, PRIORITY_SEED, WITHIN, digest, matches, mixed
 from benchmarks.harness import Row, Timed, child, show
 from benchmarks.match import draw_captions, draw_queries, templates
-from pipeline.filters import filter_pairs
+from pipeline.filters.rows import filter_pairs
 from pipeline.match import match_pairs
-from pipeline.selection import request, select
-from pipeline.settings import FilterSettings
-from queries.duck import DuckEngine
+from pipeline.selection.rule import request, select
+from pipeline.settings.whole import FilterSettings
 from queries.engine import Engine, MapInput, Rows
-from queries.parts import Part, write_part
-from queries.schemas import TABLES
-from queries.spark import SparkEngine
+from queries.engine.duck import DuckEngine
+from queries.engine.spark import SparkEngine
+from queries.tables.parts import Part, write_part
+from queries.tables.schemas import TABLES
 
 N_PARTS, N_QUERIES, CAP = 8, 50_000, 20_000
 FULL = {"captions": 375_000, "matches": 10_000_000, "rounds": 3}

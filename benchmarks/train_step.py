@@ -18,12 +18,12 @@ from torch import nn
 
 from benchmarks import harness
 from tests import peers
-from trainer.export import open_clip_config
-from trainer.losses import Objective
 from trainer.model import CLIP
-from trainer.optim import adamw
+from trainer.model.export import open_clip_config
 from trainer.settings import MODELS, ModelConfig, TextConfig, VisionConfig, recipe
-from trainer.step import Inputs, Stepper
+from trainer.training.losses import Objective
+from trainer.training.optim import adamw
+from trainer.training.step import Inputs, Stepper
 
 TEXT = TextConfig(width=512, heads=8)  # as RN50's and ViT-B's: 12 layers, context 77
 NETWORKS = {

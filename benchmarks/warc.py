@@ -4,7 +4,7 @@
 
 A crawl is written as Common Crawl writes it, a gzip member a record: pages of 40 KB with 12
 pictures, of which 6 have an alternative text, and a WAT file of the same pages. Ours is `read` of
-pipeline/sources/commoncrawl.py, from the file to its raw rows. The peer reads the records with
+pipeline/sources/crawl/pages.py, from the file to its raw rows. The peer reads the records with
 fastwarc, too, and asks BeautifulSoup for each `img` with an alt, by its two parsers; of figures,
 srcset, bases and damages it knows nothing. The WAT's peer is a loop over json.loads.
 """
@@ -31,9 +31,9 @@ from benchmarks.harness import (
     show,
     take_turns,
 )
-from pipeline.source_settings import CommonCrawlSource
-from pipeline.sources.commoncrawl import read
-from pipeline.sources.html import pictures
+from pipeline.settings.sources import CommonCrawlSource
+from pipeline.sources.crawl.page import pictures
+from pipeline.sources.crawl.pages import read
 
 PAGE_BYTES = 40_000
 PICTURES = 12  # of a page; every second has a text

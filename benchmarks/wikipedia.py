@@ -27,8 +27,8 @@ from gensim.corpora.wikicorpus import filter_wiki
 
 from benchmarks.harness import Row, arguments, child, peer_environment, rates, show, take_turns
 from pipeline.wikipedia import pieces, plain_text, read_pages
-from queries.parts import write_part
-from queries.schemas import TABLES
+from queries.tables.parts import write_part
+from queries.tables.schemas import TABLES
 
 Piece = tuple[str, int, int]  # path, start, stop
 

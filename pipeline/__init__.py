@@ -1,7 +1,7 @@
 """From dumps and url-caption pairs to shards: `luigi --module pipeline BuildWIT`."""
 
-from pipeline.stage import configure
-from pipeline.tasks import BuildWIT
+from pipeline.tasks.build_wit import BuildWIT
+from pipeline.tasks.stage import configure
 
 __all__ = ["BuildWIT"]
 

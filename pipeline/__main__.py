@@ -7,11 +7,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from pipeline import takedown
-from pipeline.card import write_card
-from pipeline.report import announce, print_counts, write_report
-from queries.build import find
-from queries.errors import UserError
+from pipeline.publish.card import write_card
+from pipeline.report.page import announce, print_counts, write_report
+from pipeline.takedown import command as takedown
+from queries.tables.errors import UserError
+from queries.tables.manifest import find
 
 EXAMPLES = """\
 examples:

@@ -13,10 +13,7 @@ import pyarrow as pa
 from rich.console import Console
 
 from queries.answers import FORMATS, grid, json_rows, written
-from queries.build import find, manifest, unchanged
-from queries.duck import DuckEngine
-from queries.errors import InputError, UserError
-from queries.parts import written_whole
+from queries.engine.duck import DuckEngine
 from queries.questions import (
     Inputs,
     answer,
@@ -28,6 +25,9 @@ from queries.questions import (
     title,
     views,
 )
+from queries.tables.errors import InputError, UserError
+from queries.tables.manifest import find, manifest, unchanged
+from queries.tables.parts import written_whole
 
 SHOWN_ROWS = 12
 MEMORY = "2GB"  # of DuckDB: beyond it spills, which benchmarks.audits measures

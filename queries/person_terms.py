@@ -9,8 +9,8 @@ from pathlib import Path
 import pyarrow as pa
 from pyarrow import csv
 
-from queries.parts import digest
-from queries.schemas import TABLES
+from queries.tables.parts import digest
+from queries.tables.schemas import TABLES
 
 TERMS = Path(__file__).with_suffix(".csv")
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from queries.build import files_by_table
-from queries.duck import DuckEngine, view_of_files
 from queries.engine import SQL
-from queries.folder import FOLDER, files_now, members_now, of_manifest
-from queries.schemas import TABLES, Table
+from queries.engine.duck import DuckEngine, view_of_files
+from queries.tables.folder import FOLDER, files_now, members_now, of_manifest
+from queries.tables.manifest import files_by_table
+from queries.tables.schemas import TABLES, Table
 
 OTHER = "other_"  # before the name of a table: that of the build which is compared
 DECLARED: dict[str, Table] = {**TABLES, **FOLDER}

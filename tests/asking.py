@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from queries.duck import DuckEngine
+from queries.engine.duck import DuckEngine
 from queries.questions import DECLARED, OTHER, answer, sql
 from tests.tables import build_row
 
@@ -18,7 +18,7 @@ def ask(kind: str, name: str, **given: pa.Table) -> list[dict]:
 
 
 def of_folder(table: str, *given: dict) -> pa.Table:
-    """Literal rows of a table of queries.folder: missing columns are null."""
+    """Literal rows of a table of queries.tables.folder: missing columns are null."""
     schema = DECLARED[table].schema
     full = [{name: row.get(name) for name in schema.names} for row in given]
     return pa.Table.from_pylist(full, schema)

@@ -14,7 +14,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 import pytest
 
-from pipeline.fields import locate
+from pipeline.settings.values import locate
 
 SHARED = Path(__file__).parent.parent.parent / "shared" / "data"
 

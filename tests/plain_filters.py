@@ -8,7 +8,7 @@ from typing import Any
 import fasttext
 import regex
 
-from pipeline.captions import (
+from pipeline.filters.captions import (
     ADDRESS,
     CAMERA_NAME,
     FILE_NAME,
@@ -17,9 +17,9 @@ from pipeline.captions import (
     whole,
     with_words,
 )
-from pipeline.settings import FilterSettings
+from pipeline.filters.hosts import host_reason
+from pipeline.settings.whole import FilterSettings
 from pipeline.text import normalise, words
-from pipeline.urls import host_reason
 
 CAMERA, FILE, WEB = map(re.compile, map(whole, (CAMERA_NAME, FILE_NAME, ADDRESS)))
 LETTER = regex.compile(r"[\p{L}\p{M}]")

@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.publish import publish
-from queries.parts import write_part
-from queries.schemas import TABLES
+from pipeline.publish.version import publish
+from queries.tables.parts import write_part
+from queries.tables.schemas import TABLES
 from tests.image_server import picture
 from tests.tables import build_row, rows
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from queries.build import find
+from queries.tables.manifest import find
 
 ROOT = Path(__file__).parent.parent
 LUIGI = Path(sys.executable).parent / "luigi"

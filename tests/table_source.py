@@ -8,8 +8,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from pipeline import sources
-from pipeline.source_settings import Columns, TablesSource
-from queries.schemas import TABLES
+from pipeline.settings.sources import Columns, TablesSource
+from queries.tables.schemas import TABLES
 
 CAT, DOG = "http://x.org/cat.png", "http://x.org/dog.png"
 

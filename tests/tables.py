@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from queries.schemas import TABLES
+from queries.tables.schemas import TABLES
 
 EMPTY = {pa.int32(): 0, pa.int64(): 0, pa.float64(): 0.0, pa.string(): "", pa.bool_(): False}
 BUILD = {

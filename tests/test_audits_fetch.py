@@ -4,8 +4,8 @@ import csv
 
 import pyarrow as pa
 
-from pipeline.exclusions import read_exclusions
-from queries.duck import DuckEngine
+from pipeline.filters.exclusions import read_exclusions
+from queries.engine.duck import DuckEngine
 from queries.questions import answer, sql
 from tests.asking import ask
 from tests.tables import build_row, rows

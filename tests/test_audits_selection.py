@@ -3,9 +3,9 @@
 import pyarrow as pa
 import pytest
 
-from queries.duck import DuckEngine
+from queries.engine.duck import DuckEngine
 from queries.questions import answer, sql
-from queries.schemas import PUBLISHED, TABLES
+from queries.tables.schemas import PUBLISHED, TABLES
 from tests.tables import build_row, rows
 
 ENGINE = DuckEngine(workers=1, quiet=True)

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from queries.build import find
+from queries.tables.manifest import find
 from tests.download_server import DownloadServer
 from tests.image_server import ImageServer
 from tests.small_build import ROOT, Small, published, table

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from queries.build import find
+from queries.tables.manifest import find
 from tests.image_server import ImageServer, picture
 from tests.mean_model import mean_model
 from tests.small_build import ROOT, Small, published, table

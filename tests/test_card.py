@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.__main__ import main
-from pipeline.publish import publish
-from queries.parts import write_part
-from queries.schemas import TABLES
+from pipeline.publish.version import publish
+from queries.tables.parts import write_part
+from queries.tables.schemas import TABLES
 from tests.tables import build_row, rows
 
 HOSTILE = "<script>alert(1)</script> | ]( {{ 7 * 7 }}"

@@ -10,12 +10,12 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from pipeline.publish import publish
+from pipeline.publish.version import publish
 from queries.__main__ import main
-from queries.build import list_files
-from queries.parts import write_part
 from queries.questions import DECLARED, names
-from queries.schemas import TABLES
+from queries.tables.manifest import list_files
+from queries.tables.parts import write_part
+from queries.tables.schemas import TABLES
 from tests.asking import ask, of_folder
 from tests.tables import build_row, rows
 

@@ -11,18 +11,18 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.publish import publish
-from pipeline.takedown_versions import sweep_versions
-from pipeline.taken_down import TakenDown
+from pipeline.publish.version import publish
+from pipeline.takedown.versions import sweep_versions
+from pipeline.workspace.takedown_log import TakenDown
 from queries.__main__ import main
-from queries.build import BuildError, find, unchanged
-from queries.parts import write_part
-from queries.schemas import TABLES
+from queries.tables.manifest import BuildError, find, unchanged
+from queries.tables.parts import write_part
+from queries.tables.schemas import TABLES
 from tests.chaos.builds import building
 from tests.image_server import ImageServer
 from tests.small_build import Small
 from tests.tables import build_row, rows
-from trainer.samples import read_samples
+from trainer.data.samples import read_samples
 from trainer.settings import TrainerError
 
 N = 60  # samples of a made-up build, in two shards

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from queries.build import find
+from queries.tables.manifest import find
 from tests.image_server import ImageServer
 from tests.small_build import ROOT, Small, table
 from tests.trainer_fixtures import write_tar

@@ -14,9 +14,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pipeline.endings import ending_in_one_line, in_one_line
-from pipeline.fetch import FetchError, fetch_part
-from queries.errors import UserError
+from pipeline.fetch.part import FetchError, fetch_part
+from pipeline.workspace.endings import ending_in_one_line, in_one_line
+from queries.tables.errors import UserError
 from tests.chaos.builds import assert_equal
 from tests.chaos.disk import Disk, why_not
 from tests.image_server import ImageServer

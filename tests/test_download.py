@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.client import Client, DownloadError, RefusedError
-from pipeline.download import CorruptError, Remote, download
-from pipeline.retry_after import retry_after_s
-from pipeline.settings import DownloadSettings
-from queries.errors import InputError, UserError
+from pipeline.settings.whole import DownloadSettings
+from pipeline.web.client import Client, DownloadError, RefusedError
+from pipeline.web.download import CorruptError, Remote, download
+from pipeline.web.retry_after import retry_after_s
+from queries.tables.errors import InputError, UserError
 from tests.download_server import DownloadServer
 
 BODY = random.Random(7).randbytes(300_000)  # seeded

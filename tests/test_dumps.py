@@ -4,11 +4,11 @@ import hashlib
 
 import pytest
 
-from pipeline.client import DownloadError
-from pipeline.download import Remote, download
-from pipeline.dumps import expand
-from pipeline.settings import DownloadSettings
-from queries.errors import InputError, UserError
+from pipeline.settings.whole import DownloadSettings
+from pipeline.web.client import DownloadError
+from pipeline.web.download import Remote, download
+from pipeline.web.wikimedia import expand
+from queries.tables.errors import InputError, UserError
 from tests.download_server import DownloadServer
 
 ONE, TWO = "1" * 40, "2" * 40

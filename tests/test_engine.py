@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from queries.duck import DuckEngine
 from queries.engine import MapInput
-from queries.parts import write_part
-from queries.schemas import TABLES
+from queries.engine.duck import DuckEngine
+from queries.tables.parts import write_part
+from queries.tables.schemas import TABLES
 from tests.tables import rows
 
 

@@ -4,9 +4,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.exclusions import excluded_hosts, read_exclusions
-from queries.errors import InputError
-from queries.schemas import TABLES
+from pipeline.filters.exclusions import excluded_hosts, read_exclusions
+from queries.tables.errors import InputError
+from queries.tables.schemas import TABLES
 from tests.tables import rows
 
 

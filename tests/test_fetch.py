@@ -21,14 +21,14 @@ import pyarrow.parquet as pq
 import pytest
 import simplejpeg
 
-from pipeline import fetch
-from pipeline.fetch import FetchError, fetch_part
-from pipeline.fetch_log import FetchLog
-from pipeline.image_parts import read_images
-from pipeline.settings import FetchSettings, ImageSettings
-from queries.fingerprint import phash, spread
-from queries.reasons import FETCH, PASSING
-from queries.schemas import TABLES
+from pipeline.fetch import part as fetch
+from pipeline.fetch.log import FetchLog
+from pipeline.fetch.part import FetchError, fetch_part
+from pipeline.images.parts import read_images
+from pipeline.settings.whole import FetchSettings, ImageSettings
+from queries.pixels.fingerprint import phash, spread
+from queries.tables.reasons import FETCH, PASSING
+from queries.tables.schemas import TABLES
 from tests.image_server import ImageServer, picture
 
 IMAGES = ImageSettings(size=64)
@@ -287,12 +287,12 @@ FETCHING = """
 import sys
 from pathlib import Path
 import pyarrow as pa
-from pipeline.fetch import fetch_part
-from pipeline.fetch_log import FetchLog
-from pipeline.image_parts import read_images
-from pipeline.settings import FetchSettings, ImageSettings
-from queries.reasons import FETCH, PASSING
-from queries.schemas import TABLES
+from pipeline.fetch.part import fetch_part
+from pipeline.fetch.log import FetchLog
+from pipeline.images.parts import read_images
+from pipeline.settings.whole import FetchSettings, ImageSettings
+from queries.tables.reasons import FETCH, PASSING
+from queries.tables.schemas import TABLES
 rows = pa.table({"pair_id": [1], "url": [sys.argv[1]], "attempt": [1]}, TABLES["ask"].schema)
 out = Path(sys.argv[2])
 slowly = FetchSettings(deadline_s=30.0, allow_networks=("127.0.0.0/8",))

@@ -66,7 +66,7 @@ def test_the_names_that_are_swapped_are_there(found):
 
 
 def test_download_knows_our_arguments(found):
-    from pipeline.fetch_worker import arguments
+    from pipeline.fetch.worker import arguments
 
     job = {"images": {"size": 256}, "fetch": {"threads": 8}}
     assert set(arguments(Path("work"), job)) <= set(found["download"])

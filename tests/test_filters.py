@@ -7,14 +7,14 @@ from ftfy.chardata import CHARMAP_ENCODINGS
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pipeline import filters
-from pipeline.captions import is_mojibake, read_blocked, shapes
-from pipeline.filters import filter_pairs, judge
-from pipeline.language import languages
-from pipeline.settings import FilterSettings
-from pipeline.sources.rows import Raw, candidates
-from pipeline.urls import host_reason, host_reasons
-from queries.errors import InputError
+from pipeline.filters import rows as filters
+from pipeline.filters.captions import is_mojibake, read_blocked, shapes
+from pipeline.filters.hosts import host_reason, host_reasons
+from pipeline.filters.language import languages
+from pipeline.filters.rows import filter_pairs, judge
+from pipeline.settings.whole import FilterSettings
+from pipeline.sources.candidate import Raw, candidates
+from queries.tables.errors import InputError
 from tests import plain_filters
 from tests.tables import rows
 

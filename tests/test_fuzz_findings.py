@@ -12,19 +12,19 @@ import pyarrow as pa
 import pytest
 import simplejpeg
 
-from pipeline.guard_image import guard
-from pipeline.report_gallery import thumbnail
-from pipeline.settings import ImageSettings, SettingsError, load
-from pipeline.source_settings import CommonCrawlSource
-from pipeline.sources import commoncrawl
-from pipeline.urls import parents
-from pipeline.wiki_tables import read_page_table
-from pipeline.wordnet import read_synsets
-from queries.build import BuildError, find
-from queries.errors import InputError
-from queries.folder import of_manifest
+from pipeline.filters.hosts import parents
+from pipeline.images.judge import guard
+from pipeline.query_list.wordnet import read_synsets
+from pipeline.report.gallery import thumbnail
+from pipeline.settings.sources import CommonCrawlSource
+from pipeline.settings.whole import ImageSettings, SettingsError, load
+from pipeline.sources.crawl import pages as commoncrawl
+from pipeline.wikipedia.sql_tables import read_page_table
+from queries.tables.errors import InputError
+from queries.tables.folder import of_manifest
+from queries.tables.manifest import BuildError, find
 from tests.fuzz.limits import watched
-from trainer.pictures import BadPictureError, decode
+from trainer.data.pixels import BadPictureError, decode
 
 CREATE = (
     "CREATE TABLE `page` (\n  `page_id` int,\n  `page_namespace` int,\n  `page_title` blob,\n);\n"

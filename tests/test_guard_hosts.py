@@ -7,8 +7,8 @@ from itertools import pairwise
 import pytest
 from pydantic import ValidationError
 
-from pipeline.guard_hosts import Hosts, LaterError, RobotsAnswer, interleaved
-from pipeline.guard_settings import GuardSettings
+from pipeline.fetch.hosts import Hosts, LaterError, RobotsAnswer, interleaved
+from pipeline.settings.fetch import GuardSettings
 
 
 class Clock:

@@ -11,10 +11,10 @@ import pytest
 import simplejpeg
 from PIL import Image, ImageOps, PngImagePlugin
 
-from pipeline.guard_image import MOST_SCANS, Picture, guard, reduction, stored_sides, upright
-from pipeline.settings import ImageSettings
-from queries.fingerprint import phash, spread
-from queries.reasons import FETCH
+from pipeline.images.judge import MOST_SCANS, Picture, guard, reduction, stored_sides, upright
+from pipeline.settings.whole import ImageSettings
+from queries.pixels.fingerprint import phash, spread
+from queries.tables.reasons import FETCH
 
 SMALL = ImageSettings(size=64)
 COLOUR = (200, 100, 50)

@@ -17,13 +17,13 @@ import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.guard_hosts import Hosts
-from pipeline.guard_net import Answer, Guard, attempt
-from pipeline.guard_settings import GuardSettings
-from pipeline.guard_url import is_public, parse_url
-from pipeline.guard_wire import request
-from pipeline.retry_after import retry_after_s
-from queries.reasons import FETCH, PASSING
+from pipeline.fetch.guard import Answer, Guard, attempt
+from pipeline.fetch.hosts import Hosts
+from pipeline.fetch.wire import request
+from pipeline.settings.fetch import GuardSettings
+from pipeline.web.retry_after import retry_after_s
+from pipeline.web.url import is_public, parse_url
+from queries.tables.reasons import FETCH, PASSING
 from tests.guard_server import BODY, LARGE, GuardServer
 
 SETTINGS = GuardSettings(
@@ -606,9 +606,9 @@ def test_retry_after_is_a_number_or_nothing(value, seconds):
 MANY_BODIES = """
 import resource, sys
 from concurrent.futures import ThreadPoolExecutor
-from pipeline.guard_hosts import Hosts
-from pipeline.guard_net import Guard
-from pipeline.guard_settings import GuardSettings
+from pipeline.fetch.hosts import Hosts
+from pipeline.fetch.guard import Guard
+from pipeline.settings.fetch import GuardSettings
 
 settings = GuardSettings(allow_networks=("127.0.0.0/8",), robots="ignore", per_host=99)
 guard = Guard(settings, Hosts(settings))

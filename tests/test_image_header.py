@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.image_header import MOST_STEPS, Header, is_svg, read_header
+from queries.pixels.header import MOST_STEPS, Header, is_svg, read_header
 
 SIZE = (40, 30)
 

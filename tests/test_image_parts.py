@@ -8,11 +8,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.image_parts import IMAGES, MOVED, prune, read_images, write_images
-from pipeline.settings import SAMPLE, load
-from pipeline.shards import pack
-from pipeline.workspace import Workspace
-from queries.errors import UserError
+from pipeline.images.parts import IMAGES, MOVED, prune, read_images, write_images
+from pipeline.publish.shards import pack
+from pipeline.settings.whole import SAMPLE, load
+from pipeline.workspace.folder import Workspace
+from queries.tables.errors import UserError
 from tests.tables import rows
 
 PICTURES = {one: bytes([one]) * (one + 1) for one in range(6)}

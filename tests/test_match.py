@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 
 from pipeline import match
 from pipeline.match import FalseMatchError, Matcher, match_pairs
-from pipeline.match_tables import FREE, Table
+from pipeline.match.tables import FREE, Table
 from pipeline.text import normalise, words
-from queries.errors import InputError
-from queries.parts import write_part
-from queries.schemas import TABLES
+from queries.tables.errors import InputError
+from queries.tables.parts import write_part
+from queries.tables.schemas import TABLES
 from tests.tables import rows
 
 QUERIES = ["dog", "hot dog", "york", "new york", "new york city", "don t", "straße", "नमस्ते"]
@@ -215,7 +215,7 @@ def test_numba_takes_over_after_many_captions(monkeypatch):
 
 
 def test_without_numba_numpy_goes_on_and_who_asks_for_numba_is_told(monkeypatch):
-    monkeypatch.setitem(sys.modules, "pipeline.match_numba", None)
+    monkeypatch.setitem(sys.modules, "pipeline.match.kernel", None)
     monkeypatch.setattr(match, "MANY", 0)
     assert pairs(Matcher(pa.array(["dog"])).match(pa.array(["a dog"]))) == [(0, 0)]
     with pytest.raises(ImportError, match="match_numba"):

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from queries.duck import DuckEngine
+from queries.engine.duck import DuckEngine
 from tests.tables import build_row, rows
 
 

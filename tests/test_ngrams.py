@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import ngrams
-from pipeline.ngrams import count_ngrams, count_words, pmi, score_bigrams
-from queries.schemas import TABLES
+from pipeline.query_list import ngrams
+from pipeline.query_list.ngrams import count_ngrams, count_words, pmi, score_bigrams
+from queries.tables.schemas import TABLES
 from tests.tables import rows
 
 

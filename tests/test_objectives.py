@@ -28,7 +28,7 @@ from benchmarks.objectives.learners import (
 from benchmarks.objectives.material import QUICK, Scale, batch, material
 from benchmarks.objectives.ngrams import WEIGHT, Dictionary, VisualNgrams
 from benchmarks.objectives.predictors import FLOOR, BagOfWords, CaptionModel, Vocabulary
-from trainer.slip import views
+from trainer.training.slip import views
 
 TINY = replace(
     QUICK, width=8, batch=16, images=128, vendor_classes=10, concept_classes=8, seeds=(0,)

@@ -7,9 +7,9 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from pipeline import pageviews
-from pipeline.pageviews import displayed, read_views, views_of_lines
-from queries.schemas import TABLES
+from pipeline.wikipedia import pageviews
+from pipeline.wikipedia.pageviews import displayed, read_views, views_of_lines
+from queries.tables.schemas import TABLES
 
 HOURLY = (
     b"de Hund 9 0\nen Star_Trek:_Picard 2 0\nen.m Star_Trek:_Picard 3 0\nen.d Dog 7 0\n"

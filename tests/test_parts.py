@@ -3,8 +3,15 @@
 import pyarrow as pa
 import pytest
 
-from queries.parts import Counted, digest, folder_written_whole, read_batches, read_part, write_part
-from queries.schemas import TABLES
+from queries.tables.parts import (
+    Counted,
+    digest,
+    folder_written_whole,
+    read_batches,
+    read_part,
+    write_part,
+)
+from queries.tables.schemas import TABLES
 from tests.tables import rows
 
 MATCHES = rows("match", *[{"pair_id": one, "query_id": one % 7} for one in range(100_000)])

@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from pipeline.person_terms import match_terms
+from pipeline.match.person_terms import match_terms
 from pipeline.text import normalise
 from queries.person_terms import person_terms
 from tests.asking import ask

@@ -3,7 +3,7 @@
 import pyarrow.parquet as pq
 import pytest
 
-from queries.duck import DuckEngine
+from queries.engine.duck import DuckEngine
 from tests.tables import build_row, rows
 
 

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from queries.duck import DuckEngine
-from queries.progress import Progress, Step
+from queries.engine.duck import DuckEngine
+from queries.engine.progress import Progress, Step
 from tests.image_server import ImageServer
 from tests.small_build import LUIGI, ROOT, Small
 
@@ -87,8 +87,8 @@ def test_luigid_shows_how_far_the_long_tasks_of_a_build_are(tmp_path):
 
 
 def test_a_listener_hears_how_far_a_query_is(tmp_path, monkeypatch):
-    monkeypatch.setattr("queries.progress.LOOK_S", 0.01)
-    monkeypatch.setattr("queries.progress.TELL_S", 0.01)
+    monkeypatch.setattr("queries.engine.progress.LOOK_S", 0.01)
+    monkeypatch.setattr("queries.engine.progress.TELL_S", 0.01)
     engine, heard = DuckEngine(workers=1, quiet=True), []
     select = f"SELECT hash(i) % 1000000 AS k, COUNT(*) FROM range({ROWS}) AS r (i) GROUP BY k"
     with (
@@ -104,7 +104,7 @@ def test_a_listener_hears_how_far_a_query_is(tmp_path, monkeypatch):
 
 
 def test_a_listener_that_hangs_or_fails_does_not_hold_up_the_work(monkeypatch):
-    monkeypatch.setattr("queries.progress.LOOK_S", 0.01)
+    monkeypatch.setattr("queries.engine.progress.LOOK_S", 0.01)
     progress = Progress(quiet=True)
     began = time.monotonic()
     with progress.of_stage("stage", lambda *_: time.sleep(60)), progress.showing(Step("work")):
@@ -114,7 +114,7 @@ def test_a_listener_that_hangs_or_fails_does_not_hold_up_the_work(monkeypatch):
 
 STAGES = """
 import time
-from queries.progress import Progress, Step
+from queries.engine.progress import Progress, Step
 
 progress = Progress()
 for name in ("1/2 first", "2/2 second"):

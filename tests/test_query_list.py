@@ -8,13 +8,13 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from pipeline.ngrams import count_ngrams, score_bigrams
-from pipeline.pageviews import read_views
-from pipeline.phrases import bigram_phrases, synset_phrases, title_phrases, word_phrases
+from pipeline.query_list.ngrams import count_ngrams, score_bigrams
+from pipeline.query_list.phrases import bigram_phrases, synset_phrases, title_phrases, word_phrases
+from pipeline.query_list.wordnet import read_synsets
 from pipeline.text import normalise
 from pipeline.wikipedia import read_pages
-from pipeline.wordnet import read_synsets
-from queries.schemas import TABLES
+from pipeline.wikipedia.pageviews import read_views
+from queries.tables.schemas import TABLES
 from tests.tables import build_row, rows
 
 ROOT = Path(__file__).parents[1]

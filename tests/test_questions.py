@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.publish import publish
+from pipeline.publish.version import publish
 from queries.__main__ import main
 from queries.questions import empty_view, names, sql, title
-from queries.schemas import TABLES
+from queries.tables.schemas import TABLES
 from tests.asking import ENGINE, ask
 from tests.tables import build_row, rows
 

@@ -6,9 +6,10 @@ from html.parser import HTMLParser
 import pyarrow as pa
 import pytest
 
-from pipeline import report_charts, report_gallery
-from pipeline.report import _sha256, print_counts, write_report
-from queries.build import list_files
+from pipeline.report import charts as report_charts
+from pipeline.report import gallery as report_gallery
+from pipeline.report.page import _sha256, print_counts, write_report
+from queries.tables.manifest import list_files
 from tests.report_build import (
     HOSTILE,
     QUERIES,

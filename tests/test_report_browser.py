@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from pipeline.report import write_report
+from pipeline.report.page import write_report
 from tests.report_build import HOSTILE, QUERIES, hostile_build, hostile_run
 
 playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.robots import opted_out, parse_robots
+from pipeline.web.robots import opted_out, parse_robots
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -8,12 +8,12 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from pipeline.image_parts import IMAGES, write_images
-from pipeline.scorer_settings import OnnxScorer, OpenNsfwScorer
-from pipeline.scorers import Model, as_input, check, score_pictures
-from pipeline.settings import ImageSettings, SettingsError, load
-from queries.errors import InputError
-from queries.schemas import TABLES
+from pipeline.images.parts import IMAGES, write_images
+from pipeline.images.scorers import Model, as_input, check, score_pictures
+from pipeline.settings.scorers import OnnxScorer, OpenNsfwScorer
+from pipeline.settings.whole import ImageSettings, SettingsError, load
+from queries.tables.errors import InputError
+from queries.tables.schemas import TABLES
 from tests.mean_model import mean_model
 from tests.small_build import Small
 

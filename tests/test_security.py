@@ -18,28 +18,28 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from pipeline.settings import SettingsError, load
-from pipeline.wordnet import read_synsets
-from queries.folder import samples_of
-from queries.parts import folder_written_whole, write_json, written_whole
+from pipeline.query_list.wordnet import read_synsets
+from pipeline.settings.whole import SettingsError, load
 from queries.questions import views
+from queries.tables.folder import samples_of
+from queries.tables.parts import folder_written_whole, write_json, written_whole
 from tests.test_architecture import MODULES, ROOT, imports, name
-from trainer.checkpoint import load as load_checkpoint
+from trainer.data.shards import open_shards
+from trainer.model.checkpoint import load as load_checkpoint
 from trainer.run_folder import RunFolder
 from trainer.settings import TrainerError
-from trainer.shards import open_shards
 
 PAGE = ROOT / "docs" / "security.md"
 NAMED = re.compile(r"`(test_\w+)`")
 
 UNPICKLERS = {"pickle", "cPickle", "dill", "marshal", "shelve", "joblib", "cloudpickle", "yaml"}
 # Its one name is an exception that numba's own cache raises.
-UNPICKLES_NOTHING = {"pipeline/match_numba.py"}
+UNPICKLES_NOTHING = {"pipeline/match/kernel.py"}
 RUNS = {
     *("eval", "exec", "compile", "__import__", "os.system", "os.popen", "torch.load"),
     *("tempfile.mktemp", "shutil.unpack_archive"),
 }
-SQL_IS_MADE_IN = ["queries/duck.py", "queries/questions.py"]
+SQL_IS_MADE_IN = ["queries/engine/duck.py", "queries/questions.py"]
 
 
 def names_of_tests() -> set[str]:

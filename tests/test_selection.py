@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.selection import Selection, image_parts, request, select
-from queries.duck import DuckEngine
-from queries.parts import write_part
-from queries.schemas import TABLES
+from pipeline.selection.rule import Selection, image_parts, request, select
+from queries.engine.duck import DuckEngine
+from queries.tables.parts import write_part
+from queries.tables.schemas import TABLES
 from tests.tables import build_row, rows
 from tests.walk import walk
 

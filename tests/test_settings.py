@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.settings import SAMPLE, SettingsError, load
+from pipeline.settings.whole import SAMPLE, SettingsError, load
 
 GOOD = """
 [queries]

@@ -7,8 +7,8 @@ from functools import partial
 import pyarrow as pa
 import pytest
 
-from pipeline.shards import cut, pack, shard_bits, shard_digest
-from queries.folder import samples_of
+from pipeline.publish.shards import cut, pack, shard_bits, shard_digest
+from queries.tables.folder import samples_of
 from tests.tables import rows
 
 IDS = [0, 5, 2**61, 2**62, 2**62 + 1, 2**63 - 1]

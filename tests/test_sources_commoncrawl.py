@@ -11,12 +11,13 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from pipeline.fields import Section
-from pipeline.source_settings import CommonCrawlSource
-from pipeline.sources import crawl_files, warc
-from pipeline.sources.commoncrawl import check, parts, read
-from pipeline.sources.part import Given
-from pipeline.sources.rows import Raw, SourceError
+from pipeline.settings.sources import CommonCrawlSource
+from pipeline.settings.values import Section
+from pipeline.sources.candidate import Raw, SourceError
+from pipeline.sources.crawl import files as crawl_files
+from pipeline.sources.crawl import warc
+from pipeline.sources.crawl.pages import check, parts, read
+from pipeline.sources.plan import Given
 from tests.download_server import DownloadServer
 
 PAGE = "http://site.example/news/today.html"
@@ -254,8 +255,8 @@ def test_memory_stays_bounded_whatever_a_record_unpacks_to(tmp_path, name):
     path.write_bytes(packed(record()) + bomb + packed(record()))
     program = (
         "import sys, collections\n"
-        "from pipeline.source_settings import CommonCrawlSource\n"
-        "from pipeline.sources.commoncrawl import read\n"
+        "from pipeline.settings.sources import CommonCrawlSource\n"
+        "from pipeline.sources.crawl.pages import read\n"
         "source = CommonCrawlSource(kind='commoncrawl', name='cc', paths=(sys.argv[1],))\n"
         "for raw in read({'path': sys.argv[1]}, source):\n"
         "    print(raw.reason or raw.caption)\n"

@@ -4,9 +4,9 @@ import random
 
 import pytest
 
-from pipeline.sources import html as module
-from pipeline.sources.html import LONGEST_TAG, decoded, pictures, skeleton, srcset
-from pipeline.sources.warc import MOST_PAGE_BYTES, pages
+from pipeline.sources.crawl import page as module
+from pipeline.sources.crawl.page import LONGEST_TAG, decoded, pictures, skeleton, srcset
+from pipeline.sources.crawl.warc import MOST_PAGE_BYTES, pages
 
 PAGE = "http://site.example/news/today.html"
 

@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from pipeline import sources
-from pipeline.settings import SAMPLE, SettingsError, load
-from pipeline.source_settings import TablesSource
-from pipeline.sources import SourceError, nested
-from pipeline.sources.layouts import READY
-from pipeline.sources.table_rows import plain
+from pipeline.settings.sources import TablesSource
+from pipeline.settings.whole import SAMPLE, SettingsError, load
+from pipeline.sources import SourceError
+from pipeline.sources.tables import nested
+from pipeline.sources.tables.layouts import READY
+from pipeline.sources.tables.rows import plain
 from tests.table_source import CAT, DOG, collected, reasons, seen, source_of, written
 
 SMALL = {"SAMPLE_ID": 7, "WIDTH": 640, "similarity": 0.31}

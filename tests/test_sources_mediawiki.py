@@ -15,15 +15,15 @@ import requests
 from pydantic import ValidationError
 
 from pipeline import sources
-from pipeline.client import Client, DownloadError
-from pipeline.source_settings import MediaWikiSource
+from pipeline.settings.sources import MediaWikiSource
 from pipeline.sources import Given, SourceError, mediawiki, search
 from pipeline.sources.mediawiki import find, read
 from pipeline.sources.search import Site, cleaned
-from queries.duck import DuckEngine
+from pipeline.web.client import Client, DownloadError
 from queries.engine import MapInput
-from queries.parts import digest
-from queries.schemas import TABLES
+from queries.engine.duck import DuckEngine
+from queries.tables.parts import digest
+from queries.tables.schemas import TABLES
 from tests.mediawiki_server import MediaWiki, missing
 from tests.tables import rows
 

@@ -9,9 +9,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from pipeline import sources
-from pipeline.client import Client, DownloadError
-from pipeline.source_settings import OpenverseSource
+from pipeline.settings.sources import OpenverseSource
 from pipeline.sources import Given, SourceError, openverse, search
+from pipeline.web.client import Client, DownloadError
 from tests.tables import rows
 
 LARGEST_PAGE = 20  # without an account

@@ -8,7 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline import sources
-from pipeline.sources import SourceError, places
+from pipeline.sources import SourceError
+from pipeline.sources import place as places
 from tests.table_source import CAT, collected, reasons, seen, source_of, store_of, written
 
 GOOD = f"url,caption\n{CAT},a cat\n"

@@ -24,12 +24,13 @@ pytest.importorskip("emoji", reason="needs pip install '.[sample]'")
 pytest.importorskip("resvg_py", reason="needs pip install '.[sample]'")
 
 from pipeline import sources
-from pipeline.fetch import fetch_part
-from pipeline.settings import FetchSettings, ImageSettings
-from pipeline.source_settings import SampleSource
-from pipeline.sources import SourceError, sample
-from pipeline.sources.sample_evaluation import N_PLANTED, write_evaluation_set
-from queries.schemas import TABLES
+from pipeline.fetch.part import fetch_part
+from pipeline.settings.sources import SampleSource
+from pipeline.settings.whole import FetchSettings, ImageSettings
+from pipeline.sources import SourceError
+from pipeline.sources.sample import pictures as sample
+from pipeline.sources.sample.evaluation import N_PLANTED, write_evaluation_set
+from queries.tables.schemas import TABLES
 
 
 def free_port() -> int:
@@ -170,7 +171,7 @@ def test_a_taken_port_is_one_line_that_names_the_setting(source, served):
 SERVING = """
 import sys, time
 from pipeline import sources
-from pipeline.source_settings import SampleSource
+from pipeline.settings.sources import SampleSource
 with sources.serving(SampleSource(kind="sample", name="openmoji", port=int(sys.argv[1]))):
     print("serving", flush=True)
     time.sleep(60)
@@ -244,7 +245,7 @@ def test_a_set_is_renewed_only_for_another_source_and_nothing_else_is_touched(so
 
 
 def test_the_command_says_how_it_is_used():
-    command = [sys.executable, "-m", "pipeline.sources.sample_evaluation"]
+    command = [sys.executable, "-m", "pipeline.sources.sample.evaluation"]
     told = subprocess.run([*command, "--help"], capture_output=True, text=True)
     assert told.returncode == 0
     assert "--settings FILE" in told.stdout

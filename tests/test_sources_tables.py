@@ -12,12 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import sources
-from pipeline.filters import filter_pairs
-from pipeline.settings import FilterSettings
-from pipeline.sources import SourceError, lines
-from pipeline.sources.rows import Raw, candidates, normalise_url
-from queries.fingerprint import hash63
-from queries.reasons import REASONS
+from pipeline.filters.rows import filter_pairs
+from pipeline.settings.whole import FilterSettings
+from pipeline.sources import SourceError
+from pipeline.sources.candidate import Raw, candidates, normalise_url
+from pipeline.sources.tables import lines
+from queries.pixels.fingerprint import hash63
+from queries.tables.reasons import REASONS
 from tests.table_source import CAT, DOG, collected, seen, source_of, written
 
 

@@ -13,7 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline import sources
-from pipeline.sources import SourceError, lines, parquet_child, tables
+from pipeline.sources import SourceError
+from pipeline.sources.tables import files as tables
+from pipeline.sources.tables import lines, parquet_child
 from tests.table_source import CAT, DOG, collected, reasons, seen, source_of, written
 
 MB = 1 << 20

@@ -8,12 +8,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.settings import SparkSettings
-from queries.duck import DuckEngine
+from pipeline.settings.whole import SparkSettings
 from queries.engine import SQL, MapInput
-from queries.errors import InputError, UserError
-from queries.parts import write_part
-from queries.schemas import TABLES
+from queries.engine.duck import DuckEngine
+from queries.tables.errors import InputError, UserError
+from queries.tables.parts import write_part
+from queries.tables.schemas import TABLES
 from tests.spark_cluster import JAVA, spark_home
 from tests.tables import build_row, rows
 
@@ -67,7 +67,7 @@ TEXTS = [
 @pytest.fixture(scope="module")
 def spark(tmp_path_factory):
     spark_home()
-    from queries.spark import SparkEngine
+    from queries.engine.spark import SparkEngine
 
     folder = tmp_path_factory.mktemp("spark")
     conf = {"spark.driver.extraJavaOptions": JAVA}
@@ -204,7 +204,7 @@ def test_a_fault_in_a_process_of_spark_is_told_as_it_was(spark, tmp_path, inputs
 # --- at the door ----------------------------------------------------------------------------------
 def test_without_java_one_line_says_so(tmp_path, monkeypatch):
     spark_home()
-    from queries.spark import SparkEngine
+    from queries.engine.spark import SparkEngine
 
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
     with pytest.raises(UserError, match="expected Java 17 or 21"):
@@ -213,7 +213,7 @@ def test_without_java_one_line_says_so(tmp_path, monkeypatch):
 
 def test_a_folder_that_spark_would_read_as_a_pattern_is_refused(tmp_path):
     spark_home()
-    from queries.spark import SparkEngine
+    from queries.engine.spark import SparkEngine
 
     with pytest.raises(UserError, match="expected a path without"):
         SparkEngine(folder=Path("/data/{a,b}"), log=tmp_path / "log")

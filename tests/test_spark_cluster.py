@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from queries.build import BuildError, find
-from queries.parts import read_part
+from queries.tables.manifest import BuildError, find
+from queries.tables.parts import read_part
 from tests.image_server import ImageServer
 from tests.small_build import LUIGI, ROOT, Small, published
 from tests.spark_cluster import Cluster, settings_for, spark_home, wait_for

@@ -25,16 +25,16 @@ import pyarrow.parquet as pq
 import s3fs
 from pyarrow import csv
 
-from pipeline import lease as leases
 from pipeline import sources
-from pipeline.image_parts import IMAGES, read_images, write_images
-from pipeline.lease import Lease
-from pipeline.settings import FilterSettings
-from pipeline.sources import places
-from pipeline.stage import workspace
-from queries.build import BuildError, find, manifest
-from queries.errors import UserError
-from queries.store import is_store, place, put
+from pipeline.images.parts import IMAGES, read_images, write_images
+from pipeline.settings.whole import FilterSettings
+from pipeline.sources import place as places
+from pipeline.tasks.stage import workspace
+from pipeline.workspace import lease as leases
+from pipeline.workspace.lease import Lease
+from queries.tables.errors import UserError
+from queries.tables.manifest import BuildError, find, manifest
+from queries.tables.store import is_store, place, put
 from tests.chaos.builds import building, wait_for
 from tests.cutting_proxy import CuttingProxy
 from tests.image_server import ImageServer
@@ -192,7 +192,7 @@ def test_checks_audits_and_the_report_read_a_build_in_a_store(remote, s3, local)
 
 @pytest.mark.slow
 def test_the_trainer_reads_the_same_samples_from_a_store(remote, s3, local):
-    from trainer.samples import read_samples
+    from trainer.data.samples import read_samples
 
     here, there = (read_samples(find(one), 32, "width >= 1") for one in (local, OUT))
     assert there.rows.equals(here.rows)
@@ -314,9 +314,7 @@ def test_pictures_that_were_given_up_are_read_from_the_shards_of_a_store(s3):
 def test_a_path_of_this_machine_stays_one():
     assert place("wit/1") == Path("wit/1")
     assert not is_store(place("wit"))
-    code = (
-        "import sys, pipeline.tasks, queries.__main__; print({'s3fs', 'upath'} & set(sys.modules))"
-    )
+    code = "import sys, pipeline.tasks.build_wit, queries.__main__; print({'s3fs', 'upath'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 
@@ -324,8 +322,8 @@ def test_a_path_of_this_machine_stays_one():
 def test_duckdb_reads_what_others_put_since(s3, tmp_path):
     import pyarrow.parquet as pq
 
-    from queries.duck import DuckEngine
-    from queries.parts import written_whole
+    from queries.engine.duck import DuckEngine
+    from queries.tables.parts import written_whole
 
     engine, paths = DuckEngine(quiet=True), []
     for n in range(3):

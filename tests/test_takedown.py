@@ -18,12 +18,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline import takedown
-from pipeline.report_gallery import thumbnail
-from pipeline.taken_down import LOG
-from queries.build import find, manifest
-from queries.parts import write_part
-from queries.schemas import TABLES
+from pipeline.report.gallery import thumbnail
+from pipeline.takedown import command as takedown
+from pipeline.workspace.takedown_log import LOG
+from queries.tables.manifest import find, manifest
+from queries.tables.parts import write_part
+from queries.tables.schemas import TABLES
 from tests.image_server import ImageServer
 from tests.small_build import ROOT, Small, published, table
 

@@ -10,15 +10,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.image_parts import MOVED, forget, prune, read_images, take_back, write_images
-from pipeline.report_gallery import thumbnail
-from pipeline.takedown_files import rewrite_tar
-from pipeline.takedown_find import PENDING, Named, known, resolve
-from pipeline.takedown_verify import Sought, left
-from pipeline.takedown_work import sweep
-from pipeline.taken_down import TakenDown, blanked, write_log
-from queries.parts import write_part
-from queries.schemas import TABLES
+from pipeline.images.parts import MOVED, forget, prune, read_images, take_back, write_images
+from pipeline.report.gallery import thumbnail
+from pipeline.takedown.files import rewrite_tar
+from pipeline.takedown.find import PENDING, Named, known, resolve
+from pipeline.takedown.verify import Sought, left
+from pipeline.takedown.work import sweep
+from pipeline.workspace.takedown_log import TakenDown, blanked, write_log
+from queries.tables.parts import write_part
+from queries.tables.schemas import TABLES
 from tests.image_server import picture
 from tests.tables import rows
 

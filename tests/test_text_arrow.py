@@ -9,14 +9,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipeline.text import normalise, words
-from pipeline.text_arrow import (
+from pipeline.text.arrays import (
     equal_words,
     fold_spans,
     normalise_array,
     split,
     word_hashes,
 )
-from queries.errors import InputError
+from queries.tables.errors import InputError
 
 # Marks that compose, reorder or vanish, cases that depend on neighbours, ligatures that grow,
 # writing from the right, emoji of several characters, and all kinds of line ends.

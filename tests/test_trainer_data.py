@@ -9,9 +9,8 @@ import simplejpeg
 from PIL import Image
 
 from tests.trainer_fixtures import jpeg, make_build, picture, png
-from trainer import tokenizer
-from trainer.data import Loader, order
-from trainer.pictures import (
+from trainer.data.loader import Loader, order
+from trainer.data.pixels import (
     BadPictureError,
     Room,
     centre,
@@ -22,7 +21,8 @@ from trainer.pictures import (
     resized_crop,
     sides,
 )
-from trainer.samples import read_samples
+from trainer.data.samples import read_samples
+from trainer.model import tokenizer
 from trainer.settings import TrainerError
 
 WORDS = tokenizer.train(["a red circle"], 520, {})

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from queries.fingerprint import phash
+from queries.pixels.fingerprint import phash
 from tests.trainer_fixtures import (
     CLASSES,
     make_build,
@@ -18,13 +18,13 @@ from tests.trainer_fixtures import (
     write_tar,
 )
 from trainer.__main__ import main
-from trainer.alignment import LEAST_AGREEMENT, likeness
-from trainer.build_pictures import mirrored, thumbnail
-from trainer.copies import N_DRAWS, SIDE, STORED, copy
-from trainer.detector import load
-from trainer.detector_training import batches, chosen_rows, neighbours_by_colour
-from trainer.duplicates import groups
-from trainer.overlap_search import Seen
+from trainer.copies.alignment import LEAST_AGREEMENT, likeness
+from trainer.copies.detector import load
+from trainer.copies.synthetic import N_DRAWS, SIDE, STORED, copy
+from trainer.copies.thumbnails import mirrored, thumbnail
+from trainer.copies.training import batches, chosen_rows, neighbours_by_colour
+from trainer.overlap.duplicates import groups
+from trainer.overlap.search import Seen
 from trainer.settings import TrainerError
 
 STEPS = 12
@@ -195,9 +195,9 @@ def test_a_list_is_added_to_and_a_list_of_another_kind_is_refused(world, tmp_pat
 
 
 def test_the_page_shows_neighbours_and_escapes_what_strangers_wrote(world, tmp_path):
-    from trainer.evalset import read_eval_set
-    from trainer.overlap_page import write_page
-    from trainer.overlap_search import Search, search
+    from trainer.evaluation.sets import read_eval_set
+    from trainer.overlap.page import write_page
+    from trainer.overlap.search import Search, search
 
     seen = Seen(read_eval_set(world / "copied"))
     list(seen.noted(seen.eval_set.pictures()))

@@ -20,11 +20,11 @@ from tests.test_trainer_step import (
     stepper_of,
 )
 from tests.trainer_fixtures import make_build
-from trainer import distributed
 from trainer.__main__ import main
-from trainer.distributed import SharedBatchNorm, joined, share_batch_statistics
 from trainer.settings import Means
-from trainer.step import Inputs, Stepper
+from trainer.training import distributed
+from trainer.training.distributed import SharedBatchNorm, joined, share_batch_statistics
+from trainer.training.step import Inputs, Stepper
 
 CASES = {
     "clip of a ViT": ("vit", "clip", 0, 7),

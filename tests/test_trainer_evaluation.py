@@ -8,8 +8,8 @@ import torch
 
 from tests.trainer_fixtures import CLASSES, found_in, make_eval_set, picture, png, write_tar
 from trainer.__main__ import main
-from trainer.evalset import read_captioned_set, read_eval_set, read_templates
-from trainer.retrieval import chance_of_a_picture, ranks
+from trainer.evaluation.retrieval import chance_of_a_picture, ranks
+from trainer.evaluation.sets import read_captioned_set, read_eval_set, read_templates
 from trainer.settings import TrainerError
 
 
@@ -119,7 +119,7 @@ def test_a_folder_of_pictures_with_captions_beside_is_a_captioned_set(tmp_path):
 
 
 def test_what_an_archive_may_not_hold_is_named_and_no_traceback(tmp_path, monkeypatch):
-    monkeypatch.setattr("trainer.evalset.FILE_BYTES", 5_000)
+    monkeypatch.setattr("trainer.evaluation.sets.FILE_BYTES", 5_000)
     make_eval_set(tmp_path, first=0, per_class=1)
     write_tar(
         tmp_path / "test" / "1.tar",
@@ -163,7 +163,7 @@ def test_the_ranks_do_not_depend_on_the_size_of_a_block(monkeypatch):
     images, texts = torch.randn(9, 8, generator=draw), torch.randn(18, 8, generator=draw)
     owner = np.arange(18) // 2
     whole = ranks(images, texts, owner)
-    monkeypatch.setattr("trainer.retrieval.BLOCK_CELLS", 20)
+    monkeypatch.setattr("trainer.evaluation.retrieval.BLOCK_CELLS", 20)
     for one, other in zip(whole, ranks(images, texts, owner), strict=True):
         assert one.tolist() == other.tolist()
 

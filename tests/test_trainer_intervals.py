@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from trainer.intervals import clustered, mean_per_class, rate, wilson
+from trainer.evaluation.intervals import clustered, mean_per_class, rate, wilson
 
 
 def test_a_rates_interval_is_wilsons():

@@ -21,13 +21,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.trainer_fixtures import make_build, png, write_tar
-from trainer import tokenizer
-from trainer.data import Loader, borders, order
-from trainer.pictures import decode
-from trainer.prefetch import prefetched
-from trainer.samples import read_samples
+from trainer.data.loader import Loader, borders, order
+from trainer.data.pixels import decode
+from trainer.data.prefetch import prefetched
+from trainer.data.samples import read_samples
+from trainer.data.shards import open_shards, tar_index
+from trainer.model import tokenizer
 from trainer.settings import TrainerError
-from trainer.shards import open_shards, tar_index
 
 WORDS = tokenizer.train(["a red circle"], 520, {})
 
@@ -144,9 +144,9 @@ def test_a_resumed_epoch_does_not_depend_on_which_corrupt_samples_are_known(tmp_
 
 PROGRAM = """
 import sys, time
-from trainer.data import Loader
-from trainer.prefetch import prefetched
-from trainer.samples import read_samples
+from trainer.data.loader import Loader
+from trainer.data.prefetch import prefetched
+from trainer.data.samples import read_samples
 from tests.test_trainer_loader import WORDS
 build, step = sys.argv[1], int(sys.argv[2])
 for batch in prefetched(Loader(read_samples(build, 72), WORDS, 32, 64, 8, 0).epoch(0, step)):
@@ -203,9 +203,9 @@ def test_a_piece_without_a_sound_sample_is_an_empty_batch(tmp_path):
 TORCHRUN = """
 import json, sys
 import torch.distributed as dist
-from trainer.data import Loader
-from trainer.prefetch import prefetched
-from trainer.samples import read_samples
+from trainer.data.loader import Loader
+from trainer.data.prefetch import prefetched
+from trainer.data.samples import read_samples
 from tests.test_trainer_loader import WORDS
 dist.init_process_group("gloo")
 rank, world = dist.get_rank(), dist.get_world_size()

@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
-from trainer.losses import Objective, contrastive, sigmoid, simclr
 from trainer.model import build
 from trainer.settings import recipe
+from trainer.training.losses import Objective, contrastive, sigmoid, simclr
 
 
 def test_the_loss_equals_a_plain_loop():

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from trainer.model import CLIP, build
+from trainer.model.towers import attend, mean_of_words
 from trainer.settings import MODELS, TrainerError
-from trainer.towers import attend, mean_of_words
 
 BLOCK = [
     "attn.in_proj_weight",

@@ -7,10 +7,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from queries.schemas import TABLES
+from queries.tables.schemas import TABLES
 from tests.trainer_fixtures import COLOURS, make_build
 from trainer.__main__ import main
-from trainer.negatives import order, rarest_query, read_matches
+from trainer.data.negatives import order, rarest_query, read_matches
 from trainer.settings import TrainerError
 
 

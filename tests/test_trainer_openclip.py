@@ -12,13 +12,12 @@ from torch import nn
 
 from tests import peers
 from tests.trainer_fixtures import make_build
-from trainer import checkpoint, tokenizer
 from trainer.__main__ import main
-from trainer.export import export, open_clip_config
-from trainer.losses import contrastive
-from trainer.model import CLIP, build
+from trainer.model import CLIP, build, checkpoint, tokenizer
+from trainer.model.export import export, open_clip_config
 from trainer.run_folder import RunFolder
 from trainer.settings import MODELS, RECIPES, ModelConfig, TrainSettings
+from trainer.training.losses import contrastive
 
 PAPER = [name for name in MODELS if not name.startswith(("tiny", "ViT-S"))]
 TINY = ["tiny-rn", "tiny-vit"]

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.stats import beta, binom
 
-from trainer.neighbours import Neighbours, folded, near_hashes, near_vectors
-from trainer.overlap_stats import bonferroni, splits
-from trainer.thresholds import Greatest, above_rate, bits_within_rate
+from trainer.copies.neighbours import Neighbours, folded, near_hashes, near_vectors
+from trainer.copies.thresholds import Greatest, above_rate, bits_within_rate
+from trainer.overlap.stats import bonferroni, splits
 
 CORRECT = np.array([True] * 9 + [False] + [True] * 45 + [False] * 45)
 OVERLAP = np.array([True] * 10 + [False] * 90)
@@ -87,7 +87,7 @@ def test_no_neighbour_within_the_bits_is_no_row():
 
 @pytest.mark.parametrize("block", [1, 7, 1_000])
 def test_near_vectors_equal_a_plain_product_whatever_the_blocks(monkeypatch, block):
-    monkeypatch.setattr("trainer.neighbours.ROWS", block)
+    monkeypatch.setattr("trainer.copies.neighbours.ROWS", block)
     draw = np.random.default_rng(1)
     sought = draw.standard_normal((9, 12)).astype(np.float32)
     theirs, ids = draw.standard_normal((50, 12)).astype(np.float32), np.arange(200, 250)

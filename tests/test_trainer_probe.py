@@ -10,17 +10,18 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from tests.trainer_fixtures import found_in, make_eval_set, picture, png, write_tar
-from trainer import checkpoint, probe
 from trainer.__main__ import main
-from trainer.evalset import read_eval_set
-from trainer.features import Features, embeddings, features
-from trainer.fewshot import draw_shots, equal_shots
-from trainer.probe import Splits
-from trainer.robustness import Line, Model, fit_line, read_reference
-from trainer.robustness_plot import draw
+from trainer.evaluation import probe
+from trainer.evaluation.features import Features, embeddings, features
+from trainer.evaluation.fewshot import draw_shots, equal_shots
+from trainer.evaluation.probe import Splits
+from trainer.evaluation.robustness import Line, Model, fit_line, read_reference
+from trainer.evaluation.robustness_plot import draw
+from trainer.evaluation.sets import read_eval_set
+from trainer.evaluation.zeroshot import best_classes
+from trainer.model import checkpoint
 from trainer.run_folder import RunFolder
 from trainer.settings import TrainerError
-from trainer.zeroshot import best_classes
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +179,7 @@ def test_a_set_without_train_or_a_machine_without_scikit_learn_is_one_line(
     args = ["probe", "--run", f"{world}/run", "--eval", f"{world}/dark"]
     assert main(args) == 2
     assert "no split train" in capsys.readouterr().err
-    monkeypatch.setattr("trainer.evaluate.find_spec", lambda name: None)
+    monkeypatch.setattr("trainer.commands.evaluate.find_spec", lambda name: None)
     assert main(args) == 2
     assert "no package scikit-learn" in capsys.readouterr().err
 

@@ -13,12 +13,12 @@ import pytest
 import torch
 
 from tests.trainer_fixtures import make_build
-from trainer import checkpoint
 from trainer.__main__ import main
-from trainer.log import keep_lines
+from trainer.model import checkpoint
 from trainer.run_folder import RunFolder
 from trainer.settings import TrainerError, read
-from trainer.train import Habits, train
+from trainer.training.log import keep_lines
+from trainer.training.run import Habits, train
 
 STEPS = 8  # 32 samples in batches of 8, twice
 SETTINGS = {"": {"precision": "fp32"}, "recipe": {"epochs": 2, "batch": 8}}
@@ -179,7 +179,7 @@ def test_lines_after_the_save_are_dropped_and_a_cut_one_too(tmp_path):
 
 
 def test_a_loss_that_is_no_number_ends_the_run_before_it_is_saved(world, tmp_path, monkeypatch):
-    monkeypatch.setattr("trainer.step.Stepper.step", lambda *_: float("nan"))
+    monkeypatch.setattr("trainer.training.step.Stepper.step", lambda *_: float("nan"))
     with pytest.raises(TrainerError, match="step 1: loss nan, expected a number"):
         train(world / "build", RunFolder(tmp_path), read(None, SETTINGS), EVERY_STEP)
     assert not (tmp_path / "last.safetensors").exists()

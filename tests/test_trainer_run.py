@@ -11,12 +11,12 @@ import time
 import pyarrow.parquet as pq
 import pytest
 
-from queries.schemas import TABLES
+from queries.tables.schemas import TABLES
 from tests.trainer_fixtures import CLASSES, make_build, make_eval_set, picture, png
-from trainer import tokenizer
 from trainer.__main__ import main
-from trainer.evalset import read_eval_set
-from trainer.intervals import wilson
+from trainer.evaluation.intervals import wilson
+from trainer.evaluation.sets import read_eval_set
+from trainer.model import tokenizer
 from trainer.settings import RECIPES, TrainerError
 
 TRAIN = ["--epochs", "40", "--batch", "32"]

@@ -8,14 +8,14 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from queries.schemas import TABLES
+from queries.tables.schemas import TABLES
 from tests.trainer_fixtures import make_build
-from trainer import checkpoint
 from trainer.__main__ import main
-from trainer.pictures import centre, decode
+from trainer.data.pixels import centre, decode
+from trainer.data.samples import read_samples
+from trainer.evaluation.score import score
+from trainer.model import checkpoint
 from trainer.run_folder import RunFolder
-from trainer.samples import read_samples
-from trainer.score import score
 from trainer.settings import TrainerError
 
 ONE_EPOCH = ["--epochs", "1", "--batch", "32"]

@@ -7,7 +7,7 @@ import torch
 from tests.trainer_fixtures import picture
 from trainer.model import build
 from trainer.settings import MODELS, RECIPES, TrainerError, TrainSettings, recipe
-from trainer.slip import (
+from trainer.training.slip import (
     augmented,
     contrast,
     crop_any,

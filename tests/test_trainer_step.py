@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import nn
 
-from trainer.losses import Objective, contrastive
 from trainer.model import CLIP
-from trainer.optim import adamw, dtype, learning_rate
 from trainer.settings import MODELS, RECIPES, Means, TextConfig, VisionConfig
-from trainer.step import Inputs, Stepper, prepare, without_statistics
+from trainer.training.losses import Objective, contrastive
+from trainer.training.optim import adamw, dtype, learning_rate
+from trainer.training.step import Inputs, Stepper, prepare, without_statistics
 
 TEXT = TextConfig(width=32, heads=2, layers=2, context=16, vocabulary=64)
 SMALL = {

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from trainer import tokenizer
+from trainer.model import tokenizer
 from trainer.settings import TrainerError
 
 CAPTIONS = ["A red circle", "a red square", "the Red circles", "a green circle", "green square"]
@@ -63,7 +63,9 @@ def test_a_saved_tokenizer_reads_captions_as_before(words, tmp_path):
 
 
 def test_training_again_in_another_process_learns_the_same_merges(words):
-    code = f"from trainer.tokenizer import train; print(train({CAPTIONS}, 540, {{}}).digest())"
+    code = (
+        f"from trainer.model.tokenizer import train; print(train({CAPTIONS}, 540, {{}}).digest())"
+    )
     answers = {
         subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, check=True

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from queries.build import find
+from queries.tables.manifest import find
 from tests.image_server import ImageServer
 from tests.small_build import ROOT, Small
 

@@ -5,7 +5,7 @@ import gzip
 import pyarrow as pa
 import pytest
 
-from pipeline.wiki_tables import read_page_table, read_redirect_table
+from pipeline.wikipedia.sql_tables import read_page_table, read_redirect_table
 
 PAGE = r"""-- MySQL dump
 CREATE TABLE `page` (

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline import wiki_text
-from pipeline.wiki_text import kind_of, read_rows
+from pipeline.wikipedia import plain_files as wiki_text
+from pipeline.wikipedia.plain_files import kind_of, read_rows
 
 BAD_STREAM = (None, None, None, "bad_stream")
 LOST = (None, None, None, "bad_page")

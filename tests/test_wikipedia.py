@@ -9,9 +9,10 @@ import pyarrow as pa
 import pytest
 import regex
 
-from pipeline import wiki_xml, wikipedia
+from pipeline import wikipedia
+from pipeline.wikipedia import export as wiki_xml
 from pipeline.wikipedia import plain_text, read_articles, read_pages
-from queries.schemas import TABLES
+from queries.tables.schemas import TABLES
 
 
 def page(title="Dog", text="A '''dog'''.", ns="0", number="7", extra=""):

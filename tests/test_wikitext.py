@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.wikitext import plain_text
+from pipeline.wikipedia.markup import plain_text
 
 
 @pytest.mark.parametrize(

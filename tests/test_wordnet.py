@@ -9,8 +9,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from pipeline.wordnet import FILES, read_synsets
-from queries.schemas import TABLES
+from pipeline.query_list.wordnet import FILES, read_synsets
+from queries.tables.schemas import TABLES
 
 LICENCE = "  1 This software and database is being provided to you, the LICENSEE\n"
 NOUN = "02084071 05 n 03 dog 0 domestic_dog 0 Canis_familiaris 0 022 @ 02083346 n 0000 | a member\n"
@@ -90,7 +90,7 @@ def test_a_tar_of_the_files_is_read_where_it_lies(dict_folder, tmp_path):
 def test_a_tar_that_breaks_off_or_grows_too_large_is_refused(dict_folder, tmp_path, monkeypatch):
     files = {name: (dict_folder / name).read_bytes() * 50 for name in FILES}
     path = packed(tmp_path / "wordnet.tar.gz", files)
-    monkeypatch.setattr("pipeline.wordnet.MAX_FILE_BYTES", 100)
+    monkeypatch.setattr("pipeline.query_list.wordnet.MAX_FILE_BYTES", 100)
     with pytest.raises(ValueError, match=r"wordnet\.tar\.gz: data\.noun has \d+ bytes"):
         names_in(path)
     monkeypatch.undo()

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import simplejpeg
 
-from queries.fingerprint import hash63, phash
-from queries.schemas import sample
+from queries.pixels.fingerprint import hash63, phash
+from queries.tables.schemas import sample
 from trainer.__main__ import main
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 170, 60), "blue": (40, 60, 220), "black": (0, 0, 0)}

@@ -10,9 +10,9 @@ import sys
 from dataclasses import asdict
 from importlib.util import find_spec
 
-from queries.build import find, manifest
-from queries.errors import UserError
-from trainer.arguments import EVALUATIONS, OVERLAPPING, parser
+from queries.tables.errors import UserError
+from queries.tables.manifest import find, manifest
+from trainer.commands.arguments import EVALUATIONS, OVERLAPPING, parser
 from trainer.run_folder import RunFolder
 from trainer.settings import TrainerError, TrainSettings, read
 
@@ -28,8 +28,8 @@ def train(args: argparse.Namespace) -> None:
     if is_finished(run, settings, manifest(build)["version"]):
         print(f"{args.run}: finished with these settings and this build; nothing to do")
         return
-    from trainer.train import Habits
-    from trainer.train import train as run_training
+    from trainer.training.run import Habits
+    from trainer.training.run import train as run_training
 
     habits = Habits(args.save_seconds, args.log_every, args.tensorboard)
     done = run_training(build, run, settings, habits)
@@ -70,14 +70,14 @@ def is_finished(run: RunFolder, settings: TrainSettings, version: str) -> bool:
 
 def evaluate(args: argparse.Namespace) -> None:
     """Evaluate a run, in the way that the command names."""
-    from trainer.evaluate import evaluate as command
+    from trainer.commands.evaluate import evaluate as command
 
     command(args)
 
 
 def overlapping(args: argparse.Namespace) -> None:
     """overlap, decontaminate, duplicates or detector."""
-    from trainer import overlap_commands as commands
+    from trainer.commands import overlap as commands
 
     getattr(commands, args.command)(args)
 
@@ -88,7 +88,7 @@ def score(args: argparse.Namespace) -> None:
     to = args.to or run.root / "tables" / "clip_score" / "clip_score.parquet"
     if to.is_dir():
         raise TrainerError(f"--to {to}: a folder, expected a file to write")
-    from trainer.score import score as write
+    from trainer.evaluation.score import score as write
 
     done = write(build, run, to)
     for key, why in done.corrupt.items():
@@ -100,7 +100,7 @@ def score(args: argparse.Namespace) -> None:
 
 def export(args: argparse.Namespace) -> None:
     """Write a run's model for the peers, and say what reads it."""
-    from trainer.export import export as write
+    from trainer.model.export import export as write
 
     done = write(RunFolder(args.run), args.to)
     print(f"{done.weights}, {done.config.name}, {done.merges.name}: open_clip reads them")

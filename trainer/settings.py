@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
-from queries.errors import UserError
+from queries.tables.errors import UserError
 
 
 class TrainerError(UserError):
@@ -177,7 +177,9 @@ class TrainSettings:
     max_seconds: float | None = None  # an upper bound; the schedule then ends in time
     precision: str = "auto"  # auto, bf16, fp16 or fp32
     where: str | None = None  # SQL over `sample`: train on those of which it holds
-    scores: str | None = None  # a file of trainer.score: clip_score is a column for `where`
+    scores: str | None = (
+        None  # a file of trainer.evaluation.score: clip_score is a column for `where`
+    )
     merges: str | None = None  # a merges file in CLIP's form; none: learned from the captions
     means: Means = field(default_factory=Means)
 

@@ -1,6 +1,6 @@
 """What a learner knows: zero-shot by names, nearest neighbour and linear probe by pictures.
 
-May import torch, numpy, scikit-learn (by trainer.probe) and trainer.
+May import torch, numpy, scikit-learn (by trainer.evaluation.probe) and trainer.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from benchmarks.objectives.learners import Learner
 from benchmarks.objectives.material import Material, TestSet
-from trainer.probe import fit
+from trainer.evaluation.probe import fit
 
 NEAREST, PROBE = "nearest neighbour", "linear probe"
 C = 1.0  # of the probe's L2, on features of unit variance

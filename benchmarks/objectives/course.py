@@ -21,8 +21,8 @@ from benchmarks.objectives.learners import (
     model_config,
 )
 from benchmarks.objectives.material import Material, Scale, batch
-from queries.parts import digest, write_json
-from trainer.optim import dtype, learning_rate
+from queries.tables.parts import digest, write_json
+from trainer.training.optim import dtype, learning_rate
 
 VERSION = 1  # raise it when a change of code changes results
 Curve = list[dict[str, float]]  # a point a checkpoint: images, cpu_s, and top-1 by what is asked

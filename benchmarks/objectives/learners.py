@@ -17,14 +17,13 @@ from benchmarks.objectives.material import Batch, Material, Scale
 from benchmarks.objectives.material import caption as drawn_caption
 from benchmarks.objectives.ngrams import Dictionary, VisualNgrams
 from benchmarks.objectives.predictors import BagOfWords, CaptionModel, Predictor, Vocabulary
-from trainer import tokenizer
-from trainer.losses import Objective
-from trainer.model import CLIP
-from trainer.optim import adamw, dtype
+from trainer.model import CLIP, tokenizer
+from trainer.model.tokenizer import Tokenizer
 from trainer.settings import ModelConfig, Recipe, TextConfig, VisionConfig
-from trainer.slip import unprojected, views
-from trainer.step import Inputs, Stepper
-from trainer.tokenizer import Tokenizer
+from trainer.training.losses import Objective
+from trainer.training.optim import adamw, dtype
+from trainer.training.slip import unprojected, views
+from trainer.training.step import Inputs, Stepper
 
 EMBED = 256
 TOKENS = 1_024  # in the vocabulary

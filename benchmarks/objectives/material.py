@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.emoji_data import N_HELD_OUT, TESTED_ON, TRAINED_ON, Emoji
-from queries.fingerprint import hash63
-from trainer.pictures import resize
+from queries.pixels.fingerprint import hash63
+from trainer.data.pixels import resize
 
 MARGIN = 0.125  # the crop is taken from a picture resized to (1 + margin) * pixels
 KEYWORDS = 3  # most that a caption has behind the name

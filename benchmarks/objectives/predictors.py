@@ -15,9 +15,9 @@ from torch.nn import functional as F
 
 from pipeline.text import words
 from trainer.model import IMAGE_MEAN, IMAGE_STD
+from trainer.model.tokenizer import Tokenizer
+from trainer.model.towers import ModifiedResNet, Transformer
 from trainer.settings import ModelConfig
-from trainer.tokenizer import Tokenizer
-from trainer.towers import ModifiedResNet, Transformer
 
 FLOOR = 0.01  # of the probability is spread evenly, so a word never seen keeps some
 ROWS = 512  # texts that the language model reads at a time

@@ -36,9 +36,9 @@ from benchmarks.objectives.learners import (
     ZERO_SHOT,
 )
 from benchmarks.objectives.material import Scale
-from trainer.fewshot import equal_shots
-from trainer.intervals import wilson
-from trainer.plots import save
+from trainer.evaluation.fewshot import equal_shots
+from trainer.evaluation.intervals import wilson
+from trainer.evaluation.plots import save
 
 VENDOR, CONCEPTS = "unseen vendor", "unseen concepts"
 BY_NAMES = tuple(f"{test}, {way}" for test in (VENDOR, CONCEPTS) for way in (ZERO_SHOT, PER_WORD))

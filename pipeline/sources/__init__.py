@@ -12,12 +12,19 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.source_settings import Source
-from pipeline.sources.part import Given, SourcePart
-from pipeline.sources.rows import SourceError, candidates
+from pipeline.settings.sources import Source
+from pipeline.sources.candidate import SourceError, candidates
+from pipeline.sources.plan import Given, SourcePart
 
 __all__ = ["Given", "SourceError", "SourcePart", "check", "collect", "parts", "serving"]
 
+KINDS = {  # imported only when asked for
+    "commoncrawl": "pipeline.sources.crawl.pages",
+    "mediawiki": "pipeline.sources.mediawiki",
+    "openverse": "pipeline.sources.openverse",
+    "sample": "pipeline.sources.sample.pictures",
+    "tables": "pipeline.sources.tables.files",
+}
 VERSION = 3  # raise it when `collect` makes other rows from the same input
 
 
@@ -56,4 +63,4 @@ def serving(source: Source) -> AbstractContextManager[object]:
 
 def _module(source: Source) -> Any:
     """The kind's module, with check(source), parts(source, given) and read(row, source)."""
-    return import_module(f"pipeline.sources.{source.kind}")
+    return import_module(KINDS[source.kind])

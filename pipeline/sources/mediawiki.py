@@ -1,6 +1,6 @@
 """Wikimedia Commons, or any MediaWiki, searched query after query.
 
-May import pipeline.client, pipeline.reading, pipeline.source_settings, other sources and queries. A
+May import pipeline.web.client, pipeline.web.reading, pipeline.settings.sources, other sources and queries. A
 picture's caption is its description in the wanted language, cleaned of HTML, else its name, else
 its file's name without the ending: one caption a picture, as a build keeps but one for an address.
 Its address is that of a thumbnail; the original's where it is no wider. Every file found gives one
@@ -12,12 +12,12 @@ from functools import partial
 from typing import Any
 from urllib.parse import urljoin
 
-from pipeline.reading import at
-from pipeline.source_settings import MediaWikiSource
+from pipeline.settings.sources import MediaWikiSource
 from pipeline.sources import search
-from pipeline.sources.part import Given
-from pipeline.sources.rows import Raw
+from pipeline.sources.candidate import Raw
+from pipeline.sources.plan import Given
 from pipeline.sources.search import Answer, Site, cleaned
+from pipeline.web.reading import at
 
 MOST_AT_ONCE = 50  # results of one request; a server that gives fewer says how to go on
 SPARE_REQUESTS = 20  # beyond one a result; a server that always says how to go on never ends

@@ -1,6 +1,6 @@
 """Openverse's catalogue of openly licensed pictures, searched query after query: opt-in.
 
-May import pipeline.client, pipeline.reading, pipeline.source_settings, other sources and queries. A
+May import pipeline.web.client, pipeline.web.reading, pipeline.settings.sources, other sources and queries. A
 picture's caption is its title, the only text that the catalogue has; its address is the one at the
 site that holds it. Every result gives one row.
 """
@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from pipeline.client import RefusedError
-from pipeline.reading import at
-from pipeline.source_settings import OpenverseSource
+from pipeline.settings.sources import OpenverseSource
 from pipeline.sources import search
-from pipeline.sources.part import Given
-from pipeline.sources.rows import Raw, SourceError
+from pipeline.sources.candidate import Raw, SourceError
+from pipeline.sources.plan import Given
 from pipeline.sources.search import Answer, Site
+from pipeline.web.client import RefusedError
+from pipeline.web.reading import at
 
 RESULTS_PER_PAGE = 20  # the most that it gives without an account
 

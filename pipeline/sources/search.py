@@ -1,6 +1,6 @@
 """What the sources that search have in common: the plan, the journal, and how a server is asked.
 
-May import pipeline.client, pipeline.reading, pipeline.settings, pipeline.source_settings, other
+May import pipeline.web.client, pipeline.web.reading, pipeline.settings.whole, pipeline.settings.sources, other
 sources and queries. A part is some queries, and has a journal: a line for each that was answered. A
 part that was interrupted asks only for the others, and as the journal is named by the questions
 alone and stays in the workspace, a part that is made anew with another seed or language asks
@@ -19,15 +19,15 @@ from urllib.parse import urlencode
 import requests
 from selectolax.lexbor import LexborHTMLParser
 
-from pipeline.client import AgainError, Client, DownloadError
-from pipeline.reading import at, json_object
-from pipeline.retry_after import retry_after_s
-from pipeline.settings import DownloadSettings
-from pipeline.source_settings import SearchSource
-from pipeline.sources.part import Given
-from pipeline.sources.rows import Raw, SourceError
-from queries.errors import InputError
-from queries.parts import digest
+from pipeline.settings.sources import SearchSource
+from pipeline.settings.whole import DownloadSettings
+from pipeline.sources.candidate import Raw, SourceError
+from pipeline.sources.plan import Given
+from pipeline.web.client import AgainError, Client, DownloadError
+from pipeline.web.reading import at, json_object
+from pipeline.web.retry_after import retry_after_s
+from queries.tables.errors import InputError
+from queries.tables.parts import digest
 
 FORM = 1  # raise it when a journal's lines get another form
 BACKOFF_S = 5.0  # what Wikimedia asks for where it names no time

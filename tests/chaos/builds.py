@@ -20,8 +20,8 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from queries.build import BuildError, find
-from queries.reasons import PASSING
+from queries.tables.manifest import BuildError, find
+from queries.tables.reasons import PASSING
 from tests.small_build import LUIGI, ROOT, published, table
 
 MARK = "BUILDWIT_DISTURBED_AS"

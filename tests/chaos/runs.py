@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from queries.build import find
+from queries.tables.manifest import find
 from tests.chaos import disk, shim
 from tests.chaos.builds import (
     assert_equal,

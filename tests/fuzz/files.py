@@ -9,20 +9,21 @@ from typing import Any
 import pyarrow as pa
 from hypothesis import strategies as st
 
-from pipeline.exclusions import read_exclusions
-from pipeline.pageviews import read_views
-from pipeline.settings import SettingsError, load
-from pipeline.source_settings import CommonCrawlSource, TablesSource
-from pipeline.sources import commoncrawl, tables
-from pipeline.sources.rows import SourceError, candidates
-from pipeline.wiki_tables import read_page_table
+from pipeline.filters.exclusions import read_exclusions
+from pipeline.query_list.wordnet import read_synsets
+from pipeline.settings.sources import CommonCrawlSource, TablesSource
+from pipeline.settings.whole import SettingsError, load
+from pipeline.sources.candidate import SourceError, candidates
+from pipeline.sources.crawl import pages as commoncrawl
+from pipeline.sources.tables import files as tables
 from pipeline.wikipedia import pieces, read_pages
-from pipeline.wordnet import read_synsets
-from queries.build import LATEST, find
-from queries.build import MANIFEST as MANIFEST_NAME
-from queries.errors import InputError, UserError
-from queries.folder import of_manifest
-from queries.reasons import COLLECT, PAGE
+from pipeline.wikipedia.pageviews import read_views
+from pipeline.wikipedia.sql_tables import read_page_table
+from queries.tables.errors import InputError, UserError
+from queries.tables.folder import of_manifest
+from queries.tables.manifest import LATEST, find
+from queries.tables.manifest import MANIFEST as MANIFEST_NAME
+from queries.tables.reasons import COLLECT, PAGE
 from tests.fuzz.inputs import changed, packed, tokens
 from tests.fuzz.target import Target, file_of
 from tests.fuzz.texts import rows

@@ -10,19 +10,19 @@ import numpy as np
 from hypothesis import strategies as st
 from PIL import Image
 
-from pipeline.guard_image import Picture, guard
-from pipeline.report_gallery import thumbnail
-from pipeline.settings import ImageSettings
-from pipeline.wordnet import read_synsets
-from queries.errors import InputError
-from queries.folder import samples_of
-from queries.reasons import FETCH
+from pipeline.images.judge import Picture, guard
+from pipeline.query_list.wordnet import read_synsets
+from pipeline.report.gallery import thumbnail
+from pipeline.settings.whole import ImageSettings
+from queries.tables.errors import InputError
+from queries.tables.folder import samples_of
+from queries.tables.reasons import FETCH
 from tests.fuzz.files import asked
 from tests.fuzz.inputs import changed, tokens
 from tests.fuzz.limits import MAX_PIXELS
 from tests.fuzz.target import Target, file_of
-from trainer.pictures import BadPictureError, decode
-from trainer.shards import tar_index
+from trainer.data.pixels import BadPictureError, decode
+from trainer.data.shards import tar_index
 
 
 @cache

@@ -10,20 +10,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from hypothesis import strategies as st
 
-from pipeline.exclusions import read_exclusions
-from pipeline.source_settings import TablesSource
-from pipeline.sources import tables
-from pipeline.sources.rows import SourceError, candidates
+from pipeline.filters.exclusions import read_exclusions
+from pipeline.settings.sources import TablesSource
+from pipeline.sources.candidate import SourceError, candidates
+from pipeline.sources.tables import files as tables
 from pipeline.wikipedia import read_pages
-from queries.duck import DuckEngine
-from queries.errors import InputError, UserError
-from queries.reasons import PAGE
+from queries.engine.duck import DuckEngine
+from queries.tables.errors import InputError, UserError
+from queries.tables.reasons import PAGE
 from tests.fuzz.files import OF_A_SOURCE, asked
 from tests.fuzz.inputs import changed, tokens
 from tests.fuzz.target import Target, file_of
 from tests.fuzz.texts import rows
+from trainer.data.shards import Shards
 from trainer.settings import TrainerError
-from trainer.shards import Shards
 
 NAMES = (
     *("url", "caption", "kind", "value", "radius", "id", "title", "text", "pair_id", "key"),

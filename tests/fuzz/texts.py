@@ -6,17 +6,17 @@ from typing import Any
 import pyarrow as pa
 from hypothesis import strategies as st
 
-from pipeline.filters import judge
-from pipeline.guard_url import as_address, clean_host, is_public, parse_url, redirected
-from pipeline.guard_wire import Clock, RefusedError, Wire, named_failures, read_body, response
+from pipeline.fetch.wire import Clock, RefusedError, Wire, named_failures, read_body, response
+from pipeline.filters.hosts import host_reason, parents
+from pipeline.filters.rows import judge
 from pipeline.match import Matcher
-from pipeline.robots import opted_out, parse_robots
-from pipeline.settings import FilterSettings
-from pipeline.sources.html import decoded, pictures
-from pipeline.sources.rows import Raw, candidates, normalise_url
-from pipeline.urls import host_reason, parents
-from pipeline.wikitext import plain_text
-from queries.reasons import COLLECT, FETCH, FILTER
+from pipeline.settings.whole import FilterSettings
+from pipeline.sources.candidate import Raw, candidates, normalise_url
+from pipeline.sources.crawl.page import decoded, pictures
+from pipeline.web.robots import opted_out, parse_robots
+from pipeline.web.url import as_address, clean_host, is_public, parse_url, redirected
+from pipeline.wikipedia.markup import plain_text
+from queries.tables.reasons import COLLECT, FETCH, FILTER
 from tests.fuzz.inputs import changed, changed_text, tokens
 from tests.fuzz.target import Target
 

@@ -1,0 +1,1 @@
+"""Fetch pictures from the open web: one process a part, guarded at every step."""

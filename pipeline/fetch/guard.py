@@ -1,0 +1,302 @@
+"""Ask a stranger's server for one picture, within limits that it cannot move.
+
+    attempt("http://example.org/cat.png", settings)  # Answer(reason=None, body=b"…", status=200, …)
+
+May import the other guard modules and pipeline.web.robots. Every hop's host is resolved and checked,
+and the connection is made to the address that was checked. One clock runs over all of an attempt;
+it stands only while this process makes it wait: for a turn at a host, for its robots.txt (which has
+a deadline of its own), for room for a large body. Proxies of the environment are not used: what
+connects elsewhere cannot be checked here.
+"""
+
+import http.client
+import ipaddress
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+
+from pipeline.fetch.hosts import Hosts, LaterError, RobotsAnswer
+from pipeline.fetch.wire import (
+    CONNECT_S,
+    Clock,
+    RefusedError,
+    Wire,
+    connect,
+    encrypted,
+    named_failures,
+    read_body,
+    request,
+    response,
+)
+from pipeline.settings.fetch import GuardSettings
+from pipeline.web.retry_after import retry_after_s
+from pipeline.web.robots import MAX_ROBOTS_BYTES, opted_out, parse_robots
+from pipeline.web.url import Target, as_address, may_be_asked, parse_url, redirected
+
+MAX_ADDRESSES = 4  # of a host that are tried
+KNOWN_S = 300.0  # how long a host's addresses are remembered; each connection checks them anew
+MAX_LOOKUPS = 128  # threads; the system's resolver knows no deadline, so a stuck one is left behind
+REDIRECTS = {301, 302, 303, 307, 308}
+AGAIN = {408, 425, 429, *range(500, 600)}
+STATUS_REASONS = {401: "forbidden", 403: "forbidden", 451: "forbidden"}
+STATUS_REASONS |= {404: "not_found", 410: "not_found"}
+TRIED_AGAIN = {"timeout", "connection_error", "host_unreachable"}
+# What says about a host, whatever the path: true of its pictures if true of its robots.txt.
+OF_THE_HOST = {"host_unreachable", "private_address", "retry_later"}
+OF_THE_HOST |= {"tls_expired", "tls_wrong_name", "tls_untrusted", "tls_error"}
+
+Resolve = Callable[[str, int], list[str]]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of an attempt: a body, or a reason of queries/tables/reasons.py."""
+
+    reason: str | None
+    body: bytes | None = None
+    content_type: str | None = None
+    status: int | None = None
+    url: str | None = None  # the last one asked, after redirects
+    hops: int = 0  # redirects that were followed
+    wait_s: float | None = None  # asked for by the server
+    again: bool = False  # whether another attempt may end otherwise
+    message: str | None = None  # for a log: free text
+
+
+def attempt(url: str, settings: GuardSettings, hosts: Hosts | None = None) -> Answer:
+    """One attempt at a URL; threads that ask in one process share `hosts`.
+
+    >>> attempt("ftp://example.org/", GuardSettings()).reason
+    'bad_url'
+    >>> attempt("http://0x7f.1/", GuardSettings(robots="ignore")).reason
+    'private_address'
+    """
+    return Guard(settings, hosts or Hosts(settings)).attempt(url)
+
+
+def look_up(host: str, port: int) -> list[str]:
+    """The host's addresses. A dot at the end keeps the machine's own domains out of the search."""
+    name = f"{host}." if "." in host else host
+    found = socket.getaddrinfo(name.encode(), port, type=socket.SOCK_STREAM)
+    return [str(address[0]) for *_, address in found]
+
+
+@dataclass
+class Guard:
+    """Asks for pictures; threads share one. `resolve` gives a host's addresses."""
+
+    settings: GuardSettings
+    hosts: Hosts
+    resolve: Resolve = look_up
+    lookups: threading.Semaphore = field(
+        default_factory=lambda: threading.BoundedSemaphore(MAX_LOOKUPS)
+    )
+
+    def __post_init__(self) -> None:
+        self._networks = [ipaddress.ip_network(one) for one in self.settings.allow_networks]
+        self._known: dict[str, tuple[float, list[str]]] = {}
+
+    @contextmanager
+    def fetched(self, url: str) -> Iterator[Answer]:
+        """The answer of the first attempt that does not call for another, or of the last one.
+
+        A large body keeps its place among the few until the block ends: decode it there.
+        """
+        target = parse_url(url)
+        with ExitStack() as room:
+            if target is None:
+                yield Answer("bad_url")
+            else:
+                yield self._retried(target, True, room)
+
+    def fetch(self, url: str) -> Answer:
+        """What `fetched` gives, for one whose memory is not at stake."""
+        with self.fetched(url) as answer:
+            return answer
+
+    def attempt(self, url: str) -> Answer:
+        """One attempt, with all its redirects."""
+        target = parse_url(url)
+        with ExitStack() as room:
+            return Answer("bad_url") if target is None else self._follow(target, True, room)
+
+    def _retried(self, target: Target, picture: bool, room: ExitStack) -> Answer:
+        tries = 1
+        while True:
+            answer = self._follow(target, picture, room)
+            if not answer.again or tries > self.settings.retries:
+                return answer
+            self.hosts.sleep(max(answer.wait_s or 0.0, self.hosts.backoff_s(target.url, tries)))
+            tries += 1
+
+    def _follow(self, target: Target, picture: bool, room: ExitStack) -> Answer:
+        """The answer at the end of the redirects, to a picture or to a robots.txt."""
+        clock, seen = Clock(self.settings.deadline_s), {target}
+        while True:
+            try:
+                if picture and self.settings.robots != "ignore":
+                    with clock.standing():
+                        self._heed_robots(target)
+                answer, location = self._ask(target, clock, picture, room)
+                if location is None:
+                    return replace(answer, hops=len(seen) - 1)
+                target = self._next(target, location, seen)
+            except RefusedError as refused:
+                room.close()
+                may_pass = refused.reason in TRIED_AGAIN and not refused.final
+                # others wait for a robots.txt, whose deadline should pass no more than once
+                may_pass &= picture or refused.reason != "timeout"
+                return Answer(
+                    refused.reason,
+                    url=target.url,
+                    hops=len(seen) - 1,
+                    wait_s=refused.wait_s,
+                    again=may_pass and not self.hosts.is_dead(target.origin),
+                    message=str(refused),
+                )
+
+    def _next(self, target: Target, location: str, seen: set[Target]) -> Target:
+        following = redirected(target, location)
+        if following is None:
+            raise RefusedError("bad_redirect", f"to {location[:200]!r}")
+        if following in seen or len(seen) > self.settings.max_redirects:
+            raise RefusedError("too_many_redirects", f"to {following.url}")
+        seen.add(following)
+        return following
+
+    def _heed_robots(self, target: Target) -> None:
+        """Raise RefusedError unless the host's robots.txt lets us ask for the path."""
+        answer = self.hosts.robots(target.origin, lambda: self._robots(target))
+        if answer.reason is not None:
+            raise RefusedError(answer.reason, "at robots.txt", final=True)
+        if answer.rules is None and self.settings.robots == "require":
+            raise RefusedError("robots", "there is no robots.txt")
+        if answer.rules is not None and not answer.rules.allows(target.path):
+            raise RefusedError("robots", "robots.txt disallows it")
+
+    def _robots(self, target: Target) -> RobotsAnswer:
+        """RFC 9309, section 2.3.1: what is not there allows all, what is not to be had nothing."""
+        place = replace(target, path="/robots.txt")
+        answer = self._retried(place, False, ExitStack())
+        if answer.body is not None:
+            return RobotsAnswer(parse_robots(answer.body.decode("utf-8", "replace")))
+        if answer.reason in OF_THE_HOST and not answer.hops:
+            return RobotsAnswer(None, answer.reason)
+        gone = 400 <= (answer.status or 0) < 500 and not answer.again
+        gone = gone or answer.reason in ("too_many_redirects", "bad_redirect")
+        return RobotsAnswer(None, None if gone else "robots_error")
+
+    def _ask(
+        self, target: Target, clock: Clock, picture: bool, room: ExitStack
+    ) -> tuple[Answer, str | None]:
+        """One request: its answer, or the place that it redirects to. Raises RefusedError."""
+        with ExitStack() as held:
+            try:
+                with clock.standing():
+                    held.enter_context(self.hosts.turn(target.host))
+            except LaterError as later:
+                raise RefusedError("retry_later", str(later), later.wait_s) from None
+            connection = held.enter_context(self._connected(target, clock))
+            with named_failures():
+                if target.scheme == "https":
+                    tls = encrypted(connection, target.host, self.settings.ca_file, clock)
+                    connection = held.enter_context(tls)
+                connection.settimeout(clock.left_s())
+                connection.sendall(request(target, self.settings.contact))
+                said = held.enter_context(response(Wire(connection, clock)))
+                location = said.headers.get("Location")
+                if said.status in REDIRECTS and location is not None:
+                    return Answer(None), location
+                answer = self._judged(target, said, picture)
+                if answer.reason is not None:
+                    return answer, None
+
+                def take_room() -> None:
+                    with clock.standing():
+                        room.enter_context(self.hosts.large_bodies)
+
+                max_bytes = self.settings.max_bytes if picture else MAX_ROBOTS_BYTES
+                body = read_body(said, max_bytes, cut=not picture, take_room=take_room)
+                return replace(answer, body=body), None
+
+    def _judged(self, target: Target, said: http.client.HTTPResponse, picture: bool) -> Answer:
+        """What status and headers say. Raises RefusedError for an opt-out and for a long wait."""
+        status, headers = said.status, said.headers
+        answer = Answer(None, None, headers.get("Content-Type"), status, target.url)
+        if 200 <= status < 300 and status != 206:
+            tags, tdm = (headers.get_all(one, []) for one in ("X-Robots-Tag", "TDM-Reservation"))
+            if picture and opted_out(tags, tdm):  # of a robots.txt they say it is no page
+                raise RefusedError("opted_out")
+            return answer
+        message = f"HTTP {status}"
+        if status not in AGAIN:
+            return replace(answer, reason=STATUS_REASONS.get(status, "http_error"), message=message)
+        wait_s = retry_after_s(headers.get("Retry-After", ""), time.time())
+        if wait_s or status == 429:
+            self.hosts.pause(target.host, wait_s or self.hosts.backoff_s(target.url, 1))
+        if wait_s > self.settings.max_wait_s:
+            raise RefusedError("retry_later", message, wait_s)
+        return replace(answer, reason="http_error", wait_s=wait_s, again=True, message=message)
+
+    @contextmanager
+    def _connected(self, target: Target, clock: Clock) -> Iterator[socket.socket]:
+        """A connection to an address of the host that was checked. Raises RefusedError."""
+        if self.hosts.is_dead(target.origin):
+            raise RefusedError("host_unreachable", "given up after failures in a row")
+        late = True
+        try:
+            late = clock.left_s() < min(CONNECT_S, self.settings.deadline_s / 2)
+            addresses = self._addresses(target, clock)
+            connection = connect(addresses, target.port, clock)
+        except TimeoutError as error:
+            if late:  # it is not this host that took the time
+                raise RefusedError("timeout", "no time left to connect") from None
+            self.hosts.failed(target.origin)
+            raise RefusedError("host_unreachable", f"timed out: {error}") from None
+        except (OSError, UnicodeError) as error:
+            self.hosts.failed(target.origin)
+            raise RefusedError("host_unreachable", str(error)) from None
+        with connection:
+            self.hosts.reached(target.origin)
+            yield connection
+
+    def _addresses(self, target: Target, clock: Clock) -> list[str]:
+        """The host's addresses that may be asked. Raises RefusedError if there is none."""
+        literal = as_address(target.host)
+        found = [target.host] if literal else self._looked_up(target, clock)
+        fitting = [
+            one
+            for one in dict.fromkeys(found)
+            if may_be_asked(ipaddress.ip_address(one), self._networks)
+        ]
+        if not fitting:
+            raise RefusedError("private_address", f"{target.host} is {', '.join(found)[:200]}")
+        return fitting[:MAX_ADDRESSES]
+
+    def _looked_up(self, target: Target, clock: Clock) -> list[str]:
+        """The host's addresses. Raises OSError, of which TimeoutError is one, and UnicodeError."""
+        until, known = self._known.get(target.host, (0.0, []))
+        if time.monotonic() < until:
+            return known
+        with clock.standing():
+            self.lookups.acquire()
+        found: Future[list[str]] = Future()
+
+        def look() -> None:
+            try:
+                found.set_result(self.resolve(target.host, target.port))
+            except Exception as error:
+                found.set_exception(error)
+            finally:
+                self.lookups.release()
+
+        threading.Thread(target=look, daemon=True).start()
+        addresses = found.result(clock.left_s())
+        if not addresses:
+            raise OSError("no address")
+        self._known[target.host] = time.monotonic() + KNOWN_S, addresses
+        return addresses

@@ -1,0 +1,256 @@
+"""Fetch one part: ask for its pictures, believe what came only if it adds up, publish it whole.
+
+Rows of table `ask` go in; out comes a folder that holds `fetched.parquet` (every asked row once,
+with its reason or its measures) and `images.parquet` (the bytes), both in order of pair_id. The
+same rows and the same answers give the same bytes: what depends on the moment (the order, messages,
+seconds) goes to the log only. img2dataset, guarded, runs in fetch_worker.py's process.
+"""
+
+import hashlib
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.fetch.log import FetchLog
+from pipeline.images.parts import IMAGES, write_images
+from pipeline.settings.whole import FetchSettings, ImageSettings
+from queries.tables.errors import UserError
+from queries.tables.parts import Part, folder_written_whole, read_part, write_part
+from queries.tables.schemas import TABLES
+from queries.tables.store import workroom
+
+FETCHED = "fetched.parquet"
+ASKED, ANSWERED = "asked.parquet", "images/00000.parquet"  # to and from img2dataset
+WORKER = Path(__file__).with_name("worker.py")  # by path: -m would load luigi, 0.6 s
+ROWS_AT_A_TIME = 16  # originals may be of many megabytes
+SLACK_S = 120  # for the start of the process and the writing of the last rows
+LOST_SHARE = 0.01  # of the rows; losing more is a fault of the machine, not of a picture
+DECODED_AGAIN = 100  # of so many stored pictures one is decoded, to see that it is one
+
+Advance = Callable[[dict[str, int], int], object]
+
+
+class FetchError(UserError):
+    """A part that could not be fetched: one line that says why. Nothing of it was published."""
+
+
+def fetch_part(
+    rows: pa.Table,
+    folder: Path,
+    images: ImageSettings,
+    fetch: FetchSettings,
+    log: Path,
+    advance: Advance = lambda reasons, waiting: None,
+) -> Part:
+    """Fetch the rows of table `ask` into the folder, unless it is there, and return its part.
+
+    `advance` is told twice a second how many more rows ended with which reason ('' is kept), and
+    how many hosts have asked to be left alone for a while. Raises FetchError, and then leaves
+    neither a folder nor a process behind; so does an interrupt.
+    """
+    if (folder / FETCHED).exists():
+        return _published(folder)
+    rows = _checked(rows)
+    lines = FetchLog(log, folder.name, rows.num_rows)
+
+    def tell(reasons: dict[str, int], waiting: int) -> None:
+        lines.heed(reasons, waiting)
+        advance(reasons, waiting)
+
+    with folder_written_whole(folder) as beside, workroom(beside) as work:
+        _download(rows, work, images, fetch, tell)
+        fetched, messages = _answered(rows, work / ANSWERED, beside / IMAGES)
+        for row in fetched:
+            row["image_part"] = folder.name
+        write_part(beside / FETCHED, TABLES["fetched"], _batches(fetched))  # last: a store's proof
+    lines.end(fetched, messages)
+    return _published(folder)
+
+
+def _published(folder: Path) -> Part:
+    return replace(read_part(folder / FETCHED), name=folder.name)
+
+
+def _checked(rows: pa.Table) -> pa.Table:
+    """The rows in order of pair_id and in the declared types; ValueError if they are not `ask`."""
+    if not rows.num_rows or len(rows["pair_id"].unique()) != rows.num_rows:
+        raise ValueError(f"fetch: {rows.num_rows} rows, expected one or more, each pair once")
+    batches = [TABLES["ask"].check(batch) for batch in rows.to_batches()]
+    return pa.Table.from_batches(batches).sort_by("pair_id")
+
+
+def _batches(fetched: list[dict[str, Any]]) -> Iterable[pa.RecordBatch]:
+    return pa.Table.from_pylist(fetched, TABLES["fetched"].schema).to_batches()
+
+
+def _download(
+    rows: pa.Table,
+    work: Path,
+    images: ImageSettings,
+    fetch: FetchSettings,
+    advance: Advance,
+) -> None:
+    """Run img2dataset over the rows, watched; its files are in work/images when this returns."""
+    pq.write_table(rows, work / ASKED)
+    job = {"images": images.model_dump(), "fetch": fetch.model_dump()}
+    (work / "job.json").write_text(json.dumps(job))
+    # A row may wait for its host's robots.txt, its own tries and what the host asks for.
+    longest = 2 * (fetch.retries + 1) * (fetch.deadline_s + fetch.max_wait_s)
+    said = work / "worker.log"
+    progress, report = os.pipe()
+    with open(progress, "rb", buffering=0), said.open("wb") as output:
+        command = [sys.executable, "-P", WORKER, work, report, os.getpid()]
+        worker = subprocess.Popen(  # noqa: S603  # a fixed command, no shell
+            [str(word) for word in command],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            pass_fds=[report],
+            start_new_session=True,
+            env=_environment(images.max_pixels),
+        )
+        os.close(report)
+        try:
+            _watch(progress, longest + SLACK_S, advance)
+            worker.wait(SLACK_S)
+        except subprocess.TimeoutExpired:
+            raise FetchError("fetch: img2dataset closed its report but did not end") from None
+        finally:
+            if worker.poll() is None:
+                os.killpg(worker.pid, signal.SIGKILL)
+                worker.wait()
+    if worker.returncode:
+        last = said.read_text("utf-8", "replace").strip().splitlines()[-1:] or ["nothing"]
+        raise FetchError(f"fetch: img2dataset ended with {worker.returncode}, saying: {last[0]}")
+
+
+def _environment(max_pixels: int) -> dict[str, str]:
+    """This process's, without albumentations' call home, and with a bound on decoding."""
+    return {
+        **os.environ,
+        "NO_ALBUMENTATIONS_UPDATE": "1",
+        "OPENCV_IO_MAX_IMAGE_PIXELS": str(max_pixels),
+        "OPENCV_LOG_LEVEL": "SILENT",
+    }
+
+
+def _watch(progress: int, longest_s: float, advance: Advance) -> None:
+    """Pass on what is reported, until the process closes its end; raise if rows stop ending."""
+    told: Counter[str] = Counter()
+    unread, last = b"", time.monotonic()
+    with selectors.DefaultSelector() as selector:
+        selector.register(progress, selectors.EVENT_READ)
+        while selector.select(max(0.0, last + longest_s - time.monotonic())):
+            read = os.read(progress, 65_536)
+            if not read:
+                return
+            *lines, unread = (unread + read).split(b"\n")
+            for status in map(json.loads, lines):
+                if "failed" in status:
+                    raise FetchError(f"fetch: img2dataset failed: {status['failed']}")
+                more = Counter(status["reasons"]) - told
+                told += more
+                last = time.monotonic() if more else last
+                advance(dict(more), status["waiting"])
+            if time.monotonic() > last + longest_s:
+                break
+    raise FetchError(f"fetch: img2dataset finished no row in {longest_s:.0f} s and was stopped")
+
+
+def _answered(
+    rows: pa.Table, answers: Path, images: Path
+) -> tuple[list[dict[str, Any]], dict[int, str | None]]:
+    """Rows of `fetched` in order of pair_id, and messages for the log; writes the pictures.
+
+    Pictures arrive in any order and may be more than memory holds: they pass through a file, of
+    which only the places are kept.
+    """
+    answered: dict[int, dict[str, Any]] = {}
+    messages: dict[int, str | None] = {}
+    places: dict[int, tuple[int, int]] = {}
+    with (answers.parent / "spool").open("w+b") as spool:
+        for row in _answers(answers):
+            pair_id, picture = row["pair_id"], row.pop("jpg")
+            messages[pair_id] = row.pop("message")
+            if row["reason"] is None and picture is not None:
+                if len(picture) != row["image_bytes"]:
+                    raise FetchError(f"fetch: the picture of pair {pair_id} was not stored whole")
+                if len(places) % DECODED_AGAIN == 0:
+                    _look_at(picture, row)
+                places[pair_id] = spool.tell(), spool.write(picture)
+            answered[pair_id] = row
+        _believe(rows, answers, answered, len(places))
+        write_images(images, _spooled(spool, places))
+    lost = {"reason": "fetch_error"}
+    return [
+        lost | asked | answered.get(asked["pair_id"], {})
+        for asked in rows.drop_columns("url").to_pylist()
+    ], messages
+
+
+def _look_at(picture: bytes, row: dict[str, Any]) -> None:
+    """Raise FetchError unless a stored picture decodes to the size that its row says.
+
+    One that is kept as it was served has been decoded: its hash says that it is still the same.
+    """
+    if hashlib.sha256(picture).hexdigest() == row["sha256"]:
+        return
+    pixels = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
+    found = None if pixels is None else pixels.shape[1::-1]
+    if found != (row["width"], row["height"]):
+        said = f"{row['width']} x {row['height']}"
+        raise FetchError(f"fetch: pair {row['pair_id']} is stored as {found}, not as {said}")
+
+
+def _answers(path: Path) -> Iterator[dict[str, Any]]:
+    """img2dataset's rows, those of its columns that are ours."""
+    ours = [name for name in TABLES["fetched"].schema.names if name != "image_part"]
+    wanted = [*ours, "message", "jpg"]
+    try:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(ROWS_AT_A_TIME, columns=wanted):
+                yield from batch.to_pylist()
+    except (OSError, pa.ArrowException) as error:
+        raise FetchError(f"fetch: img2dataset left no whole Parquet file: {error}") from None
+
+
+def _believe(rows: pa.Table, answers: Path, answered: dict[int, Any], n_pictures: int) -> None:
+    """Raise FetchError unless img2dataset's own count, its rows and our plan agree.
+
+    It swallows exceptions sample by sample, so a few rows may be lost; they stay in the books.
+    """
+    try:
+        stats = json.loads(answers.with_name("00000_stats.json").read_text())
+        count, successes = int(stats["count"]), int(stats["successes"])
+    except (OSError, ValueError, KeyError) as error:
+        raise FetchError(f"fetch: img2dataset left no whole statistics: {error!r}") from None
+    lost = rows.num_rows - len(answered)
+    strange = len(answered.keys() - set(rows["pair_id"].to_pylist()))
+    agree = count == rows.num_rows and not strange and n_pictures <= successes <= n_pictures + lost
+    if not agree or lost > max(1, rows.num_rows * LOST_SHARE):
+        raise FetchError(
+            f"fetch: asked for {rows.num_rows} rows; img2dataset counts {count} with {successes} "
+            f"pictures, and wrote {len(answered)} with {n_pictures}, {strange} of them strange"
+        )
+
+
+def _spooled(spool: Any, places: dict[int, tuple[int, int]]) -> Iterator[tuple[int, bytes]]:
+    """The spooled pictures in order of pair_id."""
+    for pair_id in sorted(places):
+        offset, size = places[pair_id]
+        spool.seek(offset)
+        yield pair_id, spool.read(size)

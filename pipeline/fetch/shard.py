@@ -1,0 +1,126 @@
+"""Guarded answers to the rows of one shard: who asks, who decodes, and what is told meanwhile.
+
+    for row, jpeg in answers(rows, guard, images, threads, tell): ...
+
+May import the other guard modules. Threads ask, hosts interleaved; as many as there are cores
+decode at a time, so that memory is bounded by them and not by the threads.
+"""
+
+import os
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from multiprocessing.pool import ThreadPool
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import simplejpeg
+
+from pipeline.fetch.guard import Guard
+from pipeline.fetch.hosts import interleaved
+from pipeline.images.judge import guard as judged
+from pipeline.web.url import parse_url
+
+if TYPE_CHECKING:  # what loads settings needs 0.2 s longer to start
+    from pipeline.settings.whole import ImageSettings
+
+TELL_S = 0.5
+JPEG_END = b"\xff\xd9"
+MEASURES = ("width", "height", "original_width", "original_height", "sha256", "phash", "spread")
+
+Row = dict[str, Any]
+Status = dict[str, Any]
+
+
+@dataclass
+class Teller:
+    """Tells twice a second how many rows ended with which reason ('' is kept), until closed."""
+
+    tell: Callable[[Status], object]
+    waiting: Callable[[], int]  # hosts that are not asked just now
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def __enter__(self) -> "Teller":
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        last = False
+        while not last:
+            last = self._end.wait(TELL_S)
+            self.tell({"reasons": dict(self.counts), "waiting": self.waiting()})
+
+
+def answers(
+    rows: list[Row],
+    guard: Guard,
+    images: "ImageSettings",
+    threads: int,
+    tell: Callable[[Status], object],
+) -> Iterator[tuple[Row, bytes | None]]:
+    """Each row with its reason, message and measures, and its picture as it is to be stored.
+
+    In the order in which they end. No more than twice as many as there are threads are held.
+    """
+    cv2.setNumThreads(1)
+    decoding = threading.BoundedSemaphore(os.cpu_count() or 1)
+    held = threading.BoundedSemaphore(2 * threads)
+    targets = [parse_url(row["url"]) for row in rows]
+    order = interleaved([target.host if target else "" for target in targets])
+
+    def bounded() -> Iterator[Row]:
+        for n in order:
+            held.acquire()
+            yield rows[n]
+
+    def one(row: Row) -> tuple[Row, bytes | None]:
+        try:
+            return _answered(row, guard, images, decoding)
+        except Exception as error:  # a fault of ours must not lose the row
+            return _lost(row, "fetch_error", repr(error)), None
+
+    with Teller(tell, guard.hosts.n_waiting) as teller, ThreadPool(threads) as pool:
+        for row, picture in pool.imap_unordered(one, bounded()):
+            yield row, picture
+            teller.counts[row["reason"] or ""] += 1
+            held.release()
+
+
+def _answered(
+    row: Row, guard: Guard, images: "ImageSettings", decoding: threading.BoundedSemaphore
+) -> tuple[Row, bytes | None]:
+    with guard.fetched(row["url"]) as answer:
+        if answer.body is None:
+            return _lost(row, answer.reason, answer.message), None
+        with decoding:
+            picture = judged(answer.body, images)
+    if isinstance(picture, str):
+        return _lost(row, picture, answer.content_type), None
+    if picture.jpeg is not answer.body and not is_whole(
+        picture.jpeg, picture.width, picture.height
+    ):
+        return _lost(row, "fetch_error", "the picture was encoded wrongly"), None
+    measures = {name: getattr(picture, name) for name in MEASURES}
+    kept = {"reason": None, "message": None, "image_bytes": len(picture.jpeg)}
+    return row | kept | measures, picture.jpeg
+
+
+def is_whole(jpeg: bytes, width: int, height: int) -> bool:
+    """Whether an encoded picture has its end, and says its sides: what can be seen at no cost.
+
+    >>> import numpy as np
+    >>> is_whole(simplejpeg.encode_jpeg(np.zeros((2, 3, 3), np.uint8)), 3, 2)
+    True
+    """
+    return jpeg.endswith(JPEG_END) and simplejpeg.decode_jpeg_header(jpeg)[:2] == (height, width)
+
+
+def _lost(row: Row, reason: str | None, message: str | None) -> Row:
+    return row | dict.fromkeys((*MEASURES, "image_bytes")) | {"reason": reason, "message": message}

@@ -1,0 +1,189 @@
+"""The process that runs img2dataset for one part: `python -P worker.py WORK FD PARENT`.
+
+WORK is a folder with asked.parquet and job.json (the settings of images and fetch); the answers go
+to WORK/images. A line of JSON is written to the file descriptor FD twice a second: how many rows
+ended with which reason; a failure is its last line, as the disk may have no room for a log. The
+process ends when the process PARENT does. May import img2dataset, and of ours what guards it.
+
+img2dataset would start a logger process and a pool of workers. One part is one shard, so neither
+has work to share: here the shard runs in this process. That halves the start, a death cannot hang
+a pool (stock waits for ever), and one process to watch is one process to kill. What asks for the
+pictures and what makes them are ours: GuardedDownloader and GuardedResizer, swapped in by name.
+"""
+
+import importlib
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+from queries.engine.processes import die_with
+
+FLUSH_BYTES = 1 << 24  # of pictures that wait to be written
+OURS = (  # columns that img2dataset has not
+    *(("reason", "string"), ("message", "string"), ("image_bytes", "int64")),
+    *(("phash", "int64"), ("spread", "float64")),
+)
+
+
+Status = dict[str, Any]
+
+
+class NoLogger:
+    """Stands for img2dataset's logger process, which would only print rates."""
+
+    def __init__(self, *_: Any):
+        self.done_shards: set[int] = set()
+
+    def start(self) -> None:
+        """Nothing to start."""
+
+    def join(self) -> None:
+        """Nothing to wait for."""
+
+
+class GuardedResizer:
+    """Stands for img2dataset's resizer: the guard's pictures come ready from its threads."""
+
+    def __init__(self, **_: Any):
+        """Its settings are the job's."""
+
+
+def in_this_process(
+    _processes: int, downloader: Any, reader: Any, _subjob: int, _retries: int
+) -> None:
+    """Stands for img2dataset's distributor: all rows of the input are one shard, made here.
+
+    Its reader would write the shard down once more, and on a full disk try so for three minutes.
+    """
+    downloader.download_shard((0, reader.input_files[0]))
+
+
+def guarded(img2dataset: Any, job: dict[str, Any], tell: Callable[[Status], object]) -> type:
+    """img2dataset's downloader with another way to make a shard: the guard's."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    from img2dataset.logger import CappedCounter, write_stats
+
+    from pipeline.fetch.guard import Guard
+    from pipeline.fetch.hosts import Hosts
+    from pipeline.fetch.shard import answers
+    from pipeline.settings.fetch import GuardSettings
+
+    fetch = job["fetch"]
+    images: Any = SimpleNamespace(**job["images"])
+    guarding = {name: fetch[name] for name in GuardSettings.model_fields}
+    settings = GuardSettings.model_validate_json(json.dumps(guarding))
+
+    class GuardedDownloader(img2dataset.Downloader):
+        def download_shard(self, row: tuple[int, str]) -> None:
+            shard_id, shard_file = row
+            started, counts, waiting = time.time(), CappedCounter(), 0
+            asked = pq.read_table(shard_file, columns=self.column_list)
+            writer = self.sample_writer_class(
+                shard_id,
+                self.output_folder,
+                self.save_caption,
+                self.oom_shard_count,
+                self.schema(asked.schema),
+                self.encode_format,
+            )
+            rows = asked.to_pylist()
+            for number, (answer, picture) in enumerate(
+                answers(rows, Guard(settings, Hosts(settings)), images, self.thread_count, tell)
+            ):
+                counts.increment(answer["reason"] or "success")
+                status = "lost" if picture is None else "success"
+                answer |= {"key": str(number), "status": status, "error_message": None}
+                writer.write(picture, answer["key"], None, answer)
+                waiting += len(picture or b"")
+                if waiting > FLUSH_BYTES:  # or it would hold 100 pictures, however large
+                    writer.buffered_parquet_writer.flush()
+                    waiting = 0
+            writer.close()
+            kept = counts.dump().get("success", 0)
+            ended = time.time()
+            stats = (len(rows), kept, len(rows) - kept, 0, started, ended, counts)
+            write_stats(self.output_folder, shard_id, *stats, self.oom_shard_count)
+
+        def schema(self, asked: pa.Schema) -> pa.Schema:
+            """Of the shard's Parquet: the asked columns, img2dataset's own, and ours."""
+            text = ("key", "status", "error_message", "sha256")
+            sides = ("width", "height", "original_width", "original_height")
+            fields = [*asked]
+            fields += [pa.field(name, pa.string()) for name in text]
+            fields += [pa.field(name, pa.int32()) for name in sides]
+            return pa.schema([*fields, *(pa.field(name, getattr(pa, of)()) for name, of in OURS)])
+
+    return GuardedDownloader
+
+
+def report_to(descriptor: int) -> Callable[[Status], None]:
+    """What writes a status for the parent to read, and ends the process if nobody reads."""
+
+    def tell(status: Status) -> None:
+        try:
+            os.write(descriptor, (json.dumps(status) + "\n").encode())
+        except BrokenPipeError:
+            os._exit(1)
+
+    return tell
+
+
+def ours_without_tasks() -> None:
+    """Let modules of the package be imported without its __init__, which loads luigi: 0.6 s."""
+    package = ModuleType("pipeline")
+    package.__path__ = [str(Path(__file__).parents[1])]
+    sys.modules["pipeline"] = package
+
+
+def img2dataset_main() -> Any:
+    """The module img2dataset.main, without what it loads and we never use.
+
+    torch comes in through webdataset, and costs 230 MB and 1.3 s; wandb costs 0.35 s of 1.2 s.
+    """
+    sys.modules["torch"] = None  # type: ignore[assignment]  # an import of it now fails
+    sys.modules["wandb"] = ModuleType("wandb")
+    return importlib.import_module("img2dataset.main")  # the package's `main` is a function
+
+
+def arguments(work: Path, job: dict[str, Any]) -> dict[str, Any]:
+    """img2dataset's arguments for the job: one shard; what is not here, the guard knows."""
+    images, fetch = job["images"], job["fetch"]
+    return {
+        "url_list": str(work / "asked.parquet"),
+        "input_format": "parquet",
+        "save_additional_columns": ["pair_id", "attempt"],
+        "output_folder": str(work / "images"),
+        "output_format": "parquet",
+        "thread_count": fetch["threads"],
+        "image_size": images["size"],
+        "extract_exif": False,
+        "compute_hash": "sha256",
+    }
+
+
+def main() -> None:
+    work, descriptor, parent = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    die_with(parent)
+    tell = report_to(descriptor)
+    try:
+        ours_without_tasks()
+        img2dataset = img2dataset_main()
+        job = json.loads((work / "job.json").read_text())
+        img2dataset.LoggerProcess = NoLogger
+        img2dataset.multiprocessing_distributor = in_this_process
+        img2dataset.Resizer = GuardedResizer
+        img2dataset.Downloader = guarded(img2dataset, job, tell)
+        img2dataset.download(**arguments(work, job))
+    except Exception as error:
+        tell({"failed": " ".join(f"{type(error).__name__}: {error}".split())[:500]})
+        raise
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Which candidates are dropped before matching: rules of captions, hosts, languages and exclusions."""

@@ -1,0 +1,111 @@
+"""Address rules: hosts that only a private network knows, malformed hosts, files of other kinds.
+
+May import pipeline.settings.whole and pipeline.web.url, so that a host which the fetch would refuse is
+the same here. The rules read a URL's key, which pipeline.sources.candidate has made one way of writing:
+http or https, lower case, no user name. What a name resolves to is the fetch's to check.
+"""
+
+import re
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.settings.whole import FilterSettings
+from pipeline.web.url import LONGEST_HOST, as_address, clean_host, is_public
+
+HOST = r"^https?://(?P<host>\[[^\]/]*\]|[^/:]*)"
+# Of names that only some local network answers: RFC 6761, 6762, 8375, 7686 and ICANN's .internal,
+# with those that ICANN holds back because so many networks use them.
+LOCAL = (
+    *(".localhost", ".local", ".localdomain", ".internal", ".intranet", ".private", ".corp"),
+    *(".home", ".home.arpa", ".lan", ".test", ".invalid", ".onion"),
+)
+# Nearly all hosts: names of two labels or more that end in letters. The others go one by one.
+ORDINARY = r"^[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*\.[a-z]{2,63}$"
+LOCAL_END = rf"(?:{'|'.join(map(re.escape, LOCAL))})$"
+
+
+def url_masks(url_keys: pa.StringArray, settings: FilterSettings) -> dict[str, np.ndarray]:
+    """For each rule about addresses the rows that it drops, a bool each.
+
+    >>> masks = url_masks(pa.array(["http://10.0.0.1/a.jpg"]), FilterSettings())
+    >>> [reason for reason, mask in masks.items() if mask[0]]
+    ['url_private_host']
+    """
+    reasons = host_reasons(url_keys)
+    masks = {}
+    if settings.drop_bad_hosts:
+        masks["url_bad_host"] = _equal(reasons, "url_bad_host")
+    if not settings.allow_private_hosts:
+        masks["url_private_host"] = _equal(reasons, "url_private_host")
+    if settings.not_pictures:
+        endings = "|".join(settings.not_pictures)
+        masks["url_not_picture"] = matches(url_keys, rf"^[^?]*\.(?i:{endings})(?:\?|$)")
+    return masks
+
+
+def _equal(reasons: pa.StringArray, reason: str) -> np.ndarray:
+    return np.asarray(pc.fill_null(pc.equal(reasons, reason), False))
+
+
+def matches(texts: pa.StringArray, pattern: str) -> np.ndarray:
+    """Whether RE2, which takes linear time whatever the text, finds the pattern: a bool a row."""
+    return np.asarray(pc.match_substring_regex(texts, pattern))
+
+
+def host_reasons(url_keys: pa.StringArray) -> pa.StringArray:
+    """`host_reason` of every URL's host."""
+    hosts = pc.fill_null(pc.struct_field(pc.extract_regex(url_keys, HOST), "host"), "")
+    distinct = hosts.dictionary_encode()
+    names = distinct.dictionary
+    ordinary = matches(names, ORDINARY) & ~matches(names, LOCAL_END)
+    ordinary &= np.asarray(pc.binary_length(names)) <= LONGEST_HOST
+    reasons = [
+        None if plain else host_reason(name)
+        for name, plain in zip(names.to_pylist(), ordinary, strict=True)
+    ]
+    return pa.array(reasons, pa.string()).take(distinct.indices)
+
+
+def host_reason(host: str) -> str | None:
+    """Why no picture is to be asked for at this host; None where one may be.
+
+    >>> host_reason("0x7f.1"), host_reason("[::ffff:10.0.0.1]"), host_reason("printer.local")
+    ('url_private_host', 'url_private_host', 'url_private_host')
+    >>> host_reason("a..b"), host_reason("1.2.3.4.5"), host_reason("example.org")
+    ('url_bad_host', 'url_bad_host', None)
+    """
+    name = cleaned(host)
+    if name is None:
+        return "url_bad_host"
+    address = as_address(name)
+    if address:
+        return None if is_public(address) else "url_private_host"
+    return "url_private_host" if "." not in name or name.endswith(LOCAL) else None
+
+
+def cleaned(host: str) -> str | None:
+    """The one spelling of a host as a URL has it, without brackets; None if none can have it.
+
+    >>> cleaned("example.org."), cleaned("0x7f.1"), cleaned("[0::1]"), cleaned("[::g]")
+    ('example.org', '127.0.0.1', '::1', None)
+    """
+    try:
+        return clean_host(host.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        return None
+
+
+def parents(host: str) -> list[str]:
+    """The host itself and every domain above it; an address has none above, nor has a host that
+    is too long to be one: it may have a hundred thousand dots.
+
+    >>> parents("cdn.example.org"), parents("10.1")
+    (['cdn.example.org', 'example.org', 'org'], ['10.0.0.1'])
+    """
+    name = cleaned(host) or host
+    if as_address(name) or len(name) > LONGEST_HOST + 1:  # it may end in a dot
+        return [name]
+    labels = name.split(".")
+    return [".".join(labels[n:]) for n in range(len(labels))]

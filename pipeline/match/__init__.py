@@ -1,0 +1,245 @@
+"""Which queries a caption contains: all word n-grams that are queries, each once a caption.
+
+May import queries, pipeline.text, text_arrow, match_tables and match_numba. One normaliser makes
+the keys of the queries and the words of the captions, so a query that exists can be found.
+
+How: every word of the queries has a number, found by a 64-bit hash made of 8 bytes at a time.
+The queries are a tree: a node is what one or more queries begin with, and a node with the number
+of the next word leads to the next node. Both steps look up all words of a chunk of captions at
+once. The second is exact, since node and number fill one 64-bit key; so is the first for words
+of up to 8 bytes, and longer ones are compared byte by byte. So every match is verified, and a
+caption that a stranger made to have a query's hash is no match and does no harm. A sample of them
+is verified once more, against the strings.
+
+The same tables are searched by numpy, or, where many captions make compiling worth its while, by
+a loop that Numba compiles: `pipeline.match.kernel`.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from functools import lru_cache
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.match.tables import (
+    FLAG_BITS,
+    LONG,
+    MULTIPLIERS,
+    SHORT,
+    Table,
+    node,
+    step,
+    tree,
+    vocabulary,
+)
+from pipeline.text import normalise
+from pipeline.text.arrays import (
+    Split,
+    eights,
+    equal_words,
+    fold_spans,
+    normalise_array,
+    split,
+    word_hashes,
+)
+from queries.tables.parts import read_rows
+from queries.tables.schemas import TABLES
+
+MATCHED = pa.schema([pa.field("row", pa.int64(), False), pa.field("query_id", pa.int64(), False)])
+
+# Numpy's arrays of a chunk stay in the processor's cache: 8 bytes a word, some 10 words a caption.
+CHUNK_ROWS = {"numpy": 6_144, "numba": 16_384}
+CHUNK_BYTES = 1 << 20
+NONE = -1
+SAMPLE_EVERY = 10_000  # matches, of which one is verified against the strings
+MANY = 2_000_000  # captions: by then numba has paid for its import, and soon for compiling
+
+
+class FalseMatchError(RuntimeError):
+    """A match that the strings do not have: a fault of the matcher, never of a caption."""
+
+
+class Matcher:
+    """Finds queries in captions on word boundaries.
+
+    >>> found = Matcher(pa.array(["dog", "hot dog"])).match(pa.array(["Hot  dog!", "cat"]))
+    >>> found.to_pydict()
+    {'row': [0, 0], 'query_id': [0, 1]}
+    """
+
+    def __init__(
+        self,
+        queries: pa.StringArray,
+        multipliers: Sequence[int] = MULTIPLIERS,
+        kernel: Literal["numpy", "numba"] | None = None,
+    ):
+        """`queries`: the texts; query_id is the place in the array. Raises ValueError if a text
+        is not normalised or stands twice, since it could never be matched.
+
+        `kernel`: what searches. By default numpy, and after MANY captions numba if it is
+        installed; the matches are the same. Raises ImportError for a numba that is not there.
+        """
+        _check(queries)
+        self.queries = queries
+        self.id_bits = max(len(queries) - 1, 0).bit_length()
+        words = split(queries)
+        self.vocabulary, numbers = vocabulary(words, multipliers)
+        keys, values = tree(words, numbers)
+        n_words = len(self.vocabulary.hashes)
+        values[:n_words] |= np.where(self.vocabulary.words.lengths > SHORT, LONG, 0)
+        self.words = Table(self.vocabulary.hashes, values[:n_words])
+        self.steps = Table(keys, values[n_words:])
+        self.compiled = _compiled() if kernel == "numba" else None
+        self.may_compile = kernel is None
+        self.n_captions = 0
+
+    @property
+    def kernel(self) -> str:
+        return "numba" if self.compiled else "numpy"
+
+    def match(self, captions: pa.StringArray) -> pa.RecordBatch:
+        """All (row, query_id), sorted; row is the caption's place in the array. A null has none.
+
+        Raises InputError for a caption that is not UTF-8.
+        """
+        rows: list[np.ndarray] = []
+        ids: list[np.ndarray] = []
+        for start, chunk in _chunks(captions, CHUNK_ROWS[self.kernel]):
+            row, query_id = self._search(chunk, start)
+            self._verify(chunk, row, query_id)
+            row += start
+            rows.append(row)
+            ids.append(query_id)
+        columns = [pa.array(_joined(parts)) for parts in (rows, ids)]
+        return pa.RecordBatch.from_arrays(columns, schema=MATCHED)
+
+    def _search(self, captions: pa.StringArray, row: int) -> tuple[np.ndarray, np.ndarray]:
+        """Rows and query_ids of all matches, sorted, each once; by either kernel."""
+        self.n_captions += len(captions)
+        if self.may_compile and self.n_captions > MANY:
+            self.may_compile = False
+            with suppress(ImportError):
+                self.compiled = _compiled()
+        if self.compiled is None:
+            found = self._found(split(captions, row))
+            ids = found & ((1 << self.id_bits) - 1)
+            found >>= self.id_bits
+            return found, ids
+        text, begins, ends = fold_spans(captions, row)
+        known, steps = self.vocabulary, self.steps
+        return self.compiled(
+            (eights(text), begins, ends),
+            (self.words.cells, self.words.bits),
+            (np.uint64(known.multiplier), known.longest),
+            (eights(known.words.text), known.words.starts, known.words.lengths),
+            (steps.cells, steps.bits, steps.flags, FLAG_BITS, np.uint64(MULTIPLIERS[0])),
+        )
+
+    def _verify(self, captions: pa.StringArray, rows: np.ndarray, ids: np.ndarray) -> None:
+        """Look for a sample of the matches in the strings, by the plain normaliser."""
+        sample = zip(rows[::SAMPLE_EVERY].tolist(), ids[::SAMPLE_EVERY].tolist(), strict=True)
+        for row, matches in groupby(sample, itemgetter(0)):
+            padded = f" {normalise(captions[row].as_py())} "
+            for _, query_id in matches:
+                query = self.queries[query_id].as_py()
+                if f" {query} " not in padded:
+                    raise FalseMatchError(f"query {query!r} matched a caption without it")
+
+    def _found(self, captions: Split) -> np.ndarray:
+        """row << id_bits | query_id of every match, sorted, each once."""
+        first, values = self._first_nodes(captions)
+        follows = np.full(len(captions.starts) + 1, NONE)  # numbers of words that follow another
+        follows[first] = node(values)
+        follows[captions.first] = NONE
+        found, n_words = [np.empty(0, np.int64)], 1
+        while len(first):
+            whole = np.flatnonzero(values >> 32)
+            rows = captions.rows.take(first.take(whole))
+            found.append(rows << self.id_bits | ((values.take(whole) >> 32) - 1))
+            on = np.flatnonzero(values & 1)
+            number = follows.take(first.take(on) + n_words)
+            known = np.flatnonzero(number != NONE)
+            on = on.take(known)
+            hit, values = self.steps.find_few(step(node(values.take(on)), number.take(known)))
+            first, n_words = first.take(on.take(hit)), n_words + 1
+        return _distinct(np.concatenate(found))
+
+    def _first_nodes(self, captions: Split) -> tuple[np.ndarray, np.ndarray]:
+        """The captions' words that are words of queries: their places, their nodes' values."""
+        known = self.vocabulary
+        hit, values = self.words.find(word_hashes(captions, known.multiplier, known.longest))
+        long = captions.lengths.take(hit) > SHORT
+        long |= values & LONG != 0
+        unsure = np.flatnonzero(long)
+        number = node(values.take(unsure))
+        same = equal_words(captions, hit.take(unsure), known.words, number)
+        if same.all():
+            return hit, values
+        long[unsure] = ~same
+        return hit.compress(~long), values.compress(~long)
+
+
+def _joined(parts: list[np.ndarray]) -> np.ndarray:
+    return parts[0] if len(parts) == 1 else np.concatenate([np.empty(0, np.int64), *parts])
+
+
+def _distinct(keys: np.ndarray) -> np.ndarray:
+    """Sorted in place, each once: np.unique takes many times as long."""
+    keys.sort()
+    return keys.compress(np.append(True, keys[1:] != keys[:-1])[: len(keys)])
+
+
+def _compiled() -> Callable[..., Any]:
+    from pipeline.match.kernel import compiled  # an optional extra
+
+    return compiled()
+
+
+def _check(queries: pa.StringArray) -> None:
+    twice = len(queries) - len(pc.unique(queries))
+    if twice:
+        raise ValueError(f"{twice} queries stand twice, expected none")
+    good = pc.and_(pc.equal(queries, normalise_array(queries)), pc.not_equal(queries, ""))
+    bad = queries.filter(pc.invert(pc.fill_null(good, False)))
+    if len(bad):
+        raise ValueError(f"query {bad[0].as_py()!r}: expected its normalised form")
+
+
+def _chunks(captions: pa.StringArray, rows: int) -> Iterator[tuple[int, pa.StringArray]]:
+    """Slices of at most so many rows and about CHUNK_BYTES, with where each begins."""
+    lengths = pc.fill_null(pc.binary_length(captions), 0).to_numpy()
+    ends = np.cumsum(lengths, dtype=np.int64)
+    start = done = 0
+    while start < len(captions):
+        stop = int(np.searchsorted(ends, done + CHUNK_BYTES, "right"))
+        stop = min(max(stop, start + 1), start + rows, len(captions))
+        yield start, captions[start:stop]
+        start, done = stop, int(ends[stop - 1])
+
+
+@lru_cache(maxsize=1)
+def _matcher(query_file: Path) -> Matcher:
+    table = read_rows(query_file, columns=["query_id", "text"]).sort_by("query_id")
+    if not np.array_equal(table["query_id"].to_numpy(), np.arange(table.num_rows)):
+        raise ValueError(f"{query_file}: expected query_id 0..{table.num_rows - 1}, each once")
+    return Matcher(table["text"].combine_chunks())
+
+
+def match_pairs(batches: Iterator[pa.RecordBatch], query_file: Path) -> Iterator[pa.RecordBatch]:
+    """Map: rows of `filtered` to rows of `match`."""
+    matcher = _matcher(query_file)
+    schema = TABLES["match"].schema
+    for batch in batches:
+        found = matcher.match(batch["caption"])
+        columns = {
+            "pair_id": batch["pair_id"].take(found["row"]),
+            "query_id": found["query_id"],
+            "priority": batch["priority"].take(found["row"]),
+        }
+        yield pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema)

@@ -1,0 +1,312 @@
+"""The matcher's inner loop, compiled by Numba where it is installed: the same matches, sooner.
+
+May import pipeline.match.tables, whose tables it searches. The rule is `_found` of
+`pipeline.match`; here one row at a time is cut into words, and some thousand words at a time are
+looked up, so that their cells come from memory side by side.
+"""
+
+import fcntl
+import pickle
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numba as nb
+import numpy as np
+
+from pipeline.match.tables import FREE, LONG, SHORT
+
+BLOCK_WORDS = 4096  # their cells, 64 bytes each, stay in the processor's cache
+FEW_BITS = 6
+FEW = 1 << FEW_BITS  # matches of a row that are sorted by counting
+
+_UINT8 = nb.types.Array(nb.uint8, 1, "C", readonly=True)
+_UINT64 = nb.types.Array(nb.uint64, 1, "C", readonly=True)
+_EIGHTS = nb.types.Array(nb.uint64, 1, "A", readonly=True, aligned=False)
+_INT64 = nb.types.Array(nb.int64, 1, "C", readonly=True)
+_TEXT = nb.types.Tuple((_EIGHTS, _INT64, _INT64))  # the bytes, the rows' begins, their ends
+_WORDS = nb.types.Tuple((_EIGHTS, _INT64, _INT64))  # the bytes, the words' starts, their lengths
+_TABLE = nb.types.Tuple((_UINT64, nb.int64))  # cells, bits
+_HASH = nb.types.Tuple((nb.uint64, nb.int64))  # multiplier, the longest word's bytes
+_STEP = nb.types.Tuple((_UINT64, nb.int64, _UINT8, nb.int64, nb.uint64))
+SIGNATURE = nb.types.Tuple((nb.int64[::1], nb.int64[::1]))(_TEXT, _TABLE, _HASH, _WORDS, _STEP)
+
+compiled_in = nb.njit(nogil=True)  # with what calls it
+
+
+@compiled_in
+def _mixed(number, multiplier):
+    number *= multiplier
+    number ^= number >> np.uint64(32)
+    number *= multiplier
+    return number ^ (number >> np.uint64(32))
+
+
+@compiled_in
+def _wish(key, bits):
+    return (key >> np.uint64(64 - bits)) << np.uint64(1)
+
+
+@compiled_in
+def _look_up(cells, bits, key):
+    at = _wish(key, bits)
+    while cells[at] < key:
+        at += np.uint64(2)
+    value = np.int64(cells[at + np.uint64(1)])
+    return value if cells[at] == key else FREE
+
+
+@compiled_in
+def _node(value):
+    return (value >> 1) & 0x3FFF_FFFF
+
+
+@compiled_in
+def _step(value, follower, multiplier):
+    return np.uint64(_node(value) << 32 | _node(follower)) * multiplier
+
+
+@compiled_in
+def _below(n_bytes):
+    """A mask of the first bytes of 8."""
+    return (np.uint64(1) << np.uint64(8 * n_bytes)) - np.uint64(1)
+
+
+@compiled_in
+def _equal(eights, at, length, words, number):
+    others, starts, lengths = words
+    if lengths[number] != length:
+        return False
+    other = starts[number]
+    for _ in range(length // SHORT):
+        if eights[at] != others[other]:
+            return False
+        at, other = at + SHORT, other + SHORT
+    return not (eights[at] ^ others[other]) & _below(length % SHORT)
+
+
+@compiled_in
+def _flag(flags, bits, key):
+    flag = key >> np.uint64(64 - bits)
+    return flags[flag >> np.uint64(3)] >> np.uint8(flag & np.uint64(7)) & 1
+
+
+@compiled_in
+def _grown(found, needed):
+    """A larger array with the same beginning, which has a place `needed`."""
+    more = np.empty(2 * needed + 1, np.int64)
+    more[: len(found)] = found
+    return more
+
+
+@compiled_in
+def _spaces(eight):
+    """The top bit of the first space among 8 bytes, and some behind it; 0 if there is none."""
+    differ = eight ^ np.uint64(0x2020202020202020)
+    return (differ - np.uint64(0x0101010101010101)) & ~differ & np.uint64(0x8080808080808080)
+
+
+@compiled_in
+def _cut(eights, at, end, hashing, hashes, spans, n_words):
+    """The hashes and spans of a row's words; how many there are now."""
+    multiplier, longest = hashing
+    while at < end:
+        start, hashed = at, np.uint64(0)
+        while True:
+            eight = eights[at]
+            if end - at < SHORT:  # what is behind the row is space
+                eight |= np.uint64(0x2020202020202020) << np.uint64(8 * (end - at))
+                eight &= _below(end - at) | np.uint64(0x2020202020202020)
+            space = _spaces(eight)
+            if space:
+                break
+            if at == start or at - start < longest:
+                hashed = _mixed(eight + hashed, multiplier)
+            at += SHORT
+        space &= ~space + np.uint64(1)
+        below = (space >> np.uint64(7)) - np.uint64(1)  # the bytes before the space
+        n_bytes = np.int64(below & np.uint64(0x0101010101010101)) * 0x0101010101010101
+        n_bytes = np.int64(np.uint64(n_bytes) >> np.uint64(56))
+        if n_bytes and (at == start or at - start < longest):
+            hashed = _mixed((eight & below) + hashed, multiplier)
+        at += n_bytes
+        hashes[n_words] = hashed
+        spans[n_words, 0], spans[n_words, 1] = start, at - start
+        n_words += at != start
+        at += 1
+    return n_words
+
+
+@compiled_in
+def _sort_few(found, first, end, few):
+    """Sort at most FEW in place: each goes to the place that the number of smaller ones names,
+    with no branch to foresee."""
+    for n in range(end - first):  # no two are equal: their places are their last bits
+        few[n] = found[first + n] << FEW_BITS | n
+    for n in range(end - first):
+        key, place = few[n], first
+        for other in range(end - first):
+            place += few[other] < key
+        found[place] = key >> FEW_BITS
+
+
+@compiled_in
+def _sift(heap, top, n):
+    """Let the one at the top of a heap of n sink to its place."""
+    one = heap[top]
+    while True:
+        below = 2 * top + 1
+        if below >= n:
+            break
+        if below + 1 < n and heap[below + 1] > heap[below]:
+            below += 1
+        if heap[below] <= one:
+            break
+        heap[top] = heap[below]
+        top = below
+    heap[top] = one
+
+
+@compiled_in
+def _sort(found, first, end, few):
+    """Sort a row's matches in place, each once; returns their end.
+
+    Many are sorted by a heap (Williams 1964), which no text can slow down.
+    """
+    if end - first <= FEW:
+        _sort_few(found, first, end, few)
+    else:
+        heap = found[first:end]
+        for top in range(len(heap) // 2 - 1, -1, -1):
+            _sift(heap, top, len(heap))
+        for last in range(len(heap) - 1, 0, -1):
+            heap[0], heap[last] = heap[last], heap[0]
+            _sift(heap, 0, last)
+    kept = first
+    for n in range(first + 1, end):
+        kept += found[n] != found[kept]
+        found[kept] = found[n]
+    return kept + 1 if end > first else end
+
+
+def _find(given, table, hashing, words, steps):
+    """The rows and query_ids of all matches, sorted, each once."""
+    eights, begins, ends = given
+    cells, bits = table
+    step_cells, step_bits, flags, flag_bits, step_multiplier = steps
+    n_rows = len(begins)
+    most = 0
+    for row in range(n_rows):
+        most = max(most, ends[row] - begins[row])
+    room = 2 * BLOCK_WORDS + most // 2 + 2  # of a row no more words than that, and a word for none
+    hashes = np.empty(room, np.uint64)
+    spans = np.empty((room, 2), np.int64)
+    values = np.empty(room, np.int64)
+    follows = np.empty(room, np.int64)
+    seen = np.empty(room, np.uint64)
+    last = np.empty(n_rows, np.int64)  # words of a block's rows
+    found = np.empty(16 * n_rows + 16, np.int64)
+    few = np.empty(FEW, np.int64)
+    ends_found = np.empty(n_rows, np.int64)  # of each row's matches
+    n_found = 0
+
+    first_row = 0
+    while first_row < n_rows:
+        row, n_words = first_row, 0
+        while row < n_rows and n_words < BLOCK_WORDS:
+            n_words = _cut(eights, begins[row], ends[row], hashing, hashes, spans, n_words)
+            last[row] = n_words
+            hashes[n_words], spans[n_words] = 0, 0  # behind each row, no word
+            n_words += 1
+            row += 1
+
+        for n in range(n_words):  # bring the cells
+            seen[n] = cells[_wish(hashes[n], bits)]
+        for n in range(n_words):
+            value = _look_up(cells, bits, hashes[n])
+            start, length = spans[n]
+            long = value != FREE and (length > SHORT or value & LONG)
+            if long and not _equal(eights, start, length, words, _node(value)):
+                value = FREE
+            values[n] = value
+
+        likely = 0  # steps from a word by the next one, but for most of those that lead nowhere
+        for n in range(n_words - 1):
+            key = _step(values[n], values[n + 1], step_multiplier)
+            hashes[likely], spans[likely, 0] = key, n
+            on = (values[n] & 1) & (values[n] != FREE) & (values[n + 1] != FREE)
+            likely += on & _flag(flags, flag_bits, key)
+        for n in range(likely):
+            seen[n] = step_cells[_wish(hashes[n], step_bits)]
+        n_follows = 0
+        for n in range(likely):
+            follows[n_follows] = _look_up(step_cells, step_bits, hashes[n])
+            spans[n_follows, 0] = spans[n, 0]
+            n_follows += follows[n_follows] != FREE
+
+        n = nth = 0
+        for one in range(first_row, row):
+            first = n_found
+            if n_found + last[one] - n >= len(found):
+                found = _grown(found, n_found + last[one] - n)
+            while n < last[one]:
+                found[n_found] = (values[n] >> 32) - 1
+                n_found += values[n] >> 32 > 0
+                n += 1
+            n += 1
+            while nth < n_follows and spans[nth, 0] < n:
+                value, after = follows[nth], spans[nth, 0] + 2
+                while value != FREE:
+                    if n_found == len(found):
+                        found = _grown(found, n_found)
+                    found[n_found] = (value >> 32) - 1
+                    n_found += value >> 32 > 0
+                    if not value & 1 or values[after] == FREE:
+                        break
+                    key = _step(value, values[after], step_multiplier)
+                    if not _flag(flags, flag_bits, key):
+                        break
+                    value = _look_up(step_cells, step_bits, key)
+                    after += 1
+                nth += 1
+            n_found = ends_found[one] = _sort(found, first, n_found, few)
+        first_row = row
+    rows = np.empty(n_found, np.int64)
+    n = 0
+    for one in range(n_rows):
+        while n < ends_found[one]:
+            rows[n] = one
+            n += 1
+    return rows, found[:n_found].copy()
+
+
+@contextmanager
+def _alone() -> Iterator[bool]:
+    """Hold the lock of this file, which needs no right to write; False where there are no locks."""
+    with Path(__file__).open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError:
+            yield False
+        else:
+            yield True
+
+
+@lru_cache(maxsize=1)
+def compiled() -> Callable[..., Any]:
+    """The kernel: some seconds the first time, then from Numba's cache beside this file.
+
+    One process at a time, since Numba writes the cache's index before the code: a process that
+    starts after an update beside another one could read the new index and the old code. Where the
+    cache cannot be written, or is damaged, the kernel is compiled for this process alone.
+    """
+    with _alone() as alone:
+        if alone:
+            try:
+                return nb.njit(SIGNATURE, nogil=True, cache=True)(_find)
+            except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+                warnings.warn(f"the matcher is compiled anew: {error!r}", stacklevel=2)
+    return nb.njit(SIGNATURE, nogil=True)(_find)

@@ -1,0 +1,1 @@
+"""A finished build as others get it: shards, one immutable folder, and its card."""

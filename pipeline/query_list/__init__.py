@@ -1,0 +1,1 @@
+"""What each source offers as a query: words, bigrams, titles and the names of synsets."""

@@ -1,0 +1,75 @@
+"""What each source offers as a query, with the key that makes it one.
+
+May import pipeline.text, queries.tables.schemas and nothing else of ours. The four maps give rows of one
+table, so that the list can be filled by query.sql, which can handle no text. Words and titles
+below the least count are passed over here, because they are nearly all.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.text import normalise
+from queries.tables.schemas import TABLES
+
+PHRASE = TABLES["phrase"].schema
+
+# What tells apart articles of one name: "Mercury (planet)".
+_PARENTHESES = re.compile(r"\s+\([^()]*\)$")
+
+
+def word_phrases(batches: Iterator[pa.RecordBatch], word_min: int) -> Iterator[pa.RecordBatch]:
+    """Map: rows of `ngram` in, the words that occur at least `word_min` times out."""
+    for batch in batches:
+        frequent = pc.greater_equal(batch.column("n"), word_min)
+        batch = batch.filter(pc.and_(pc.is_null(batch.column("second")), frequent))
+        yield _phrases("word", batch.column("first").to_pylist(), n=batch.column("n"))
+
+
+def bigram_phrases(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Map: rows of `scored_bigram` in, the same as phrases out."""
+    for batch in batches:
+        both = zip(
+            batch.column("first").to_pylist(), batch.column("second").to_pylist(), strict=True
+        )
+        displays = [f"{first} {second}" for first, second in both]
+        yield _phrases("bigram", displays, n=batch.column("n"), pmi=batch.column("pmi"))
+
+
+def title_phrases(batches: Iterator[pa.RecordBatch], views_min: int) -> Iterator[pa.RecordBatch]:
+    """Map: rows of the summed `title_view` in, those of at least `views_min` views out."""
+    for batch in batches:
+        batch = batch.filter(pc.greater_equal(batch.column("views"), views_min))
+        displays = [without_parentheses(title) for title in batch.column("title").to_pylist()]
+        yield _phrases("title", displays, n=batch.column("views"))
+
+
+def synset_phrases(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Map: rows of `synset_name` in, the same as phrases out."""
+    for batch in batches:
+        yield _phrases("wordnet", batch.column("name").to_pylist())
+
+
+def without_parentheses(title: str) -> str:
+    """The title without what tells it apart from others of that name.
+
+    >>> without_parentheses("Mercury (planet)"), without_parentheses("(What's the Story)")
+    ('Mercury', "(What's the Story)")
+    """
+    return _PARENTHESES.sub("", title)
+
+
+def _phrases(
+    source: str, displays: Sequence[str], n: pa.Array | None = None, pmi: pa.Array | None = None
+) -> pa.RecordBatch:
+    rows = len(displays)
+    columns = [
+        pa.array([normalise(display) for display in displays], pa.string()),
+        pa.array(displays, pa.string()),
+        pa.repeat(source, rows),
+        pa.nulls(rows, pa.int64()) if n is None else n,
+        pa.nulls(rows, pa.float64()) if pmi is None else pmi,
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=PHRASE)

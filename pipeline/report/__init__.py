@@ -1,0 +1,1 @@
+"""What a build holds, for people: the counts on the terminal and report.html."""

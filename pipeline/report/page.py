@@ -1,0 +1,183 @@
+"""What a build holds, for people: a table on the terminal and report.html.
+
+May import queries and its own parts, report_charts, report_gallery and report_run. Both are derived
+from the build's tables and can be remade; neither is part of the manifest. What strangers wrote is
+escaped, the page loads nothing from anywhere, and only the one script whose hash it names runs.
+"""
+
+import base64
+import hashlib
+from collections.abc import Iterator, Mapping
+from itertools import groupby
+from pathlib import Path
+
+import jinja2
+import pyarrow as pa
+from rich.console import Console
+from rich.table import Table as Grid
+
+from pipeline.report import charts
+from pipeline.report import run as report_run
+from pipeline.report.gallery import gallery, near_duplicates, neighbours, shortened
+from queries.engine.duck import DuckEngine
+from queries.questions import answer, sql, title
+from queries.tables.manifest import files_by_table, manifest
+from queries.tables.parts import written_whole
+from queries.tables.reasons import REASONS
+from queries.tables.store import workroom
+
+REPORT = "report.html"
+HEAD_QUERIES = 30
+EXAMPLE_CHARACTERS = 300  # of a dropped caption or address
+Tables = Mapping[str, list[Path] | pa.Table]
+
+COUNTS = {
+    "queries": "SELECT COUNT(*) FROM query",
+    "queries offered by words": "SELECT COUNT(*) FROM query WHERE sources % 2 >= 1",
+    "queries offered by bigrams": "SELECT COUNT(*) FROM query WHERE sources % 4 >= 2",
+    "queries offered by titles": "SELECT COUNT(*) FROM query WHERE sources % 8 >= 4",
+    "queries offered by WordNet": "SELECT COUNT(*) FROM query WHERE sources % 16 >= 8",
+    "candidates": "SELECT SUM(rows_in) FROM stage WHERE stage = 'collect'",
+    "pairs with a query": "SELECT COUNT(*) FROM pair",
+    "matches": "SELECT COUNT(*) FROM match",
+    "matches kept": "SELECT COUNT(*) FROM kept_match",
+    "images asked for": "SELECT COUNT(*) FROM outcome",
+    "images fetched": "SELECT COUNT(DISTINCT pair_id) FROM attempt WHERE reason IS NULL",
+    "samples": "SELECT COUNT(*) FROM sample",
+    "shards": "SELECT COUNT(*) FROM file WHERE path LIKE 'shards/%.tar'",
+    "words in captions": "SELECT COALESCE(SUM(n_words), 0) FROM sample",
+}
+
+
+def counts(engine: DuckEngine, inputs: Tables) -> dict[str, int]:
+    """The numbers that matter first."""
+    return {
+        name: int(answer(engine, inputs, question).column(0)[0].as_py() or 0)
+        for name, question in COUNTS.items()
+    }
+
+
+def announce(build: Path, verdict: str) -> None:
+    """Print where the build is."""
+    Console().print(
+        f"build {build.name}: {verdict}\n"
+        f"  dataset  {build}\n"
+        f"  report   {build / REPORT}\n"
+        f"  audits   python -m queries audit --build {build}",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def print_counts(build: Path) -> None:
+    """Print the numbers that matter first, with the drops by reason."""
+    engine, inputs = DuckEngine(quiet=True), files_by_table(build)
+    grid = Grid("", "rows")
+    grid.columns[1].justify = "right"
+    for name, n in counts(engine, inputs).items():
+        grid.add_row(name, f"{n:,}")
+        if name == "candidates":
+            for row in answer(engine, inputs, sql("audit", "drops_by_reason")).to_pylist():
+                grid.add_row(f"  dropped by {row['stage']}: {row['reason']}", f"{row['n']:,}")
+    Console().print(grid)
+
+
+def write_report(build: Path, run: Path | None = None) -> Path:
+    """Write BUILD/report.html, with the results of a trainer's run where one is given."""
+    with workroom(build.parent, prefix=".report.") as scratch:
+        engine = DuckEngine(quiet=True, scratch=scratch)
+        page = _template().render(
+            version=build.name,
+            settings=manifest(build)["settings"],
+            **_of_build(build, engine, files_by_table(build, run)),
+            **(_of_run(build, run, engine, files_by_table(build, run)) if run else {}),
+        )
+    with written_whole(build / REPORT) as beside:
+        beside.write_text(page, "utf-8")
+    return build / REPORT
+
+
+def _of_build(build: Path, engine: DuckEngine, inputs: Tables) -> dict:
+    """What the page shows of the build itself."""
+
+    def audit(name: str) -> pa.Table:
+        return answer(engine, inputs, sql("audit", name))
+
+    def asked(name: str) -> pa.Table:
+        return answer(engine, inputs, sql("report", name))
+
+    funnel, per_query, rounds = audit("funnel"), audit("pairs_per_query"), audit("rounds")
+    shares, stages = asked("query_shares"), funnel["stage"].to_pylist()
+    return {
+        "counts": counts(engine, inputs),
+        "funnel": charts.funnel(funnel),
+        "funnel_grid": _grid(funnel),
+        "pairs_per_query": charts.pairs_per_query(per_query),
+        "heads": _grid(per_query.slice(0, HEAD_QUERIES)),
+        "query_shares": charts.query_shares(shares),
+        "sources": _grid(audit("query_sources")),
+        "query_samples": list(_samples_by_source(asked("query_samples"))),
+        "drops": list(_drops(audit("drops_by_reason"), asked("drop_examples"), stages)),
+        "image_sides": charts.image_sides(asked("image_sides")),
+        "words": _grid(audit("total_words")),
+        "words_title": title("audit", "total_words"),
+        "rounds": charts.rounds(rounds),
+        "rounds_grid": _grid(rounds),
+        "hosts": asked("hosts").to_pylist(),
+        "gallery": gallery(build, engine, inputs),
+        "near_duplicates": near_duplicates(build, engine, inputs),
+    }
+
+
+def _of_run(build: Path, run: Path, engine: DuckEngine, inputs: Tables) -> dict:
+    """What the page shows of a trainer's run."""
+    return {
+        "results": list(report_run.results(run)),
+        "losses": charts.losses(report_run.training_lines(run)),
+        "neighbours": neighbours(build, engine, inputs),
+    }
+
+
+def _samples_by_source(rows: pa.Table) -> Iterator[tuple[str, list[str]]]:
+    for source, found in groupby(rows.to_pylist(), key=lambda row: row["entered_by"]):
+        yield source, [row["text"] for row in found]
+
+
+def _drops(drops: pa.Table, examples: pa.Table, stages: list[str]) -> Iterator[dict]:
+    """Each reason with its number, its meaning and its examples, in the order of the stages."""
+    by_reason: dict[tuple[str, str], list[dict]] = {}
+    for row in examples.to_pylist():
+        shown = {name: shortened(row[name], EXAMPLE_CHARACTERS) for name in ("caption", "url")}
+        by_reason.setdefault((row["stage"], row["reason"]), []).append(shown)
+    places = {stage: place for place, stage in enumerate(stages)}
+    for row in sorted(drops.to_pylist(), key=lambda row: places.get(row["stage"], len(places))):
+        found = by_reason.get((row["stage"], row["reason"]), [])
+        yield {**row, "about": REASONS.get(row["reason"], ""), "examples": found}
+
+
+def _template() -> jinja2.Template:
+    loader = jinja2.FileSystemLoader(Path(__file__).parent)
+    environment = jinja2.Environment(
+        loader=loader, autoescape=True, undefined=jinja2.ChainableUndefined
+    )
+    environment.filters["sha256"] = _sha256
+    return environment.get_template("page.html")
+
+
+def _sha256(script: str) -> str:
+    """The hash by which a content security policy names a script.
+
+    >>> _sha256("")
+    'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='
+    """
+    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+
+def _grid(found: pa.Table) -> dict:
+    """
+    >>> _grid(pa.table({"rows_in": [1234]}))
+    {'names': ['rows in'], 'rows': [[1234]]}
+    """
+    names = [name.replace("_", " ") for name in found.column_names]
+    return {"names": names, "rows": [list(row.values()) for row in found.to_pylist()]}

@@ -1,0 +1,1 @@
+"""Which pairs are asked for, which are kept, and which lost ones are asked for again."""

@@ -1,0 +1,135 @@
+"""The selection rule in SQL: which pairs a round asks for, and which are kept.
+
+May import queries. The rule is docs/design.md's walk; tests/test_selection.py holds these tables
+equal to that walk, written as a plain loop.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from queries.engine import Engine, Rows
+from queries.tables.parts import digest, read_rows, write_part
+from queries.tables.schemas import TABLES
+
+JUDGES = ("exclusion", "scored", "scorer")  # what attempts are judged by beside their measures
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What is selected, given all that is known: the files of each table."""
+
+    verdict: Path
+    suppressed: Path
+    standing: list[Path]
+    open_match: Path
+    kept_match: Path
+    n_passes: int
+
+
+def select(
+    engine: Engine,
+    build: pa.Table,
+    pair: Rows,
+    pair_match: Rows,
+    fetched: Rows,
+    folder: Path,
+    *,
+    judges: Mapping[str, Rows] | None = None,
+    for_request: bool = False,
+) -> Selection:
+    """Judge the known attempts and cap each query, in tables under `folder`.
+
+    `judges` are the tables of JUDGES, of which each that is not given is empty.
+    Near duplicates make the cap depend on itself: keep without the suppressed, suppress the later
+    neighbours of the kept, until nothing changes. Each pass settles a longer prefix of the order,
+    so it ends. A selection `for_request` has kept matches only where near duplicates need them.
+    """
+
+    def derive(name: str, *needed: Rows, **inputs: Rows) -> Path:
+        """A table; without rows that it needs it is empty, and Spark is not asked for a second."""
+        path = folder / f"{name}.parquet"
+        if all(map(len, needed)):
+            return engine.derive(name, inputs, path).path
+        return path if path.exists() else write_part(path, TABLES[name], []).path
+
+    given: dict[str, Rows] = {name: () for name in JUDGES} | dict(judges or {})
+    near_bits = build["near_bits"][0].as_py()
+    known: dict[str, Rows] = {"fetched": fetched, "exclusion": given["exclusion"]}
+    given["excluded_hash"] = [derive("excluded_hash", *known.values(), **known)]
+    verdict = derive("verdict", fetched, fetched=fetched, pair=pair, build=build, **given)
+    near = derive("near", fetched if near_bits > 0 else (), verdict=[verdict], build=build)
+    head = derive("head", pair_match=pair_match, verdict=[verdict], build=build)
+    matches: dict[str, Rows] = {"pair_match": pair_match, "head": [head], "verdict": [verdict]}
+    open_match = derive("open_match", **matches)
+    none_near = near_bits < 0 or not len(fetched)
+    before = TABLES["suppressed"].empty()
+    matches["suppressed"] = before
+    n_passes = 0
+    while True:
+        part = folder / f"{n_passes}"
+        standing, kept = stand(engine, matches, part), part / "kept_match.parquet"
+        n_passes += 1
+        if not (none_near and for_request):
+            known = {**matches, "standing": standing, "open_match": [open_match], "build": build}
+            engine.derive("kept_match", known, kept)
+        if none_near:
+            nothing = derive("suppressed", ())
+            return Selection(verdict, nothing, standing, open_match, kept, n_passes)
+        found = {"verdict": [verdict], "near": [near], "kept_match": [kept], "build": build}
+        suppressed = engine.derive("suppressed", found, part / "suppressed.parquet").path
+        after = read_rows(suppressed)
+        if after.equals(before):
+            return Selection(verdict, suppressed, standing, open_match, kept, n_passes)
+        before = after
+        matches["suppressed"] = [suppressed]
+
+
+def stand(engine: Engine, matches: Mapping[str, Rows], folder: Path) -> list[Path]:
+    """Put the heads' first survivors in order: a file for each reach that proved too short.
+
+    Only matches within reach are put in order. A head that has fewer survivors there than a
+    round may look at, and more matches beyond, is looked at again with at least twice the reach.
+    """
+    standing: list[Path] = []
+    head = matches["head"]
+    while True:
+        place = folder / f"reach{len(standing)}"
+        known = {**matches, "head": head}
+        made = engine.derive("standing", known, place / "standing.parquet")
+        standing.append(made.path)
+        rows = read_rows(head)
+        room = pc.sum(pc.subtract(rows["most"], rows["stood"]), min_count=0).as_py()
+        if made.rows_kept == room:
+            return standing  # every head has as many as a round may look at
+        reached = {"head": head, "standing": standing}
+        short = engine.derive("short_head", reached, place / "short_head.parquet")
+        if not short.rows_kept:
+            return standing
+        head = [short.path]
+
+
+def request(
+    engine: Engine, build: pa.Table, pair: Rows, selection: Selection, number: int, folder: Path
+) -> pa.Table:
+    """The pairs that round `number` asks for, by pair_id; none when every query is settled."""
+    now = pa.Table.from_pylist([{"round": number}], TABLES["now"].schema)
+    known: dict[str, Rows] = {
+        "standing": selection.standing,
+        "open_match": [selection.open_match],
+        "build": build,
+        "now": now,
+    }
+    engine.derive("unsettled", known, folder / "unsettled.parquet")
+    engine.derive("request", {**known, "pair": pair}, folder / "request.parquet")
+    return read_rows(folder / "request.parquet")
+
+
+def image_parts(rows: pa.Table, size: int) -> list[tuple[str, pa.Table]]:
+    """The rows of a request, cut into image parts: (name that its rows decide, rows of `ask`)."""
+    rows = rows.select(TABLES["ask"].schema.names)
+    cut = [rows.slice(start, size) for start in range(0, rows.num_rows, size)]
+    return [(digest("image_part", one.to_pydict()), one) for one in cut]

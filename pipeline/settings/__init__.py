@@ -1,0 +1,1 @@
+"""The TOML of a build, checked whole before work starts."""

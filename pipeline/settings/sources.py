@@ -1,0 +1,116 @@
+"""What a build's TOML says of each source of candidate pairs, a section a kind.
+
+May import pipeline.settings.values.
+"""
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Discriminator, Field, Tag
+
+from pipeline.settings.values import Count, RemoteOrExisting, Section, Share
+
+Address = Annotated[str, Field(pattern=r"^https?://[^\s?#]+$")]
+
+
+ReadyColumns = Literal[
+    "laion", "datacomp", "cc3m", "cc12m", "redcaps", "wit", "yfcc", "coco", "visual_genome"
+]  # what each means: pipeline/sources/tables/layouts.py
+
+
+class Columns(Section):
+    """Which columns of a table hold what; only the first two are needed."""
+
+    url: str = "url"
+    caption: str | Annotated[tuple[str, ...], Field(min_length=1)] = "caption"  # a pair for each
+    license: str | None = None
+    page_url: str | None = None
+
+
+def _how_given(columns: Any) -> str:
+    """A fault is told of the one form that was meant."""
+    return "ready" if isinstance(columns, str) else "table"
+
+
+class SourceSection(Section):
+    """What every kind has: a name, which its rows carry."""
+
+    searches: ClassVar[bool] = False  # whether it needs the query list
+
+    name: str
+
+
+class TablesSource(SourceSection):
+    """Url-caption tables: Parquet, CSV, TSV, JSONL or JSON files, here or at an address."""
+
+    kind: Literal["tables"]
+    paths: Annotated[tuple[RemoteOrExisting, ...], Field(min_length=1)]
+    columns: Annotated[
+        Annotated[Columns, Tag("table")] | Annotated[ReadyColumns, Tag("ready")],
+        Discriminator(_how_given),
+    ] = Columns()
+    extra: tuple[str, ...] | Literal["all"] | None = None  # None: what the ready columns name
+    header: tuple[str, ...] = ()  # of CSV and TSV files whose first line is a row already
+    quotes: bool = True  # of CSV and TSV files: whether " may enclose a field
+
+
+class CommonCrawlSource(SourceSection):
+    """Crawled pages: WARC or WAT files here or at an address, or lists of such (.paths, .gz)."""
+
+    kind: Literal["commoncrawl"]
+    paths: Annotated[tuple[RemoteOrExisting, ...], Field(min_length=1)]
+    base: Address = "https://data.commoncrawl.org/"  # in front of the paths that a list holds
+    most_files: Count = 0  # of each list, from its head; 0: all
+    contact: Annotated[str, Field(pattern=r"^[\x20-\x7e]*$")] = ""  # sent with every request
+
+
+class SampleSource(SourceSection):
+    """OpenMoji's pictures with their names in many languages, served on this machine."""
+
+    kind: Literal["sample"]
+    port: Annotated[int, Field(ge=1024, le=65535)] = 8377
+    held_out: Share = 0.08  # of the pictures, kept for the evaluation set
+
+
+class SearchSource(SourceSection):
+    """A server that is searched, query after query, by one request at a time."""
+
+    searches: ClassVar[bool] = True
+
+    contact: Annotated[str, Field(pattern=r"^[\x20-\x7e]*$")] = ""  # sent with every request
+    most_queries: Count = 0  # from the head of the query list; 0: all
+    queries_per_part: Annotated[int, Field(ge=1, le=10_000)] = 200
+    results_per_query: Annotated[int, Field(ge=1, le=10_000)] = 50
+    pause_s: Annotated[float, Field(ge=0, le=600)] = 0.5  # before each request
+
+
+class MediaWikiSource(SearchSource):
+    """Wikimedia Commons, or any MediaWiki, searched query after query."""
+
+    kind: Literal["mediawiki"]
+    api: Address = "https://commons.wikimedia.org/w/api.php"
+    also: Annotated[str, Field(max_length=200)] = ""  # added to each search: filetype:bitmap
+    language: Annotated[str, Field(pattern=r"^[a-z]+(-[a-z0-9]+)*$")] = "en"  # of descriptions
+    # The widths that Wikimedia makes thumbnails in; others are refused there.
+    width: Literal[20, 40, 60, 120, 250, 330, 500, 960, 1280, 1920, 3840] = 330
+
+
+class OpenverseSource(SearchSource):
+    """Openverse's catalogue of openly licensed pictures, searched query after query.
+
+    Its terms forbid to scrape the catalogue, to go around its limits by more machines, and to be
+    a burden on others; without an account it answers 20 requests a minute and 200 a day, each
+    with 20 results, 240 in all for a query. So it is off until `accept_terms = true`, for small
+    lists of queries, and slow.
+    """
+
+    kind: Literal["openverse"]
+    accept_terms: bool = False
+    base: Address = "https://api.openverse.org"
+    license: Annotated[str, Field(pattern=r"^[a-z0-9,-]*$")] = ""  # such as cc0,by; empty: all
+    most_queries: Count = 100
+    results_per_query: Annotated[int, Field(ge=1, le=240)] = 20
+    pause_s: Annotated[float, Field(ge=0, le=600)] = 3.0
+
+
+AnySource = TablesSource | CommonCrawlSource | SampleSource | MediaWikiSource | OpenverseSource
+Source = Annotated[AnySource, Field(discriminator="kind")]

@@ -1,0 +1,121 @@
+"""The kinds of values that settings are made of: paths, counts, shares; and their strict base.
+
+May import pydantic and queries. A wrong value raises ValueError with what was expected,
+which pipeline.settings.whole turns into one line.
+"""
+
+import importlib.util
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
+
+from queries.tables.addresses import EXPECTED, hidden
+from queries.tables.errors import UserError
+from queries.tables.store import bring
+
+
+def locate(text: str, folder: Path) -> Path:
+    """Turn a path of the settings into one of this machine; it need not exist.
+
+    >>> locate("captions.tsv", Path("/data"))
+    PosixPath('/data/captions.tsv')
+    """
+    if not text.startswith("package:"):
+        try:
+            return folder / Path(text).expanduser()
+        except RuntimeError:  # ~ and the name of nobody
+            return folder / text
+    package, _, rest = text.removeprefix("package:").partition("/")
+    # Of a name with a dot, find_spec would import what stands before it.
+    spec = importlib.util.find_spec(package) if package.isidentifier() else None
+    if spec is None or not spec.submodule_search_locations:
+        return Path(text)  # no such package, so no such file
+    return Path(next(iter(spec.submodule_search_locations))) / rest
+
+
+def _folder(info: ValidationInfo) -> Path:
+    """Where relative paths start: the TOML's folder, or here for settings made by hand."""
+    return info.context["folder"] if info.context else Path.cwd()
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # such as a name that is too long
+        return False
+
+
+def _existing(text: str, info: ValidationInfo) -> str:
+    if is_remote(text):
+        try:
+            return str(bring(without_secret(text)))
+        except UserError as error:
+            raise ValueError(f"a file that can be read; {error}") from None
+    path = locate(text, _folder(info))
+    if not _exists(path):
+        hint = " (is the package installed?)" if text.startswith("package:") else ""
+        raise ValueError(f"a file or folder that exists; {path} does not{hint}")
+    return str(path)
+
+
+def is_address(text: str) -> bool:
+    """Whether a setting names what is to be downloaded: see pipeline/web/wikimedia.py for the forms.
+
+    >>> is_address("wikimedia:enwiki/20261101/multistream"), is_address("dump.xml.bz2")
+    (True, False)
+    """
+    return text.startswith(("wikimedia:", "http://", "https://"))
+
+
+def _address_or_existing(text: str, info: ValidationInfo) -> str:
+    return without_secret(text) if is_address(text) else _existing(text, info)
+
+
+def without_secret(text: str) -> str:
+    """The address; ValueError for one with a secret in it, since a build publishes its settings."""
+    if hidden(text) != text:
+        raise ValueError(EXPECTED)
+    return text
+
+
+def is_remote(text: str) -> bool:
+    """Whether a path is an address as fsspec writes it, to be read where it is.
+
+    >>> is_remote("s3://bucket/part-*.parquet"), is_remote("captions.tsv")
+    (True, False)
+    """
+    return re.match(r"[a-z][a-z0-9+.-]*(://|::)", text) is not None
+
+
+def _remote_or_existing(text: str, info: ValidationInfo) -> str:
+    return without_secret(text) if is_remote(text) else _existing(text, info)
+
+
+RemoteOrExisting = Annotated[str, AfterValidator(_remote_or_existing)]
+
+
+def _first_existing(texts: Any, info: ValidationInfo) -> str:
+    if not isinstance(texts, tuple) or not all(isinstance(text, str) for text in texts):
+        raise ValueError("a list of paths, of which the first that exists is taken, or an address")
+    for text in texts:
+        if is_address(text):
+            return without_secret(text)
+        if is_remote(text):
+            return _existing(text, info)
+        if _exists(path := locate(text, _folder(info))):
+            return str(path)
+    raise ValueError("at least one path that exists, or an address")
+
+
+PathOrAddress = Annotated[str, AfterValidator(_address_or_existing)]
+ExistingPath = Annotated[str, AfterValidator(_existing)]
+FirstExisting = Annotated[str, BeforeValidator(_first_existing)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)

@@ -1,0 +1,228 @@
+"""The settings of a build: one TOML, checked whole before work starts.
+
+May import pipeline.settings.values, the settings of sources and of the guard, and queries. A wrong file
+ends in SettingsError with one line for each fault that names the key, the value and what was
+expected. `package:NAME/PATH` in a path is a file inside an installed package, found without
+importing it; other relative paths start at the TOML's folder.
+"""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, model_validator
+
+from pipeline.settings.fetch import GuardSettings
+from pipeline.settings.scorers import Scorers
+from pipeline.settings.sources import Source
+from pipeline.settings.values import (
+    Count,
+    ExistingPath,
+    FirstExisting,
+    PathOrAddress,
+    Positive,
+    Section,
+    Share,
+)
+from queries.tables.addresses import hidden
+from queries.tables.errors import UserError
+
+SAMPLE = Path(__file__).parents[1] / "builds" / "sample.toml"
+
+
+class SettingsError(UserError):
+    """What is wrong with the settings, in lines that a user can act on."""
+
+
+class QuerySettings(Section):
+    """The query list: CLIP section 2.2 and its footnote."""
+
+    n: Positive = 500_000
+    articles: Annotated[tuple[PathOrAddress, ...], Field(min_length=1)]
+    views: tuple[PathOrAddress, ...] = ()
+    wiki: str = "en"
+    page_table: PathOrAddress | None = None
+    redirect_table: PathOrAddress | None = None
+    mobile_share_max: Share = 1.0
+    wordnet: FirstExisting = ""  # none: it is English
+    wordnet_lemmas: Literal["first", "all"] = "first"
+    word_min: Positive = 100
+    word_quota: Count = 251_465
+    bigram_min: Positive = 500
+    pmi_min: float = 0.0
+    bigram_quota: Count = 100_646
+    views_min: Count = 70
+    title_quota: Count = 61_235
+
+
+class DownloadSettings(Section):
+    """How files are asked for; nothing here changes a row."""
+
+    contact: Annotated[str, Field(pattern=r"^[\x20-\x7e]*$")] = ""
+    base: Annotated[str, Field(pattern=r"^https?://[^\s?#]+$")] = "https://dumps.wikimedia.org"
+    connections: Annotated[int, Field(ge=1, le=2)] = 2
+    retries: Annotated[int, Field(ge=0, le=20)] = 5  # in a row that bring next to nothing
+    timeout_s: Annotated[float, Field(gt=0, le=600)] = 60.0  # of silence
+    backoff_s: Annotated[float, Field(ge=0, le=600)] = 2.0  # before the first retry, then doubled
+    max_wait_s: Annotated[float, Field(ge=0, le=86_400)] = 900.0
+    max_bytes: Positive = 1 << 38  # of one file
+
+
+NOT_PICTURES = (
+    *("htm", "html", "xhtml", "css", "js", "json", "xml", "txt", "csv", "svg", "svgz"),
+    *("pdf", "doc", "docx", "xls", "xlsx", "ppt", "pptx", "odt", "epub", "swf", "apk", "exe"),
+    *("zip", "gz", "rar", "7z", "tar", "mp3", "ogg", "wav", "mp4", "webm", "ogv", "mov", "avi"),
+)
+PLACEHOLDERS = (
+    *("image", "images", "photo", "photos", "picture", "pic", "img", "untitled", "unnamed"),
+    *("logo", "thumbnail", "placeholder", "image placeholder", "default image", "no image"),
+    *("no image available", "image not available", "no photo", "no picture", "image of"),
+    *("photo of", "picture of", "product image", "featured image", "main image", "cover image"),
+    *("header image", "profile picture", "alt text", "null", "none", "undefined", "n a"),
+)
+
+
+class FilterSettings(Section):
+    """What an address and a caption must be: docs/filters.md says how to turn each rule off."""
+
+    allow_private_hosts: bool = False
+    drop_bad_hosts: bool = True
+    not_pictures: tuple[Annotated[str, Field(pattern=r"^[a-z0-9]+$")], ...] = NOT_PICTURES
+    languages: tuple[str, ...] = ("en",)
+    language_model: ExistingPath | None = None
+    language_min_score: Share = 0.0
+    language_odds: Annotated[float, Field(ge=1)] = 3.0
+    min_words: Count = 1
+    max_words: Count = 256
+    min_characters: Count = 2
+    max_characters: Count = 2_000
+    min_letter_share: Share = 0.4
+    drop_file_names: bool = True
+    file_name_words: Annotated[int, Field(ge=0, le=100)] = 3  # from these on it describes; 0: never
+    drop_urls: bool = True
+    placeholders: tuple[str, ...] = PLACEHOLDERS
+    max_repeated_share: Share = 0.5
+    drop_mojibake: bool = True
+    blocked_words: tuple[ExistingPath, ...] = ()
+    boilerplate_max: Count = 100
+
+    @model_validator(mode="after")
+    def _languages_have_a_model(self) -> "FilterSettings":
+        if "languages" in self.model_fields_set and self.languages and not self.language_model:
+            raise ValueError("a language_model beside languages, or no caption's would be known")
+        return self
+
+
+class SelectionSettings(Section):
+    """The cap and the rounds: docs/design.md, selection."""
+
+    cap: Positive = 20_000
+    max_rounds: Positive = 12
+    round_factor: Annotated[float, Field(ge=1, le=10)] = 1.0
+    near_bits: Annotated[int, Field(ge=-1, le=6)] = -1  # bits of pHash; -1: all stay
+
+
+class ImageSettings(Section):
+    """What a picture must be, and how it is stored. The first four change what is stored."""
+
+    size: Annotated[int, Field(ge=16, le=4096)] = 256
+    quality: Annotated[int, Field(ge=1, le=100)] = 95
+    keep_originals: bool = False  # JPEG, PNG and WebP as served, foreign bytes and all
+    max_pixels: Annotated[int, Field(ge=1, le=200_000_000)] = 50_000_000  # <= 20 bytes each
+    min_side: Count = 32
+    min_area: Count = 0  # of width times height, pixels
+    max_aspect: Annotated[float, Field(ge=1)] = 5.0
+    min_spread: Annotated[float, Field(ge=0)] = 2.0
+
+
+class FetchSettings(GuardSettings):
+    """How pictures are asked for; nothing here changes what is kept."""
+
+    threads: Annotated[int, Field(ge=1, le=1024)] = 64
+    rows_per_part: Annotated[int, Field(ge=10, le=100_000)] = 10_000
+
+
+Memory = Annotated[str, Field(pattern=r"^\d+(MB|GB)$")]
+
+
+class SparkSettings(Section):
+    """A session of `--engine spark`: docs/spark.md."""
+
+    master: Annotated[str, Field(pattern=r"^(local(\[(\d+|\*)\])?|spark://.+|yarn|k8s://.+)$")] = (
+        "local[2]"
+    )
+    memory: Memory = "4GB"  # of the driver, and of each executor
+    partitions: Positive = 64  # of a shuffle, at most
+    fetchers: Positive = 1  # image parts fetched at once; they share the limits per host
+    python: str = ""  # on the machines of the cluster; "": the path of this one
+    conf: dict[Annotated[str, Field(pattern=r"^spark\.")], str] = Field(default={})
+
+
+class EngineSettings(Section):
+    """How much of the machine a build may use; nothing here changes a row."""
+
+    workers: Count = 0
+    memory: Memory = "4GB"
+    scratch: str = ""  # folder of this machine for what is on its way to an --out at an address
+    spark: SparkSettings = SparkSettings()
+
+
+class Settings(Section):
+    """One build."""
+
+    seed: Count = 0
+    exclusions: tuple[ExistingPath, ...] = ()
+    queries: QuerySettings
+    sources: Annotated[tuple[Source, ...], Field(min_length=1)]
+    filters: FilterSettings = FilterSettings()
+    selection: SelectionSettings = SelectionSettings()
+    images: ImageSettings = ImageSettings()
+    scorers: Scorers = ()
+    fetch: FetchSettings = FetchSettings()
+    downloads: DownloadSettings = DownloadSettings()
+    engine: EngineSettings = EngineSettings()
+    samples_per_shard: Positive = 10_000
+    prune: bool = False  # once published, bytes live in shards alone: image parts give them up
+
+
+def load(path: Path) -> Settings:
+    """Read and check one TOML. Raises SettingsError."""
+    try:
+        raw = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise SettingsError(f"settings: {path}: expected a TOML file ({error.strerror})") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"settings: {path}: expected TOML: {error}") from None
+    except RecursionError:
+        raise SettingsError(f"settings: {path}: expected TOML in fewer brackets") from None
+    try:
+        return Settings.model_validate(_tuples(raw), context={"folder": path.parent.resolve()})
+    except ValidationError as error:
+        faults = error.errors(include_url=False)
+        # A list whose items are at fault is also told to be too short: the items say enough.
+        above = {fault["loc"][:n] for fault in faults for n in range(len(fault["loc"]))}
+        lines = [_line(fault) for fault in faults if fault["loc"] not in above]
+        raise SettingsError("\n".join(f"settings: {path}: {line}" for line in lines)) from None
+
+
+def _tuples(value: Any) -> Any:
+    """TOML's lists as tuples, so that frozen settings can be hashed."""
+    if isinstance(value, dict):
+        return {key: _tuples(item) for key, item in value.items()}
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+
+
+def _line(fault: Any) -> str:
+    key = ".".join(str(step) for step in fault["loc"])
+    if fault["type"] == "extra_forbidden":
+        return f"{key}: unknown key"
+    if fault["type"] == "missing":
+        return f"{key}: missing, and it has no default"
+    if fault["type"] == "union_tag_not_found":
+        return f"{key}.kind: missing, and it has no default"
+    if fault["type"] == "union_tag_invalid":
+        known = fault["ctx"]
+        return hidden(f"{key}.kind = {known['tag']!r}: expected one of {known['expected_tags']}")
+    expected = fault["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    value = "" if isinstance(fault["input"], dict) else f" = {fault['input']!r}"
+    return hidden(f"{key}{value}: expected {expected}")

@@ -1,0 +1,161 @@
+"""From what a source says of a picture to a row of table `candidate`: ids, order, reasons.
+
+The one place where every source's rows are built, so that the same URL and caption get the same
+pair_id wherever they come from. Every raw row gives exactly one candidate, good or not.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any, NamedTuple
+from urllib.parse import quote, urlsplit
+
+import idna
+import pyarrow as pa
+
+from queries.pixels.fingerprint import hash63
+from queries.tables.errors import InputError
+from queries.tables.schemas import TABLES
+
+BATCH_ROWS = 8_192
+DEFAULT_PORTS = {"http": 80, "https": 443}
+HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+")  # after IDNA; the second is an IPv6 address
+SURROGATE = re.compile("[\ud800-\udfff]")
+NOT_TEXT = object()  # stands for a value that is no text: a list, a date, a picture
+
+
+class SourceError(InputError):
+    """A source that cannot be read: one line that says what was found and what was expected."""
+
+
+class Raw(NamedTuple):
+    """One row as a source has it; `reason` where the source itself cannot read it."""
+
+    url: Any = None
+    caption: Any = None
+    license: Any = None
+    page_url: Any = None
+    reason: str | None = None
+    extra: dict[str, Any] | None = None  # JSON-able: what else the source says
+
+
+def candidates(raws: Iterable[Raw], source: str, seed: int) -> Iterator[pa.RecordBatch]:
+    """Batches of table `candidate`, one row for each raw row, in their order."""
+    rows = (candidate(raw, source, seed, n) for n, raw in enumerate(raws))
+    while some := list(islice(rows, BATCH_ROWS)):
+        yield pa.RecordBatch.from_pylist(some, TABLES["candidate"].schema)
+
+
+def candidate(raw: Raw, source: str, seed: int, row: int) -> dict[str, Any]:
+    """One row of table `candidate`; the url and the caption are '' where they are missing."""
+    url, url_key, url_reason = _url(raw.url)
+    caption, caption_reason = _caption(raw.caption)
+    pair_id = hash63(url_key, caption)
+    return {
+        "pair_id": pair_id,
+        "priority": hash63(seed, pair_id),
+        "url": url,
+        "caption": caption,
+        "source": source,
+        "license": _optional(raw.license),
+        "page_url": _optional(raw.page_url),
+        "row": row,
+        "url_key": url_key,
+        "reason": raw.reason or url_reason or caption_reason,
+        "extra": as_json(raw.extra) if raw.extra else None,
+    }
+
+
+def as_json(extra: dict[str, Any]) -> str:
+    """What else a source says, in one order of keys; what JSON lacks is written as text.
+
+    >>> as_json({"width": 640, "author": "Zoë", "note": None})
+    '{"author": "Zoë", "width": 640}'
+    """
+    there = {str(key): value for key, value in extra.items() if value is not None}
+    text = json.dumps(there, ensure_ascii=False, sort_keys=True, default=str)
+    return SURROGATE.sub("\ufffd", text)
+
+
+def normalise_url(url: str) -> str:
+    """The key of a URL: equal for the spellings of one address. Raises ValueError if it is none.
+
+    The query keeps its order and the path its slashes: a server may tell them apart.
+
+    >>> normalise_url("HTTP://Bücher.example:80/a%c3%a9 b#top")
+    'http://xn--bcher-kva.example/a%C3%A9%20b'
+    """
+    parts = urlsplit(url.strip())
+    scheme, host = parts.scheme.lower(), (parts.hostname or "").lower()
+    if scheme not in DEFAULT_PORTS or "@" in parts.netloc:
+        raise ValueError("expected http or https, and no user name")
+    if not host.isascii():
+        host = idna.encode(host, uts46=True).decode()  # as browsers do, and our fetching
+    if not HOST.fullmatch(host):
+        raise ValueError(f"expected a host, got {host!r}")
+    host = f"[{host}]" if ":" in host else host
+    port = "" if parts.port in (None, DEFAULT_PORTS[scheme]) else f":{parts.port}"
+    query = f"?{_percent_encoded(parts.query)}" if parts.query else ""
+    return f"{scheme}://{host}{port}{_percent_encoded(parts.path) or '/'}{query}"
+
+
+def _percent_encoded(text: str) -> str:
+    """Space and other than ASCII encoded, and every code in capitals."""
+    text = re.sub(r"[^\x21-\x7e]+", lambda found: quote(found[0]), text)
+    return re.sub(r"%[0-9a-fA-F]{2}", lambda found: found[0].upper(), text)
+
+
+def as_text(value: Any) -> str | None:
+    """A source's value as text, None if there is none; ValueError if it is no text.
+
+    Bytes are UTF-8, and numbers are written out: a table's captions may be years.
+
+    >>> as_text(1969), as_text(b"moon")
+    ('1969', 'moon')
+    """
+    if value is None or value != value:  # NaN is how pandas writes a missing text
+        return None
+    text = value.decode() if isinstance(value, bytes) else value
+    if isinstance(text, (int, float)):
+        text = str(text)
+    if not isinstance(text, str):
+        raise ValueError(f"expected text, got {type(value).__name__}")
+    text.encode()  # UnicodeEncodeError, a ValueError, for a lone surrogate
+    return text
+
+
+def _shown(value: Any) -> str:
+    """A value that is no text, as the table of drops shows it."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return SURROGATE.sub("\ufffd", value) if isinstance(value, str) else ""
+
+
+def _url(value: Any) -> tuple[str, str, str | None]:
+    """The url, its key and what is wrong with it."""
+    try:
+        url = as_text(value)
+        if url is None or not url.strip():
+            return "", "", "url_missing"
+        return url, normalise_url(url), None
+    except ValueError:
+        return _shown(value), "", "url_invalid"
+
+
+def _caption(value: Any) -> tuple[str, str | None]:
+    """The caption and what is wrong with it."""
+    try:
+        caption = as_text(value)
+    except ValueError:
+        return _shown(value), "caption_invalid"
+    if caption is None or not caption.strip():
+        return "", "caption_missing"
+    return caption, None
+
+
+def _optional(value: Any) -> str | None:
+    try:
+        return as_text(value) or None
+    except ValueError:
+        return None

@@ -1,0 +1,1 @@
+"""Crawled pages, WARC and WAT: each page's pictures with their texts."""

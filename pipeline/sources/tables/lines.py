@@ -1,0 +1,222 @@
+"""Rows of CSV, TSV and JSONL files, read line by line and unpacked on the way.
+
+Memory is bounded whatever a file holds. A line that is too long or does not parse is a row of its
+own, None; a quote that is never closed costs the one row that it stands in.
+"""
+
+import csv
+import io
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+from typing import IO, Any
+
+import pyarrow as pa
+
+from pipeline.sources.place import name_of, open_file
+from pipeline.sources.tables.layouts import Layout, Row
+from pipeline.web.reading import json_object
+
+PACKED = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
+LONGEST_LINE = 1 << 20  # characters; a longer line is no row of a table
+LONGEST_SKIP = 1 << 26  # characters; a file with a longer line is not read on
+FREE_BYTES = 1 << 24  # that any file may unpack to
+MOST_RATIO = 200  # bytes from a packed byte beyond those: captions pack to a tenth, zeros further
+SAMPLED_LINES = 1_000  # of a JSONL file, whose keys need not all stand in the first line
+CHUNK = 1 << 16  # bytes
+
+
+class BombError(Exception):
+    """A file that unpacks to far more than a table does, or has a line without an end."""
+
+
+class DamagedError(ValueError):
+    """A file that cannot be read, or not from here on."""
+
+
+class LongLine(csv.Error):
+    """More than LONGEST_LINE characters in a line, or in a row of several lines."""
+
+
+class Counted:
+    """A file that counts the bytes read from it."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file, self.n_bytes, self.closed = file, 0, False
+
+    def read(self, n_bytes: int) -> bytes:
+        data = self.file.read(n_bytes)
+        self.n_bytes += len(data)
+        return data
+
+    def close(self) -> None:
+        self.file.close()
+
+
+class Unpacked(io.RawIOBase):
+    """The bytes that a packed file stands for. Raises BombError when they are too many."""
+
+    def __init__(self, file: IO[bytes], kind: str) -> None:
+        self.packed, self.n_bytes = Counted(file), 0
+        self.stream = pa.CompressedInputStream(pa.PythonFile(self.packed, "r"), kind)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self.stream.read(len(buffer))
+        buffer[: len(data)] = data
+        self.n_bytes += len(data)
+        if self.n_bytes > FREE_BYTES + MOST_RATIO * self.packed.n_bytes:
+            raise BombError(f"{self.n_bytes} bytes out of {self.packed.n_bytes}")
+        return len(data)
+
+
+@contextmanager
+def text_of(path: str, newline: str = "\n") -> Iterator[io.TextIOWrapper]:
+    """A file's text, unpacked; bytes that are no UTF-8 are lone surrogates.
+
+    Raises DamagedError for an empty file and for one in UTF-16.
+    """
+    kind = next((PACKED[end] for end in PACKED if name_of(path).lower().endswith(end)), None)
+    with open_file(path) as file:
+        raw: Any = Unpacked(file, kind) if kind else file
+        stream = io.BufferedReader(raw, CHUNK) if isinstance(raw, io.RawIOBase) else raw
+        start = stream.peek(2)[:2]
+        if not start:
+            raise DamagedError("the file is empty")
+        if start in (b"\xff\xfe", b"\xfe\xff"):
+            raise DamagedError("expected UTF-8, got UTF-16")
+        yield io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline=newline)
+
+
+class Lines:
+    """Lines with their ends. A line that is too long raises LongLine, and the next one follows.
+
+    `begin` marks where a row begins, and `again` goes back to the line after that: so a row that
+    swallowed its successors gives them back. No line is given back twice, which keeps a hostile
+    file from being read over and over.
+    """
+
+    def __init__(self, text: io.TextIOWrapper) -> None:
+        self.text = text
+        self.waiting: deque[str | None] = deque()  # given back; None: a line that is too long
+        self.taken: list[tuple[str | None, bool]] = []  # and whether it came for the first time
+        self.n_characters = 0
+
+    def __iter__(self) -> "Lines":
+        return self
+
+    def begin(self) -> None:
+        self.taken, self.n_characters = [], 0
+
+    def again(self) -> None:
+        back = [line for line, first_time in self.taken[1:] if first_time]
+        self.waiting.extendleft(reversed(back))
+
+    def __next__(self) -> str:
+        first_time = not self.waiting
+        line = self._read() if first_time else self.waiting.popleft()
+        self.taken.append((line, first_time))
+        self.n_characters += len(line or "")
+        if line is None or self.n_characters > LONGEST_LINE:
+            raise LongLine(f"expected at most {LONGEST_LINE} characters")
+        return line
+
+    def _read(self) -> str | None:
+        line = rest = self.text.readline(LONGEST_LINE)
+        if not line:
+            raise StopIteration
+        n_characters = len(line)
+        while len(rest) == LONGEST_LINE and not rest.endswith(("\n", "\r")):
+            rest = self.text.readline(LONGEST_LINE)
+            n_characters += len(rest)
+            if n_characters > LONGEST_SKIP:
+                raise BombError(f"a line of more than {LONGEST_SKIP} characters")
+        return line if n_characters == len(line) else None
+
+
+def csv_header(path: str, layout: Layout, delimiter: str) -> list[str]:
+    """The columns of a CSV or TSV file, by its first line or by the layout."""
+    with text_of(path, _newline(layout)) as text:
+        if layout.header:
+            return list(layout.header)
+        header = next(_fields(text, layout, delimiter), None)
+    if header is None:
+        raise DamagedError("the first line does not parse")
+    return header
+
+
+def csv_rows(path: str, layout: Layout, delimiter: str) -> Iterator[Row]:
+    """Rows by the header's names. A row with more fields than the header has a stray delimiter
+    and does not parse; in a shorter one the last columns are missing."""
+    header = csv_header(path, layout, delimiter)
+    places = list(layout.places(header).items())
+    with text_of(path, _newline(layout)) as text:
+        rows = _fields(text, layout, delimiter, len(header))
+        if not layout.header:
+            next(rows, None)
+        for fields in rows:
+            if fields is None:
+                yield None
+            elif fields:  # an empty line is no row
+                n_fields = len(fields)
+                yield {name: fields[at] if at < n_fields else None for name, at in places}
+
+
+def _newline(layout: Layout) -> str:
+    """How lines end: a lone carriage return ends none where it cannot be quoted."""
+    return "" if layout.quotes else "\n"
+
+
+def _fields(
+    text: io.TextIOWrapper, layout: Layout, delimiter: str, most: int = 10_000
+) -> Iterator[list[str] | None]:
+    """The fields of each row, None for a row that does not parse or has more than the most."""
+    lines = Lines(text)
+    # strict: a quote left open is a fault then, and takes none of the following rows with it.
+    split = csv.reader(lines, delimiter=delimiter, strict=True)
+    while True:
+        lines.begin()
+        try:
+            fields = next(split) if layout.quotes else _split(next(lines), delimiter)
+            if len(fields) > most:
+                raise csv.Error(f"expected at most {most} fields")
+        except StopIteration:
+            return
+        except csv.Error:  # such as a field of more than 131,072 characters
+            lines.again()
+            yield None
+            continue
+        yield fields
+
+
+def _split(line: str, delimiter: str) -> list[str]:
+    line = line.rstrip("\r\n")
+    return line.split(delimiter) if line else []
+
+
+def json_names(path: str) -> list[str]:
+    """The keys of a JSONL file's first thousand objects."""
+    found: dict[str, None] = {}
+    for row in islice(json_rows(path), SAMPLED_LINES):
+        found.update(dict.fromkeys(row or ()))
+    return list(found)
+
+
+def json_rows(path: str) -> Iterator[Row]:
+    """The object of each line that is not empty."""
+    with text_of(path) as text:
+        lines = Lines(text)
+        while True:
+            lines.begin()
+            try:
+                line = next(lines)
+            except StopIteration:
+                return
+            except LongLine:
+                yield None
+                continue
+            if line.strip():
+                yield json_object(line)

@@ -1,0 +1,134 @@
+"""Rows of Parquet files, which a process of its own reads in little memory.
+
+May run pipeline/sources/tables/parquet_child.py, which says why.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipeline.settings.values import is_remote
+from pipeline.sources.candidate import NOT_TEXT, SourceError
+from pipeline.sources.place import open_file
+from pipeline.sources.tables.layouts import Layout, Row
+from pipeline.sources.tables.lines import LONGEST_LINE, BombError, DamagedError
+from pipeline.sources.tables.parquet_child import BOMB, UNREACHABLE
+from pipeline.web.reading import holds_text
+
+CHILD = Path(__file__).with_name("parquet_child.py")
+MOST_BYTES = 128 << 20  # that reading may add to the child: a page, unpacked, and a batch
+LONGEST_FOOTER = 1 << 24  # bytes
+SLICE_ROWS = 1_024  # that are Python values at a time
+SLICE_BYTES = 1 << 22
+
+
+def column_names(path: str) -> list[str]:
+    """The columns of a file. Its footer is read here, if it is not too long for one."""
+    with open_file(path) as file:
+        file.seek(-8, 2)
+        n_bytes = int.from_bytes(file.read(4), "little")
+        if file.read(4) != b"PAR1":
+            raise DamagedError("no Parquet file, or not its end")
+        if n_bytes > LONGEST_FOOTER:
+            raise BombError(f"a footer of {n_bytes} bytes")
+    source = pa.PythonFile(open_file(path), "r") if is_remote(path) else path
+    with pq.ParquetFile(source) as table:
+        return list(table.schema_arrow.names)
+
+
+def rows(path: str, layout: Layout) -> Iterator[Row]:
+    """Each row's wanted columns."""
+    there = column_names(path)
+    places = {
+        name: there[place]
+        for name, place in layout.places(there).items()
+        if there.count(there[place]) == 1  # or none could be told from the other
+    }
+    if not places:
+        raise DamagedError(f"none of the columns {', '.join(layout.texts)}")
+    for batch in _batches(path, list(places.values())):
+        columns = [
+            _texts(batch[column]) if name in layout.texts else _values(batch[column])
+            for name, column in places.items()
+        ]
+        for values in zip(*columns, strict=True):
+            yield dict(zip(places, values, strict=True))
+
+
+def _batches(path: str, columns: list[str]) -> Iterator[pa.RecordBatch]:
+    """The columns of all rows, in batches that are small as Python values too."""
+    command = [sys.executable, "-P", str(CHILD), path, json.dumps(columns), str(MOST_BYTES)]
+    # Arrow's own allocator would set aside a gigabyte at once, and use it past the child's bound.
+    own = {"ARROW_DEFAULT_MEMORY_POOL": "system", "PYTHONPATH": os.pathsep.join(sys.path)}
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, env={**os.environ, **own}, **pipes) as child:  # noqa: S603
+        assert child.stdout is not None
+        assert child.stderr is not None
+        try:
+            yield from _slices(child.stdout)
+            whole = True
+        except (pa.ArrowInvalid, OSError):  # the stream ends where the child did
+            whole = False
+        except GeneratorExit:  # no more rows are asked for
+            child.kill()
+            raise
+        child.stdout.close()
+        error = child.stderr.read(1000).decode("utf-8", "replace").strip()
+        code = child.wait()
+    if code == UNREACHABLE:
+        raise SourceError(error)
+    if code == BOMB or code < 0:  # killed, or ended by a library that ran out of memory
+        raise BombError(error)
+    if code or not whole:
+        raise DamagedError(error)
+
+
+def _slices(stream: Any) -> Iterator[pa.RecordBatch]:
+    for batch in pa.ipc.open_stream(stream):
+        n_rows = max(1, SLICE_ROWS * SLICE_BYTES // max(SLICE_BYTES, batch.nbytes))
+        for start in range(0, batch.num_rows, n_rows):
+            yield batch.slice(start, n_rows)
+
+
+def _texts(column: pa.Array) -> list[Any]:
+    """A column's values: texts as bytes (they may not be UTF-8), numbers, or NOT_TEXT."""
+    if holds_text(column.type):
+        return _bytes(column, NOT_TEXT)
+    if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
+        return column.to_pylist()
+    return [NOT_TEXT if there else None for there in column.is_valid().to_pylist()]
+
+
+def _values(column: pa.Array) -> list[Any]:
+    """A column's values of any type; None for one that is too long, or that Python cannot hold."""
+    if holds_text(column.type):
+        return _bytes(column, None)
+    return [_value(column, place) for place in range(len(column))]
+
+
+def _value(column: pa.Array, place: int) -> Any:
+    if pa.types.is_nested(column.type) and column.slice(place, 1).nbytes > LONGEST_LINE:
+        return None
+    try:
+        return column[place].as_py()
+    except (ValueError, OverflowError):  # such as a date after the year 9999
+        return None
+
+
+def _bytes(column: pa.Array, too_long: object) -> list[Any]:
+    """Texts as bytes; one that is longer than a line may be is replaced."""
+    column = column.cast(pa.large_binary())
+    lengths = pc.binary_length(column)
+    if (pc.max(lengths).as_py() or 0) <= LONGEST_LINE:
+        return column.to_pylist()
+    short = pc.fill_null(pc.less_equal(lengths, LONGEST_LINE), True)
+    kept = pc.if_else(short, column, pa.scalar(None, pa.large_binary())).to_pylist()
+    return [one if fits else too_long for one, fits in zip(kept, short.to_pylist(), strict=True)]

@@ -1,0 +1,85 @@
+"""Writes rows of a Parquet file to standard output, as an Arrow stream: pipeline.sources.tables.parquet
+runs this file as a process of its own.
+
+A file's footer and pages say how long they are, and may lie or stand for a thousand times their
+size; so this process may take little memory, and whatever ends it ends nothing else. For a file of
+this machine it imports pyarrow alone, which keeps it small and quick to start.
+"""
+
+import json
+import resource
+import sys
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+BATCH_ROWS = 8_192
+BATCH_BYTES = 1 << 24  # a batch is cut to fewer rows where rows are wide
+STATUS = Path("/proc/self/status")
+DAMAGED, BOMB, UNREACHABLE = 65, 66, 67  # exit codes; the fault's line is on standard error
+
+
+def main(path: str, columns: list[str], most_bytes: int) -> int:
+    """Write the columns of all rows. No more than the given memory is taken for that."""
+    remote = None
+    try:
+        file = path
+        if "://" in path or "::" in path:
+            from pipeline.sources import place as places
+
+            remote = places.SourceError
+            file = pa.PythonFile(places.open_file(path), "r")
+        bound_memory(most_bytes)
+        write(pq.ParquetFile(file, buffer_size=1 << 20, pre_buffer=False), columns)
+    except MemoryError as error:
+        return failed(BOMB, error)
+    except Exception as error:  # of whatever kind: the process has nothing else to do
+        return failed(UNREACHABLE if remote and isinstance(error, remote) else DAMAGED, error)
+    return 0
+
+
+def bound_memory(most_bytes: int) -> None:
+    """Let this process grow by no more; past that, Arrow's allocations fail."""
+    if STATUS.exists():  # on Linux
+        line = next(line for line in STATUS.read_text().splitlines() if line.startswith("VmData:"))
+        most = int(line.split()[1]) * 1024 + most_bytes
+        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+
+
+def write(file: pq.ParquetFile, columns: list[str]) -> None:
+    left = file.metadata.num_rows
+    names = [name for name in file.schema_arrow.names if name in columns]
+    schema = pa.schema([(name, decoded(file.schema_arrow.field(name).type)) for name in names])
+    with pa.ipc.new_stream(sys.stdout.buffer, schema) as out:
+        for batch in file.iter_batches(batch_rows(file.metadata), columns=names, use_threads=False):
+            arrays = [one.cast(kind) for one, kind in zip(batch, schema.types, strict=True)]
+            whole = pa.RecordBatch.from_arrays(arrays, schema=schema)
+            n_rows = max(1, BATCH_ROWS * BATCH_BYTES // max(BATCH_BYTES, whole.nbytes))
+            for start in range(0, whole.num_rows, n_rows):
+                out.write_batch(whole.slice(start, n_rows))
+            left -= batch.num_rows
+    if left:
+        raise ValueError(f"{left} rows fewer than the footer says")
+
+
+def decoded(kind: pa.DataType) -> pa.DataType:
+    """The type of the values where a column holds each of them once."""
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def batch_rows(metadata: Any) -> int:
+    """How many rows are about BATCH_BYTES, by what the footer says of its row groups."""
+    groups = map(metadata.row_group, range(metadata.num_row_groups))
+    wide = [group.total_byte_size // group.num_rows for group in groups if group.num_rows > 0]
+    return max(1, min(BATCH_ROWS, BATCH_BYTES // max([1, *wide])))
+
+
+def failed(code: int, error: BaseException) -> int:
+    print(" ".join(str(error).split())[:300], file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], json.loads(sys.argv[2]), int(sys.argv[3])))

@@ -1,0 +1,1 @@
+"""Take pairs and pictures out of a workspace and all its builds, and prove that nothing is left."""

@@ -1,0 +1,128 @@
+"""The last Luigi tasks: kept pairs to shards, and the whole as one published build.
+
+With query_tasks, pair_tasks and picture_tasks the only modules that compose the stages;
+pipeline.tasks.stage says what every task is.
+"""
+
+from functools import partial
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.images.parts import prune, read_images
+from pipeline.match.person_terms import match_terms
+from pipeline.publish.shards import cut, pack, shard_bits, shard_digest
+from pipeline.publish.version import count_rows, publish, stage_row, stage_rows
+from pipeline.report.page import REPORT, announce, write_report
+from pipeline.tasks.pictures import CapPairs
+from pipeline.tasks.stage import Made, Parts, Stage, inputs_of
+from queries.engine import MapInput
+from queries.person_terms import person_terms, terms_digest
+from queries.tables.manifest import MANIFEST
+from queries.tables.parts import read_rows
+from queries.tables.schemas import PUBLISHED, TABLES
+
+
+class PackShards(Stage):
+    """Kept pairs as tars with the Parquet of their rows."""
+
+    def requires(self) -> Stage:
+        return self.clone(CapPairs)
+
+    def settings_used(self) -> object:
+        return [self.used.samples_per_shard, terms_digest()]
+
+    def make(self) -> Parts:
+        picked = read_rows(self.paths("picked"))
+        bits = self.ws.shard_bits()
+        if bits is None:
+            bits = shard_bits(picked.num_rows, self.used.samples_per_shard)
+        inputs = [
+            MapInput(shard_digest(rows, self.ws.image_digest), rows)
+            for _, rows in cut(picked, bits)
+        ]
+        function = partial(
+            pack,
+            folder=self.ws.work / "sample",
+            images=self.ws.images,
+            read_images=read_images,
+            image_digest=self.ws.image_digest,
+        )
+        sample = self.map("sample", function, inputs)
+        named = self.map("person_match", match_terms, inputs_of(sample, terms_digest()))
+        return {"sample": sample, "person_match": named}
+
+
+class BuildWIT(Stage):
+    """The whole: every stage, published as one immutable build in a folder of its own."""
+
+    def requires(self) -> Stage:
+        return self.clone(PackShards)
+
+    @property
+    def folder(self) -> Path:
+        return self.ws.folder / self.digest
+
+    def output(self) -> Made:
+        return Made(self.folder / MANIFEST)
+
+    def complete(self) -> bool:
+        # The report comes last: a build that was killed before it is finished when run again.
+        if not (super().complete() and (self.folder / REPORT).exists()):
+            return False
+        announce(self.folder, "there already, nothing to do")
+        return True
+
+    def run(self) -> None:
+        with self.at_work():
+            tables = {name: self.paths(name) for name in PUBLISHED if self.paths(name)}
+            tables |= {
+                "match": self.paths("pair_match"),
+                "unsettled": self.paths("left_unsettled"),
+                "person_term": person_terms(),
+                "stage": self.stages(),
+                "build": self.ws.build_row(self.digest, **self.reached()),
+            }
+            if self.used.scorers:
+                tables["scorer"] = self.ws.scorer_rows()
+            about = {"settings": self.ws.described()}
+            shards = self.paths("sample")
+            with self.ws.engine.step("tables and shards"):
+                publish(self.ws.folder, self.digest, tables, shards, about)
+            if self.used.prune:
+                prune(self.ws.images, self.folder, read_rows(self.paths("picked")))
+            with self.ws.engine.step("report"):
+                write_report(self.folder)
+            announce(self.folder, "made")
+
+    def reached(self) -> dict[str, object]:
+        """What the query list came down to: how much was on offer, and the last of each source."""
+        query = read_rows(self.paths("query"))
+        least: dict[str, object] = {"n_offered": self.parts("entry")[0].rows_kept}
+        for source, column in (
+            ("word", "word_n"),
+            ("bigram", "bigram_pmi"),
+            ("title", "title_views"),
+        ):
+            of = query.filter(pc.equal(query["entered_by"], source))
+            least[f"{column}_reached"] = pc.min(of[column]).as_py()
+        return least
+
+    def stages(self) -> pa.Table:
+        """The table `stage`: what each part of each stage read, kept and dropped."""
+        pair, outcome = self.parts("pair")[0], self.parts("outcome")[0]
+        pooled, picked = self.parts("pooled")[0], self.parts("picked")[0]
+        packed = sum(part.rows_kept for part in self.parts("sample"))
+        unmatched = count_rows(self.paths("drop"), "stage", "match")
+        rows = [
+            *stage_rows("read", self.parts("article")),
+            *stage_rows("collect", self.parts("candidate")),
+            *stage_rows("filter", self.parts("filtered")),
+            *stage_rows("pool", [pooled]),
+            stage_row("match", pooled.rows_kept, pair.rows_kept, unmatched),
+            stage_row("select", pair.rows_kept, outcome.rows_in, pair.rows_kept - outcome.rows_in),
+            *stage_rows("fetch", [outcome]),
+            stage_row("pack", picked.rows_kept, packed, picked.rows_kept - packed),
+        ]
+        return pa.Table.from_pylist(rows, TABLES["stage"].schema)

@@ -1,0 +1,126 @@
+"""From the sources to the pairs that contain a query, as Luigi tasks.
+
+May import luigi's base from pipeline.tasks.stage, the stages of the pairs, and queries.
+"""
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from pipeline import sources
+from pipeline.filters.exclusions import excluded_hosts, read_exclusions
+from pipeline.filters.rows import filter_pairs
+from pipeline.match import match_pairs
+from pipeline.settings.sources import Source
+from pipeline.tasks.queries import DeriveQueries
+from pipeline.tasks.stage import Parts, Stage, files, inputs_of
+from pipeline.workspace.takedown_log import LOG, without
+from queries.engine import MapFunction, MapInput
+from queries.tables.parts import Part, digest, read_rows
+
+
+class CollectPairs(Stage):
+    """Candidates from every source."""
+
+    def requires(self) -> list[Stage]:
+        searching = any(source.searches for source in self.used.sources)
+        return [self.clone(DeriveQueries)] if searching else []
+
+    def source_inputs(self, source: Source) -> list[MapInput]:
+        given = sources.Given(self.ws.file_digest, journals=self.ws.local / "work" / "search")
+        if source.searches:
+            given = replace(given, queries=read_rows(self.paths("query")))
+        return [
+            MapInput(digest(part.identity, self.used.seed, self.version), part.rows)
+            for part in sources.parts(source, given)
+        ]
+
+    def settings_used(self) -> object:
+        """A searching source's parts are not known before the queries are: those are required."""
+        return [
+            source.model_dump(mode="json")
+            if source.searches
+            else [one.digest for one in self.source_inputs(source)]
+            for source in self.used.sources
+        ]
+
+    def make(self) -> Parts:
+        candidate: list[Part] = []
+        for source in self.used.sources:
+            function = self.collect(source)
+            inputs = self.source_inputs(source)
+            candidate += self.map("candidate", function, inputs, in_turn=source.searches)
+        return {"candidate": candidate}
+
+    def collect(self, source: Source) -> MapFunction:
+        """A takedown changes no part's name: it has taken its rows out of those that are there."""
+        function = partial(sources.collect, source=source, seed=self.used.seed)
+        taken_down = (self.ws.folder / LOG).exists()
+        return without(self.ws.folder, function) if taken_down else function
+
+
+class FilterPairs(Stage):
+    """Row rules, part by part, then the rules over the pool."""
+
+    version = 2
+
+    def requires(self) -> Stage:
+        return self.clone(CollectPairs)
+
+    def settings_used(self) -> object:
+        lists = [one.digest for one in self.exclusion_lists()]
+        return [self.row_rules(), self.used.filters.boilerplate_max, lists]
+
+    def exclusion_lists(self) -> list[MapInput]:
+        """A list is named by its content, and by its ending, which says how it is read."""
+        return [
+            one
+            for path in self.used.exclusions
+            for one in self.ws.file_inputs([path], Path(path).suffix, self.version)
+        ]
+
+    def row_rules(self) -> object:
+        """The settings that the rules of a row alone use, each file by its digest."""
+        used = self.used.filters
+        model = self.ws.file_digest(Path(used.language_model)) if used.language_model else None
+        blocked = [self.ws.file_digest(Path(path)) for path in used.blocked_words]
+        of_files = {"language_model", "blocked_words", "boilerplate_max"}
+        return [used.model_dump(exclude=of_files), model, blocked]
+
+    def make(self) -> Parts:
+        exclusion = self.map("exclusion", read_exclusions, self.exclusion_lists())
+        function = partial(filter_pairs, settings=self.used.filters)
+        filtered = self.map("filtered", function, self.inputs("candidate", self.row_rules()))
+        host = self.derive("host", filtered=files(filtered))
+        named = partial(excluded_hosts, exclusions=tuple(files(exclusion)))
+        names = [part.name for part in exclusion]
+        excluded_host = self.map("excluded_host", named, inputs_of(host, self.version, names))
+        pooled = self.derive(
+            "pooled",
+            filtered=files(filtered),
+            exclusion=files(exclusion),
+            excluded_host=files(excluded_host),
+            build=self.build_row,
+        )
+        return {"filtered": filtered, "exclusion": exclusion, "pooled": pooled}
+
+
+class MatchPairs(Stage):
+    """Which queries each caption contains; with them, the pairs to choose from."""
+
+    version = 2
+
+    def requires(self) -> list[Stage]:
+        return [self.clone(DeriveQueries), self.clone(FilterPairs)]
+
+    def make(self) -> Parts:
+        (query,) = self.paths("query")
+        function = partial(match_pairs, query_file=query)
+        match = self.map("match", function, self.inputs("filtered", query.stem))
+        known = {"pooled": self.paths("pooled"), "match": files(match)}
+        pair = self.derive("pair", **known)
+        rows = {"candidate": self.paths("candidate"), "filtered": self.paths("filtered")}
+        drop = self.derive("drop", **known, **rows)
+        pair_match = self.derive("pair_match", match=files(match), pair=files(pair))
+        extra = self.derive("extra", candidate=rows["candidate"], pair=files(pair))
+        return {"pair": pair, "extra": extra, "drop": drop, "pair_match": pair_match}

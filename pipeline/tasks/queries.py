@@ -1,0 +1,195 @@
+"""From the export, page views and WordNet to the query list, as Luigi tasks.
+
+May import luigi's base from pipeline.tasks.stage, the stages of the queries, and queries.
+"""
+
+from functools import partial
+from pathlib import Path
+
+import pyarrow as pa
+
+from pipeline.query_list.ngrams import count_ngrams, score_bigrams
+from pipeline.query_list.phrases import bigram_phrases, synset_phrases, title_phrases, word_phrases
+from pipeline.query_list.wordnet import read_synsets
+from pipeline.settings.values import is_address
+from pipeline.tasks.stage import Parts, Stage, files, inputs_of
+from pipeline.web.download import download
+from pipeline.web.wikimedia import expand
+from pipeline.wikipedia import pieces, read_pages
+from pipeline.wikipedia.pageviews import read_views
+from pipeline.wikipedia.sql_tables import read_page_table, read_redirect_table
+from queries.engine import MapFunction, MapInput
+from queries.tables.parts import Part, digest, write_json
+
+
+class DownloadInputs(Stage):
+    """The files that the settings name by address: dumps, page views and WordNet.
+
+    Their readers want files of this machine, so they are here also where the workspace is a store.
+    """
+
+    @property
+    def root(self) -> Path:
+        return self.ws.local
+
+    def addresses(self) -> list[str]:
+        used = self.used.queries
+        tables = (used.page_table, used.redirect_table)
+        named = (*used.articles, *used.views, *tables, used.wordnet)
+        return [text for text in named if text and is_address(text)]
+
+    def settings_used(self) -> object:
+        return self.addresses()
+
+    def make(self) -> Parts:
+        return {}
+
+    def run(self) -> None:
+        with self.at_work():
+            listing = {text: self.downloaded(text) for text in self.addresses()}
+            write_json(self.output().path, listing)
+
+    def downloaded(self, address: str) -> list[str]:
+        """The address's files in a folder of its own, so that no two names clash."""
+        folder = self.ws.local / "downloads" / digest(address)
+        remotes = expand(address, self.used.downloads)
+        with self.ws.engine.step("download", unit="bytes", rate=True) as step:
+            paths = download(remotes, folder, self.used.downloads, step.update)
+        return [self.relative(path) for path in paths]
+
+
+class ReadStage(Stage):
+    """A stage whose inputs are files of this machine, or downloaded ones."""
+
+    def requires(self) -> list[Stage]:
+        given = any(is_address(text) for text in self.texts())
+        return [self.clone(DownloadInputs)] if given else []
+
+    def texts(self) -> tuple[str, ...]:
+        """The settings that name the inputs."""
+        return ()
+
+    def settings_used(self) -> object:
+        return self.identities()
+
+    def identities(self) -> list[str]:
+        """What names the inputs before they are there: an address, or a file's digest."""
+        return [one if is_address(one) else self.ws.file_digest(Path(one)) for one in self.texts()]
+
+    def local(self, texts: tuple[str, ...]) -> list[str]:
+        """Some of the inputs, as files of this machine."""
+        return [
+            str(path)
+            for text in texts
+            for path in (self.paths(text) if is_address(text) else [Path(text)])
+        ]
+
+
+class ReadWikipedia(ReadStage):
+    """Articles of the export as plain text, big files in pieces."""
+
+    def texts(self) -> tuple[str, ...]:
+        return self.used.queries.articles
+
+    def make(self) -> Parts:
+        inputs = [
+            MapInput(
+                digest(self.ws.file_digest(Path(path)), start, stop, self.version),
+                pa.table({"path": [path], "start": [start], "stop": [stop]}),
+            )
+            for file in self.local(self.texts())
+            for path, start, stop in pieces(file)
+        ]
+        return {"article": self.map("article", read_pages, inputs)}
+
+
+class CountNgrams(Stage):
+    """Words and bigrams of all articles, counted."""
+
+    def requires(self) -> Stage:
+        return self.clone(ReadWikipedia)
+
+    def make(self) -> Parts:
+        counts = self.map("ngram_part", count_ngrams, self.inputs("article"))
+        return {"ngram": self.derive("ngram", ngram_part=files(counts))}
+
+
+class CountViews(ReadStage):
+    """Views of each title, file by file."""
+
+    def texts(self) -> tuple[str, ...]:
+        used = self.used.queries
+        return (*used.views, *(path for path in (used.page_table, used.redirect_table) if path))
+
+    def settings_used(self) -> object:
+        used = self.used.queries
+        return [used.wiki, used.mobile_share_max, len(used.views), self.identities()]
+
+    def make(self) -> Parts:
+        used = self.used.queries
+        inputs = self.ws.file_inputs(self.local(used.views), self.version, used.wiki)
+        views = self.map("title_view_part", partial(read_views, wiki=used.wiki), inputs)
+        known = {
+            "page": self.wiki_table("page", read_page_table, used.page_table),
+            "redirect": self.wiki_table("redirect", read_redirect_table, used.redirect_table),
+        }
+        title_view = self.derive(
+            "title_view", title_view_part=files(views), build=self.build_row, **known
+        )
+        return {"title_view": title_view}
+
+    def wiki_table(self, name: str, function: MapFunction, text: str | None) -> list[Path]:
+        inputs = self.ws.file_inputs(self.local((text,)), self.version) if text else []
+        return files(self.map(name, function, inputs))
+
+
+class ReadWordNet(ReadStage):
+    """Names of all synsets; none where the settings name no WordNet."""
+
+    def texts(self) -> tuple[str, ...]:
+        return tuple(filter(None, (self.used.queries.wordnet,)))
+
+    def settings_used(self) -> object:
+        return [self.used.queries.wordnet_lemmas, self.identities()]
+
+    def make(self) -> Parts:
+        lemmas = self.used.queries.wordnet_lemmas
+        inputs = self.ws.file_inputs(self.local(self.texts()), self.version, lemmas)
+        function = partial(read_synsets, lemmas=lemmas)
+        return {"synset_name": self.map("synset_name", function, inputs)}
+
+
+class DeriveQueries(Stage):
+    """The query list: words, bigrams by PMI, popular titles, WordNet names."""
+
+    version = 2
+
+    def requires(self) -> list[Stage]:
+        return [self.clone(CountNgrams), self.clone(CountViews), self.clone(ReadWordNet)]
+
+    def settings_used(self) -> object:
+        read_before = {"articles", "views", "page_table", "redirect_table", "wordnet"}
+        return self.used.queries.model_dump(exclude=read_before)
+
+    def make(self) -> Parts:
+        bigram = self.derive("bigram", ngram=self.paths("ngram"), build=self.build_row)
+        scored = self.map("scored_bigram", score_bigrams, inputs_of(bigram))
+        used = self.used.queries
+        phrase = [
+            *self.phrases(partial(word_phrases, word_min=used.word_min), self.parts("ngram")),
+            *self.phrases(bigram_phrases, scored),
+            *self.phrases(
+                partial(title_phrases, views_min=used.views_min), self.parts("title_view")
+            ),
+            *self.phrases(synset_phrases, self.parts("synset_name")),
+        ]
+        entry = self.derive("entry", phrase=files(phrase), build=self.build_row)
+        known = {"entry": files(entry), "build": self.build_row}
+        return {
+            "entry": entry,
+            "query": self.derive("query", **known),
+            "border": self.derive("border", **known),
+        }
+
+    def phrases(self, function: MapFunction, parts: list[Part]) -> list[Part]:
+        return self.map("phrase", function, inputs_of(parts, self.digest))

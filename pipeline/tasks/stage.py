@@ -1,0 +1,269 @@
+"""What every task of the build is: a step named by a digest of all that decides its rows.
+
+May import luigi, as the tasks may, pipeline.sources and scorers to check them, endings, settings,
+workspace and queries. A task's output is a listing of the parts it made; so what has not changed is
+never made again.
+"""
+
+import json
+import logging
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import cached_property, lru_cache, partial
+from pathlib import Path
+
+import luigi
+import pyarrow as pa
+from luigi.rpc import RPCError
+
+from pipeline import sources
+from pipeline.images import scorers
+from pipeline.selection.retry import lost_pairs, reasons
+from pipeline.settings.values import is_remote
+from pipeline.settings.whole import SAMPLE, FetchSettings, Settings, load
+from pipeline.workspace.endings import (
+    end_interrupted,
+    ending_in_one_line,
+    in_one_line,
+    interruptible,
+)
+from pipeline.workspace.folder import ENGINES, Workspace
+from queries.engine import MapFunction, MapInput
+from queries.tables.errors import InputError
+from queries.tables.manifest import find
+from queries.tables.parts import Part, digest, read_parts, write_json
+from queries.tables.schemas import TABLES
+from queries.tables.store import bring, place
+
+# What a bare `luigi --module pipeline BuildWIT` does where no configuration says otherwise: it runs
+# without a luigid, a failed task is a failed command, and our progress stands for Luigi's log.
+LUIGI = {
+    "core": {"local_scheduler": "true", "log_level": "WARNING", "autoload_range": "false"},
+    "retcode": {
+        "already_running": "10",
+        "missing_data": "20",
+        "not_run": "25",
+        "task_failed": "30",
+        "scheduling_error": "35",
+        "unhandled_exception": "40",
+    },
+}
+Parts = dict[str, list[Part]]
+
+
+def configure() -> None:
+    """Tell Luigi what LUIGI says and no file of the user's does."""
+    configuration = luigi.configuration.get_config()
+    for section, options in LUIGI.items():
+        for name, value in options.items():
+            if not configuration.has_option(section, name):
+                configuration.set(section, name, value)
+
+
+@lru_cache(maxsize=1)
+def workspace(settings: str, out: str, engine: str, retry: str, exclude: str) -> Workspace:
+    """The one workspace of a run. A fault in the settings ends the program in one line each."""
+    with ending_in_one_line(Path(out)):
+        if engine not in ENGINES:
+            raise InputError(f"--engine {engine!r}: expected one of {', '.join(ENGINES)}")
+        checked = excluding(load(Path(settings)), exclude)
+        sources.check(checked.sources)
+        scorers.check(checked.scorers)
+        named(checked.fetch)
+        ws = Workspace(place(out).absolute(), checked, engine)
+        if retry:
+            lost_pairs(find(ws.folder), reasons(retry))
+        ws.lock()
+        ws = ws.with_takedowns()
+        _ = ws.engine  # fails here if the machine lacks what it needs
+    logging.getLogger("luigi-interface").addFilter(partial(in_one_line, ws.folder, set()))
+    between = partial(end_interrupted, ws.folder)
+    for one in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(one, between)
+    return ws
+
+
+def named(fetch: FetchSettings) -> None:
+    """Raise InputError unless hosts are told who asks, or the pictures are on a network of ours."""
+    if not fetch.contact.strip() and not fetch.allow_networks:
+        raise InputError(
+            "fetch.contact = '': expected an address of yours, which tells hosts whom to ask if "
+            "the requests are a burden"
+        )
+
+
+def excluding(settings: Settings, exclude: str) -> Settings:
+    """The settings with the lists of --exclude beside their own. Raises InputError."""
+    given = [one.strip() for one in exclude.split(",") if one.strip()]
+    lists = [str(bring(one) if is_remote(one) else Path(one).absolute()) for one in given]
+    missing = [one for one in lists if not Path(one).is_file()]
+    if missing:
+        raise InputError(f"--exclude {missing[0]}: expected a list of exclusions, a file")
+    every = tuple(dict.fromkeys([*settings.exclusions, *lists]))
+    return settings.model_copy(update={"exclusions": every})
+
+
+class Made(luigi.Target):
+    """A file of this machine or of a store: there when it is whole."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def exists(self) -> bool:
+        return self.path.exists()
+
+
+class Stage(luigi.Task):
+    """One step of the build: `make` returns the parts of each table that it makes."""
+
+    settings = luigi.Parameter(default=str(SAMPLE), description="the TOML that describes the build")
+    out = luigi.Parameter(default="wit", description="workspace: where work and builds are kept")
+    engine = luigi.Parameter(
+        default="duckdb",
+        significant=False,
+        description="what runs the stages: duckdb or spark; the build is the same",
+    )
+    retry = luigi.Parameter(
+        default="",
+        description="ask again for pairs that the newest build lost for these reasons: "
+        "'passing', or some of them with commas between; makes a new version",
+    )
+    exclude = luigi.Parameter(
+        default="",
+        description="a list of exclusions beside those of the settings, or several with commas "
+        "between: what it names is left out, and what it leaves short is filled up again",
+    )
+    version = 1  # of the stage's code: raise it when the same input gives other rows
+
+    @property
+    def ws(self) -> Workspace:
+        return workspace(self.settings, self.out, self.engine, self.retry, self.exclude)
+
+    @property
+    def used(self) -> Settings:
+        return self.ws.settings
+
+    def settings_used(self) -> object:
+        """The settings that change this stage's rows."""
+        return None
+
+    @cached_property
+    def digest(self) -> str:
+        needed = [task.digest for task in luigi.task.flatten(self.requires())]
+        return digest(self.task_family, self.version, self.settings_used(), needed)
+
+    def complete(self) -> bool:
+        # Luigi would log a fault met here with its traceback, and go on to say what it cannot run.
+        with ending_in_one_line(self.ws.folder):
+            return super().complete()
+
+    def make(self) -> Parts:
+        raise AssertionError(f"{self.task_family} makes nothing")
+
+    @property
+    def root(self) -> Path:
+        """Where the files are that the listing names."""
+        return self.ws.folder
+
+    def output(self) -> Made:
+        return Made(self.root / "work" / self.task_family / f"{self.digest}.json")
+
+    def run(self) -> None:
+        with self.at_work():
+            tables = self.make().items()
+            listing = {name: [self.relative(part.path) for part in of] for name, of in tables}
+            write_json(self.output().path, listing)
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """What a signal ends in one line, told of while it lasts on the terminal and to luigid."""
+        tell = None
+        if self.set_progress_percentage and self.set_status_message:  # a worker of Luigi's runs it
+            tell = partial(report, self.set_progress_percentage, self.set_status_message)
+        progress = self.ws.engine.progress
+        with interruptible(self.ws.folder), progress.of_stage(self.place(), tell):
+            yield
+
+    @property
+    def name(self) -> str:
+        return self.task_family
+
+    def place(self) -> str:
+        """Which stage of how many of the whole build this is, such as '7/24 FilterPairs'."""
+        build = luigi.task_register.Register.get_task_cls("BuildWIT")
+        stages = list(in_order(self.clone(build)))
+        return f"{stages.index(self) + 1:>2}/{len(stages)} {self.name}"
+
+    def relative(self, path: Path) -> str:
+        return path.relative_to(self.root).as_posix()
+
+    def path(self, name: str) -> Path:
+        """Where this stage puts its one part of a derived table."""
+        return self.ws.work / name / f"{self.digest}.parquet"
+
+    @cached_property
+    def listed(self) -> dict[str, list[str]]:
+        """The files of each table that this stage, which is complete, has made."""
+        return dict(json.loads(self.output().path.read_text()))
+
+    def paths(self, name: str) -> list[Path]:
+        """The files of a table that a needed stage made, in a fixed order; the nearest counts."""
+        for task in luigi.task.flatten(self.requires()):
+            if name in task.listed:
+                return [task.root / path for path in task.listed[name]]
+        for task in luigi.task.flatten(self.requires()):
+            if found := task.paths(name):
+                return found
+        return []
+
+    def parts(self, name: str) -> list[Part]:
+        return read_parts(self.paths(name))
+
+    def map(
+        self, table: str, function: MapFunction, inputs: list[MapInput], *, in_turn: bool = False
+    ) -> list[Part]:
+        folder = self.ws.work / table
+        return self.ws.engine.map(table, function, inputs, TABLES[table], folder, in_turn=in_turn)
+
+    def derive(self, name: str, **inputs: list[Path] | pa.Table) -> list[Part]:
+        return [self.ws.engine.derive(name, inputs, self.path(name))]
+
+    def inputs(self, table: str, *used: object) -> list[MapInput]:
+        """Map inputs: the parts of a needed table, named by what else decides the rows."""
+        return inputs_of(self.parts(table), self.task_family, self.version, *used)
+
+    @property
+    def build_row(self) -> pa.Table:
+        """The thresholds as SQL sees them; the version is not known before the end."""
+        return self.ws.build_row(version="")
+
+
+def in_order(task: Stage) -> dict[Stage, None]:
+    """All stages that the task needs and itself, each after those that it needs."""
+    found: dict[Stage, None] = {}
+    for needed in luigi.task.flatten(task.requires()):
+        found |= in_order(needed)
+    return found | {task: None}
+
+
+def report(
+    set_percentage: Callable[[int], object],
+    set_message: Callable[[str], object],
+    percent: int | None,
+    words: str,
+) -> None:
+    """Tell luigid how far a task is: a line that does not reach it is no reason to stop."""
+    with suppress(RPCError):
+        if percent is not None:
+            set_percentage(percent)
+        set_message(words)
+
+
+def files(parts: list[Part]) -> list[Path]:
+    return [part.path for part in parts]
+
+
+def inputs_of(parts: list[Part], *used: object) -> list[MapInput]:
+    """Parts as map inputs, named by their own names and what else decides the rows."""
+    return [MapInput(digest(part.name, *used), part.path) for part in parts]

@@ -1,0 +1,1 @@
+"""Servers of strangers: addresses, robots.txt, polite clients, downloads and what they bring."""

@@ -1,0 +1,204 @@
+"""Asks web servers politely: who asks is told, waits are kept, what may pass is tried again.
+
+May import pipeline.settings.whole and queries. Servers are strangers: the length of a list, of a wait
+and of a chain of redirects is bounded, and only http and https are spoken.
+"""
+
+import ipaddress
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import TypeVar
+from urllib.parse import urljoin, urlsplit
+
+import requests
+import urllib3
+
+from pipeline.settings.whole import DownloadSettings
+from pipeline.web.retry_after import retry_after_s
+from queries.tables.errors import InputError, UserError
+from queries.tables.parts import digest
+
+CHUNK_BYTES = 1 << 16
+GAIN_BYTES = 1 << 20  # an attempt that brings this much is no failure in a row
+MAX_LIST_BYTES = 16 << 20
+MAX_REDIRECTS = 5
+LEAST_BYTES_PER_S = 1_000  # a slower answer is given up: it might never end
+
+T = TypeVar("T")
+
+
+class DownloadError(UserError):
+    """A file that could not be had: one line that says why."""
+
+
+class RefusedError(DownloadError):
+    """An answer whose status will not pass."""
+
+    def __init__(self, url: str, status: int):
+        super().__init__(url, status)  # as it is made: from a process of the engine it is pickled
+        self.status = status
+
+    def __str__(self) -> str:
+        return "{}: HTTP {}".format(*self.args)
+
+
+class AgainError(Exception):
+    """A failure that may pass, and what is known of when."""
+
+    def __init__(self, about: str, wait_s: float = 0.0):
+        super().__init__(about)
+        self.wait_s = wait_s
+        self.gained = 0  # bytes that the attempt brought before it failed
+
+
+@dataclass
+class Client:
+    """Asks servers, and asks again where that may help. Threads may share one."""
+
+    settings: DownloadSettings
+    stop: threading.Event = field(default_factory=threading.Event)
+    contact_key: str = "downloads.contact"  # what the settings call it
+
+    def admit(self, url: str) -> None:
+        """Raise InputError for an address that is not to be asked."""
+        try:
+            parts = urlsplit(url)
+            host = parts.hostname if parts.scheme in ("http", "https") else None
+        except ValueError:  # such as brackets around what is no IPv6 address
+            host = None
+        if not host:
+            raise InputError(f"{url[:200]!r}: expected an http or https address")
+        if not self.settings.contact.strip() and not _is_loopback(host):
+            raise InputError(
+                f"{self.contact_key} = '': expected an address of yours, which tells {host} "
+                f"whom to ask if the downloads are a burden"
+            )
+
+    def read_list(self, url: str) -> str:
+        """A short text, such as a list of sums. Raises InputError and DownloadError."""
+
+        def attempt() -> str:
+            body = bytearray()
+            with self.opened(url, {}) as response:
+                for chunk in self.chunks(response):
+                    body += chunk
+                    if len(body) > MAX_LIST_BYTES:
+                        raise DownloadError(f"{url}: expected at most {MAX_LIST_BYTES} bytes")
+            return body.decode("utf-8", "replace")
+
+        return self.retried(url, attempt)
+
+    def retried(self, url: str, attempt: Callable[[], T]) -> T:
+        """What the attempt returns, once it does; raises DownloadError after too many."""
+        tries = 0
+        while True:
+            try:
+                return attempt()
+            except AgainError as again:
+                tries = 1 if again.gained >= GAIN_BYTES else tries + 1
+                if tries > self.settings.retries:
+                    raise DownloadError(f"{url}: {again}, asked {tries} times") from None
+                if again.wait_s > (most := self.settings.max_wait_s):
+                    asked = f"asks to be left alone for {again.wait_s:,.0f} s"
+                    said = f"{asked}, longer than max_wait_s = {most:g}: try again later"
+                    raise DownloadError(f"{url}: {again}; {said}") from None
+                self._wait(max(again.wait_s, self.backoff_s(url, tries)))
+
+    def backoff_s(self, url: str, tries: int) -> float:
+        """Doubled each time, times 0.5 to 1.5 by a hash of the address: waits should differ."""
+        chance = int(digest(url, tries), 16) / 2**64
+        return self.settings.backoff_s * 2 ** (tries - 1) * (0.5 + chance)
+
+    def _wait(self, seconds: float) -> None:
+        if self.stop.wait(min(seconds, self.settings.max_wait_s)):
+            raise DownloadError("stopped")
+
+    @contextmanager
+    def opened(self, url: str, headers: dict[str, str]) -> Iterator[requests.Response]:
+        """The answer to a GET: 200, or 206 or 416 to a Range. Raises AgainError, DownloadError.
+
+        Each has a connection of its own, which is closed with it.
+        """
+        try:
+            with _Session() as session, self._get(session, url, headers) as response:
+                _check_status(url, response, headers)
+                yield response
+        except (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError) as error:
+            raise AgainError(f"no whole answer ({_cause(error)})") from None
+        except requests.RequestException as error:  # such as an address with an impossible host
+            raise DownloadError(f"{url}: cannot be asked for ({_cause(error)})") from None
+
+    def _get(
+        self, session: requests.Session, url: str, headers: dict[str, str]
+    ) -> requests.Response:
+        """The answer at the end of a few redirects, whose own bodies are never read."""
+        by = f"buildwit/{version('buildwit')} ({self.settings.contact})".removesuffix(" ()")
+        headers = {"User-Agent": by, "Accept-Encoding": "identity", **headers}
+        place, timeout_s = url, self.settings.timeout_s
+        for _ in range(MAX_REDIRECTS + 1):
+            self.admit(place)
+            response = session.get(
+                place, headers=headers, timeout=timeout_s, stream=True, allow_redirects=False
+            )
+            try:
+                target = requests.Session.get_redirect_target(session, response)
+                if target is None:
+                    return response
+                response.close()
+                place = urljoin(place, target)
+            except ValueError:
+                raise DownloadError(f"{url}: redirected to what is no address") from None
+        raise DownloadError(f"{url}: expected at most {MAX_REDIRECTS} redirects")
+
+    def chunks(self, response: requests.Response) -> Iterator[bytes]:
+        """The body as sent: a .gz file stays one, even if the server calls that its encoding."""
+        since, n_bytes = time.monotonic(), 0
+        # read1 gives what has come; read would wait for a whole chunk, however slow it comes.
+        while chunk := response.raw.read1(CHUNK_BYTES, decode_content=False):
+            if self.stop.is_set():
+                raise DownloadError("stopped")
+            yield chunk
+            n_bytes += len(chunk)
+            if (seconds := time.monotonic() - since) > self.settings.timeout_s:
+                if n_bytes < LEAST_BYTES_PER_S * seconds:
+                    raise AgainError(f"fewer than {LEAST_BYTES_PER_S} bytes a second")
+                since, n_bytes = time.monotonic(), 0
+
+
+class _Session(requests.Session):
+    """A session that leaves redirects alone: requests reads their bodies whole, however long."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        return None
+
+
+def _check_status(url: str, response: requests.Response, headers: dict[str, str]) -> None:
+    status = response.status_code
+    if status == 200 or (status in (206, 416) and "Range" in headers):
+        return
+    if status in (408, 429) or status >= 500:
+        wait = response.headers.get("Retry-After", "")
+        raise AgainError(f"HTTP {status}", retry_after_s(wait, time.time()))
+    raise RefusedError(url, status)
+
+
+def _is_loopback(host: str) -> bool:
+    """
+    >>> _is_loopback("127.0.0.1"), _is_loopback("localhost"), _is_loopback("example.org")
+    (True, True, False)
+    """
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _cause(error: BaseException) -> str:
+    """The innermost cause's name, such as ReadTimeoutError: the messages quote objects."""
+    causes = [getattr(error, "reason", None), *error.args]
+    inner = next((one for one in causes if isinstance(one, BaseException)), None)
+    return _cause(inner) if inner else type(error).__name__

@@ -1,0 +1,213 @@
+"""The default engine: DuckDB for SQL, a pool of spawned processes for Python.
+
+The only module that imports duckdb.
+"""
+
+import os
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import (
+    BrokenExecutor,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    as_completed,
+)
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from multiprocessing import get_context
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from queries.engine import BATCH_ROWS, Advance, Engine, Fetch, Rows
+from queries.engine.processes import die_with
+from queries.tables import store
+from queries.tables.errors import InputError
+from queries.tables.schemas import TABLES
+
+MEASURED = "SET enable_progress_bar = true; SET enable_progress_bar_print = false"
+
+
+@dataclass
+class DuckEngine(Engine):
+    """The default engine: DuckDB for SQL, a pool of spawned processes for Python."""
+
+    workers: int = 0  # 0: one a core
+    memory: str = "4GB"
+    scratch: Path | None = None
+    _pool: Executor | None = field(default=None, repr=False)
+
+    @cached_property
+    def n_workers(self) -> int:
+        return self.workers or os.cpu_count() or 1
+
+    def fetch(self, jobs: Mapping[Path, Fetch], advance: Advance) -> None:
+        for job in jobs.values():
+            job(advance)
+
+    def _made(self, jobs: Mapping[Path, Callable[[], object]], at_once: int) -> Iterator[Path]:
+        if min(len(jobs), at_once, self.n_workers) <= 1:
+            for path, job in jobs.items():
+                job()
+                yield path
+            return
+        pool = self._started_pool()
+        waiting: dict[Future[object], Path] = {}
+        try:
+            for path, job in jobs.items():
+                waiting[pool.submit(job)] = path
+            for done in as_completed(waiting):
+                done.result()
+                yield waiting[done]
+        except BaseException as error:
+            for future in waiting:
+                future.cancel()
+            if isinstance(error, BrokenExecutor):
+                self._end_pool()
+            raise
+
+    def _end_pool(self) -> None:
+        """End what is left of a pool of which a process was killed, and of nothing else.
+
+        The pool ends those that it knows of. One that was being started while it did is waited for
+        without end. Python 3.14 has a method for it.
+        """
+        for one in list((getattr(self._pool, "_processes", None) or {}).values()):
+            one.kill()
+        self._pool = None
+
+    @contextmanager
+    def _selected(self, sql: str, inputs: Mapping[str, Rows]) -> Iterator[Iterator[pa.RecordBatch]]:
+        with self.connect(inputs) as connection:
+            connection.execute(MEASURED)
+            with self.progress.measured(partial(_share, connection)):
+                yield connection.sql(sql).to_arrow_reader(BATCH_ROWS)
+
+    def connect(self, inputs: Mapping[str, Rows]) -> duckdb.DuckDBPyConnection:
+        """A DuckDB connection that sees each input as a view of that name."""
+        connection = duckdb.connect(
+            config={
+                "memory_limit": self.memory,
+                "threads": self.n_workers,
+                "autoinstall_known_extensions": False,
+                "autoload_known_extensions": False,
+                "temp_directory": str(self.scratch) if self.scratch else "",
+            }
+        )
+        for name, rows in inputs.items():
+            if isinstance(rows, pa.Table):
+                connection.register(name, rows)
+            elif rows:
+                _reach(connection, rows)
+                connection.execute(view_of_files(name, rows))
+            else:
+                connection.register(name, TABLES[name].empty())
+        return connection
+
+    def ask(self, inputs: Mapping[str, Rows], question: str) -> pa.Table:
+        """The rows that a question's SQL gives; a mistake in it is an InputError of its text.
+
+        >>> pair = pa.table({"pair_id": [4, 5]})
+        >>> DuckEngine().ask({"pair": pair}, "SELECT SUM(pair_id) AS n FROM pair").to_pylist()
+        [{'n': 9}]
+        """
+        try:
+            with self.connect(inputs) as connection:
+                found = connection.sql(question)
+                if found is None or not found.columns:
+                    raise InputError(f"{question[:80]!r}: expected a SELECT, which gives rows")
+                return _without_decimals(found.to_arrow_table())
+        except duckdb.Error as error:
+            raise InputError(str(error)) from None
+
+    def pair_ids_where(
+        self, rows: Rows, expression: str, beside: Rows | None = None
+    ) -> pa.ChunkedArray:
+        """The pair_id of each sample of which a person's SQL expression holds.
+
+        `rows` are all columns of the table `sample`, `beside` those of another table by pair_id,
+        null for a sample that it lacks. It is parsed as one expression, so it can change nothing;
+        a mistake in it is an InputError of one line.
+
+        >>> rows = pa.table({"pair_id": [4, 5], "license": ["cc0", None]})
+        >>> DuckEngine().pair_ids_where(rows, "license = 'cc0'").to_pylist()
+        [4]
+        >>> scores = pa.table({"pair_id": [5], "clip_score": [0.3]})
+        >>> DuckEngine().pair_ids_where(rows, "clip_score > .2 and license is null", scores)[0]
+        <pyarrow.Int64Scalar: 5>
+        """
+        tables = {"sample": rows} | ({} if beside is None else {"beside": beside})
+        with self.connect(tables) as connection:
+            try:
+                found = connection.view("sample")
+                if beside is not None:
+                    found = found.join(connection.view("beside"), "pair_id", how="left")
+                return found.filter(expression).project("pair_id").to_arrow_table().column(0)
+            except duckdb.Error as error:
+                first = str(error).splitlines()[0]
+                raise InputError(
+                    f"{expression!r}: {first}; expected a condition on the columns of sample, "
+                    "such as license = 'cc0'"
+                ) from None
+
+    def _started_pool(self) -> Executor:
+        if self._pool is None:
+            self._pool = ProcessPoolExecutor(
+                self.n_workers,
+                mp_context=get_context("spawn"),
+                initializer=_die_with,
+                initargs=(os.getpid(),),
+            )
+        return self._pool
+
+    def close(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+            self._pool = None
+
+
+def _share(connection: duckdb.DuckDBPyConnection) -> float | None:
+    """How much of its query DuckDB has done, of 1; None where it cannot tell."""
+    percent = connection.query_progress()
+    return percent / 100 if percent >= 0 else None
+
+
+def _die_with(parent: int) -> None:
+    """In a process of the pool: Ctrl-C is its parent's to answer, and it ends when that does.
+
+    Its pipe would never tell: all processes of a pool hold both ends.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    die_with(parent)
+
+
+def _reach(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path]) -> None:
+    """Let DuckDB read these files by fsspec, if they are in a store."""
+    if store.is_store(paths[0]):
+        fs = store.with_listings(paths)
+        name = fs.protocol if isinstance(fs.protocol, str) else fs.protocol[0]
+        if not connection.filesystem_is_registered(name):
+            connection.register_filesystem(fs)
+
+
+def view_of_files(name: str, paths: Sequence[Path]) -> str:
+    """The SQL that names Parquet files as one view.
+
+    >>> print(view_of_files("pair", [Path("a/1.parquet")]))
+    CREATE OR REPLACE VIEW "pair" AS SELECT * FROM read_parquet(['a/1.parquet']);
+    """
+    files = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
+    quoted = name.replace('"', '""')  # a build of a stranger's names its tables
+    return f'CREATE OR REPLACE VIEW "{quoted}" AS SELECT * FROM read_parquet([{files}]);'  # noqa: S608
+
+
+def _without_decimals(found: pa.Table) -> pa.Table:
+    """Sums of integers, which DuckDB gives 128 bits, as int64 columns."""
+    for place, one in enumerate(found.schema):
+        if pa.types.is_decimal(one.type) and one.type.scale == 0:
+            with suppress(pa.ArrowInvalid):  # more than 64 bits: stays as it is
+                found = found.set_column(place, one.name, found.column(place).cast(pa.int64()))
+    return found

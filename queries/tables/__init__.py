@@ -1,0 +1,1 @@
+"""What a table is: schemas, reasons, parts on disk or in a store, and the manifest of a build."""

@@ -1,0 +1,98 @@
+"""What SQL cannot see of a build, as tables: its files and tars as they are, and its manifest.
+
+May import queries. Files and tars are listed anew, which reads every byte, only for a question
+that names them.
+"""
+
+import json
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+
+from queries.tables.manifest import PICTURES, BuildError, list_files, manifest
+from queries.tables.schemas import TABLES, Table, column, int64, string, table
+from queries.tables.store import reading
+
+setting = table(
+    "setting",
+    "one row per setting of the build's manifest",
+    column("name", string, "keys joined by dots, places in a list from 0"),
+    column("value", string, "as JSON"),
+)
+manifest_file = Table("manifest_file", "as file, from the manifest", TABLES["file"].schema)
+member_now = table(
+    "member_now",
+    "one row per sample of a tar, listed anew when a check runs",
+    column("shard", string, "the tar without its ending, relative to the build's folder"),
+    column("key", string, "name of the sample in the tar"),
+    column("image_bytes", int64, "of its picture; null where it has none", null=True),
+    column("caption_bytes", int64, "of its .txt; null where it has none", null=True),
+    column("row_bytes", int64, "of its .json; null where it has none", null=True),
+)
+FOLDER = {one.name: one for one in (setting, manifest_file, member_now)}
+SUFFIXES = {**dict.fromkeys(PICTURES, "image_bytes"), "txt": "caption_bytes", "json": "row_bytes"}
+
+
+def of_manifest(build: Path) -> dict[str, pa.Table]:
+    """The tables of the manifest: its settings and its list of files."""
+    about = manifest(build)
+    settings = [{"name": name, "value": value} for name, value in flat(about.get("settings"))]
+    try:
+        return {
+            "setting": pa.Table.from_pylist(settings, setting.schema),
+            "manifest_file": pa.Table.from_pylist(about.get("files", []), manifest_file.schema),
+        }
+    except (pa.ArrowException, UnicodeError, OverflowError) as error:
+        raise BuildError(
+            f"{build}: its manifest: {error}, expected files as rows of the table file"
+        ) from None
+
+
+def flat(value: object, name: str = "") -> Iterator[tuple[str, str]]:
+    """Settings one by one, in order.
+
+    >>> list(flat({"cap": 2, "sources": [{"kind": "warc", "paths": ["a", "b"]}]}))
+    [('cap', '2'), ('sources.0.kind', '"warc"'), ('sources.0.paths', '["a", "b"]')]
+    """
+    of: dict[str, object] = {}
+    if isinstance(value, dict):
+        of = value
+    elif isinstance(value, list) and any(isinstance(one, dict) for one in value):
+        of = {str(place): one for place, one in enumerate(value)}
+    elif name:
+        yield name, json.dumps(value, ensure_ascii=False, sort_keys=True)
+    for key, one in of.items():
+        yield from flat(one, f"{name}.{key}" if name else str(key))
+
+
+def files_now(build: Path) -> pa.Table:
+    """The table `file_now`."""
+    return pa.Table.from_pylist(list(list_files(build)), TABLES["file_now"].schema)
+
+
+def members_now(build: Path) -> pa.Table:
+    """The table `member_now`; of a damaged tar what stands before the damage."""
+    batches = [
+        pa.RecordBatch.from_pylist(samples_of(path), member_now.schema)
+        for path in sorted((build / "shards").glob("*.tar"))
+    ]
+    return pa.Table.from_batches(batches, member_now.schema)
+
+
+def samples_of(tar_file: Path) -> list[dict]:
+    """Rows of `member_now` of one tar; two samples of one key next to each other are two rows."""
+    rows: list[dict] = []
+    shard = f"{tar_file.parent.name}/{tar_file.stem}"
+    try:
+        with reading(tar_file) as file, tarfile.open(fileobj=file) as tar:
+            for member in tar:
+                key, _, suffix = member.name.partition(".")
+                of = SUFFIXES.get(suffix, "row_bytes")
+                if not rows or rows[-1]["key"] != key or of in rows[-1]:
+                    rows.append({"shard": shard, "key": key})
+                rows[-1][of] = member.size
+    except (tarfile.TarError, EOFError):
+        pass  # what is missing shows as samples without bytes, and the file's hash differs
+    return rows

@@ -1,0 +1,170 @@
+"""Find a build and say which files make its tables.
+
+May import queries.tables.schemas, errors and store. A folder is a build when its manifest is there.
+"""
+
+import hashlib
+import json
+import re
+import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from queries.tables import store
+from queries.tables.errors import UserError
+from queries.tables.schemas import OF_A_RUN, PUBLISHED
+
+MANIFEST = "manifest.json"
+LATEST = "latest.json"
+NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")  # of a version: never a path
+PICTURES = ("jpg", "png", "webp")  # endings of a sample's picture: originals may be any
+
+
+class BuildError(UserError):
+    """No whole build is there: one line that says what was found and what was expected."""
+
+
+def find(path: Path | str) -> Path:
+    """The build's folder, given it or a workspace, whose latest.json names the newest build."""
+    path = store.place(path)
+    if _is_file(path / MANIFEST):
+        return path
+    latest = path / LATEST
+    if _is_file(latest):
+        version = _object(latest).get("version")
+        if not isinstance(version, str) or not NAME.fullmatch(version):
+            raise BuildError(f"{latest}: version {version!r:.80}: expected the name of a folder")
+        return find(path / version)
+    raise BuildError(
+        f"{path}: expected a build (a folder with {MANIFEST}) or a workspace with {LATEST}"
+    )
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except store.faults() as error:  # of a store: on this machine it is False
+        raise BuildError(store.said(path, error)) from None
+
+
+def manifest(build: Path) -> dict:
+    """The manifest of a build: version, counts, and every file with its size and hash."""
+    about = _object(build / MANIFEST)
+    files = about.get("files", [])
+    if not isinstance(files, list) or not all(isinstance(one, dict) for one in files):
+        raise BuildError(f"{build / MANIFEST}: files: expected a list of objects")
+    return about
+
+
+@contextmanager
+def unchanged(build: Path) -> Iterator[None]:
+    """Raise BuildError if another build took this one's place while it was read within.
+
+    A takedown makes an older version anew, in the same folder: who opens its files one by one may
+    have met both.
+    """
+    before = _identity(build)
+    if before is None:
+        raise BuildError(f"{build}: expected a build, a folder with {MANIFEST}")
+    changed = BuildError(f"{build}: it was changed while it was read: ask again")
+    try:
+        yield
+    except (UserError, OSError):
+        if _identity(build) != before:
+            raise changed from None
+        raise
+    if _identity(build) != before:
+        raise changed
+
+
+def _identity(build: Path) -> object:
+    """Names the manifest's file, which every new one replaces; None where there is none."""
+    path = build / MANIFEST
+    try:
+        if store.is_store(path):
+            known = store.fs_of(path).info(store.key_of(path))
+            return known.get("ETag") or (known.get("size"), str(known.get("LastModified")))
+        state = path.stat()
+    except store.faults():
+        return None
+    return state.st_dev, state.st_ino, state.st_mtime_ns
+
+
+def _object(path: Path) -> dict:
+    """The JSON object that a file of a build is. Raises BuildError."""
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except (ValueError, RecursionError) as error:
+        said = "too many brackets" if isinstance(error, RecursionError) else str(error)
+        raise BuildError(f"{path}: expected JSON: {said}") from None
+    except store.faults() as error:
+        raise BuildError(store.said(path, error)) from None
+    if not isinstance(found, dict):
+        raise BuildError(f"{path}: expected a JSON object")
+    return found
+
+
+def table_files(folder: Path) -> Iterator[tuple[str, list[Path]]]:
+    """Each table under FOLDER/tables with its Parquet files, in order of name."""
+    root = folder / "tables"
+    names = {path.name for path in root.iterdir() if path.is_dir()} if root.is_dir() else set()
+    for name in sorted(names):
+        yield name, sorted((root / name).glob("*.parquet"))
+
+
+def files_by_table(build: Path, run: Path | None = None) -> dict[str, list[Path]]:
+    """Every table that a build is asked about, with its files; a missing one has none."""
+    files: dict[str, list[Path]] = {name: [] for name in (*PUBLISHED, *OF_A_RUN)}
+    files |= dict(table_files(build))
+    files["sample"] = sorted((build / "shards").glob("*.parquet"))
+    if run is not None:
+        files |= dict(table_files(run))
+    return files
+
+
+def sample_names(key: str) -> list[str]:
+    """What the picture of a sample may be called in its tar.
+
+    >>> sample_names("0000000000000005")[:2]
+    ['0000000000000005.jpg', '0000000000000005.png']
+    """
+    return [f"{key}.{ending}" for ending in PICTURES]
+
+
+def list_files(build: Path) -> Iterator[dict]:
+    """Every file of tables and shards as a row of `file`, except the table `file` itself."""
+    paths = sorted([*build.glob("tables/*/*"), *build.glob("shards/*")])
+    listed = (path for path in paths if path.parent.name != "file")
+    yield from store.each(partial(_listed, build), listed, build)
+
+
+def _listed(build: Path, path: Path) -> dict:
+    with store.reading(path) as opened:
+        sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
+    return {
+        "path": path.relative_to(build).as_posix(),
+        "bytes": path.stat().st_size,
+        "sha256": sha256,
+        "rows": _count_rows(path) if path.suffix == ".parquet" else None,
+        "members": _count_samples(path) if path.suffix == ".tar" else None,
+    }
+
+
+def _count_rows(path: Path) -> int | None:
+    try:
+        return pq.read_metadata(store.opened(path)).num_rows
+    except pa.ArrowInvalid:
+        return None  # a damaged file: its hash tells
+
+
+def _count_samples(path: Path) -> int | None:
+    try:
+        with store.reading(path) as file, tarfile.open(fileobj=file) as tar:
+            return sum(member.name.endswith(PICTURES) for member in tar)
+    except tarfile.TarError:
+        return None

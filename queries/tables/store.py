@@ -1,0 +1,243 @@
+"""Folders of this machine, or of a store that fsspec reaches: one kind of path for both.
+
+May import queries.tables.addresses and errors; universal_pathlib and what reaches a store only for an
+address. In a store nothing is renamed: an object is put whole or is not there, so what is written
+last decides.
+"""
+
+import atexit
+import hashlib
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import lru_cache
+from io import BufferedIOBase
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypeVar, cast
+
+from queries.tables.addresses import EXPECTED, hidden
+from queries.tables.errors import InputError, UserError
+
+# Stores whose objects appear whole or not at all, with what fsspec is told beside the address:
+# others write there too, so no listing is remembered.
+STORES: dict[str, dict[str, object]] = {
+    "s3": {"use_listings_cache": False},
+    "gs": {"use_listings_cache": False},
+    "abfs": {"use_listings_cache": False},
+    "az": {"use_listings_cache": False},
+    "memory": {},
+}
+BLOCK = 1 << 20  # bytes that a read asks for at least, as a Parquet file is read in pieces
+AT_ONCE = 16  # requests: what a thread waits for is mostly the network
+TRIES = 4
+PAUSE_S = 0.5  # before the second try, then doubled
+
+Given = TypeVar("Given")
+Got = TypeVar("Got")
+
+
+def is_address(text: str) -> bool:
+    """
+    >>> is_address("s3://bucket/wit"), is_address("wit")
+    (True, False)
+    """
+    return "://" in text
+
+
+def place(text: str | Path) -> Path:
+    """A path of this machine, or one like it for an address; InputError if none can be there.
+
+    An address's path is no Path, but has its methods: all that this program uses of them.
+
+    >>> place("wit/1"), str(place("memory://wit") / "1")
+    (PosixPath('wit/1'), 'memory://wit/1')
+    """
+    address = str(text)
+    if not is_address(address):
+        return Path(address)
+    if (shown := hidden(address)) != address:
+        raise InputError(f"{shown}: expected {EXPECTED}")
+    protocol = address.partition("://")[0]
+    if protocol not in STORES:
+        known = ", ".join(f"{one}://" for one in STORES)
+        raise InputError(f"{address}: expected a folder, or an address of {known}")
+    try:
+        from upath import UPath
+
+        found: Any = UPath(address.rstrip("/"), **cast(Any, STORES[protocol]))
+        _ = found.fs
+        _end_with_program()
+    except ImportError as error:
+        hint = ": pip install '.[s3]'" if protocol == "s3" else ""
+        raise InputError(f"{address}: {' '.join(str(error).split())}{hint}") from None
+    return cast(Path, found)
+
+
+@lru_cache(maxsize=1)
+def _end_with_program() -> None:
+    """End fsspec's thread before Python ends: of what it holds DuckDB's binding complains."""
+    from fsspec import asyn
+
+    def end() -> None:
+        if asyn.loop[0] is not None and asyn.iothread[0] is not None:
+            asyn.loop[0].call_soon_threadsafe(asyn.loop[0].stop)
+            asyn.iothread[0].join(TRIES * PAUSE_S)
+
+    atexit.register(end)
+
+
+def is_store(path: Path) -> bool:
+    """Whether a path of `place` is at an address."""
+    return not isinstance(path, Path)
+
+
+def fs_of(path: Path) -> Any:
+    """The fsspec file system of a path in a store."""
+    return cast(Any, path).fs
+
+
+def key_of(path: Path) -> str:
+    """What its file system calls a path in a store."""
+    return str(cast(Any, path).path)
+
+
+def with_listings(paths: Sequence[Path]) -> Any:
+    """The file system of these paths, with their folders listed: one request a folder.
+
+    DuckDB asks it for a file's size and date again and again, and opens files without saying how
+    much is to be read ahead.
+    """
+    fs = fs_of(paths[0])
+    listed = type(fs)(**{**fs.storage_options, "use_listings_cache": True})
+    listed.default_block_size = BLOCK  # s3fs's own 50 MB would come with every piece of a column
+
+    def look(folder: Path) -> None:
+        tried(folder, lambda: listed.ls(key_of(folder), detail=True, refresh=True))
+
+    for _ in each(look, sorted({path.parent for path in paths}), paths[0]):
+        pass
+    return listed
+
+
+def opened(path: Path, block: int = BLOCK) -> Any:
+    """What pyarrow reads a file from: the path itself, or an open object of a store."""
+    return cast(Any, path).open("rb", block_size=block) if is_store(path) else path
+
+
+def reading(path: Path, block: int = 16 * BLOCK) -> BufferedIOBase:
+    """A file's bytes from the first to the last."""
+    return cast(BufferedIOBase, opened(path, block)) if is_store(path) else path.open("rb")
+
+
+def put(source: Path, path: Path) -> None:
+    """Put a file of this machine into a store, whole. Raises UserError where it cannot be done."""
+    tried(path, lambda: fs_of(path).put_file(str(source), key_of(path)))
+
+
+def copy(source: Path, path: Path) -> None:
+    """Copy an object within its store: its bytes do not pass through here."""
+    tried(path, lambda: fs_of(path).copy(key_of(source), key_of(path)))
+
+
+def caches() -> Path:
+    """Where this machine keeps what is for a store, or from one."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "buildwit"
+
+
+def bring(address: str) -> Path:
+    """A file at any address that fsspec reads, as one of this machine.
+
+    It is kept under what its store says of it, so it comes again when it has changed. Raises
+    UserError where it cannot be had.
+    """
+    import fsspec
+
+    def come() -> Path:
+        files, key = fsspec.core.url_to_fs(address)
+        state = hashlib.sha256(repr(sorted(files.info(key).items())).encode()).hexdigest()[:16]
+        path = caches() / "inputs" / state / key.rstrip("/").rpartition("/")[2]
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with TemporaryDirectory(dir=path.parent) as room:
+                beside = Path(room) / path.name
+                files.get_file(key, str(beside))
+                beside.rename(path)
+        return path
+
+    try:
+        return tried(address, come)
+    except (ImportError, ValueError) as error:
+        raise InputError(said(address, error)) from None
+
+
+def clear(path: Path) -> None:
+    """Remove all objects below a path of a store."""
+
+    def remove() -> None:
+        if path.exists():
+            fs_of(path).rm(key_of(path), recursive=True)
+
+    tried(path, remove)
+
+
+def tried(path: Path | str, function: Callable[[], Got]) -> Got:
+    """What the function returns. The store's library tries a request again; this, what it gave up.
+
+    Raises UserError after the last try.
+    """
+    for left in reversed(range(TRIES)):
+        try:
+            return function()
+        except faults() as error:
+            lasting = isinstance(error, (FileNotFoundError, PermissionError, FileExistsError))
+            if lasting or not left:
+                raise UserError(said(path, error)) from None
+            time.sleep(PAUSE_S * 2 ** (TRIES - 1 - left))
+    raise AssertionError("not reached")
+
+
+def faults() -> tuple[type[Exception], ...]:
+    """What a store's library raises when the store does not do as asked."""
+    amazon = sys.modules.get("botocore.exceptions")
+    return (OSError, *((amazon.BotoCoreError, amazon.ClientError) if amazon else ()))
+
+
+def said(path: Path | str, error: BaseException) -> str:
+    """A store's fault in one line.
+
+    >>> said(Path("wit"), PermissionError("Access\\nDenied"))
+    'wit: PermissionError: Access Denied'
+    """
+    return f"{path}: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
+
+
+def each(function: Callable[[Given], Got], of: Iterable[Given], where: Path) -> Iterator[Got]:
+    """What the function returns for each, in order: many at once where each waits for a store."""
+    if not is_store(where):
+        yield from map(function, of)
+        return
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        yield from pool.map(function, of)
+
+
+def there(paths: list[Path]) -> set[Path]:
+    """Which of these files are there: in a store, by one listing of each folder."""
+    if not paths or not is_store(paths[0]):
+        return {path for path in paths if path.exists()}
+
+    def names(folder: Path) -> set[Path]:
+        return tried(folder, lambda: set(folder.glob("*")))
+
+    found = each(names, {path.parent for path in paths}, paths[0])
+    return set(paths) & {path for folder in found for path in folder}
+
+
+@contextmanager
+def workroom(folder: Path, prefix: str | None = None) -> Iterator[Path]:
+    """An empty folder for what is on its way: in that folder, or beside a store on this machine."""
+    with TemporaryDirectory(dir=None if is_store(folder) else folder, prefix=prefix) as made:
+        yield Path(made)

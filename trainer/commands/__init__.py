@@ -1,0 +1,1 @@
+"""The commands of `python -m trainer`: arguments to results that are kept and printed."""

@@ -1,0 +1,169 @@
+"""The learned copy detector: a small network whose embeddings of copies are alike, and its file.
+
+May import torch, safetensors, numpy and trainer. Source: CLIP, appendix C, made small. A
+detector is one frozen safetensors file, known by its digest. Its scores are similarities, made
+comparable by a background, pictures of the build that is searched: what looks like much of it (a
+drawing on white, a shirt on that floor) needs a higher similarity to count.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from queries.tables.parts import written_whole
+from trainer.settings import TrainerError
+
+STATE = "buildwit-detector"  # key of the description in the file's metadata
+WIDTHS = (32, 64, 128, 192)  # of the blocks
+HIDDEN = 512  # of the head
+EMBED = 128
+NEAREST = 10  # of the background, whose mean similarity says how common a picture's looks are
+WEIGHT = 0.25  # of that mean in a score: s - WEIGHT * (of one + of the other)
+BATCH = 256
+MEAN, SCALE = 128.0, 64.0
+
+
+class Block(nn.Module):
+    """Two 3 x 3 convolutions and what goes past them (He et al. 2016, figure 2)."""
+
+    def __init__(self, width_in: int, width: int, stride: int):
+        super().__init__()
+        self.first = nn.Conv2d(width_in, width, 3, stride, 1, bias=False)
+        self.first_norm = nn.BatchNorm2d(width)
+        self.second = nn.Conv2d(width, width, 3, 1, 1, bias=False)
+        self.second_norm = nn.BatchNorm2d(width)
+        self.past: nn.Module = nn.Identity()
+        if stride > 1 or width_in != width:
+            self.past = nn.Sequential(
+                nn.AvgPool2d(stride), nn.Conv2d(width_in, width, 1, bias=False)
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.relu(self.first_norm(self.first(x)))
+        return F.relu(self.second_norm(self.second(y)) + self.past(x))
+
+
+class Network(nn.Module):
+    """Pictures uint8 (B, 3, SIDE, SIDE) -> embeddings float32 (B, EMBED) of length 1."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, WIDTHS[0], 7, 4, 3, bias=False)
+        self.stem_norm = nn.BatchNorm2d(WIDTHS[0])
+        widths = (WIDTHS[0], *WIDTHS)
+        self.blocks = nn.Sequential(
+            *(Block(widths[i], widths[i + 1], stride) for i, stride in enumerate((1, 2, 2, 1)))
+        )
+        self.head = nn.Sequential(
+            nn.Linear(WIDTHS[-1] * 5, HIDDEN, bias=False),
+            nn.BatchNorm1d(HIDDEN),
+            nn.ReLU(),
+            nn.Linear(HIDDEN, EMBED),
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        x = (images.float() - MEAN) / SCALE
+        x = F.relu(self.stem_norm(self.stem(x)))
+        x = self.blocks(x)  # (B, 192, 4, 4)
+        layout = F.adaptive_avg_pool2d(x, 2).flatten(1)  # where things are: (B, 768)
+        pooled = torch.cat([x.mean((2, 3)), layout], dim=1)
+        return F.normalize(self.head(pooled).float(), dim=-1)
+
+
+@dataclass(frozen=True)
+class Detector:
+    """A trained network, what it says of itself, and the background that scores are normalised by.
+
+    `about` holds pictures, steps, seconds, the build's version, and the least scores at which the
+    false-positive rates of its own calibration are reached.
+    """
+
+    network: Network
+    about: dict
+    digest: str = ""
+    background: np.ndarray | None = None  # (K, EMBED) float32
+
+    def beside(self, pictures: np.ndarray) -> "Detector":
+        """The same, its background these pictures uint8 (K, SIDE, SIDE, 3)."""
+        return replace(self, background=self.embed(pictures))
+
+    @property
+    def name(self) -> str:
+        """What results call it: the first digits of its file's sha256."""
+        return f"learned-{self.digest[:12]}"
+
+    @torch.inference_mode()
+    def embed(self, pictures: np.ndarray) -> np.ndarray:
+        """Pictures uint8 (N, SIDE, SIDE, 3) -> embeddings (N, EMBED) float32, of length 1."""
+        some = [_embedded(self.network, batch) for batch in _split(pictures)]
+        return np.concatenate([np.empty((0, EMBED), np.float32), *some])
+
+    def commonness(self, embeddings: np.ndarray) -> np.ndarray:
+        """The mean similarity (N,) of each to the background's NEAREST.
+
+        The most similar is left out: it may be the picture itself.
+        """
+        background = self.background
+        if background is None or len(background) < 2:
+            raise ValueError("no background: expected at least two pictures")
+        n = min(NEAREST, len(background) - 1)
+        found = []
+        for some in _split(embeddings):
+            best = np.partition(some @ background.T, -n - 1, axis=1)[:, -n - 1 :]
+            found.append((best.sum(axis=1) - best.max(axis=1)) / n)
+        return np.concatenate([np.empty(0, np.float32), *found])
+
+    def sought(self, embeddings: np.ndarray) -> np.ndarray:
+        """Vectors (N, EMBED + 2) whose inner product with those of `compared` is the score."""
+        common = -WEIGHT * self.commonness(embeddings)
+        return np.column_stack([embeddings, np.ones_like(common), common]).astype(np.float32)
+
+    def compared(self, embeddings: np.ndarray) -> np.ndarray:
+        """The other side: vectors (N, EMBED + 2)."""
+        common = -WEIGHT * self.commonness(embeddings)
+        return np.column_stack([embeddings, common, np.ones_like(common)]).astype(np.float32)
+
+
+def _embedded(network: Network, pictures: np.ndarray) -> np.ndarray:
+    images = torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2)
+    return network(images).numpy()
+
+
+def _split(rows: np.ndarray) -> Iterator[np.ndarray]:
+    return (rows[at : at + BATCH] for at in range(0, len(rows), BATCH))
+
+
+def save(path: Path, network: Network, about: dict) -> Detector:
+    """Write the detector whole, and return it as it is read back."""
+    tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+    with written_whole(path) as beside:
+        save_file(tensors, beside, {STATE: json.dumps(about, sort_keys=True)})
+    return load(path)
+
+
+def load(path: Path) -> Detector:
+    """The detector of a file that `trainer detector` wrote; TrainerError if it is another's."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            about = json.loads((file.metadata() or {})[STATE])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        network = Network()
+        network.load_state_dict(tensors)
+        with path.open("rb") as content:
+            digest = hashlib.file_digest(content, "sha256").hexdigest()
+    except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
+        why = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise TrainerError(
+            f"{path}: {why}, expected a detector that `python -m trainer detector` made"
+        ) from None
+    network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return Detector(network, about, digest)

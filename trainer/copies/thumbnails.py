@@ -1,0 +1,85 @@
+"""A build's pictures as detectors see them: all of them in turn, some by chance, or some by id.
+
+May import numpy, cv2 and trainer. A picture that cannot be read is counted, never lost.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from trainer.copies.synthetic import SIDE, STORED
+from trainer.data.loader import order
+from trainer.data.pixels import BadPictureError, resize
+from trainer.data.samples import Samples, read_samples
+from trainer.settings import TrainerError
+
+CHUNK = 1_024  # pictures decoded at a time
+
+
+def thumbnail(picture: np.ndarray, side: int = SIDE) -> np.ndarray:
+    """What a detector sees of a picture (H, W, 3): all of it, (side, side, 3), its shape lost."""
+    out = np.empty((side, side, 3), np.uint8)
+    resize(picture, out)
+    return out
+
+
+def mirrored(pictures: np.ndarray) -> np.ndarray:
+    """(…, H, W, 3) with left and right exchanged."""
+    return np.ascontiguousarray(pictures[..., ::-1, :])
+
+
+def thumbnails(samples: Samples, rows: Sequence[int], side: int) -> Iterator[np.ndarray | None]:
+    """Each row's thumbnail, in order; None for a picture that cannot be read.
+
+    What is wrong with it is noted in samples.corrupt.
+    """
+
+    def of(row: int) -> np.ndarray | None:
+        try:
+            return thumbnail(samples.picture(row), side)
+        except BadPictureError as error:
+            samples.corrupt[samples.key(row)] = str(error)
+            return None
+
+    threads = samples.shards.threads
+    with ThreadPoolExecutor(threads, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+        for at in range(0, len(rows), CHUNK):  # all at once would be as many futures as pictures
+            yield from pool.map(of, rows[at : at + CHUNK])
+
+
+def all_pictures(samples: Samples) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """(pair_ids, thumbnails uint8 (n, SIDE, SIDE, 3)) of every readable picture, in order."""
+    ids = samples.rows["pair_id"].to_numpy()
+    for at in range(0, len(samples), CHUNK):
+        rows = range(at, min(at + CHUNK, len(samples)))
+        found = [*zip(rows, thumbnails(samples, rows, SIDE), strict=True)]
+        kept = [(row, one) for row, one in found if one is not None]
+        if kept:
+            yield ids[[row for row, _ in kept]], np.stack([one for _, one in kept])
+
+
+def pictures_of(samples: Samples, pair_ids: Collection[int]) -> dict[int, np.ndarray]:
+    """The thumbnails (SIDE, SIDE, 3) of these pairs, by pair_id; unreadable ones are left out."""
+    ids = samples.rows["pair_id"].to_numpy()
+    rows = np.flatnonzero(np.isin(ids, np.array(sorted(pair_ids), np.int64))).tolist()
+    found = zip(ids[rows].tolist(), thumbnails(samples, rows, SIDE), strict=True)
+    return {pair_id: one for pair_id, one in found if one is not None}
+
+
+def chosen_pictures(build: Path, most: int, seed: int) -> tuple[np.ndarray, dict[str, str]]:
+    """Pictures uint8 (N, STORED, STORED, 3) chosen by a hash, and what was wrong with others."""
+    samples = read_samples(build, STORED)
+    return some_pictures(samples, most, seed, STORED), samples.corrupt
+
+
+def some_pictures(samples: Samples, most: int, seed: int, side: int) -> np.ndarray:
+    """The thumbnails (N, side, side, 3) of at most so many pictures, chosen by a hash."""
+    rows = order(samples.rows["pair_id"].to_numpy(), seed, epoch=0)[:most].tolist()
+    found = [one for one in thumbnails(samples, rows, side) if one is not None]
+    if len(found) < 2:
+        root = samples.shards.root
+        raise TrainerError(f"{root}: {len(found)} readable pictures, expected at least 2")
+    return np.stack(found)

@@ -1,0 +1,197 @@
+"""Train the copy detector on the pictures of a build: `train(build, to, habits)`.
+
+May import torch, tqdm and trainer. Source: CLIP, appendix C: two synthetic copies of a picture
+are to be found among those of all pictures of the batch (symmetric InfoNCE at a fixed temperature
+of .07). A tenth of the pictures is kept out to see what scores pairs that differ reach.
+"""
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from tqdm import tqdm
+
+from queries.pixels.fingerprint import phash
+from queries.tables.manifest import manifest
+from trainer.copies.detector import BATCH, Detector, Network, save
+from trainer.copies.neighbours import bits_between
+from trainer.copies.synthetic import N_DRAWS, copy
+from trainer.copies.thresholds import MOST_BITS, Greatest, above_rate
+from trainer.copies.thumbnails import chosen_pictures, mirrored, thumbnail
+from trainer.data.prefetch import prefetched
+from trainer.settings import TrainerError
+from trainer.training.optim import dtype
+
+TEMPERATURE = 0.07
+LR, WEIGHT_DECAY, BETAS = 2e-3, 0.05, (0.9, 0.98)
+WARMUP_STEPS = 30
+FIRST_STRENGTH = 0.4  # of the first of two copies; the second has all of it
+ALIKE = 8  # pictures of like colours that stand together in half of a batch: the hard negatives
+COLOURS = 8  # pixels a side of the thumbnails that say which are
+MOST_PICTURES = 16_384  # 450 MB
+KEPT_OUT, MOST_KEPT_OUT = 0.1, 1_000
+RATES = (1e-4, 1e-5, 1e-6)  # false positives per pair, whose thresholds are noted
+VIEWS, STEPS = 0, 1  # streams of chance
+
+
+@dataclass(frozen=True)
+class Budget:
+    """When training ends: after so many steps, or so many CPU seconds if that is sooner."""
+
+    steps: int = 1_200
+    seconds: float = math.inf
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or not self.seconds > 0:
+            raise TrainerError(
+                f"steps {self.steps}, seconds {self.seconds}: expected at least 1, and more than 0"
+            )
+
+
+def train(build: Path, to: Path, budget: Budget) -> Detector:
+    """Train on a build's pictures, write the detector to the file `to`, and return it.
+
+    Equal pictures, seed and steps give equal weights on one machine; `seconds` does not.
+    """
+    began = time.process_time()
+    pictures, corrupt = chosen_pictures(build, MOST_PICTURES, budget.seed)
+    n_out = min(MOST_KEPT_OUT, int(len(pictures) * KEPT_OUT))
+    kept_out, shown = pictures[:n_out], pictures[n_out:]
+    network, steps = fitted(shown, budget, began)
+    about = {
+        "build_version": manifest(build)["version"],
+        "pictures": len(shown),
+        "corrupt": len(corrupt),
+        "steps": steps,
+        "seed": budget.seed,
+        "cpu_seconds": round(time.process_time() - began, 1),
+    }
+    about["thresholds"] = calibrated(Detector(network.eval(), about), kept_out, budget.seed)
+    return save(to, network, about)
+
+
+def fitted(pictures: np.ndarray, budget: Budget, began: float) -> tuple[Network, int]:
+    """A network trained on pictures uint8 (N, STORED, STORED, 3), and after how many steps."""
+    torch.manual_seed(budget.seed)
+    network = Network().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = _optimizer(network)
+    with (
+        closing(prefetched(batches(pictures, budget.seed))) as views,
+        tqdm(total=1.0, desc="detector", disable=None, leave=False) as bar,
+    ):
+        for step in range(budget.steps):
+            spent = (time.process_time() - began) / budget.seconds
+            done = max(step / budget.steps, spent)
+            if done >= 1:
+                return network, step
+            for group in optimizer.param_groups:
+                group["lr"] = rate_of(step, done)
+            loss = contrast(network, next(views))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            bar.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
+            bar.update(done - bar.n)
+    return network, budget.steps
+
+
+def _optimizer(network: nn.Module) -> torch.optim.AdamW:
+    matrices = [one for one in network.parameters() if one.ndim > 1]
+    gains = [one for one in network.parameters() if one.ndim == 1]
+    groups = [
+        {"params": matrices, "weight_decay": WEIGHT_DECAY},
+        {"params": gains, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=LR, betas=BETAS)
+
+
+def rate_of(step: int, done: float) -> float:
+    """A linear warm-up, and a cosine, to a thousandth, over what is `done`, 0..1.
+
+    >>> [round(rate_of(step, done) / LR, 3) for step, done in ((14, 0.0), (29, 0.0), (99, 1.0))]
+    [0.5, 1.001, 0.001]
+    """
+    return LR * min(1, (step + 1) / WARMUP_STEPS) * (0.5 + 0.5 * math.cos(math.pi * done) + 1e-3)
+
+
+def batches(pictures: np.ndarray, seed: int) -> Iterator[np.ndarray]:
+    """Two copies of each of at most BATCH pictures, uint8 (2 * B, SIDE, SIDE, 3), without end."""
+    size, alike, step = min(BATCH, len(pictures)), neighbours_by_colour(pictures), 0
+    while True:
+        rows = chosen_rows(alike, size, np.random.default_rng((seed, STEPS, step)))
+        draws = np.random.default_rng((seed, VIEWS, step)).random((2, size, N_DRAWS))
+        yield np.stack(
+            [
+                copy(pictures[row], draw, strength)
+                for strength, some in zip((FIRST_STRENGTH, 1.0), draws, strict=True)
+                for row, draw in zip(rows, some, strict=True)
+            ]
+        )
+        step += 1
+
+
+def neighbours_by_colour(pictures: np.ndarray) -> np.ndarray:
+    """The 3 * ALIKE pictures (N, K) whose thumbnails are most like each one's, and itself."""
+    small = np.stack([thumbnail(one, COLOURS) for one in pictures])
+    rows = small.reshape(len(small), -1).astype(np.float32)
+    rows -= rows.mean(axis=1, keepdims=True)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True) + 1e-3
+    k = min(3 * ALIKE, len(rows))
+    found = [
+        np.argpartition(-(some @ rows.T), k - 1, axis=1)[:, :k]
+        for some in np.array_split(rows, -(-len(rows) // 1_024))
+    ]
+    return np.concatenate(found)
+
+
+def chosen_rows(alike: np.ndarray, size: int, chance: np.random.Generator) -> np.ndarray:
+    """`size` different pictures: half of them in groups of ALIKE, the rest any.
+
+    What a batch of any pictures contrasts is easily told apart, and the pictures that a search
+    confuses are not in it.
+    """
+    order = chance.permutation(len(alike))
+    groups = [chance.permuted(alike[one])[:ALIKE] for one in order[: size // (2 * ALIKE)]]
+    every = np.concatenate([*groups, order])
+    _, first = np.unique(every, return_index=True)
+    return every[np.sort(first)][:size]
+
+
+def contrast(network: Network, views: np.ndarray) -> Tensor:
+    """The symmetric InfoNCE of a batch of first, then second copies (2 * B, SIDE, SIDE, 3)."""
+    images = torch.from_numpy(views).permute(0, 3, 1, 2)
+    kind = dtype("auto")
+    with torch.autocast("cpu", kind, enabled=kind is not torch.float32):
+        first, second = network(images).float().chunk(2)
+    logits = first @ second.T / TEMPERATURE
+    same = torch.arange(len(first))
+    return (F.cross_entropy(logits, same) + F.cross_entropy(logits.T, same)) / 2
+
+
+def calibrated(found: Detector, kept_out: np.ndarray, seed: int) -> dict[str, float]:
+    """The least score at each of RATES, on copies of pictures that it was not trained on.
+
+    Pairs within MOST_BITS of pHash are left out: they may be near duplicates by nature.
+    """
+    if len(kept_out) < 2:
+        return {}
+    small = np.stack([thumbnail(one) for one in kept_out])
+    found = found.beside(small)
+    draws = np.random.default_rng((seed, VIEWS)).random((len(kept_out), N_DRAWS))
+    views = np.stack([copy(one, draw, 1.0) for one, draw in zip(kept_out, draws, strict=True)])
+    hashes = np.array([phash(one) for one in small], np.int64)
+    differ = bits_between(hashes, hashes) > MOST_BITS
+    compared, scores = found.compared(found.embed(small)).T, Greatest()
+    for seen in (small, views, mirrored(views)):
+        scores.add((found.sought(found.embed(seen)) @ compared)[differ])
+    if not scores.n:
+        return {}
+    return {f"{rate:g}": round(above_rate(scores, rate).value, 4) for rate in RATES}

@@ -1,0 +1,1 @@
+"""Shards to batches: samples, pixels, token ids and their order."""

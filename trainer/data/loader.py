@@ -1,0 +1,195 @@
+"""Pairs to batches: a hashed order of a build's samples, decoded pictures and token ids.
+
+May import numpy, cv2 and trainer's samples and tokenizer. Order, crops and the borders
+of batches are functions of seed, epoch and pair_ids alone, so a batch is the same however it is
+loaded, by whom, and from which step on.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import pairwise
+from sys import getrefcount
+
+import cv2
+import numpy as np
+
+from trainer.data.samples import Samples
+from trainer.model.tokenizer import Tokenizer
+
+CHUNK = 16  # pictures that a thread decodes at a time: fewer cost more to hand over
+PAGES = 10  # batches' arrays that are used again: those under way, waiting and in use
+UNHELD = 3  # references to an array that only its list holds: the list's, `one`, the argument's
+AHEAD = 2  # batches under way at once, so that no thread idles at a border of batches
+
+
+@dataclass
+class Batch:
+    """Images uint8 (B, 3, H, W), token ids int64 (B, T) and keys, row by row of one pair."""
+
+    images: np.ndarray
+    tokens: np.ndarray
+    keys: list[str] = field(default_factory=list)
+
+
+def mixed(values: np.ndarray) -> np.ndarray:
+    """splitmix64's finaliser over uint64: a bijection that scatters neighbouring values."""
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))
+
+
+def draws(pair_ids: np.ndarray, seed: int, epoch: int) -> np.ndarray:
+    """One uint64 per pair (N,), a hash of seed, epoch and pair_id alone."""
+    base = mixed(np.array([seed], np.uint64) + np.uint64(0x9E3779B97F4A7C15))
+    return mixed(pair_ids.astype(np.uint64) ^ mixed(base + np.uint64(epoch)))
+
+
+def order(pair_ids: np.ndarray, seed: int, epoch: int) -> np.ndarray:
+    """The rows (N,) in the order of an epoch: by their draw."""
+    return np.argsort(draws(pair_ids, seed, epoch), kind="stable")
+
+
+def borders(n: int, batch: int) -> np.ndarray:
+    """Where the batches of n rows begin, and the end: as few as can be, equal but for one row.
+
+    So every row is in a batch, and no last batch is too small to learn from.
+
+    >>> borders(10, 4).tolist(), borders(3, 4).tolist()
+    ([0, 3, 6, 10], [0, 3])
+    """
+    steps = max(1, -(-n // batch))
+    return n * np.arange(steps + 1) // steps
+
+
+@dataclass(frozen=True)
+class Loader:
+    """Batches of samples for training: one random square crop a picture, nothing else.
+
+    A step's joined batch, at most batch * world pairs, is the same for every `world`; process
+    `rank` has the rank-th piece of it, so that pieces laid end to end by rank are the joined
+    batch. Pieces may differ by a row, and a corrupt sample leaves its own one shorter, even empty;
+    but every process has the same number of steps, and every sound sample is in one batch of one
+    process once an epoch.
+    """
+
+    samples: Samples
+    tokenizer: Tokenizer
+    context: int  # most token ids a caption
+    pixels: int  # side of the crop
+    batch: int  # pairs of one process
+    seed: int
+    rank: int = 0
+    world: int = 1
+    ordered: Callable[[int], np.ndarray] | None = None  # epoch -> the rows (N,); None: by hash
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return len(borders(len(self.samples), self.batch * self.world)) - 1
+
+    def rows(self, epoch: int) -> Iterator[np.ndarray]:
+        """The rows of each step of an epoch that are this process's."""
+        ids = self.samples.rows["pair_id"].to_numpy()
+        rows = self.ordered(epoch) if self.ordered else order(ids, self.seed, epoch)
+        ends = borders(len(rows), self.batch * self.world)
+        for begin, end in pairwise(ends):
+            size = end - begin
+            piece = begin + size * np.arange(self.rank, self.rank + 2) // self.world
+            yield rows[piece[0] : piece[1]]
+
+    def corners(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+        """How far down and right each sample's crop is, (N,) each: 0..1 of the room there is."""
+        ids = self.samples.rows["pair_id"].to_numpy()
+        bits = mixed(draws(ids, self.seed, epoch))  # not the order's own bits
+        return (bits >> np.uint64(32)) / 2**32, (bits & np.uint64(2**32 - 1)) / 2**32
+
+    def epoch(self, epoch: int, first_step: int = 0) -> Iterator[Batch]:
+        """The epoch's batches from a step on: those that a run from step 0 would then have."""
+        down, right = self.corners(epoch)
+        threads = self.samples.shards.threads
+        pool = ThreadPoolExecutor(threads, initializer=cv2.setNumThreads, initargs=(1,))
+        most = min(self.batch, len(self.samples))
+        pages = _Pages((most, self.pixels, self.pixels, 3))
+        waiting: deque[_Decoding] = deque()
+        try:
+            for step, rows in enumerate(self.rows(epoch)):
+                if step < first_step:
+                    continue
+                waiting.append(_Decoding.start(self, pool, rows, down, right, pages))
+                if len(waiting) == AHEAD:
+                    yield waiting.popleft().batch()
+            while waiting:
+                yield waiting.popleft().batch()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _decode(
+        self, rows: np.ndarray, down: np.ndarray, right: np.ndarray, images: np.ndarray
+    ) -> list[bool]:
+        """Fill images (b, H, W, 3) with the crops of the rows; which of them are sound."""
+        places = zip(rows.tolist(), down.tolist(), right.tolist(), images, strict=True)
+        return [self.samples.fill(*place) for place in places]
+
+
+class _Pages:
+    """Arrays for batches, each given out again when nobody holds it or a view of it any more.
+
+    Memory asked for anew is mapped page by page: a seventh of the time of a picture of 224 pixels.
+    """
+
+    def __init__(self, shape: tuple[int, ...]):
+        self._shape, self._made = shape, list[np.ndarray]()
+
+    def take(self, rows: int) -> np.ndarray:
+        """An array of so many rows; what is in it is of no meaning."""
+        for one in self._made:
+            if getrefcount(one) == UNHELD:
+                return one[:rows]
+        one = np.empty(self._shape, np.uint8)
+        if len(self._made) < PAGES:  # who keeps more batches than that has new ones
+            self._made.append(one)
+        return one[:rows]
+
+
+@dataclass
+class _Decoding:
+    """A batch whose pictures are being decoded, in chunks."""
+
+    loader: Loader
+    rows: np.ndarray
+    images: np.ndarray  # (B, H, W, 3): channels last, as the model takes them
+    chunks: list[Future[list[bool]]]
+
+    @classmethod
+    def start(
+        cls,
+        loader: Loader,
+        pool: ThreadPoolExecutor,
+        rows: np.ndarray,
+        down: np.ndarray,
+        right: np.ndarray,
+        pages: _Pages,
+    ) -> "_Decoding":
+        images = pages.take(len(rows))
+        parts = [slice(at, at + CHUNK) for at in range(0, len(rows), CHUNK)]
+        chunks = [
+            pool.submit(
+                loader._decode, rows[part], down[rows[part]], right[rows[part]], images[part]
+            )
+            for part in parts
+        ]
+        return cls(loader, rows, images, chunks)
+
+    def batch(self) -> Batch:
+        """The batch, as soon as all its pictures are there; without the corrupt ones."""
+        sound = np.array([one for chunk in self.chunks for one in chunk.result()], bool)
+        rows, images = self.rows, self.images
+        if not sound.all():
+            rows, images = rows[sound], images[sound]
+        samples, loader = self.loader.samples, self.loader
+        tokens = np.zeros((0, 2), np.int64)  # a start and an end
+        if len(rows):
+            tokens = loader.tokenizer.encode(samples.captions(rows), loader.context)
+        keys = [samples.key(row) for row in rows.tolist()]
+        return Batch(images.transpose(0, 3, 1, 2), tokens, keys)

@@ -1,0 +1,140 @@
+"""Few-shot: how many labelled pictures a class a probe needs to equal zero-shot.
+
+May import scikit-learn (by probe) and trainer. Source: CLIP, section 3.1.5 and figures 6 and 7:
+probes of 1, 2, 4, 8 and 16 pictures a class and of all, and log-linear interpolation between.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+from rich.console import Console
+
+from trainer.evaluation.features import Features
+from trainer.evaluation.intervals import Figure, wilson
+from trainer.evaluation.probe import SEED, Splits, describe, drawn, fit_best, read_splits
+from trainer.evaluation.results import Result, keep, percent, show_figures
+from trainer.evaluation.sets import EvalSet
+from trainer.evaluation.zeroshot import about, class_weights, figures, predict
+from trainer.model.checkpoint import Checkpoint
+from trainer.run_folder import RunFolder
+
+SHOTS = (1, 2, 4, 8, 16)
+DRAWS = 3  # of pictures, whose mean is a point: one picture a class is a matter of luck
+MOST_VALIDATION = 4  # pictures a class that choose C, as many as there are shots at most
+
+
+@dataclass(frozen=True)
+class Point:
+    """Probes of so many pictures a class: their mean accuracy, and the draws' extremes."""
+
+    shots: float
+    figure: Figure
+    least: float
+    most: float
+
+
+def fewshot(run: RunFolder, found: Checkpoint, eval_set: EvalSet) -> Result:
+    """Fit probes of few and of all pictures, and keep the result in the run's fewshot.json."""
+    split, n_classes = read_splits(found, eval_set), len(eval_set.classes)
+    top1 = figures(predict(found, class_weights(found, eval_set), split.test), n_classes)["top1"]
+    rows = smallest_class(split.train.labels)
+    points = [point(split, shots, n_classes) for shots in SHOTS if shots <= rows]
+    fitted = fit_best(split.train, split.validation)
+    full = figures(fitted.predict(split.test, n_classes), n_classes)["top1"]
+    n_fitted = len(split.train) + len(split.validation)
+    points.append(
+        Point(n_fitted / len(np.unique(split.train.labels)), full, full.value, full.value)
+    )
+    told = {
+        **about(found, eval_set),
+        **describe(split, fitted),
+        "bad_images": split.bad,
+        "smallest_class": rows,
+        "draws": DRAWS,
+        "points": [
+            {"shots": one.shots, "value": one.figure.value, "least": one.least, "most": one.most}
+            for one in points
+        ],
+        **equal_shots(top1.value, [(one.shots, one.figure.value) for one in points]),
+    }
+    shown = {"zeroshot": replace(top1, name="zero-shot")}
+    shown |= {f"shots_{one.shots:g}": one.figure for one in points[:-1]}
+    every = points[-1]
+    shown["all"] = replace(every.figure, name=f"all, {every.shots:.4g} a class")
+    return keep(run, Result("fewshot", eval_set.name, told, shown))
+
+
+def smallest_class(labels: np.ndarray) -> int:
+    return int(np.unique(labels, return_counts=True)[1].min())
+
+
+def point(split: Splits, shots: int, n_classes: int) -> Point:
+    """The mean of several draws' top-1 accuracies on the test pictures."""
+    accuracies = []
+    for draw in range(DRAWS):
+        train, validation = draw_shots(split, shots, SEED + 1 + draw)
+        fitted = fit_best(train, validation, refit=False)
+        accuracies.append(float(fitted.predict(split.test, n_classes).top1.mean()))
+    mean, n = float(np.mean(accuracies)), len(split.test)
+    low, high = wilson(mean * n, n)
+    figure = Figure(f"{shots} a class", mean, low, high, 1 / n_classes, n)
+    return Point(shots, figure, min(accuracies), max(accuracies))
+
+
+def draw_shots(split: Splits, shots: int, seed: int) -> tuple[Features, Features]:
+    """`shots` train pictures of each class, and as many to validate, at most four.
+
+    Draws of one seed are nested: those of 8 shots hold those of 4.
+    """
+    chosen = np.concatenate([rows[:shots] for rows in drawn(split.train.labels, seed)])
+    n = min(shots, MOST_VALIDATION)
+    checked = np.concatenate([rows[:n] for rows in drawn(split.validation.labels, seed)])
+    return split.train.rows(chosen), split.validation.rows(checked)
+
+
+def equal_shots(zero_shot: float, points: Sequence[tuple[float, float]]) -> dict:
+    """Where the line through (shots, accuracy), shots by their logarithm, first meets zero-shot.
+
+    {"equal_shots": a number, "equal_bound": what it is}: "" exactly so; "fewer" than the first
+    point's, which is above already; "more" than the last one's, which is still below.
+
+    >>> equal_shots(0.5, [(1, 0.2), (2, 0.4), (8, 0.6)])
+    {'equal_shots': 4.0, 'equal_bound': ''}
+    >>> equal_shots(0.1, [(1, 0.2)]), equal_shots(0.7, [(1, 0.2), (2, 0.4)])
+    ({'equal_shots': 1, 'equal_bound': 'fewer'}, {'equal_shots': 2, 'equal_bound': 'more'})
+    """
+    if points[0][1] > zero_shot:
+        return {"equal_shots": points[0][0], "equal_bound": "fewer"}
+    for (shots, low), (more_shots, high) in pairwise(points):
+        if low == zero_shot:
+            return {"equal_shots": shots, "equal_bound": ""}
+        if low < zero_shot <= high:
+            part = (zero_shot - low) / (high - low)
+            log2 = math.log2(shots) + part * (math.log2(more_shots) - math.log2(shots))
+            return {"equal_shots": round(2**log2, 6), "equal_bound": ""}
+    bound = "" if points[-1][1] == zero_shot else "more"
+    return {"equal_shots": points[-1][0], "equal_bound": bound}
+
+
+def show(results: Sequence[Result], console: Console) -> None:
+    """Print every set's points, how far the draws lie apart, and where they meet zero-shot."""
+    show_figures(f"few-shot probes, mean top-1 of {DRAWS} draws", results, console)
+    for one in results:
+        of = one.about
+        meets = {"": "at", "fewer": "at fewer than", "more": "at more than"}[of["equal_bound"]]
+        console.print(
+            f"{one.eval_set}: a probe equals zero-shot {meets} {of['equal_shots']:.3g} pictures "
+            f"a class (smallest class {of['smallest_class']})",
+            markup=False,
+            soft_wrap=True,
+        )
+        spread = ", ".join(
+            f"{point['shots']:g}: {percent(point['least'])} to {percent(point['most'])}"
+            for point in of["points"][:-1]
+        )
+        console.print(
+            f"{one.eval_set}: least and most of the draws, {spread}", markup=False, soft_wrap=True
+        )

@@ -1,0 +1,103 @@
+"""Retrieval: from a picture to its captions and back, `retrieval(run, found, captioned set)`.
+
+May import torch, scipy and trainer. Source: CLIP, section 3.1.4 and table 13: recall at k is the
+share of queries of which one right answer is among the k nearest by cosine; captions are put into
+the prompt "a photo of {c}".
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from rich.console import Console
+from scipy.stats import hypergeom
+from torch import Tensor
+
+from trainer.evaluation.features import embeddings, features, text_embeddings
+from trainer.evaluation.intervals import Figure, clustered, rate
+from trainer.evaluation.results import Result, keep, show_figures
+from trainer.evaluation.sets import EvalSet, in_templates
+from trainer.evaluation.zeroshot import about
+from trainer.model.checkpoint import Checkpoint
+from trainer.run_folder import RunFolder
+from trainer.settings import TrainerError
+
+KS = (1, 5, 10)
+BLOCK_CELLS = 1 << 24  # cosines in memory at a time
+
+
+def retrieval(run: RunFolder, found: Checkpoint, captioned: EvalSet) -> Result:
+    """Evaluate both ways, and keep the result in the run's retrieval.json."""
+    seen = features(found, captioned, captioned.pictures())
+    if len(seen) < 2:
+        raise TrainerError(f"{captioned.root}: 1 readable picture, expected at least 2")
+    captions = [caption for of_one in seen.captions for caption in of_one]
+    owner = np.repeat(np.arange(len(seen)), [len(of_one) for of_one in seen.captions])
+    prompts = [in_templates(caption, captioned.templates) for caption in captions]
+    images, texts = embeddings(found, seen.values), text_embeddings(found, prompts)
+    told = about(found, captioned) | {"images": len(seen), "captions": len(captions)}
+    shown = figures(*ranks(images, texts, owner), owner)
+    return keep(run, Result("retrieval", captioned.name, told, shown))
+
+
+def ranks(images: Tensor, texts: Tensor, owner: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The rank of the best right answer, from 0, of each picture (P,) and of each text (T,).
+
+    images (P, embed), texts (T, embed); owner (T,) ascending: the picture of each text. Of equal
+    cosines the one of the lower place is nearer, so a model of one answer for all is at chance.
+
+    >>> both = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    >>> [rank.tolist() for rank in ranks(both, both[[1, 0, 1]], np.array([0, 0, 1]))]
+    [[0, 1], [1, 0, 0]]
+    """
+    belongs = torch.from_numpy(owner)
+    of_texts = [
+        _rank(texts[rows] @ images.T, belongs[rows, None] == torch.arange(len(images)))
+        for rows in _blocks(len(texts), len(images))
+    ]
+    of_images = [
+        _rank(images[rows] @ texts.T, torch.arange(len(images))[rows, None] == belongs)
+        for rows in _blocks(len(images), len(texts))
+    ]
+    return torch.cat(of_images).numpy(), torch.cat(of_texts).numpy()
+
+
+def _rank(cosines: Tensor, right: Tensor) -> Tensor:
+    """Of each row of (B, N): how many columns are nearer than the nearest right one."""
+    best = cosines.where(right, -torch.inf).amax(dim=1, keepdim=True)
+    place = ((cosines == best) & right).int().argmax(dim=1, keepdim=True)  # the first of equals
+    before = torch.arange(cosines.shape[1]) < place
+    return ((cosines > best) | ((cosines == best) & before)).sum(dim=1)
+
+
+def _blocks(n_rows: int, n_columns: int) -> list[slice]:
+    size = max(1, BLOCK_CELLS // n_columns)
+    return [slice(start, start + size) for start in range(0, n_rows, size)]
+
+
+def figures(of_images: np.ndarray, of_texts: np.ndarray, owner: np.ndarray) -> dict[str, Figure]:
+    """Recall at 1, 5 and 10 from pictures to texts and from texts to pictures."""
+    n_own = np.bincount(owner)
+    found: dict[str, Figure] = {}
+    for k in KS:
+        chance = chance_of_a_picture(n_own, k)
+        found[f"image_to_text_{k}"] = rate(f"image to text R@{k}", of_images < k, chance)
+    for k in KS:
+        name, chance = f"text to image R@{k}", min(1.0, k / len(n_own))
+        found[f"text_to_image_{k}"] = clustered(name, of_texts < k, owner, chance)
+    return found
+
+
+def chance_of_a_picture(n_own: np.ndarray, k: int) -> float:
+    """That k of all captions, drawn blindly, hold one of a picture's own; the pictures' mean.
+
+    >>> chance_of_a_picture(np.array([1, 1, 1, 1]), 1), chance_of_a_picture(np.array([2, 2]), 3)
+    (0.25, 1.0)
+    """
+    n = int(n_own.sum())
+    return float(np.mean(1 - hypergeom.pmf(0, n, n_own, min(k, n))))
+
+
+def show(results: Sequence[Result], console: Console) -> None:
+    """Print the recalls of every set."""
+    show_figures("retrieval", results, console)

@@ -1,0 +1,278 @@
+"""Robustness to natural distribution shift: zero-shot against a probe, on pairs of sets.
+
+May import scipy, scikit-learn (by probe), matplotlib (by robustness_plot) and trainer. Source:
+CLIP, section 3.3, and Taori et al. 2020: effective robustness is accuracy under shift above what
+models of the same in-distribution accuracy have, by a line fitted through reference models on
+logit axes; relative robustness is the gain of accuracy under shift itself.
+"""
+
+import csv
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from scipy.special import expit, logit
+
+from trainer.data.pixels import centre
+from trainer.evaluation.features import Features, embeddings, features, text_embeddings
+from trainer.evaluation.intervals import rate
+from trainer.evaluation.probe import HELD_OUT, drawn, fit_best, held_out
+from trainer.evaluation.results import Result, keep, percent, show_figures
+from trainer.evaluation.robustness_plot import draw, inside
+from trainer.evaluation.sets import EvalSet, Picture
+from trainer.evaluation.zeroshot import about
+from trainer.model.checkpoint import Checkpoint
+from trainer.run_folder import RunFolder
+from trainer.settings import TrainerError
+
+THUMBNAIL = 16  # pixels a side: what a reference model sees of a picture
+SHOTS = (1, 2, 4, 16, 64)  # train pictures a class, and all: a reference model each
+WAYS = ("zero-shot", "probe")
+COLUMNS = ("in_distribution", "shifted", "model", "accuracy", "shifted_accuracy")
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model's accuracy in distribution and under the shift."""
+
+    name: str
+    accuracy: float
+    shifted: float
+
+
+@dataclass(frozen=True)
+class Line:
+    """logit(accuracy under shift) = slope * logit(accuracy) + intercept."""
+
+    slope: float
+    intercept: float
+
+    def at(self, accuracy: float) -> float:
+        """The accuracy under shift that a reference model of this accuracy would have."""
+        return float(expit(self.slope * logit(inside(accuracy)) + self.intercept))
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A set, its shift, and the names of the classes that both have: only these are told apart."""
+
+    home: EvalSet
+    shifted: EvalSet
+    classes: list[str]
+
+    @property
+    def name(self) -> str:
+        return f"{self.home.name} to {self.shifted.name}"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Pictures of a split twice: the model's features, and thumbnails for reference models."""
+
+    model: Features
+    pixels: Features
+
+    def of_classes(self, eval_set: EvalSet, classes: Sequence[str]) -> "Seen":
+        """Only the pictures of these classes, numbered as these are."""
+        place = [classes.index(name) if name in classes else -1 for name in eval_set.classes]
+        labels = np.array(place)[self.model.labels]
+        return Seen(*(_relabelled(one, labels) for one in (self.model, self.pixels)))
+
+
+def pair_of(home: EvalSet, shifted: EvalSet) -> Pair:
+    """The pair; TrainerError if it shares fewer than two classes, or has nothing to fit to."""
+    names = set(shifted.classes)
+    classes = [name for name in dict.fromkeys(home.classes) if name in names]
+    if len(classes) < 2:
+        raise TrainerError(
+            f"{shifted.root}: {len(classes)} classes of {home.root}'s names, expected at least 2"
+        )
+    if not home.has("train"):
+        raise TrainerError(f"{home.root}: no split train, expected one to fit a probe to")
+    return Pair(home, shifted, classes)
+
+
+def robustness(run: RunFolder, found: Checkpoint, pair: Pair, reference: Sequence[Model]) -> Result:
+    """Evaluate both ways on both sets, keep the result in robustness.json, draw robustness.svg.
+
+    reference: models that learned the in-distribution set; none: regressions on its thumbnails.
+    """
+    bad: dict[str, str] = {}
+    train = see(found, pair.home, "train", bad)
+    tests = [
+        see(found, one, "test", bad).of_classes(one, pair.classes)
+        for one in (pair.home, pair.shifted)
+    ]
+    for eval_set, seen in zip((pair.home, pair.shifted), tests, strict=True):
+        if not len(seen.model):
+            raise TrainerError(f"{eval_set.root}: no readable picture of the shared classes")
+    hits = {"zero-shot": zero_shot(found, pair, tests), "probe": probed(pair, train.model, tests)}
+    reference = reference or pixel_models(pair, train.pixels, tests)
+    line = fit_line(reference)
+    shown = {
+        f"{way}_{where}": rate(f"{way}{label}", right, 1 / len(pair.classes))
+        for way in WAYS
+        for where, label, right in zip(("in", "shifted"), ("", ", shifted"), hits[way], strict=True)
+    }
+    at = {way: (shown[f"{way}_in"].value, shown[f"{way}_shifted"].value) for way in WAYS}
+    told = {
+        **about(found, pair.home),
+        "classes": len(pair.classes),
+        "bad_images": bad,
+        "in_distribution": pair.home.name,
+        "shifted": pair.shifted.name,
+        "reference": [asdict(one) for one in reference],
+        "line": None if line is None else asdict(line),
+        "effective": {way: effective(*at[way], line) for way in WAYS},
+        "beyond_reference": {way: beyond(at[way][0], reference) for way in WAYS},
+        "relative": at["probe"][1] - at["zero-shot"][1],
+    }
+    kept = keep(run, Result("robustness", pair.name, told, shown))
+    draw(run.root / "robustness.json", run.root / "robustness.svg")
+    return kept
+
+
+def see(found: Checkpoint, eval_set: EvalSet, split: str, bad: dict[str, str]) -> Seen:
+    """A split's features and thumbnails; what is unreadable is noted in `bad`."""
+    small: list[np.ndarray] = []
+    model = features(found, eval_set, _noted(eval_set.pictures(split), small))
+    bad.update({f"{eval_set.name}/{split}/{name}": why for name, why in eval_set.bad.items()})
+    pixels = np.stack(small).reshape(len(small), -1).astype(np.float32) / 255
+    return Seen(model, Features(model.names, model.labels, pixels, model.captions))
+
+
+def _noted(pictures: Iterable[Picture], small: list[np.ndarray]) -> Iterator[Picture]:
+    for picture in pictures:
+        square = centre(picture.pixels, 4 * THUMBNAIL)
+        small.append(cv2.resize(square, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA))
+        yield picture
+
+
+def _relabelled(seen: Features, labels: np.ndarray) -> Features:
+    kept = Features(seen.names, labels, seen.values, seen.captions)
+    return kept.rows(labels >= 0)
+
+
+def zero_shot(found: Checkpoint, pair: Pair, tests: Sequence[Seen]) -> list[np.ndarray]:
+    """bool (N,) of either set: right among the shared classes, in the prompts of that set."""
+    right = []
+    for eval_set, seen in zip((pair.home, pair.shifted), tests, strict=True):
+        prompts = [eval_set.prompts(eval_set.classes.index(name)) for name in pair.classes]
+        cosines = embeddings(found, seen.model.values) @ text_embeddings(found, prompts).T
+        right.append(cosines.numpy().argmax(axis=1) == seen.model.labels)
+    return right
+
+
+def probed(pair: Pair, train: Features, tests: Sequence[Seen]) -> list[np.ndarray]:
+    """The same by a probe of all the in-distribution set's classes; a fifth of train validates."""
+    held = _validation(pair, train)
+    seen = [one.model for one in tests]
+    return _right(pair, train.rows(~held), train.rows(held), seen, refit=True)
+
+
+def pixel_models(pair: Pair, train: Features, tests: Sequence[Seen]) -> list[Model]:
+    """Regressions on thumbnails, of more and more pictures: they know no more than this set."""
+    held, models = _validation(pair, train), {}
+    rest = train.rows(~held)
+    for shots in (*SHOTS, len(rest)):
+        some = rest.rows(np.concatenate([of[:shots] for of in drawn(rest.labels, seed=0)]))
+        seen = [one.pixels for one in tests]
+        right = _right(pair, some, train.rows(held), seen, refit=False)
+        name = f"{len(some)} thumbnails"
+        models[name] = Model(name, float(right[0].mean()), float(right[1].mean()))
+    return list(models.values())
+
+
+def _validation(pair: Pair, train: Features) -> np.ndarray:
+    held = held_out(train.labels, HELD_OUT)
+    if not held.any():
+        raise TrainerError(f"{pair.home.root}: one train picture a class, expected more")
+    return held
+
+
+def _right(
+    pair: Pair, train: Features, validation: Features, tests: Sequence[Features], *, refit: bool
+) -> list[np.ndarray]:
+    fitted = fit_best(train, validation, refit=refit)
+    columns = [pair.home.classes.index(name) for name in pair.classes]
+    n = len(pair.home.classes)
+    return [fitted.scores(of.values, n)[:, columns].argmax(axis=1) == of.labels for of in tests]
+
+
+def fit_line(models: Sequence[Model]) -> Line | None:
+    """Least squares on logit axes; None for fewer than two different accuracies.
+
+    >>> fit_line([Model("", 0.5, 0.5)])
+    """
+    x, y = (
+        logit([inside(value) for value in values])
+        for values in ([one.accuracy for one in models], [one.shifted for one in models])
+    )
+    if len(set(x.tolist())) < 2:
+        return None
+    slope, intercept = np.polyfit(x, y, 1)
+    return Line(float(slope), float(intercept))
+
+
+def effective(accuracy: float, shifted: float, line: Line | None) -> float | None:
+    """Accuracy under shift above what the line expects of this accuracy.
+
+    >>> effective(0.5, 0.75, Line(slope=1.0, intercept=0.0))
+    0.25
+    """
+    return None if line is None else shifted - line.at(accuracy)
+
+
+def beyond(accuracy: float, models: Sequence[Model]) -> bool:
+    """Whether an accuracy lies outside those of the models, where their line is a guess.
+
+    >>> beyond(0.5, [Model("", 0.4, 0.3), Model("", 0.6, 0.5)])
+    False
+    """
+    known = [one.accuracy for one in models]
+    return not min(known) <= accuracy <= max(known)
+
+
+def read_reference(path: Path | None) -> dict[tuple[str, str], list[Model]]:
+    """Reference models by pair, from a CSV of COLUMNS; accuracies 0..1."""
+    models: dict[tuple[str, str], list[Model]] = {}
+    if path is None:
+        return models
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise TrainerError(f"{path}: {error}, expected a CSV of {', '.join(COLUMNS)}") from None
+    for number, row in enumerate(rows, start=2):
+        try:
+            home, shifted, name = (row[one] for one in COLUMNS[:3])
+            rates = [float(row[one]) for one in COLUMNS[3:]]
+        except (KeyError, TypeError, ValueError) as error:
+            expected = f"expected {', '.join(COLUMNS)}"
+            raise TrainerError(f"{path}, line {number}: {error}, {expected}") from None
+        if not all(0 <= one <= 1 for one in rates):
+            raise TrainerError(f"{path}, line {number}: {rates}, expected accuracies of 0 to 1")
+        models.setdefault((home, shifted), []).append(Model(name, *rates))
+    return models
+
+
+def show(results: Sequence[Result], console: Console) -> None:
+    """Print accuracies on both sets, then either way's effective robustness."""
+    show_figures("robustness", results, console)
+    table = Table(title="above the reference models' line, in points")
+    for heading in ("pair", "zero-shot", "probe", "probe over zero-shot, under shift"):
+        table.add_column(heading, justify="left" if heading == "pair" else "right")
+    for one in results:
+        of = [percent(one.about["effective"][way]) for way in WAYS]
+        table.add_row(escape(one.eval_set), *of, percent(one.about["relative"]))
+    console.print(table)
+    for one in results:
+        for way in WAYS:
+            if one.about["beyond_reference"][way]:
+                told = "more or less accurate than every reference model, its line a guess there"
+                console.print(f"{one.eval_set}: {way} is {told}", markup=False, soft_wrap=True)

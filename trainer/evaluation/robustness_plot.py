@@ -1,0 +1,77 @@
+"""The plot of robustness: accuracy under shift by accuracy in distribution, on logit axes.
+
+May import matplotlib, scipy and trainer.evaluation.plots. The file is a function of the results alone.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from scipy.special import expit, logit
+
+from trainer.evaluation.plots import plain, save
+
+SIDE = 4.2  # inches of a panel
+COLOURS = {"zero-shot": "#7b3fa0", "probe": "#d9822b"}
+TICKS = (0.001, 0.01, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95, 0.99, 0.999)
+EDGE = 1e-4
+
+
+def draw(results: Path, place: Path) -> None:
+    """Draw every pair of a robustness.json, a panel each, as SVG."""
+    pairs = json.loads(results.read_text())
+    figure = Figure(figsize=(SIDE * len(pairs), SIDE), layout="constrained")
+    FigureCanvasSVG(figure)
+    panels = figure.subplots(1, len(pairs), squeeze=False)[0]
+    for axes, found in zip(panels, pairs.values(), strict=True):
+        draw_pair(axes, found)
+    save(figure, place)
+
+
+def draw_pair(axes: Axes, found: dict) -> None:
+    """The reference models and their line, zero-shot and probe with 95% intervals, and y = x."""
+    models = found["reference"]
+    x, y = (clipped([one[of] for one in models]) for of in ("accuracy", "shifted"))
+    axes.scatter(x, y, s=18, color="#8a8a8a", label="reference models")
+    every = [*x, *y]
+    for way, colour in COLOURS.items():
+        at = [found[f"{way}_{where}"] for where in ("in", "shifted")]
+        spans = [found[f"{way}_{where}_interval_95"] for where in ("in", "shifted")]
+        reach = [
+            np.abs(np.array(span) - value)[:, None] for span, value in zip(spans, at, strict=True)
+        ]
+        (across,), (up,) = clipped(at[:1]), clipped(at[1:])
+        axes.errorbar(
+            across, up, xerr=reach[0], yerr=reach[1], fmt="o", color=colour, label=way, capsize=2
+        )
+        every += clipped([*spans[0], *spans[1]])
+    low, high = expit(logit(min(every)) - 0.3), expit(logit(max(every)) + 0.3)
+    along = expit(np.linspace(logit(low), logit(high), 50))
+    axes.plot(along, along, color="#222222", linewidth=0.8, linestyle=":", label="ideal: no loss")
+    if line := found["line"]:
+        fit = expit(line["slope"] * logit(along) + line["intercept"])
+        axes.plot(along, fit, color="#8a8a8a", linewidth=1, label="fitted to the reference")
+    axes.set(xscale="logit", yscale="logit", xlim=(low, high), ylim=(low, high))
+    ticks = [one for one in TICKS if low <= one <= high]
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_ticks(ticks, labels=[f"{100 * one:g}" for one in ticks])
+        axis.set_ticks([], minor=True)
+    axes.set_xlabel(f"accuracy on {plain(found['in_distribution'])}, %")
+    axes.set_ylabel(f"accuracy on {plain(found['shifted'])}, %")
+    axes.legend(fontsize="small")
+
+
+def inside(accuracy: float) -> float:
+    """0 and 1 have no logit: they are taken for the nearest ten-thousandth.
+
+    >>> inside(1.0)
+    0.9999
+    """
+    return min(max(accuracy, EDGE), 1 - EDGE)
+
+
+def clipped(rates: list[float]) -> list[float]:
+    return [inside(rate) for rate in rates]

@@ -1,0 +1,94 @@
+"""How well each pair of a build agrees with a trained model: `score(build, run, to)`.
+
+May import torch, pyarrow, tqdm, queries and trainer. Source: DataComp (Gadre et al. 2023), whose
+best simple filter keeps the pairs of the highest cosine of picture and caption; here the model
+that judges is one trained on the build itself, so the filter is bootstrapped.
+"""
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import torch
+from tqdm import tqdm
+
+from queries.tables.parts import write_part
+from queries.tables.schemas import TABLES
+from trainer.data.loader import Loader, borders
+from trainer.data.prefetch import prefetched
+from trainer.data.samples import Samples, read_samples
+from trainer.model import checkpoint
+from trainer.model.checkpoint import Checkpoint
+from trainer.run_folder import RunFolder
+from trainer.settings import TrainerError
+
+BATCH = 128
+BEST = 0.3  # DataComp's share of the pairs
+QUANTILES = (1, 10, 50, 90, 99)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What came of it: how many pairs, their quantiles by percent, and the corrupt ones."""
+
+    n: int
+    corrupt: dict[str, str]  # key to what is wrong with it
+    quantiles: dict[int, float]
+    best: float  # the score that the best 30% reach
+
+
+class InOrder(Loader):
+    """Every sample once, by pair_id, its middle square: as evaluation sees a picture."""
+
+    def rows(self, epoch: int) -> Iterator[np.ndarray]:
+        """In order of pair_id, `batch` at a time."""
+        rows = np.argsort(self.samples.rows["pair_id"].to_numpy(), kind="stable")
+        for begin, end in pairwise(borders(len(rows), self.batch)):
+            yield rows[begin:end]
+
+    def corners(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+        middle = np.full(len(self.samples), 0.5)
+        return middle, middle
+
+
+def score(build: Path, run: RunFolder, to: Path) -> Scored:
+    """Write the table clip_score of the build's pairs by the run's model to the file `to`."""
+    found = checkpoint.load(run)
+    samples = read_samples(build, found.state.model.vision.pixels)
+    samples.cache_bytes = 0  # every picture is read once
+    ids, cosines = cosines_of(found, samples)
+    known = np.sort(cosines[~np.isnan(cosines)])
+    if len(known) == 0:
+        raise TrainerError(f"{build}: none of {len(ids):,} pictures can be read")
+    columns = [pa.array(ids, pa.int64()), pa.array(cosines, pa.float32(), from_pandas=True)]
+    table = TABLES["clip_score"]
+    write_part(to, table, [pa.RecordBatch.from_arrays(columns, schema=table.schema)])
+    at = {percent: float(known[len(known) * percent // 100]) for percent in QUANTILES}
+    best = float(known[len(known) - max(1, round(BEST * len(known)))])
+    return Scored(len(ids), dict(sorted(samples.corrupt.items())), at, best)
+
+
+@torch.inference_mode()
+def cosines_of(found: Checkpoint, samples: Samples) -> tuple[np.ndarray, np.ndarray]:
+    """pair_id, ascending, and cosine of picture and caption, (N,) each; nan: corrupt picture."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model, config = found.model.to(device), found.state.model
+    loader = InOrder(
+        samples, found.tokenizer, config.text.context, config.vision.pixels, BATCH, seed=0
+    )
+    ids = np.sort(samples.rows["pair_id"].to_numpy())
+    cosines = np.full(len(ids), np.nan, np.float32)
+    bar = tqdm(total=len(ids), unit="pair", desc="score", disable=None, leave=False)
+    with bar, closing(prefetched(loader.epoch(0))) as batches:
+        for batch in batches:
+            if batch.keys:
+                both = (torch.from_numpy(one).to(device) for one in (batch.images, batch.tokens))
+                image, text, _ = model(*both)
+                where = np.searchsorted(ids, [int(key, 16) for key in batch.keys])
+                cosines[where] = (image * text).sum(dim=1).cpu().numpy()
+            bar.update(len(batch.keys))
+    return ids, cosines

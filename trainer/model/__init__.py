@@ -1,0 +1,127 @@
+"""CLIP: two towers, two linear projections, one temperature.
+
+May import torch and trainer.model.towers. Source: CLIP, section 2 and figure 3; state_dict keys are
+OpenAI's.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from trainer.model.towers import ModifiedResNet, Transformer, VisionTransformer, mean_of_words
+from trainer.settings import ModelConfig, config
+
+IMAGE_MEAN = (0.48145466, 0.4578275, 0.40821073)
+IMAGE_STD = (0.26862954, 0.26130258, 0.27577711)
+MAX_LOG_SCALE = math.log(100)
+NO_WEIGHTS = ("input_resolution", "context_length", "vocab_size")  # in OpenAI's archives
+WRAPPERS = re.compile(r"(module\.|_orig_mod\.)*(text\.)?")  # DDP, torch.compile; CustomTextCLIP
+
+
+class CLIP(nn.Module):
+    """Images and texts into one space of `config.embed` dimensions, to be compared by cosine."""
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        self.config = config
+        text, vision = config.text, config.vision
+        tower = VisionTransformer if vision.patch else ModifiedResNet
+        if text.layers:
+            self.positional_embedding = nn.Parameter(0.01 * torch.randn(text.context, text.width))
+        self.text_projection = nn.Parameter(
+            text.width**-0.5 * torch.randn(text.width, config.embed)
+        )
+        self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
+        self.visual = tower(vision, config.embed)
+        if text.layers:
+            self.transformer = Transformer(text.width, text.layers, text.heads, causal=True)
+        self.token_embedding = nn.Embedding(text.vocabulary, text.width)
+        nn.init.normal_(self.token_embedding.weight, std=0.02)
+        self.ln_final = nn.LayerNorm(text.width)
+        self.mean: Tensor
+        self.std: Tensor
+        for name, values in (("mean", IMAGE_MEAN), ("std", IMAGE_STD)):
+            buffer = 255 * torch.tensor(values).view(3, 1, 1)
+            self.register_buffer(name, buffer, persistent=False)
+
+    def encode_image(self, images: Tensor) -> Tensor:
+        """uint8 RGB (B, 3, H, W) -> (B, embed), not normalised."""
+        return self.visual(self._normalised(images))
+
+    def image_features(self, images: Tensor) -> Tensor:
+        """uint8 RGB (B, 3, H, W) -> (B, D), what a linear probe reads (CLIP, section 3.2).
+
+        Of a ViT what it projects, of a ResNet the attention pool's output, D = embed.
+        """
+        return self.visual.features(self._normalised(images))
+
+    def project(self, features: Tensor) -> Tensor:
+        """(B, D) features -> (B, embed), as encode_image makes them of the images."""
+        return self.visual.project(features)
+
+    def _normalised(self, images: Tensor) -> Tensor:
+        return (images.float() - self.mean) / self.std
+
+    def encode_text(self, tokens: Tensor) -> Tensor:
+        """Token ids (B, T), T <= context, zeros after the end token -> (B, embed).
+
+        The end token has the highest id, so argmax finds it. The mask is causal: columns after
+        the longest text's end change nothing and may be cut. A text tower of no layers is the
+        paper's CBOW (figure 3): the mean of the words, whose order then means nothing.
+        """
+        x, end = self.token_embedding(tokens), tokens.argmax(dim=1)  # (B, T, C), (B,)
+        if self.config.text.layers:
+            x = self.transformer(x + self.positional_embedding[: tokens.shape[1]])
+            text = x[torch.arange(len(x), device=x.device), end]  # (B, C)
+        else:
+            text = mean_of_words(x, end)
+        return self.ln_final(text) @ self.text_projection
+
+    def forward(self, images: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, embed) and (B, embed) of length 1, and the scale of their cosines."""
+        image = F.normalize(self.encode_image(images).float(), dim=-1)
+        text = F.normalize(self.encode_text(tokens).float(), dim=-1)
+        return image, text, self.logit_scale.exp()
+
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ):
+        """As torch's, but weights named as `openai_names` knows them load too, in any precision."""
+        return super().load_state_dict(openai_names(state_dict), strict, assign)
+
+    def channels_last(self) -> "CLIP":
+        """The same model, its convolutions in channels-last memory: 1.5 times as fast on CPUs."""
+        return self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    @torch.no_grad()
+    def clamp_scale(self) -> None:
+        """Keep the scale at most 100; called after every step (CLIP, section 2.5)."""
+        self.logit_scale.clamp_(max=MAX_LOG_SCALE)
+
+
+def openai_names(state: Mapping[str, Any]) -> dict[str, Any]:
+    """Weights under OpenAI's names, which are ours, from what the peers' checkpoints hold.
+
+    open_clip's CLIP has OpenAI's names, its CustomTextCLIP puts `text.` before the text tower's;
+    wrappers put theirs before all; OpenAI's archives hold three numbers beside the weights.
+
+    >>> list(openai_names({"module.text.ln_final.bias": 0, "logit_scale": 1, "vocab_size": 2}))
+    ['ln_final.bias', 'logit_scale']
+    """
+    weights = {name: value for name, value in state.items() if name not in NO_WEIGHTS}
+    return {WRAPPERS.sub("", name, count=1): value for name, value in weights.items()}
+
+
+def build(name: str) -> CLIP:
+    """The named model with fresh weights from torch's seed; on `torch.device('meta')` with none.
+
+    >>> with torch.device("meta"):
+    ...     sum(p.numel() for p in build("ViT-B-32").parameters())
+    151277313
+    """
+    return CLIP(config(name))

@@ -1,0 +1,163 @@
+"""A checkpoint: one safetensors file with the weights and, as its metadata, what they are.
+
+May import torch and safetensors. One file, so weights and state cannot come apart; it is written
+beside and renamed, so a kill leaves the one before. Nothing is ever unpickled. A run under way
+keeps `last`, which also holds the optimiser's moments; a finished one `checkpoint`.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from queries.tables.parts import written_whole
+from trainer.model import CLIP, tokenizer
+from trainer.model.tokenizer import Tokenizer
+from trainer.run_folder import RunFolder
+from trainer.settings import ModelConfig, TextConfig, TrainerError, TrainSettings, VisionConfig
+
+STATE = "buildwit"  # key of the state in the file's metadata
+# What a file raises that is no checkpoint of ours, or is one of a hostile hand.
+DAMAGE = (
+    *(OSError, SafetensorError, LookupError, ValueError, TypeError, AttributeError),
+    *(RuntimeError, ArithmeticError, AssertionError),
+)
+
+
+@dataclass(frozen=True)
+class State:
+    """What the weights are: of which model, after how many steps, of which build."""
+
+    model: ModelConfig
+    settings: dict  # as TrainSettings
+    step: int
+    build_version: str
+    tokenizer: str  # its digest
+    toml: str = ""  # the run's settings, as RUN/run.toml
+    build_digest: str = ""  # sha256 of the build's manifest
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model in evaluation mode, the tokenizer that it reads, and its state."""
+
+    model: CLIP
+    tokenizer: Tokenizer
+    state: State
+
+
+def save(
+    run: RunFolder,
+    model: CLIP,
+    settings: TrainSettings,
+    step: int,
+    version: str,
+    build_digest: str = "",
+    path: Path | None = None,
+) -> None:
+    """Write the model beside the run's tokenizer, whole: to run.checkpoint, or to `path`."""
+    named = tokenizer.load(run.tokenizer).digest()
+    state = State(
+        model.config, asdict(settings), step, version, named, settings.toml(), build_digest
+    )
+    _write(path or run.checkpoint, model.state_dict(), asdict(state))
+
+
+def _write(path: Path, tensors: Mapping[str, Tensor], state: dict) -> None:
+    """Whole, and on the disk before the file has its name: also after a power failure."""
+    whole = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
+    with written_whole(path) as beside:
+        save_file(whole, beside, {STATE: json.dumps(state)})
+        with beside.open("rb") as written:
+            os.fsync(written.fileno())
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict]:
+    with safe_open(path, framework="pt") as file:
+        state = json.loads((file.metadata() or {})[STATE])
+        return {name: file.get_tensor(name) for name in file.keys()}, state  # noqa: SIM118
+
+
+def load(run: RunFolder) -> Checkpoint:
+    """The run's model; TrainerError if there is none, or if its tokenizer is another's."""
+    try:
+        weights, found = _read(run.checkpoint)
+        state = _state(found)
+        words = tokenizer.load(run.tokenizer)
+        _check_sizes(state.model, weights)
+    except DAMAGE as error:
+        said = (str(error).splitlines() or [type(error).__name__])[0]
+        raise TrainerError(
+            f"{run.root}: expected a run that `python -m trainer train` made ({said:.300})"
+        ) from None
+    if words.digest() != state.tokenizer:
+        raise TrainerError(
+            f"{run.tokenizer}: digest {words.digest()}, expected {state.tokenizer}, "
+            "with which the model was trained"
+        )
+    model = CLIP(state.model)
+    model.load_state_dict(weights)
+    return Checkpoint(model.eval().channels_last(), words, state)
+
+
+def _check_sizes(config: ModelConfig, weights: Mapping[str, Tensor]) -> None:
+    """Raise ValueError unless the model has these weights: what a file says of its size may be
+    anything, and no memory is taken before it is known to be true."""
+    if config.text.layers + sum(config.vision.blocks) > len(weights):
+        raise ValueError("more layers than weights")
+    with torch.device("meta"):
+        expected = {name: one.shape for name, one in CLIP(config).state_dict().items()}
+    if expected != {name: one.shape for name, one in weights.items()}:
+        raise ValueError("the weights are those of another model")
+
+
+def _state(value: dict) -> State:
+    model = value["model"]
+    vision = model["vision"] | {"blocks": tuple(model["vision"]["blocks"])}
+    config = ModelConfig(model["embed"], VisionConfig(**vision), TextConfig(**model["text"]))
+    return State(**(value | {"model": config}))
+
+
+def save_last(
+    path: Path, modules: nn.ModuleDict, optimizer: torch.optim.Optimizer, state: dict
+) -> None:
+    """Write all that training needs to go on: weights, statistics, moments and the state."""
+    tensors = dict(modules.state_dict())
+    for name, parameter in modules.named_parameters():
+        for moment, value in optimizer.state.get(parameter, {}).items():
+            tensors[f"{moment}/{name}"] = value
+    _write(path, tensors, state)
+
+
+def read_state(path: Path) -> dict | None:
+    """The state in a file of save_last, none of its tensors read; None if there is no such file."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            state = json.loads((file.metadata() or {})[STATE])
+    except (OSError, SafetensorError, KeyError, ValueError):
+        return None
+    return state if isinstance(state, dict) else None
+
+
+def load_last(path: Path, modules: nn.ModuleDict, optimizer: torch.optim.Optimizer) -> None:
+    """Put weights, statistics and moments back, each in the memory that it had.
+
+    A moment lies in memory as its weight does: the fused AdamW reads both in order of address.
+    """
+    tensors, _ = _read(path)
+    parameters = dict(modules.named_parameters())
+    moments = {name: tensors.pop(name) for name in list(tensors) if "/" in name}
+    modules.load_state_dict(tensors)
+    for full_name, value in moments.items():
+        moment, name = full_name.split("/", 1)
+        parameter = parameters[name]
+        kept = value.to(parameter.device)
+        if moment != "step":
+            kept = torch.zeros_like(parameter, requires_grad=False).copy_(value)
+        optimizer.state.setdefault(parameter, {})[moment] = kept

@@ -1,0 +1,84 @@
+"""A checkpoint as the files that open_clip and OpenAI's code read: `export(run, folder)`.
+
+May import torch, queries and trainer. Our weights have OpenAI's names, so nothing is renamed.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from queries.tables.parts import written_whole
+from trainer.model import checkpoint
+from trainer.run_folder import RunFolder
+from trainer.settings import ModelConfig, TrainerError
+
+OPENAI_HEAD_WIDTH = 64  # OpenAI's code infers the number of heads from it
+
+
+@dataclass(frozen=True)
+class Exported:
+    """The files written, and whether OpenAI's code infers the right model from the weights."""
+
+    weights: Path  # a state dict, by torch.save
+    config: Path  # for open_clip.add_model_config
+    merges: Path  # for either's SimpleTokenizer
+    openai: bool
+
+
+def export(run: RunFolder, folder: Path) -> Exported:
+    """Write the run's weights, its configuration and its merges into the folder.
+
+    TrainerError for a CBOW text tower: no peer has one.
+    """
+    found = checkpoint.load(run)
+    name, model = found.state.settings["model"], found.state.model
+    if not model.text.layers:
+        raise TrainerError(
+            f"{run.root}: {name} has a CBOW text tower, expected a transformer: "
+            "neither open_clip nor OpenAI's code has a CBOW"
+        )
+    config = open_clip_config(model)
+    widths = {config["vision_cfg"]["head_width"], model.text.width // model.text.heads}
+    done = Exported(
+        folder / f"{name}.pt",
+        folder / f"{name}.json",
+        folder / "merges.txt.gz",
+        openai=widths == {OPENAI_HEAD_WIDTH},
+    )
+    weights = {key: tensor.contiguous() for key, tensor in found.model.state_dict().items()}
+    with written_whole(done.weights) as beside, beside.open("wb") as file:
+        torch.save(weights, file)  # to a path, it would write the path's random name into it
+    with written_whole(done.config) as beside:
+        beside.write_text(json.dumps(config, indent=2) + "\n")
+    found.tokenizer.save_merges(done.merges)
+    return done
+
+
+def open_clip_config(model: ModelConfig) -> dict:
+    """The model as one of open_clip's configuration files describes it.
+
+    >>> from trainer.settings import config
+    >>> open_clip_config(config("ViT-B-32"))["vision_cfg"]
+    {'image_size': 224, 'layers': 12, 'width': 768, 'head_width': 64, 'patch_size': 32}
+    """
+    vision, text = model.vision, model.text
+    return {
+        "embed_dim": model.embed,
+        "quick_gelu": True,
+        "vision_cfg": {
+            "image_size": vision.pixels,
+            "layers": vision.blocks[0] if vision.patch else list(vision.blocks),
+            "width": vision.width,
+            "head_width": vision.features // vision.heads,
+            "patch_size": vision.patch or None,
+        },
+        "text_cfg": {
+            "context_length": text.context,
+            "vocab_size": text.vocabulary,
+            "width": text.width,
+            "heads": text.heads,
+            "layers": text.layers,
+        },
+    }

@@ -1,0 +1,192 @@
+"""Captions to token ids: CLIP's lower-cased byte-pair encoding, read or trained on the build.
+
+May import tokenizers, regex and numpy. The ids are laid out as OpenAI's: 256 bytes, 256 bytes
+that end a word, the merges in the order in which they were learned, start, end. So the end token
+has the highest id and 0 is the padding. Source: CLIP, section 2.4, and its code's text cleaning.
+"""
+
+import gzip
+import hashlib
+import html
+import json
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+
+import ftfy
+import numpy as np
+import regex
+import tokenizers
+from tokenizers import models, pre_tokenizers, trainers
+
+from queries.tables.parts import digest, written_whole
+from trainer.settings import TrainerError
+
+WORD_END = "</w>"
+MARKS = ("<|startoftext|>", "<|endoftext|>")
+PIECES = regex.compile(r"'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+", regex.IGNORECASE)
+N_BYTES = 256
+HEADING = "#version: 0.2"  # of a merges file
+MERGES_BYTES = 1 << 25  # OpenAI's file has 3 MB; beyond this it is none
+
+
+def clean(caption: str) -> str:
+    """The caption as CLIP reads it: mojibake mended, HTML unescaped twice, one space, lower case.
+
+    >>> clean("  A &amp;amp; B\\n c ")
+    'a & b c'
+    """
+    return " ".join(html.unescape(html.unescape(ftfy.fix_text(caption))).split()).lower()
+
+
+def split(caption: str) -> str:
+    """The cleaned caption, one space between the pieces that no merge crosses.
+
+    The `regex` package finds them, as in OpenAI's and open_clip's code, so the pieces are equal:
+    the expressions of `tokenizers` know the letters of an older Unicode.
+
+    >>> split("It's 42 &amp; more!")
+    "it 's 4 2 & more !"
+    """
+    return " ".join(PIECES.findall(clean(caption)))
+
+
+class Tokenizer:
+    """Byte-pair encoding with CLIP's ids; `record` says what it was trained on."""
+
+    def __init__(self, merges: list[tuple[str, str]], record: dict):
+        self.merges, self.record = merges, record
+        pieces = [*_byte_pieces(), *("".join(merge) for merge in merges), *MARKS]
+        self.start, self.end = len(pieces) - 2, len(pieces) - 1
+        vocabulary = {piece: i for i, piece in enumerate(pieces)}
+        self._bpe = _tokenizer(models.BPE(vocabulary, merges, end_of_word_suffix=WORD_END))
+
+    def __len__(self) -> int:
+        return self.end + 1
+
+    def encode(self, captions: list[str], context: int) -> np.ndarray:
+        """Captions -> int64 (B, T): start, ids, end, zeros; T is the longest's, <= context.
+
+        A caption that is too long is cut before its end token. What a caption says cannot make
+        a start or an end token: those ids are written here alone.
+        """
+        encoded = self._bpe.encode_batch([split(caption) for caption in captions])
+        ids = [[self.start, *e.ids[: context - 2], self.end] for e in encoded]
+        tokens = np.zeros((len(ids), max(map(len, ids))), np.int64)
+        for row, own in zip(tokens, ids, strict=True):
+            row[: len(own)] = own
+        return tokens
+
+    def digest(self) -> str:
+        """16 hex digits that name the vocabulary."""
+        return digest(self.merges)
+
+    def save(self, path: Path) -> None:
+        """Write the merges, one line each, and the record, as JSON."""
+        merges = [" ".join(merge) for merge in self.merges]
+        with written_whole(path) as beside:
+            beside.write_text(json.dumps(self.record | {"merges": merges}, indent=0) + "\n")
+
+    def save_merges(self, path: Path) -> None:
+        """Write the merges in CLIP's form, for `read_merges`, open_clip's and OpenAI's reader.
+
+        No line ends after the last merge: their readers would take it for an empty merge and
+        number the start and end tokens one higher.
+        """
+        text = "\n".join([HEADING, *(" ".join(merge) for merge in self.merges)])
+        with written_whole(path) as beside:
+            beside.write_bytes(gzip.compress(text.encode(), mtime=0))
+
+
+def load(path: Path) -> Tokenizer:
+    """The tokenizer that `Tokenizer.save` wrote."""
+    record = json.loads(path.read_text())
+    merges = [tuple(merge.split(" ")) for merge in record.pop("merges")]
+    return Tokenizer(merges, record)
+
+
+def read_merges(path: Path, vocabulary: int) -> Tokenizer:
+    """The tokenizer of a merges file in CLIP's form: a heading, then a merge a line; or gzipped.
+
+    Its first merges, as many as `vocabulary` ids leave room for: OpenAI's file holds five times
+    as many as CLIP uses. Ids equal open_clip's. TrainerError if the file is another's.
+    """
+    data = _unpacked(path)
+    try:
+        heading, *lines = data.decode().split("\n")
+    except UnicodeDecodeError as error:
+        raise TrainerError(f"{path}: expected UTF-8 ({error})") from None
+    if "#version" not in heading:
+        raise TrainerError(
+            f"{path}: begins with {heading[:40]!r}, expected a heading with #version"
+        )
+    wanted = lines[: max(0, vocabulary - 2 * N_BYTES - len(MARKS))]
+    known = set(_byte_pieces())
+    merges = []
+    for number, line in enumerate(wanted, start=2):
+        if not line and number == len(lines) + 1:
+            break  # the end of the last line
+        first, second, *more = [*line.split(" "), ""]
+        if first not in known or second not in known or more != [""]:
+            raise TrainerError(
+                f"{path}, line {number}: {line[:40]!r}, expected two pieces made by lines before"
+            )
+        known.add(first + second)
+        merges.append((first, second))
+    sha256 = hashlib.sha256(data).hexdigest()
+    record = {"merges_file": path.name, "merges_sha256": sha256, "size_asked": vocabulary}
+    return Tokenizer(merges, record)
+
+
+def _unpacked(path: Path) -> bytes:
+    """The file, gunzipped if it is gzip; read no further than MERGES_BYTES."""
+    try:
+        with path.open("rb") as file:
+            is_gzip = file.read(2) == b"\x1f\x8b"
+        with gzip.open(path) if is_gzip else path.open("rb") as file:
+            data = file.read(MERGES_BYTES + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise TrainerError(f"{path}: expected a merges file ({error})") from None
+    if len(data) > MERGES_BYTES:
+        raise TrainerError(f"{path}: expected a merges file of at most {MERGES_BYTES:,} bytes")
+    return data
+
+
+def train(captions: Iterable[str], vocabulary: int, record: dict) -> Tokenizer:
+    """Learn merges from the captions until `vocabulary` ids are in use, or none is left twice.
+
+    The single-byte pieces are declared first and in order: without that the library numbers
+    the word-ending ones in the order of a randomly seeded hash map, and ties between pairs
+    fall differently from run to run.
+    """
+    bpe = _tokenizer(models.BPE(end_of_word_suffix=WORD_END))
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary - len(MARKS),
+        min_frequency=2,
+        special_tokens=_byte_pieces(),
+        end_of_word_suffix=WORD_END,
+        show_progress=False,
+    )
+    bpe.train_from_iterator(map(split, captions), trainer)
+    # two merges may spell one piece, so the library can learn more merges than ids
+    merges = json.loads(bpe.to_str())["model"]["merges"][: vocabulary - 2 * N_BYTES - len(MARKS)]
+    return Tokenizer([(first, second) for first, second in merges], record)
+
+
+def _tokenizer(model: models.BPE) -> tokenizers.Tokenizer:
+    bpe = tokenizers.Tokenizer(model)
+    bpe.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(" ", behavior="removed"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    return bpe
+
+
+def _byte_pieces() -> list[str]:
+    """The 512 single-byte pieces in OpenAI's order: printable bytes, then the rest."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    rest = N_BYTES - len(printable)
+    singles = [chr(code) for code in printable] + [chr(N_BYTES + i) for i in range(rest)]
+    return singles + [single + WORD_END for single in singles]

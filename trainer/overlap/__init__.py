@@ -1,0 +1,1 @@
+"""What evaluation sets share with the training data, and what that does to accuracy."""

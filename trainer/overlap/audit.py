@@ -1,0 +1,234 @@
+"""What evaluation sets share with the training data, and what that does to their accuracy.
+
+May import torch (by zeroshot), queries and trainer. Source: CLIP, section 5 and appendix C. The
+detectors are in trainer/overlap/search.py, the statistics in trainer/overlap/stats.py.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from queries.tables.manifest import manifest
+from queries.tables.parts import write_part
+from queries.tables.schemas import TABLES
+from trainer.copies.alignment import LEAST_AGREEMENT
+from trainer.evaluation.results import add_result, percent
+from trainer.evaluation.sets import EvalSet
+from trainer.evaluation.zeroshot import classify
+from trainer.model import checkpoint
+from trainer.model.checkpoint import Checkpoint
+from trainer.overlap import page as overlap_page
+from trainer.overlap import plot as overlap_plot
+from trainer.overlap.decontaminate import write_exclusions
+from trainer.overlap.search import EQUAL_BITS, Found, Search, Seen, search
+from trainer.overlap.stats import bonferroni, splits
+from trainer.run_folder import RunFolder
+
+PLOT = "overlap.svg"
+HOW = {
+    "given": "given",
+    "measured": "chosen for {rate:.1g} false positives a pair, measured on {n_pairs:,} pairs of "
+    "different classes",
+    "tail": "chosen for {rate:.1g} false positives a pair, by the tail of the scores of "
+    "{n_pairs:,} pairs of different classes",
+    "detector": "the detector's own for {rate:.1g} false positives a pair: the set has too few "
+    "pairs of different classes",
+    "default": "the default: the set has too few pairs of different classes",
+}
+
+
+def overlap(
+    build: Path, run: RunFolder | None, eval_sets: Sequence[EvalSet], how: Search, to: Path | None
+) -> list[dict]:
+    """Find every set's overlap with a build; one summary a set.
+
+    With a run, its model's accuracies are compared, and its folder gets overlap.json, overlap.svg,
+    a page a set in overlap/, and the tables overlap and neighbour. to: a list of exclusions.
+    """
+    model = checkpoint.load(run) if run else None
+    sets, correct = [], list[np.ndarray | None]()
+    for eval_set in eval_sets:
+        seen = Seen(eval_set)
+        correct.append(_answers(model, seen))
+        sets.append(seen)
+    found = search(build, sets, how)
+    if to is not None:
+        write_exclusions(to, found)
+    version = manifest(build)["version"]
+    about = {"build_version": version, "detector": how.name}
+    if model is not None:
+        about["trained_on_this_build"] = model.state.build_version == version
+    results = [about | _summary(one, right) for one, right in zip(found, correct, strict=True)]
+    ps = bonferroni([result.get("p") for result in results])
+    for result, p in zip(results, ps, strict=True):
+        result |= {"p_bonferroni": p, "n_tests": sum(one is not None for one in ps)}
+    if run is not None:
+        _keep(build, run, found, correct, results)
+    return results
+
+
+def _answers(model: Checkpoint | None, seen: Seen) -> np.ndarray | None:
+    """bool (E,): which pictures the model classifies right; each is noted as it passes."""
+    pictures = seen.noted(seen.eval_set.pictures())
+    if model is None:
+        for _ in pictures:
+            pass
+        return None
+    return classify(model, seen.eval_set, pictures).top1
+
+
+def _summary(found: Found, correct: np.ndarray | None) -> dict:
+    seen, chosen = found.seen, found.threshold
+    told = {
+        "eval_set": seen.eval_set.name,
+        "threshold": asdict(chosen),
+        "choice": choice(found),
+        "bad_images": dict(seen.eval_set.bad),
+        "n": len(seen),
+        "n_overlap": int(found.overlap.sum()),
+        "contamination": float(found.overlap.mean()),
+        "n_uniform": int(seen.uniform.sum()),
+        "n_uniform_near": int((seen.uniform & found.near).sum()),
+        "n_candidates": found.n_candidates,
+        "training_pairs": len(found.pair_ids()),
+    }
+    return told if correct is None else told | vars(splits(correct, found.overlap))
+
+
+def choice(found: Found) -> str:
+    """The threshold and how it was chosen, in words."""
+    chosen = found.threshold
+    if found.by_look is None:
+        begin = f"pHash distance of at most {chosen.value:.0f} of 64 bits"
+    else:
+        begin = (
+            f"score of at least {chosen.value:.3f} and pixels that agree to at least "
+            f"{LEAST_AGREEMENT}, or pHash distance of at most {EQUAL_BITS} bits"
+        )
+    return f"{begin}; the threshold is {HOW[chosen.how].format(**asdict(chosen))}."
+
+
+def _keep(
+    build: Path,
+    run: RunFolder,
+    found: Sequence[Found],
+    correct: Sequence[np.ndarray | None],
+    results: Sequence[dict],
+) -> None:
+    """Write all that a run keeps of an overlap."""
+    for one, right, result in zip(found, correct, results, strict=True):
+        name = one.seen.eval_set.name
+        write_tables(run, one, right)
+        page = run.root / "overlap" / f"{name}.html"
+        overlap_page.write_page(page, build, one, choice(one))
+        result["page"] = f"overlap/{name}.html"
+        add_result(run, "overlap.json", result)
+    overlap_plot.draw(results, run.root / PLOT)
+
+
+def write_tables(run: RunFolder, found: Found, correct: np.ndarray | None) -> None:
+    """Write RUN/tables/overlap/SET.parquet and RUN/tables/neighbour/SET.parquet."""
+    seen, by_look = found.seen, found.by_look
+    n, name, names = len(seen), seen.eval_set.name, pa.array(seen.names, pa.string())
+    unasked = pa.nulls(n)
+    pictures = {
+        "eval_set": pa.array([name] * n, pa.string()),
+        "image": names,
+        "class_name": pa.array([seen.eval_set.classes[i] for i in seen.labels], pa.string()),
+        "correct": unasked if correct is None else pa.array(correct),
+        "overlap": pa.array(found.overlap),
+        "uniform": pa.array(seen.uniform),
+        "nearest_distance": pa.array(found.by_hash.nearest.astype(np.int32)),
+        "nearest_pair_id": pa.array(found.by_hash.nearest_pair_id),
+        "score": unasked if by_look is None else pa.array(by_look.nearest.round(4)),
+        "score_pair_id": unasked if by_look is None else pa.array(by_look.nearest_pair_id),
+    }
+    write_rows(run, "overlap", name, pictures)
+    rows = near_rows(found)
+    pairs = {
+        "eval_set": pa.array([name] * len(rows), pa.string()),
+        "image": names.take(pa.array([row for row, _ in rows], pa.int64())),
+        "pair_id": pa.array([pair_id for _, pair_id in rows], pa.int64()),
+        **{
+            column: pa.array([one.get(column) for one in rows.values()])
+            for column in ("distance", "score", "agreement")
+        },
+    }
+    write_rows(run, "neighbour", name, pairs)
+
+
+def near_rows(found: Found) -> dict[tuple[int, int], dict[str, float]]:
+    """Every near (picture, pair_id), in order, with what each detector says of it."""
+    rows: dict[tuple[int, int], dict[str, float]] = {}
+    by_hash, by_look = found.by_hash, found.by_look
+    for row, pair_id, bits in zip(by_hash.row, by_hash.pair_id, by_hash.value, strict=True):
+        rows.setdefault((int(row), int(pair_id)), {})["distance"] = int(bits)
+    if by_look is not None:
+        values = zip(by_look.row, by_look.pair_id, by_look.value, found.agreements, strict=True)
+        for row, pair_id, score, agreement in values:
+            rows.setdefault((int(row), int(pair_id)), {}).update(
+                score=round(float(score), 4), agreement=round(float(agreement), 4)
+            )
+    return dict(sorted(rows.items()))
+
+
+def write_rows(run: RunFolder, table: str, name: str, columns: dict[str, pa.Array]) -> None:
+    declared = TABLES[table]
+    cast = [columns[one.name].cast(one.type) for one in declared.schema]
+    batch = pa.RecordBatch.from_arrays(cast, schema=declared.schema)
+    write_part(run.root / "tables" / table / f"{name}.parquet", declared, [batch])
+
+
+def show(results: Sequence[dict], console: Console) -> None:
+    """Print a line for each set, as CLIP's figure 17, and how its threshold was chosen."""
+    first = results[0]
+    title = f"overlap with build {first['build_version']}, detector {first['detector']}"
+    table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    names = ("set", "images", "overlap", "%", "All %", "Clean %", "Overlap %", "All - Clean", "p")
+    for name in names:
+        table.add_column(name, justify="left" if name == "set" else "right")
+    rates = ("accuracy", "clean_accuracy", "overlap_accuracy", "gain")
+    for one in results:
+        table.add_row(
+            escape(one["eval_set"]),
+            f"{one['n']:,}",
+            f"{one['n_overlap']:,}",
+            percent(one["contamination"]),
+            *(percent(one.get(rate)) for rate in rates),
+            number(one.get("p")),
+        )
+    console.print(table)
+    for one in results:
+        console.print(" ".join(said(one)), markup=False)
+    if not first.get("trained_on_this_build", True):
+        console.print("The run was trained on another build than the one compared here.")
+
+
+def said(one: dict) -> Iterator[str]:
+    """What a line of the table has no room for."""
+    yield f"{one['eval_set']}: {one['choice']} {one['training_pairs']:,} training pairs are near."
+    if one.get("overlap_interval"):
+        low, high = map(percent, one["overlap_interval"])
+        yield f"Overlap accuracy, 99.5% interval: {low} to {high}."
+    if one["n_tests"] > 1:
+        yield f"p after Bonferroni over {one['n_tests']} sets: {number(one['p_bonferroni'])}."
+    if one["n_uniform"]:
+        yield f"{one['n_uniform']:,} pictures show nothing, {one['n_uniform_near']:,} of them near"
+        yield "something: not counted as overlap."
+    if one["bad_images"]:
+        yield f"{len(one['bad_images'])} unreadable."
+
+
+def number(p: float | None) -> str:
+    """
+    >>> number(0.01234), number(None)
+    ('0.012', '-')
+    """
+    return "-" if p is None else f"{p:.2g}"

@@ -1,0 +1,143 @@
+"""What must go so that an evaluation set stays unseen: lists of exclusions, and the loop of builds.
+
+May import queries and trainer. A list is what `BuildWIT --exclude` reads: the pairs found near an
+evaluation picture, and every evaluation picture's own hash, so that what fills the places of the
+excluded is not the same picture from another address. The next build may still hold a crop of
+one: the loop looks again until nothing is found.
+"""
+
+import csv
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from queries.tables.manifest import find
+from queries.tables.parts import written_whole
+from trainer.copies.thresholds import MOST_BITS
+from trainer.evaluation.sets import EvalSet
+from trainer.overlap.search import EQUAL_BITS, Found, Search, Seen, search
+from trainer.settings import TrainerError
+
+COLUMNS = ("kind", "value", "radius", "reason", "date")
+Lines = dict[tuple[str, str], dict[str, str]]  # by kind and value
+
+
+@dataclass(frozen=True)
+class Round:
+    """What one look at a build found."""
+
+    build: Path
+    pairs: int
+    pictures: int
+    sought: int  # evaluation pictures
+
+
+def write_exclusions(path: Path, found: Sequence[Found]) -> int:
+    """Add what was found to a list, which is made if it is not there; how many lines are new.
+
+    A line that stands there stays as it is, but for a radius that is now greater.
+    """
+    lines = _read(path) if path.exists() else {}
+    before = len(lines)
+    for one in found:
+        for line in _lines(one):
+            key = (line["kind"], line["value"])
+            if key not in lines or int(lines[key]["radius"] or 0) < int(line["radius"] or 0):
+                lines[key] = line
+    with written_whole(path) as beside, beside.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(lines[key] for key in sorted(lines))
+    return len(lines) - before
+
+
+def _lines(found: Found) -> Iterable[dict[str, str]]:
+    """Exclusions by pair, and by the hash of each picture that shows something, and mirrored."""
+    radius = EQUAL_BITS if found.by_look is not None else found.threshold.value
+    if radius > MOST_BITS:
+        raise TrainerError(
+            f"threshold {radius:g}: expected at most {MOST_BITS} bits, the radius of an exclusion"
+        )
+    seen = found.seen
+    reason = f"near a picture of the evaluation set {seen.eval_set.name}"
+    for pair_id in found.pair_ids().tolist():
+        yield _line("pair_id", str(pair_id), "", reason)
+    shows = (~seen.uniform).tolist()
+    for hashes in (seen.hashes, seen.mirror_hashes):
+        for value, kept in zip(hashes, shows, strict=True):
+            if kept:
+                yield _line("phash", f"{value % 2**64:016x}", f"{radius:.0f}", reason)
+
+
+def _line(*cells: str) -> dict[str, str]:
+    return dict(zip(COLUMNS, (*cells, ""), strict=True))
+
+
+def _read(path: Path) -> Lines:
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file, strict=True)
+            if tuple(reader.fieldnames or ()) != COLUMNS:
+                raise ValueError(f"columns {reader.fieldnames}")
+            return {(line["kind"], line["value"]): line for line in reader}
+    except (OSError, ValueError, csv.Error) as error:
+        raise TrainerError(
+            f"{path}: {error}, expected a list with the columns {','.join(COLUMNS)}"
+        ) from None
+
+
+def look(eval_sets: Sequence[EvalSet]) -> list[Seen]:
+    """Every set's pictures as the detectors see them."""
+    sets = [Seen(one) for one in eval_sets]
+    for seen in sets:
+        for _ in seen.noted(seen.eval_set.pictures()):
+            pass
+    return sets
+
+
+def decontaminate(
+    out: Path,
+    eval_sets: Sequence[EvalSet],
+    how: Search,
+    exclude: Path,
+    settings: Path | None,
+    most_rounds: int,
+) -> list[Round]:
+    """Look, exclude and build again, until nothing is found: what each look found.
+
+    TrainerError if something is still found after so many builds, or if a build fails.
+    """
+    sets, rounds = look(eval_sets), list[Round]()
+    for left in range(most_rounds, -1, -1):
+        build = find(out)
+        found = search(build, sets, how)
+        pairs = {pair_id for one in found for pair_id in one.pair_ids().tolist()}
+        pictures = sum(int(one.overlap.sum()) for one in found)
+        rounds.append(Round(build, len(pairs), pictures, sum(len(seen) for seen in sets)))
+        print(
+            f"build {build.name}: {len(pairs):,} pairs are near {pictures:,} of "
+            f"{rounds[-1].sought:,} evaluation pictures",
+            flush=True,
+        )
+        if not pairs:
+            return rounds
+        if left:
+            print(f"{exclude}: {write_exclusions(exclude, found):,} exclusions added", flush=True)
+            _build(out, exclude, settings)
+            if find(out) == build:
+                raise TrainerError(f"{out}: the build is the same with {exclude}")
+    raise TrainerError(
+        f"{rounds[-1].pairs:,} pairs are still near after {most_rounds} builds: more --rounds"
+    )
+
+
+def _build(out: Path, exclude: Path, settings: Path | None) -> None:
+    """Make the next version, by the command that a person would use."""
+    luigi = Path(sys.executable).with_name("luigi")
+    command = [luigi, "--module", "pipeline", "BuildWIT", "--out", out, "--exclude", exclude]
+    command += ["--settings", settings] if settings else []
+    done = subprocess.run([*map(str, command)], check=False)  # noqa: S603  # no shell
+    if done.returncode:
+        raise TrainerError(f"{' '.join(map(str, command))}: exit code {done.returncode}")

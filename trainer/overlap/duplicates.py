@@ -1,0 +1,138 @@
+"""Near duplicates among a build's own pictures: groups, their sizes, and their share.
+
+May import numpy, scipy, queries and trainer. A group is what hangs together by pairs of near
+duplicates. The perceptual hash is counted at every radius that a build may drop by; beside it the
+learned detector, whose candidates pass the second check.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from tqdm import tqdm
+
+from queries.tables.parts import write_json
+from trainer.copies.alignment import LEAST_AGREEMENT, likeness
+from trainer.copies.neighbours import near_hashes, near_vectors, trained_hashes
+from trainer.copies.synthetic import SIDE
+from trainer.copies.thumbnails import all_pictures, mirrored, pictures_of
+from trainer.data.samples import read_samples
+from trainer.evaluation.results import percent
+from trainer.overlap.search import Search, own_threshold, with_background
+from trainer.run_folder import RunFolder
+from trainer.settings import TrainerError
+
+RADII = (0, 2, 4, 6)  # bits of pHash: up to what a build can be asked to drop
+RATE = 1e-6  # of false candidates, per pair: at which the detector's own threshold is taken
+
+
+@dataclass(frozen=True)
+class Groups:
+    """What one detector finds: pictures that stand in groups, and how large these are."""
+
+    detector: str
+    threshold: float  # bits, or a score
+    pictures: int
+    groups: int
+    grouped: int  # pictures in a group of two and more
+    largest: int
+    sizes: dict[int, int]  # size of a group to the number of such groups
+
+    @property
+    def share(self) -> float:
+        """Of the pictures: those that would go if one of each group stayed."""
+        return (self.grouped - self.groups) / self.pictures
+
+
+def duplicates(build: Path, run: RunFolder | None, how: Search) -> list[Groups]:
+    """The groups by the hash at each radius, and by the detector; kept in RUN/duplicates.json."""
+    blocks = list(trained_hashes(build))
+    if not blocks:
+        raise TrainerError(f"{build}: no samples, expected some")
+    ids, hashes = (np.concatenate(some) for some in zip(*blocks, strict=True))
+    radii = RADII if how.detector or how.threshold is None else (how.threshold,)
+    near = near_hashes(hashes, blocks, max(radii))
+    found = []
+    for radius in radii:
+        one = near.where(near.value <= radius)
+        found.append(groups("phash", radius, ids, ids[one.row], one.pair_id))
+    if how.detector is not None:
+        found.append(_by_look(build, ids, how))
+    if run is not None:
+        told = [asdict(one) | {"share": one.share} for one in found]
+        write_json(run.root / "duplicates.json", {"build_version": build.name, "groups": told})
+    return found
+
+
+def _by_look(build: Path, ids: np.ndarray, how: Search) -> Groups:
+    """Groups by the learned detector: pairs that it finds, straight or mirrored, and that agree."""
+    samples = read_samples(build, SIDE)
+    detector = with_background(how, samples)
+    limit = how.threshold
+    if limit is None:
+        limit = own_threshold(detector, how.rate or RATE).value
+    seen, straight, turned = [], [], []
+    for some, pictures in all_pictures(samples):
+        seen.append(some)
+        straight.append(detector.embed(pictures))
+        turned.append(detector.embed(mirrored(pictures)))
+    known, embeddings = np.concatenate(seen), np.concatenate(straight)
+    sought = detector.sought(np.concatenate([embeddings, *turned]))
+    found = near_vectors(sought, [(known, detector.compared(embeddings))], limit)
+    first = known[found.row % len(known)]
+    pairs = np.unique(np.sort(np.column_stack([first, found.pair_id]), axis=1), axis=0)
+    pairs = pairs[pairs[:, 0] != pairs[:, 1]]
+    pictures_by_id = pictures_of(samples, set(pairs.ravel().tolist()))
+    agree = [
+        likeness(pictures_by_id[one], pictures_by_id[other]) >= LEAST_AGREEMENT
+        for one, other in tqdm(pairs.tolist(), desc="check", disable=None, leave=False)
+    ]
+    kept = pairs[np.array(agree, bool)]
+    return groups(detector.name, limit, ids, kept[:, 0], kept[:, 1])
+
+
+def groups(
+    detector: str, threshold: float, ids: np.ndarray, first: np.ndarray, second: np.ndarray
+) -> Groups:
+    """What hangs together by pairs (first, second) of the pictures `ids`, which are in order.
+
+    >>> groups("phash", 0, np.array([5, 6, 7, 8]), np.array([5, 6]), np.array([6, 7])).sizes
+    {3: 1}
+    """
+    n = len(ids)
+    ends = np.searchsorted(ids, first), np.searchsorted(ids, second)
+    graph = coo_array((np.ones(len(first), bool), ends), shape=(n, n))
+    _, group = connected_components(graph, directed=False)
+    sizes = np.bincount(group)
+    sizes, counts = np.unique(sizes[sizes > 1], return_counts=True)
+    by_size = dict(zip(sizes.tolist(), counts.tolist(), strict=True))
+    return Groups(
+        detector,
+        float(threshold),
+        n,
+        int(counts.sum()),
+        int((sizes * counts).sum()),
+        max(by_size, default=1),
+        by_size,
+    )
+
+
+def show(found: Sequence[Groups], console: Console) -> None:
+    """Print a line for each detector and threshold."""
+    table = Table(title=f"near duplicates among {found[0].pictures:,} pictures")
+    for name in ("detector", "threshold", "groups", "in them", "largest", "superfluous %"):
+        table.add_column(name, justify="left" if name == "detector" else "right")
+    for one in found:
+        numbers = (one.groups, one.grouped, one.largest)
+        table.add_row(
+            one.detector,
+            f"{one.threshold:g}",
+            *(f"{number:,}" for number in numbers),
+            percent(one.share),
+        )
+    console.print(table)

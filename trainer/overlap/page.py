@@ -1,0 +1,119 @@
+"""A page for the eye: evaluation pictures beside their nearest training pictures, at the threshold.
+
+May import numpy, simplejpeg, queries and trainer. One file that loads nothing and runs nothing;
+names and captions are a stranger's and are escaped. The paper chose its thresholds by looking at
+such neighbours (CLIP, appendix C).
+"""
+
+import base64
+from html import escape
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import simplejpeg
+
+from queries.tables.parts import written_whole
+from trainer.copies.synthetic import SIDE
+from trainer.copies.thumbnails import pictures_of
+from trainer.data.samples import read_samples
+from trainer.overlap.search import Found
+
+SHOWN = 30  # pictures on each side of the threshold
+CAPTION = 200  # characters shown
+QUALITY = 85
+PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy"
+ content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+<meta name="viewport" content="width=device-width">
+<title>{title}</title>
+<style>
+body {{ font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 62rem;
+ padding: 0 1rem; color: #222; background: #fff }}
+ul {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(17rem, 1fr)); gap: 1rem;
+ padding: 0; list-style: none }}
+li {{ border: 1px solid #ccc; border-radius: 4px; padding: .6rem; overflow-wrap: anywhere }}
+img {{ width: 7rem; height: 7rem; image-rendering: auto; background: #eee }}
+.near {{ border-left: 5px solid #7b3fa0 }}
+.far {{ border-left: 5px solid #8a8a8a }}
+small {{ color: #555; display: block }}
+</style></head><body>
+<h1>{title}</h1>
+<p>{choice}</p>
+<p>Left the evaluation picture, right the training picture that is nearest to it.</p>
+<h2>Nearer than the threshold</h2>{near}
+<h2>Further than the threshold</h2>{far}
+</body></html>
+"""
+
+
+def write_page(place: Path, build: Path, found: Found, choice: str) -> None:
+    """Write the page of one set: SHOWN pictures on either side of the threshold, nearest to it."""
+    nearest, ids, near = nearest_of(found)
+    by_distance = np.lexsort((np.arange(len(nearest)), np.abs(nearest - found.threshold.value)))
+    rows = [row for row in by_distance.tolist() if ids[row] >= 0]
+    sides = {side: [row for row in rows if near[row] == side][:SHOWN] for side in (True, False)}
+    shown = {int(ids[row]) for side in sides.values() for row in side}
+    pictures = pictures_of(read_samples(build, SIDE), shown)
+    captions = captions_of(build, shown)
+
+    def items(side: bool) -> str:
+        return "".join(
+            _item(found, row, float(nearest[row]), side, pictures.get(int(ids[row])), caption)
+            for row in sides[side]
+            for caption in [captions.get(int(ids[row]), "")]
+        )
+
+    lists = {
+        name: f"<ul>{items(side)}</ul>" if sides[side] else "<p>None.</p>"
+        for name, side in (("near", True), ("far", False))
+    }
+    title = escape(f"Neighbours around the threshold: {found.seen.eval_set.name}")
+    with written_whole(place) as beside:
+        beside.write_text(PAGE.format(title=title, choice=escape(choice), **lists), "utf-8")
+
+
+def nearest_of(found: Found) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(value, pair_id, whether it is near by this value) of each picture's nearest, (E,) each."""
+    if found.by_look is None:
+        nearest = found.by_hash.nearest
+        return nearest, found.by_hash.nearest_pair_id, nearest <= found.threshold.value
+    nearest = found.by_look.nearest
+    return nearest, found.by_look.nearest_pair_id, nearest >= found.threshold.value
+
+
+def captions_of(build: Path, pair_ids: set[int]) -> dict[int, str]:
+    """The captions of these pairs."""
+    wanted = [("pair_id", "in", sorted(pair_ids))] if pair_ids else None
+    found: dict[int, str] = {}
+    for path in sorted((build / "shards").glob("*.parquet")) if wanted else ():
+        rows = pq.read_table(path, columns=["pair_id", "caption"], filters=wanted)
+        found |= zip(rows["pair_id"].to_pylist(), rows["caption"].to_pylist(), strict=True)
+    return found
+
+
+def _item(
+    found: Found, row: int, value: float, near: bool, trained: np.ndarray | None, caption: str
+) -> str:
+    unit = "bits" if found.by_look is None else "score"
+    number = f"{value:.0f}" if found.by_look is None else f"{value:.3f}"
+    kept = found.overlap[row]
+    verdict = "overlaps" if kept else "does not overlap"
+    if near and not kept:
+        nothing = found.seen.uniform[row]
+        verdict += ": it shows nothing" if nothing else ": their pixels do not agree"
+    name = escape(found.seen.names[row])
+    pictures = "".join(_image(one) for one in (found.seen.thumbnails[row], trained))
+    return (
+        f'<li class="{"near" if near else "far"}">{pictures}'
+        f"<b>{number} {unit}</b>, {verdict}<small>{name}</small>"
+        f"<small>{escape(caption[:CAPTION])}</small></li>"
+    )
+
+
+def _image(pixels: np.ndarray | None) -> str:
+    if pixels is None:
+        return '<img alt="unreadable">'
+    jpeg = simplejpeg.encode_jpeg(np.ascontiguousarray(pixels), QUALITY, "RGB", "444")
+    return f'<img alt="" src="data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}">'

@@ -1,0 +1,58 @@
+"""The plot of overlap, as CLIP's figure 5: what each set shares, and what that does to accuracy.
+
+May import matplotlib and trainer.evaluation.plots. The file is a function of the results alone.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+
+from trainer.evaluation.plots import plain, save
+
+SIDE = 4.6  # inches of a panel
+SIGNIFICANT = 0.05
+SURE, UNSURE = "#7b3fa0", "#8a8a8a"
+
+
+def draw(results: Sequence[dict], place: Path) -> None:
+    """Draw the results of several sets, as overlap.json holds them, as SVG."""
+    figure = Figure(figsize=(2 * SIDE, SIDE), layout="constrained")
+    FigureCanvasSVG(figure)
+    left, right = figure.subplots(1, 2)
+    drawn = [one for one in results if one["gain"] is not None and one["overlap_interval"]]
+    for one in drawn:
+        _overlap_less_clean(left, one)
+        _all_less_clean(right, one)
+    for axes, label in ((left, "Overlap - Clean, points"), (right, "All - Clean, points")):
+        axes.axhline(0, color="#222222", linewidth=0.8, linestyle=":")
+        axes.set_xlabel("contamination, % of the set")
+        axes.set_ylabel(label)
+        if not drawn:
+            axes.text(0.5, 0.5, "no set overlaps", ha="center", transform=axes.transAxes)
+    left.set_title("with the 99.5% Clopper-Pearson interval", fontsize="medium")
+    right.set_title("purple: p < .05 after Bonferroni", fontsize="medium")
+    save(figure, place)
+
+
+def _overlap_less_clean(axes: Axes, one: dict) -> None:
+    x, clean = 100 * one["contamination"], one["clean_accuracy"]
+    y = 100 * (one["overlap_accuracy"] - clean)
+    low, high = (100 * (bound - clean) for bound in one["overlap_interval"])
+    reach = [[max(0.0, y - low)], [max(0.0, high - y)]]
+    axes.errorbar([x], [y], yerr=reach, fmt="o", color=UNSURE, capsize=2)
+    _named(axes, one, x, y)
+
+
+def _all_less_clean(axes: Axes, one: dict) -> None:
+    x, y = 100 * one["contamination"], 100 * one["gain"]
+    sure = one["p_bonferroni"] is not None and one["p_bonferroni"] < SIGNIFICANT
+    axes.scatter([x], [y], color=SURE if sure else UNSURE)
+    _named(axes, one, x, y)
+
+
+def _named(axes: Axes, one: dict, x: float, y: float) -> None:
+    name = plain(one["eval_set"])
+    axes.annotate(name, (x, y), (4, 4), textcoords="offset points", fontsize="small")

@@ -1,0 +1,296 @@
+"""What is near what: evaluation pictures against a build's, by one of two detectors.
+
+May import numpy, queries and trainer. The perceptual hash costs nothing, since a build stores it
+for every sample; the learned detector sees crops, turns and letters, too. Both look at every
+evaluation picture and at its mirror image, and what the hash finds all but equal always counts.
+A learned candidate is taken only if its pixels agree (trainer/copies/alignment.py).
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from queries.pixels.fingerprint import phash, spread
+from trainer.copies.alignment import LEAST_AGREEMENT, likeness
+from trainer.copies.detector import Detector
+from trainer.copies.neighbours import (
+    Neighbours,
+    bits_between,
+    folded,
+    near_hashes,
+    near_vectors,
+    trained_hashes,
+)
+from trainer.copies.synthetic import SIDE
+from trainer.copies.thresholds import (
+    LEAST_PAIRS,
+    Greatest,
+    Threshold,
+    above_rate,
+    bits_within_rate,
+)
+from trainer.copies.thumbnails import all_pictures, mirrored, pictures_of, some_pictures, thumbnail
+from trainer.data.samples import Samples, read_samples
+from trainer.evaluation.sets import EvalSet, Picture
+from trainer.settings import TrainerError
+
+EQUAL_BITS = 2  # of pHash: within them pictures are the same, whatever a network says
+MOST_RATE = 1e-4  # of false candidates, per pair
+UNIFORM = 2.0  # spread of luma below which a picture shows nothing: a build's own default
+MOST_CALIBRATED = 8_192  # pictures of a set whose pairs are compared to choose a threshold
+BLOCK = 1_024
+BACKGROUND = 8_192  # pictures of the build, beside which similarities are seen
+
+
+@dataclass
+class Seen:
+    """An evaluation set's pictures as the detectors see them, in the set's order."""
+
+    eval_set: EvalSet
+    names: list[str] = field(default_factory=list)
+    labels: list[int] = field(default_factory=list)
+    hashes: list[int] = field(default_factory=list)
+    mirror_hashes: list[int] = field(default_factory=list)
+    spreads: list[float] = field(default_factory=list)
+    thumbnails: list[np.ndarray] = field(default_factory=list)
+
+    def noted(self, pictures: Iterable[Picture]) -> Iterator[Picture]:
+        """The pictures on their way to the model, each noted as it passes."""
+        for picture in pictures:
+            self.names.append(picture.name)
+            self.labels.append(picture.label)
+            self.hashes.append(phash(picture.pixels))
+            self.mirror_hashes.append(phash(mirrored(picture.pixels)))
+            self.spreads.append(spread(picture.pixels))
+            self.thumbnails.append(thumbnail(picture.pixels))
+            yield picture
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def uniform(self) -> np.ndarray:
+        """bool (E,): pictures that show nothing, such as black frames."""
+        return np.array(self.spreads) < UNIFORM
+
+    @property
+    def both_hashes(self) -> np.ndarray:
+        """int64 (2 * E,): of the pictures, then of their mirror images."""
+        return np.array([*self.hashes, *self.mirror_hashes], np.int64)
+
+    def both_thumbnails(self) -> np.ndarray:
+        """uint8 (2 * E, SIDE, SIDE, 3)."""
+        straight = np.stack(self.thumbnails)
+        return np.concatenate([straight, mirrored(straight)])
+
+
+@dataclass(frozen=True)
+class Search:
+    """How near duplicates are sought."""
+
+    detector: Detector | None = None  # None: the perceptual hash
+    threshold: float | None = None  # bits, or a score; None: chosen at the rate
+    rate: float | None = None  # false positives per pair; None: one a picture, MOST_RATE at most
+
+    def __post_init__(self) -> None:
+        if self.rate is not None and not 0 < self.rate < 1:
+            raise TrainerError(f"rate {self.rate}: expected more than 0 and less than 1")
+        most = 64 if self.detector is None else 1
+        if self.threshold is not None and not 0 <= self.threshold <= most:
+            raise TrainerError(f"threshold {self.threshold}: expected 0..{most}")
+
+    @property
+    def name(self) -> str:
+        return "phash" if self.detector is None else self.detector.name
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found of one evaluation set."""
+
+    seen: Seen
+    threshold: Threshold
+    by_hash: Neighbours  # values are bits
+    by_look: Neighbours | None = None  # values are scores; only what passed the second check
+    agreements: np.ndarray = field(default_factory=lambda: np.empty(0))  # of by_look's rows
+    n_candidates: int = 0  # before the second check
+
+    @property
+    def near(self) -> np.ndarray:
+        """bool (E,): pictures with a near duplicate, whether or not they show anything."""
+        near = np.zeros(len(self.seen), bool)
+        near[self.by_hash.row] = True
+        if self.by_look is not None:
+            near[self.by_look.row] = True
+        return near
+
+    @property
+    def overlap(self) -> np.ndarray:
+        """bool (E,): near ones that show something; all black frames are alike."""
+        return self.near & ~self.seen.uniform
+
+    def pair_ids(self) -> np.ndarray:
+        """The training pairs near a picture that shows something, in order."""
+        shows = ~self.seen.uniform
+        found = [self.by_hash.pair_id[shows[self.by_hash.row]]]
+        if self.by_look is not None:
+            found.append(self.by_look.pair_id[shows[self.by_look.row]])
+        return np.unique(np.concatenate(found))
+
+
+def search(build: Path, sets: Sequence[Seen], how: Search) -> list[Found]:
+    """Look for every set's pictures in the build: its pictures are read once for all sets."""
+    for seen in sets:
+        if not len(seen):
+            raise TrainerError(f"{seen.eval_set.root}: no readable picture")
+    if how.detector is None:
+        return [_by_hash(build, seen, hash_threshold(seen, how)) for seen in sets]
+    samples = read_samples(build, SIDE)
+    rate = how.rate or min(MOST_RATE, 1 / len(samples))
+    equal = Threshold(EQUAL_BITS, None, 0, "given")
+    return [
+        _checked(_by_hash(build, seen, equal), threshold, candidates, samples)
+        for seen, (threshold, candidates) in zip(
+            sets, _by_look(samples, sets, how, rate), strict=True
+        )
+    ]
+
+
+def with_background(how: Search, samples: Samples) -> Detector:
+    """The detector beside pictures of the build, chosen by a hash."""
+    if how.detector is None:
+        raise ValueError("no detector: expected a learned one")
+    return how.detector.beside(some_pictures(samples, BACKGROUND, 0, SIDE))
+
+
+def hash_threshold(seen: Seen, how: Search) -> Threshold:
+    """The bits within which two pictures of a set are near."""
+    if how.threshold is not None:
+        return Threshold(how.threshold, None, 0, "given")
+    rows = calibrating(len(seen))
+    hashes, labels = (np.array(of)[rows] for of in (seen.hashes, seen.labels))
+    distances = (
+        bits_between(hashes[at : at + BLOCK], hashes)[_differ(labels, labels[at : at + BLOCK])]
+        for at in range(0, len(rows), BLOCK)
+    )
+    found = bits_within_rate(distances, how.rate or MOST_RATE)
+    return found if found.n_pairs >= LEAST_PAIRS else Threshold(EQUAL_BITS, None, 0, "default")
+
+
+def look_threshold(
+    seen: Seen, detector: Detector, embeddings: np.ndarray, rate: float
+) -> Threshold:
+    """The score at which false positives come at the rate; embeddings (2 * E, EMBED).
+
+    On pairs of different classes, straight and mirrored, but for those that are all but equal by
+    their hashes: such a picture stands in two classes.
+    """
+    rows, n = calibrating(len(seen)), len(seen)
+    hashes, labels = (np.array(of)[rows] for of in (seen.hashes, seen.labels))
+    compared, scores = detector.compared(embeddings[rows]).T, Greatest()
+    sought = [detector.sought(embeddings[side]) for side in (rows, rows + n)]
+    for at in range(0, len(rows), BLOCK):
+        differ = _differ(labels, labels[at : at + BLOCK])
+        differ &= bits_between(hashes[at : at + BLOCK], hashes) > EQUAL_BITS
+        for one in sought:
+            scores.add((one[at : at + BLOCK] @ compared)[differ])
+    if scores.n >= LEAST_PAIRS:
+        return above_rate(scores, rate)
+    return own_threshold(detector, rate)
+
+
+def own_threshold(detector: Detector, rate: float) -> Threshold:
+    """The score that a detector's file notes for the rate, or for the next lower one it knows."""
+    known = {float(key): value for key, value in detector.about["thresholds"].items()}
+    if not known:
+        raise TrainerError(
+            f"{detector.name} was trained on too few pictures to know a threshold, and there are "
+            "too few pairs of different classes to choose one: expected --threshold"
+        )
+    chosen = max((one for one in known if one <= rate), default=min(known))
+    return Threshold(known[chosen], chosen, 0, "detector")
+
+
+def calibrating(n: int) -> np.ndarray:
+    """The pictures whose pairs are compared: all, or MOST_CALIBRATED spread over the set."""
+    return np.unique(np.linspace(0, n - 1, min(n, MOST_CALIBRATED)).round().astype(np.int64))
+
+
+def _differ(labels: np.ndarray, of: np.ndarray) -> np.ndarray:
+    """bool (len(of), N): pairs of different classes."""
+    return of[:, None] != labels[None]
+
+
+def _by_hash(build: Path, seen: Seen, threshold: Threshold) -> Found:
+    near = near_hashes(seen.both_hashes, trained_hashes(build), threshold.value)
+    return Found(seen, threshold, folded(near, len(seen), np.minimum))
+
+
+def _by_look(
+    samples: Samples, sets: Sequence[Seen], how: Search, rate: float
+) -> Iterator[tuple[Threshold, Neighbours]]:
+    """Each set's threshold, and the candidates above it; the build is embedded once for all."""
+    detector = with_background(how, samples)
+    embedded = [detector.embed(seen.both_thumbnails()) for seen in sets]
+    thresholds = [
+        look_threshold(seen, detector, embeddings, rate)
+        if how.threshold is None
+        else Threshold(how.threshold, None, 0, "given")
+        for seen, embeddings in zip(sets, embedded, strict=True)
+    ]
+    sought = np.concatenate([detector.sought(one) for one in embedded])
+    least = np.concatenate(
+        [np.full(len(one), of.value) for one, of in zip(embedded, thresholds, strict=True)]
+    )
+    bar = tqdm(total=len(samples), unit="image", desc="embed", disable=None, leave=False)
+
+    def trained() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for ids, pictures in all_pictures(samples):
+            yield ids, detector.compared(detector.embed(pictures))
+            bar.update(len(ids))
+
+    found = near_vectors(sought, trained(), least)
+    bar.close()
+    begin = 0
+    for seen, threshold in zip(sets, thresholds, strict=True):
+        end = begin + 2 * len(seen)
+        yield threshold, folded(_rows(found, begin, end), len(seen), np.maximum)
+        begin = end
+
+
+def _rows(found: Neighbours, begin: int, end: int) -> Neighbours:
+    """What was found of rows begin..end, which are then rows 0.. ."""
+    near = found.where((found.row >= begin) & (found.row < end))
+    return Neighbours(
+        near.nearest[begin:end],
+        near.nearest_pair_id[begin:end],
+        near.row - begin,
+        near.pair_id,
+        near.value,
+    )
+
+
+def _checked(found: Found, threshold: Threshold, candidates: Neighbours, samples: Samples) -> Found:
+    """The second check: of the candidates, those whose pixels agree."""
+    pictures = pictures_of(samples, set(candidates.pair_id.tolist()))
+    pairs = zip(candidates.row.tolist(), candidates.pair_id.tolist(), strict=True)
+    likenesses = np.array(
+        [
+            likeness(found.seen.thumbnails[row], pictures[pair_id])
+            for row, pair_id in tqdm(
+                pairs, total=len(candidates.row), desc="check", disable=None, leave=False
+            )
+        ]
+    )
+    agree = likenesses >= LEAST_AGREEMENT
+    return Found(
+        found.seen,
+        threshold,
+        found.by_hash,
+        candidates.where(agree),
+        likenesses[agree],
+        len(agree),
+    )

@@ -1,0 +1,101 @@
+"""What a run says of itself while it goes: a progress bar, train.jsonl, and TensorBoard if asked.
+
+May import tqdm, queries and trainer's optim.
+"""
+
+import json
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from queries.tables.parts import digest, written_whole
+from trainer.training.optim import Clock
+
+SHOWN = ("loss", "images_per_s", "data_wait", "temperature")  # beside the bar
+CHARTED = (*SHOWN, "lr")  # in TensorBoard
+
+
+@dataclass
+class Progress:
+    """What a run has done so far."""
+
+    steps_planned: int
+    steps: int = 0
+    batches: int = 0  # passed of the loader's, of all epochs: steps, and batches of corrupt samples
+    images: int = 0
+    loss: float = float("nan")  # of the last step
+    epoch_loss: float = 0.0  # sum over the steps of the epoch under way
+    epoch_steps: int = 0
+    best_loss: float | None = None  # the lowest mean of an epoch
+    ended_by: str = "epochs"  # or seconds
+
+
+class Log:
+    """Writes a line to train.jsonl every `every` steps and at the last, after the lines there."""
+
+    def __init__(self, path: Path, charts: Path | None, every: int, clock: Clock, done: Progress):
+        self.every, self.clock = every, clock
+        self.charts = None if charts is None else charts_in(charts, done.steps)
+        self.file = path.open("a")
+        self.bar = tqdm(
+            total=done.steps_planned,
+            initial=done.steps,
+            unit="step",
+            disable=None,
+            leave=False,
+            file=sys.stderr,
+        )
+        self.since, self.images, self.waited = time.monotonic(), done.images, 0.0
+
+    def step(
+        self, done: Progress, lr: float, temperature: float, keys: list[str], waited: float
+    ) -> None:
+        """Count a step, and report the steps since the last report if it is time."""
+        self.bar.update()
+        self.waited += waited
+        if done.steps % self.every and done.steps != done.steps_planned:
+            return
+        now = time.monotonic()
+        seconds = now - self.since
+        line = {
+            "step": done.steps,
+            "loss": round(done.loss, 6),
+            "lr": round(lr, 8),
+            "temperature": round(temperature, 4),
+            "images_per_s": round((done.images - self.images) / seconds),
+            "data_wait": round(self.waited / seconds, 3),  # share of the time
+            "seconds": round(self.clock.seconds(), 2),
+            "pairs": digest(keys),  # of this step, in this process
+        }
+        self.since, self.images, self.waited = now, done.images, 0.0
+        self.file.write(json.dumps(line) + "\n")
+        self.file.flush()
+        self.bar.set_postfix({name: line[name] for name in SHOWN})
+        if self.charts is not None:
+            for name in CHARTED:
+                self.charts.add_scalar(name, line[name], done.steps)
+
+    def close(self) -> None:
+        self.bar.close()
+        self.file.close()
+        if self.charts is not None:
+            self.charts.close()
+
+
+def charts_in(folder: Path, steps: int) -> Any:
+    """TensorBoard's writer; what an earlier run wrote of later steps is hidden."""
+    from torch.utils.tensorboard import SummaryWriter
+
+    return SummaryWriter(str(folder), purge_step=steps + 1)
+
+
+def keep_lines(path: Path, steps: int) -> None:
+    """Drop the lines of steps after a save: they will be done again. A cut line is one of them."""
+    lines = path.read_text().splitlines(keepends=True) if path.is_file() else []
+    whole = [line for line in lines if line.endswith("\n")]
+    with written_whole(path) as beside:
+        beside.write_text("".join(line for line in whole if json.loads(line)["step"] <= steps))

@@ -1,0 +1,323 @@
+"""Train a CLIP model on a build: `train(build, run, settings)` is the whole of it.
+
+May import torch, queries and trainer. Source: CLIP, section 2.5. Every batch is a hash of seed,
+epoch and pair_id, so a run that was killed goes on from its last save as if it had not been; under
+`torchrun` each process takes its part of every batch, and the first one writes the files.
+"""
+
+import hashlib
+import math
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from queries.tables.manifest import MANIFEST, manifest
+from queries.tables.parts import write_json, written_whole
+from trainer.data import negatives
+from trainer.data.loader import Loader, draws, mixed, order
+from trainer.data.prefetch import prefetched
+from trainer.data.samples import Samples, read_samples
+from trainer.model import CLIP, build, checkpoint, tokenizer
+from trainer.run_folder import RunFolder
+from trainer.settings import TrainerError, TrainSettings, config
+from trainer.training.distributed import Group, joined, share_batch_statistics
+from trainer.training.log import Log, Progress, keep_lines
+from trainer.training.losses import Objective
+from trainer.training.optim import Clock, adamw, dtype, learning_rate
+from trainer.training.slip import views
+from trainer.training.step import Inputs, Stepper, prepare
+
+TOKENIZER_CAPTIONS = 1_000_000  # more hardly change the merges
+
+
+@dataclass(frozen=True)
+class Habits:
+    """How a run saves and reports; nothing here changes a weight."""
+
+    save_seconds: float = 300.0  # most work that a kill costs
+    log_every: int = 10  # steps
+    tensorboard: bool = False
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything that the steps of a run need."""
+
+    folder: RunFolder
+    settings: TrainSettings
+    habits: Habits
+    version: str  # of the build
+    build_digest: str
+    loader: Loader
+    stepper: Stepper
+    clock: Clock
+
+    @property
+    def modules(self) -> nn.ModuleDict:
+        return nn.ModuleDict({"model": self.stepper.model, "objective": self.stepper.objective})
+
+
+def train(
+    build_path: Path, folder: RunFolder, settings: TrainSettings, habits: Habits | None = None
+) -> dict:
+    """Train from the seed, or from where a killed run was saved; the record, as in run.json.
+
+    Two runs with equal settings, build, torch and number of threads give equal weights, as long
+    as the bound in seconds does not end them.
+    """
+    with joined() as (group, device):
+        run, done = start(build_path, folder, settings, habits or Habits(), group, device)
+        run_steps(run, done)
+        for named in group.gathered(run.loader.samples.corrupt):
+            run.loader.samples.corrupt.update(named)
+        record = finish(build_path, run, done) if group.first else {}
+        group.wait()
+    return record
+
+
+def start(
+    build_path: Path,
+    folder: RunFolder,
+    settings: TrainSettings,
+    habits: Habits,
+    group: Group,
+    device: torch.device,
+) -> tuple[Run, Progress]:
+    """Read the build, make the model, and put both where a killed run was, if there is one."""
+    clock = Clock(settings.max_seconds)
+    vision, recipe = config(settings.model).vision, settings.recipe
+    if recipe.batch % group.world:
+        raise TrainerError(f"batch {recipe.batch}: expected a multiple of {group.world} processes")
+    build_digest = hashlib.sha256((build_path / MANIFEST).read_bytes()).hexdigest()
+    side = round(vision.pixels * (1 + recipe.margin))
+    scores = None if settings.scores is None else Path(settings.scores)
+    if scores and scores.resolve().is_relative_to(folder.root.resolve()):
+        raise TrainerError(f"scores {scores}: of the run that is to be trained, expected another's")
+    samples = read_samples(build_path, side, settings.where, scores)
+    if group.first:
+        make_folder(folder, samples, settings, build_digest)
+    group.wait()  # for the tokenizer
+    state = checkpoint.read_state(folder.last)
+    words = tokenizer.load(folder.tokenizer)
+    loader = Loader(
+        samples,
+        words,
+        config(settings.model).text.context,
+        vision.pixels,
+        recipe.batch // group.world,
+        settings.seed,
+        group.rank,
+        group.world,
+        **arrangement(build_path, samples, settings),
+    )
+    stepper = make_stepper(settings, group, device)
+    version = manifest(build_path)["version"]
+    done = Progress(recipe.epochs * loader.steps_per_epoch)
+    run = Run(folder, settings, habits, version, build_digest, loader, stepper, clock)
+    if state is not None:
+        checkpoint.load_last(folder.last, run.modules, stepper.optimizer)
+        done = Progress(**state["progress"])
+        samples.corrupt.update(state["corrupt"])
+        if stepper.scaler is not None:
+            stepper.scaler.load_state_dict(state["scaler"])
+        run = replace(run, clock=replace(clock, before=state["seconds"]))
+    return run, done
+
+
+def make_folder(
+    folder: RunFolder, samples: Samples, settings: TrainSettings, build_digest: str
+) -> None:
+    """Keep what a killed run of these settings and build left, or clear it and begin anew."""
+    folder.root.mkdir(parents=True, exist_ok=True)
+    for beside in folder.root.glob(".*.safetensors.*"):  # of a kill in the middle of a write
+        beside.unlink()
+    state = checkpoint.read_state(folder.last)
+    if state is not None and folder.tokenizer.is_file():
+        names = ("settings", "build_digest", "scores_sha256", "tokenizer")
+        words = tokenizer.load(folder.tokenizer).digest()
+        wanted = (asdict(settings), build_digest, settings.scores_digest(), words)
+        if tuple(state[name] for name in names) == wanted:
+            keep_lines(folder.log, state["progress"]["steps"])
+            return
+    folder.clear()
+    learn_tokenizer(samples, settings).save(folder.tokenizer)
+    with written_whole(folder.settings) as beside:
+        beside.write_text(settings.toml())
+
+
+def learn_tokenizer(samples: Samples, settings: TrainSettings) -> tokenizer.Tokenizer:
+    """CLIP's merges if named, else from the captions: the first million in the seed's order."""
+    if settings.merges:
+        return tokenizer.read_merges(Path(settings.merges), config(settings.model).text.vocabulary)
+    rows = order(samples.rows["pair_id"].to_numpy(), settings.seed, 0)[:TOKENIZER_CAPTIONS]
+    captions = samples.rows["caption"].take(rows).to_pylist()
+    vocabulary = config(settings.model).text.vocabulary
+    record = {"seed": settings.seed, "captions": len(captions), "size_asked": vocabulary}
+    return tokenizer.train(captions, vocabulary, record)
+
+
+def arrangement(build_path: Path, samples: Samples, settings: TrainSettings) -> dict[str, Any]:
+    """How the loader orders an epoch, where that is not by chance alone."""
+    together = settings.recipe.hard_negatives
+    if not together:
+        return {}
+    pair_ids = samples.rows["pair_id"].to_numpy()
+    matches = negatives.read_matches(build_path, pair_ids)
+    query = negatives.rarest_query(len(pair_ids), *matches)
+    return {
+        "ordered": partial(negatives.order, pair_ids, query, seed=settings.seed, together=together)
+    }
+
+
+def make_stepper(settings: TrainSettings, group: Group, device: torch.device) -> Stepper:
+    """The model with fresh weights of the seed, equal in every process, and its optimiser."""
+    torch.manual_seed(settings.seed)
+    model = build(settings.model)
+    both = nn.ModuleDict({"model": model, "objective": Objective(model, settings.recipe)})
+    if group.world > 1:
+        share_batch_statistics(both)
+    both.to(device).train()
+    model.channels_last()
+    prepare(model, settings.means)
+    optimizer = adamw(both, settings.recipe)
+    kind = dtype(settings.precision, device.type)
+    scaler = torch.amp.GradScaler(device.type) if kind == torch.float16 else None
+    objective = both["objective"]
+    assert isinstance(objective, Objective)
+    return Stepper(model, objective, optimizer, kind, settings.means, group, scaler)
+
+
+def run_steps(run: Run, done: Progress) -> None:
+    """Run all epochs, or as much of them as time allows."""
+    stepper, group = run.stepper, run.stepper.group
+    device = stepper.model.logit_scale.device
+    saved = time.monotonic()
+    with ExitStack() as open_:
+        log = open_.enter_context(closing(open_log(run, done))) if group.first else None
+        batches = open_.enter_context(closing(prefetched(batches_of(run, done.batches))))
+        while done.batches < done.steps_planned:
+            progress = run.clock.progress(done.steps, done.steps_planned)
+            if run.settings.max_seconds:
+                progress = group.agreed(progress, device)
+            if progress >= 1:
+                done.ended_by = "seconds"
+                break
+            keys, inputs = next(batches)
+            n_images = sum(group.sizes(len(inputs.images), device))
+            done.batches += 1
+            if n_images >= 2:  # else there is nothing to contrast: corrupt samples, counted so
+                lr = learning_rate(run.settings.recipe, done.steps_planned, progress)
+                take_step(stepper, inputs, lr, done)
+                done.images += n_images
+                if log:
+                    log.step(done, lr, temperature(stepper.model), keys, batches.waited_s)
+            if group.first:
+                end_epoch(run, done)
+                if time.monotonic() - saved >= run.habits.save_seconds:
+                    save(run, done)
+                    saved = time.monotonic()
+    if done.steps == 0:
+        raise TrainerError("no step was done: the time was too short, or every picture is corrupt")
+
+
+def open_log(run: Run, done: Progress) -> Log:
+    charts = run.folder.root / "tensorboard" if run.habits.tensorboard else None
+    return Log(run.folder.log, charts, run.habits.log_every, run.clock, done)
+
+
+def batches_of(run: Run, first: int) -> Iterator[tuple[list[str], Inputs]]:
+    """Each batch's sample keys and inputs, from batch `first` of the run on."""
+    begin, step = divmod(first, run.loader.steps_per_epoch)
+    seed, n_views = run.settings.seed, run.stepper.objective.views
+    for epoch in range(begin, run.settings.recipe.epochs):
+        for batch in run.loader.epoch(epoch, step):
+            pair_ids = np.array([int(key, 16) for key in batch.keys], np.int64)
+            bits = draws(pair_ids, seed, epoch)
+            made = [views(batch.images, mixed(bits + np.uint64(n))) for n in range(1, n_views + 1)]
+            yield batch.keys, Inputs(batch.images, batch.tokens, tuple(made))
+        step = 0
+
+
+def take_step(stepper: Stepper, inputs: Inputs, lr: float, done: Progress) -> None:
+    """One step, counted; a loss that is no number ends the run before it is saved."""
+    done.loss = stepper.step(inputs, lr)
+    done.steps += 1
+    done.epoch_loss += done.loss
+    done.epoch_steps += 1
+    if not math.isfinite(done.loss):
+        raise TrainerError(
+            f"step {done.steps}: loss {done.loss}, expected a number; a lower lr may help, and "
+            "best.safetensors keeps the weights after the best epoch"
+        )
+
+
+def end_epoch(run: Run, done: Progress) -> None:
+    """After the last batch of an epoch: keep its weights if its mean loss is the lowest."""
+    if done.batches % run.loader.steps_per_epoch or not done.epoch_steps:
+        return
+    mean = done.epoch_loss / done.epoch_steps
+    done.epoch_loss, done.epoch_steps = 0.0, 0
+    if done.best_loss is None or mean < done.best_loss:
+        done.best_loss = mean
+        keep_weights(run, done, run.folder.best)
+
+
+def keep_weights(run: Run, done: Progress, path: Path) -> None:
+    """The model alone, for those who use it."""
+    model, digest_ = run.stepper.model, run.build_digest
+    checkpoint.save(run.folder, model, run.settings, done.steps, run.version, digest_, path)
+
+
+def save(run: Run, done: Progress) -> None:
+    """All that a run needs to go on from here as if it had not ended."""
+    scaler = run.stepper.scaler
+    state = {
+        "progress": asdict(done),
+        "settings": asdict(run.settings),
+        "toml": run.settings.toml(),
+        "build_digest": run.build_digest,
+        "scores_sha256": run.settings.scores_digest(),
+        "tokenizer": run.loader.tokenizer.digest(),
+        "corrupt": dict(run.loader.samples.corrupt),
+        "scaler": None if scaler is None else scaler.state_dict(),
+        "seconds": run.clock.seconds(),
+    }
+    checkpoint.save_last(run.folder.last, run.modules, run.stepper.optimizer, state)
+
+
+def finish(build_path: Path, run: Run, done: Progress) -> dict:
+    """Write the weights, then the record, whose presence says that the run is finished."""
+    model, words = run.stepper.model, run.loader.tokenizer
+    keep_weights(run, done, run.folder.checkpoint)
+    record = {
+        "build": str(build_path.resolve()),
+        "build_version": run.version,
+        "scores_sha256": run.settings.scores_digest(),
+        "settings": asdict(run.settings),
+        "precision": str(run.stepper.kind).removeprefix("torch."),
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "tokenizer": words.record | {"size": len(words), "digest": words.digest()},
+        "samples": len(run.loader.samples),
+        "corrupt": dict(sorted(run.loader.samples.corrupt.items())),
+        "temperature": temperature(model),
+        "seconds": round(run.clock.seconds(), 2),
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+        "processes": run.stepper.group.world,
+    } | asdict(done)
+    write_json(run.folder.done, record)
+    run.folder.last.unlink(missing_ok=True)
+    return record
+
+
+def temperature(model: CLIP) -> float:
+    """1 / scale: .07 at the start, at least .01."""
+    return model.logit_scale.neg().exp().item()

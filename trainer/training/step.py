@@ -1,0 +1,212 @@
+"""One step of training: embeddings, loss, gradients and the optimiser, in bounded memory.
+
+May import torch and trainer. Sources: gradient cache, Gao et al. 2021; CLIP, section 2.5.
+
+The contrastive loss needs the embeddings of the whole batch, not their graphs. With
+`micro_batch` a batch is embedded twice: once without graphs, for the loss and its gradient at
+each embedding, then piece by piece with a graph, which takes that gradient. The sum of the pieces
+is the gradient of the whole batch; the temperature's comes from the one loss, so it is not
+multiplied by the number of pieces. One thing is not as in the whole batch: a ResNet's batch
+statistics are those of a piece (of all processes' such pieces), in both passes the same.
+"""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.checkpoint import checkpoint
+
+from trainer.model import CLIP
+from trainer.model.towers import Block, Bottleneck
+from trainer.settings import Means
+from trainer.training.distributed import ALONE, Group
+from trainer.training.losses import Objective
+from trainer.training.slip import unprojected
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """This process's rows of a batch: uint8 (B, 3, H, W), ids (B, T), and SimCLR's two views."""
+
+    images: np.ndarray
+    tokens: np.ndarray
+    views: tuple[np.ndarray, ...] = ()
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Rows of one kind of input that are embedded together."""
+
+    kind: str  # image, text, view1 or view2
+    rows: Tensor  # (b,), where in the batch they stand
+    inputs: Tensor  # (b, ...)
+
+
+@dataclass(frozen=True)
+class Stepper:
+    """What takes steps: a model and its objective, and how they are computed."""
+
+    model: CLIP
+    objective: Objective
+    optimizer: torch.optim.Optimizer
+    kind: torch.dtype = torch.float32  # of matrix products; weights stay float32
+    means: Means = field(default_factory=Means)
+    group: Group = ALONE
+    scaler: torch.amp.GradScaler | None = None  # for float16, whose gradients would vanish
+
+    def step(self, inputs: Inputs, lr: float) -> float:
+        """One step at one learning rate; the loss of the joined batch before it."""
+        for part in self.optimizer.param_groups:
+            part["lr"] = lr
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = self.gradients(inputs)
+        self.group.sum_gradients(self.parameters())
+        if self.scaler is None:
+            self.optimizer.step()
+        else:
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
+        self.model.clamp_scale()
+        return self.group.sum(loss).item()
+
+    def parameters(self) -> list[nn.Parameter]:
+        """The model's and the objective's, those that have a gradient."""
+        every = [*self.model.parameters(), *self.objective.parameters()]
+        return [p for p in every if p.grad is not None]
+
+    def gradients(self, inputs: Inputs) -> Tensor:
+        """Add the gradients of this process's share of the loss to the weights; the share."""
+        pieces = self.pieces(inputs)
+        if self.n_pieces(len(inputs.images)) == 1:
+            loss = self._loss(joined([(p, self.embed(p)) for p in pieces]))
+            self._scaled(loss).backward()
+            return loss.detach()
+        with torch.no_grad(), without_statistics(self.model):
+            found = joined([(p, self.embed(p)) for p in pieces])
+        leaves = {kind: one.requires_grad_() for kind, one in found.items()}
+        loss = self._loss(leaves)
+        self._scaled(loss).backward()
+        for piece in pieces:
+            gradient = leaves[piece.kind].grad
+            assert gradient is not None
+            self.embed(piece).backward(gradient[piece.rows])
+        return loss.detach()
+
+    def _loss(self, found: dict[str, Tensor]) -> Tensor:
+        return self.objective(found, self.model.logit_scale.exp(), self.group)
+
+    def _scaled(self, loss: Tensor) -> Tensor:
+        return loss if self.scaler is None else self.scaler.scale(loss)
+
+    def n_pieces(self, rows: int) -> int:
+        """Pictures come in so many pieces, in every process: they share batch statistics."""
+        if not self.means.micro_batch:
+            return 1
+        most = max(self.group.sizes(rows, self.model.logit_scale.device))
+        return max(1, -(-most // self.means.micro_batch))
+
+    def pieces(self, inputs: Inputs) -> list[Piece]:
+        """The batch in pieces of at most `micro_batch`; texts of like length together.
+
+        A trimmed text is the same text, since no token sees a later one, so the groups are exact.
+        """
+        n = self.n_pieces(len(inputs.images))
+        pictures = {"image": inputs.images} | {
+            f"view{at}": view for at, view in enumerate(inputs.views, start=1)
+        }
+        made: list[Piece] = []
+        for kind, images in pictures.items():
+            if kind in self.objective.needs:
+                made += self._in_pieces(kind, images, n)
+        if "text" in self.objective.needs:
+            made += self._in_pieces("text", inputs.tokens, max(n, self.means.length_groups))
+        return made
+
+    def _in_pieces(self, kind: str, values: np.ndarray, n: int) -> Iterator[Piece]:
+        device = self.model.logit_scale.device
+        whole = torch.from_numpy(values).to(device, non_blocking=True)
+        if kind != "text":
+            for rows in torch.arange(len(whole), device=device).tensor_split(n):
+                at = slice(int(rows[0]), int(rows[-1]) + 1) if len(rows) else slice(0, 0)
+                yield Piece(kind, rows, whole[at])
+            return
+        lengths = values.argmax(axis=1) + 1 if len(values) else np.zeros(0, np.int64)
+        order = np.argsort(lengths, kind="stable")
+        for part in np.array_split(order, min(n, max(1, len(order)))):
+            longest = int(lengths[part].max()) if len(part) else 1
+            rows = torch.from_numpy(part).to(device)
+            yield Piece(kind, rows, whole[rows, :longest])
+
+    def embed(self, piece: Piece) -> Tensor:
+        """(b, embed) of length 1, or (b, features) of a view."""
+        device = piece.inputs.device.type
+        with torch.autocast(device, self.kind, enabled=self.kind in HALF):
+            if piece.kind == "text":
+                found = self.model.encode_text(piece.inputs)
+            elif piece.kind == "image":
+                found = self.model.encode_image(piece.inputs)
+            else:
+                found = unprojected(self.model.visual, self.model.encode_image, piece.inputs)
+        found = found.float() if found.dtype in HALF else found
+        return found if piece.kind.startswith("view") else F.normalize(found, dim=-1)
+
+
+HALF = (torch.bfloat16, torch.float16)
+
+
+def joined(embedded: list[tuple[Piece, Tensor]]) -> dict[str, Tensor]:
+    """The pieces' embeddings as one (B, C) per kind, in the order of the batch."""
+    found = {}
+    for kind in dict.fromkeys(piece.kind for piece, _ in embedded):
+        rows = torch.cat([piece.rows for piece, _ in embedded if piece.kind == kind])
+        whole = torch.cat([values for piece, values in embedded if piece.kind == kind])
+        found[kind] = whole[rows.argsort()] if kind == "text" else whole
+    return found
+
+
+@contextmanager
+def without_statistics(model: nn.Module) -> Iterator[None]:
+    """Batch normalisation as in training, but its running averages stay as they are."""
+    norms = [one for one in model.modules() if isinstance(one, _BatchNorm)]
+    before = [(one.momentum, _count(one).clone()) for one in norms]
+    for one in norms:
+        one.momentum = 0.0  # and not track_running_stats: checkpoints count the tensors kept
+    try:
+        yield
+    finally:
+        for one, (momentum, count) in zip(norms, before, strict=True):
+            one.momentum = momentum
+            _count(one).copy_(count)
+
+
+def _count(norm: _BatchNorm) -> Tensor:
+    assert norm.num_batches_tracked is not None
+    return norm.num_batches_tracked
+
+
+def prepare(model: CLIP, means: Means) -> None:
+    """Make the model's blocks keep their inputs alone, and compile its towers, if asked for."""
+    if means.checkpointing:
+        for block in model.modules():
+            if isinstance(block, (Block, Bottleneck)):
+                block.forward = partial(  # type: ignore[method-assign]
+                    checkpoint,
+                    block.forward,
+                    use_reentrant=False,
+                    context_fn=partial(_first_and_again, block),
+                )
+    if means.compile:
+        model.visual.compile()
+        if model.config.text.layers:
+            model.transformer.compile(dynamic=True)  # a length for each group of texts
+
+
+def _first_and_again(block: nn.Module) -> tuple[AbstractContextManager, AbstractContextManager]:
+    """What a block runs under: its averages count a batch once."""
+    return nullcontext(), without_statistics(block)

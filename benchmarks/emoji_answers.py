@@ -1,7 +1,7 @@
 """What a model of emoji knows, and what is known without one: chance, pixels, words.
 
-May import torch, numpy, cv2, benchmarks.emoji_data and trainer. Two questions, both of the vendor
-that no training saw: which of the trained concepts is this picture, and which of those held out?
+Two questions, both of the vendor that no training saw: which of the trained concepts is this
+picture, and which of those held out?
 """
 
 import re

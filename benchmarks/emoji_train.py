@@ -1,8 +1,7 @@
 """A small CLIP trained on three vendors' emoji: captions, views of the pictures, batches, steps.
 
-May import torch, numpy, cv2, benchmarks.emoji_data and trainer. The model, its loss, optimiser and
-step are the trainer's; here is only what the pictures are, a thousandth of a web crawl: words
-around a name, and changes to a drawing that leave what it shows.
+The model, its loss, optimiser and step are the trainer's; here is only what the pictures are, a
+thousandth of a web crawl: words around a name, and changes to a drawing that leave what it shows.
 """
 
 import time

@@ -1,7 +1,7 @@
 """Answers as people and programs read them: a terminal's table, CSV, JSON, Parquet, Markdown.
 
-May import pyarrow and rich. Captions and URLs come from strangers: on a terminal and in Markdown
-control characters are taken out and nothing is interpreted; the other formats hold them unchanged.
+Captions and URLs come from strangers: on a terminal and in Markdown control characters are taken
+out and nothing is interpreted; the other formats hold them unchanged.
 """
 
 import html

@@ -1,7 +1,7 @@
 """The list of person terms, as a table: `person_terms.csv` beside this file.
 
-May import queries. Words for people, by axis and group, in English: what the audits person_terms
-count. Lists of such words are never whole and never neutral; whoever audits may change the file.
+Words for people, by axis and group, in English: what the audits person_terms count. Lists of such
+words are never whole and never neutral; whoever audits may change the file.
 """
 
 from pathlib import Path

@@ -1,6 +1,6 @@
 """Audits and checks: SQL files that question a build, and how they are asked.
 
-May import queries. An audit reports; a check returns the rows that offend, so none means pass.
+An audit reports; a check returns the rows that offend, so none means pass.
 """
 
 from collections.abc import Iterator, Mapping

@@ -21,115 +21,37 @@ ONLY_IN = {
     "img2dataset": {"pipeline/fetch/worker.py"},
     "numba": {"pipeline/match/kernel.py"},
 }
-COMPOSERS = {
-    "pipeline/tasks/queries.py",
-    "pipeline/tasks/pairs.py",
-    "pipeline/tasks/pictures.py",
-    "pipeline/tasks/build_wit.py",
-    "pipeline/tasks/stage.py",
-    "pipeline/__init__.py",
-    "pipeline/__main__.py",
-    "pipeline/takedown/command.py",
+# Which package may import which. The roots (`__init__`, `__main__`) and `tasks`, which compose the
+# stages, may import every package of their room.
+ARROWS = {
+    "queries.engine": "tables",
+    "pipeline.settings": "",
+    "pipeline.text": "",
+    "pipeline.selection": "",
+    "pipeline.report": "",
+    "pipeline.match": "text",
+    "pipeline.web": "settings",
+    "pipeline.workspace": "settings",
+    "pipeline.publish": "text",
+    "pipeline.images": "settings",
+    "pipeline.query_list": "text web",
+    "pipeline.wikipedia": "web",
+    "pipeline.sources": "settings web",
+    "pipeline.filters": "match settings sources text web",
+    "pipeline.fetch": "images settings web",
+    "pipeline.takedown": "filters images publish report settings workspace",
+    "trainer.model": "run_folder settings",
+    "trainer.data": "model settings",
+    "trainer.training": "data model run_folder settings",
+    "trainer.evaluation": "data model run_folder settings",
+    "trainer.copies": "data settings training",
+    "trainer.overlap": "copies data evaluation model run_folder settings",
+    "trainer.commands": "copies evaluation model overlap run_folder settings",
 }
-GROUND = {
-    "pipeline.settings.values",
-    "pipeline.settings.fetch",
-    "pipeline.web.reading",
-    "pipeline.web.retry_after",
-    "pipeline.settings.scorers",
-    "pipeline.settings.whole",
-    "pipeline.settings.sources",
-    "pipeline.workspace.takedown_log",
-    "pipeline.text",
-}
-OWN_PARTS = {
-    "pipeline/workspace/folder.py": {"pipeline.workspace.lease"},
-    "pipeline/wikipedia/__init__.py": {
-        "pipeline.wikipedia.markup",
-        "pipeline.wikipedia.plain_files",
-        "pipeline.wikipedia.export",
-    },
-    "pipeline/wikipedia/export.py": {
-        "pipeline.wikipedia.markup",
-        "pipeline.wikipedia.streams",
-        "pipeline.wikipedia.plain_files",
-    },
-    "pipeline/web/download.py": {"pipeline.web.client"},
-    "pipeline/sources/search.py": {"pipeline.web.client"},
-    "pipeline/sources/openverse.py": {"pipeline.web.client"},
-    "pipeline/web/wikimedia.py": {"pipeline.web.client", "pipeline.web.download"},
-    "pipeline/match/__init__.py": {
-        "pipeline.text.arrays",
-        "pipeline.match.kernel",
-        "pipeline.match.tables",
-    },
-    "pipeline/match/tables.py": {"pipeline.text.arrays"},
-    "pipeline/match/kernel.py": {"pipeline.match.tables"},
-    "pipeline/match/person_terms.py": {"pipeline.match"},
-    "pipeline/filters/rows.py": {
-        "pipeline.filters.captions",
-        "pipeline.filters.language",
-        "pipeline.filters.hosts",
-    },
-    "pipeline/filters/captions.py": {
-        "pipeline.match",
-        "pipeline.match.tables",
-        "pipeline.text.arrays",
-        "pipeline.filters.hosts",
-    },
-    "pipeline/filters/hosts.py": {"pipeline.web.url"},
-    "pipeline/filters/exclusions.py": {"pipeline.filters.hosts", "pipeline.sources.candidate"},
-    "pipeline/fetch/part.py": {"pipeline.fetch.log", "pipeline.images.parts"},
-    "pipeline/images/scorers.py": {"pipeline.images.judge", "pipeline.images.parts"},
-    "pipeline/images/judge.py": {"queries.pixels.header"},
-    "pipeline/fetch/hosts.py": {"pipeline.settings.fetch", "pipeline.web.robots"},
-    "pipeline/fetch/wire.py": {"pipeline.web.url", "pipeline.web.robots"},
-    "pipeline/sources/crawl/files.py": {"pipeline.web.client"},
-    "pipeline/fetch/guard.py": {
-        "pipeline.fetch.hosts",
-        "pipeline.settings.fetch",
-        "pipeline.web.url",
-        "pipeline.fetch.wire",
-        "pipeline.web.robots",
-    },
-    "pipeline/fetch/shard.py": {
-        "pipeline.fetch.hosts",
-        "pipeline.images.judge",
-        "pipeline.fetch.guard",
-        "pipeline.web.url",
-    },
-    "pipeline/report/gallery.py": {"queries.pixels.header"},
-    "pipeline/report/page.py": {
-        "pipeline.report.charts",
-        "pipeline.report.gallery",
-        "pipeline.report.run",
-    },
-    "pipeline/takedown/find.py": {
-        "pipeline.filters.exclusions",
-        "pipeline.images.parts",
-        "pipeline.report.gallery",
-        "pipeline.takedown.files",
-    },
-    "pipeline/takedown/work.py": {
-        "pipeline.filters.exclusions",
-        "pipeline.images.parts",
-        "pipeline.takedown.files",
-    },
-    "pipeline/takedown/versions.py": {
-        "pipeline.publish.card",
-        "pipeline.images.parts",
-        "pipeline.publish.version",
-        "pipeline.report.page",
-        "pipeline.takedown.files",
-    },
-    "pipeline/takedown/verify.py": {"pipeline.takedown.files", "pipeline.takedown.find"},
-    "pipeline/fetch/worker.py": {
-        "pipeline.fetch.hosts",
-        "pipeline.fetch.guard",
-        "pipeline.settings.fetch",
-        "pipeline.fetch.shard",
-    },
-}
+COMPOSERS = {"pipeline", "pipeline.__main__", "pipeline.tasks", "trainer.__main__"}
+MOST_MODULES = 16  # of a folder
+MOST_PACKAGES = {"pipeline": 18, "trainer": 10}
+MOST_FLOORS = {"pipeline": 7, "trainer": 8}
 
 
 def imports(path: Path) -> set[str]:
@@ -148,10 +70,18 @@ def name(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
+def dotted(path: Path) -> str:
+    """A file's name in an import."""
+    return name(path).removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
 def test_no_import_goes_in_a_circle():
-    """Late imports count, too; only a package's own name, which stands for its tasks, does not."""
-    files = {name(path).removesuffix(".py").replace("/", "."): path for path in MODULES}
-    graph = {one: imports(path) & files.keys() - {one} for one, path in files.items()}
+    """Late imports count, too; what a file takes of a package's own face does not."""
+    files = {dotted(path): path for path in MODULES}
+    graph = {}
+    for one, path in files.items():
+        faces = {one, one.rpartition(".")[0], one.split(".")[0]}
+        graph[one] = imports(path) & files.keys() - faces
     assert len(list(TopologicalSorter(graph).static_order())) == len(files)
 
 
@@ -178,17 +108,71 @@ def test_nothing_of_spark_is_imported_without_being_asked_for():
     assert done.stdout.strip() == "set()"
 
 
+def package(module: str) -> str:
+    """
+    >>> package("pipeline.sources.crawl.warc"), package("trainer.settings"), package("pipeline")
+    ('pipeline.sources', 'trainer.settings', 'pipeline')
+    """
+    return ".".join(module.split(".")[:2])
+
+
+def arrows(path: Path) -> set[str]:
+    """The other packages of its own room that a file imports."""
+    room, own = path.relative_to(ROOT).parts[0], package(dotted(path))
+    within = {one for one in imports(path) if one.split(".")[0] == room}
+    modules = {dotted(other) for other in MODULES}
+    return {package(one) for one in within if one in modules} - {own, room}
+
+
 @pytest.mark.parametrize("path", MODULES, ids=name)
-def test_stage_modules_never_import_each_other(path):
-    if path.relative_to(ROOT).parts[0] != "pipeline" or name(path) in COMPOSERS:
+def test_packages_import_only_what_stands_below_them(path):
+    own = package(dotted(path))
+    if own in COMPOSERS or (own.split(".")[0] == "queries" and own not in ARROWS):
         return
-    allowed = GROUND | OWN_PARTS.get(name(path), set())
-    if path.parent.name == "sources":
-        allowed |= {f"pipeline.sources.{one.stem}" for one in path.parent.glob("*.py")}
-    modules = {"pipeline." + one.stem for one in (ROOT / "pipeline").glob("*.py")}
-    modules |= {"pipeline.sources." + one.stem for one in (ROOT / "pipeline/sources").glob("*.py")}
-    named = imports(path) & modules
-    assert named <= allowed
+    room = own.split(".")[0]
+    allowed = {f"{room}.{one}" for one in ARROWS.get(own, "").split()}
+    assert arrows(path) <= allowed
+
+
+def test_each_arrow_is_used():
+    """Or the table would allow what nobody needs."""
+    used: dict[str, set[str]] = {}
+    for path in MODULES:
+        own = package(dotted(path))
+        used.setdefault(own, set()).update(arrows(path))
+    for own, allowed in ARROWS.items():
+        room = own.split(".")[0]
+        assert used[own] == {f"{room}.{one}" for one in allowed.split()}, own
+
+
+@pytest.mark.parametrize("room", MOST_FLOORS)
+def test_a_room_has_few_packages_on_few_floors(room):
+    graph: dict[str, set[str]] = {}
+    for path in MODULES:
+        if path.relative_to(ROOT).parts[0] == room:
+            graph.setdefault(package(dotted(path)), set()).update(arrows(path))
+    order = list(TopologicalSorter(graph).static_order())  # raises on a circle
+    floor: dict[str, int] = {}
+    for one in order:
+        floor[one] = 1 + max((floor[below] for below in graph.get(one, ())), default=0)
+    assert max(floor.values()) <= MOST_FLOORS[room]
+    folders = [one for one in order if (ROOT / one.replace(".", "/")).is_dir()]
+    assert len(folders) - 1 <= MOST_PACKAGES[room]  # less the room itself
+
+
+def test_a_folder_is_read_in_one_look():
+    folders = {path.parent for path in MODULES}
+    crowded = {folder for folder in folders if len(list(folder.glob("*.py"))) > MOST_MODULES}
+    assert not crowded
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_what_is_private_stays_in_its_package(path):
+    own = dotted(path).rpartition(".")[0]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] in ROOMS:
+            private = [alias.name for alias in node.names if alias.name.startswith("_")]
+            assert not private or node.module.startswith(own)
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name)

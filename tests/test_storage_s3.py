@@ -314,7 +314,8 @@ def test_pictures_that_were_given_up_are_read_from_the_shards_of_a_store(s3):
 def test_a_path_of_this_machine_stays_one():
     assert place("wit/1") == Path("wit/1")
     assert not is_store(place("wit"))
-    code = "import sys, pipeline.tasks.build_wit, queries.__main__; print({'s3fs', 'upath'} & set(sys.modules))"
+    modules = "pipeline.tasks.build_wit, queries.__main__"
+    code = f"import sys, {modules}; print({{'s3fs', 'upath'}} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 

@@ -1,4 +1,4 @@
-"""Shards to a CLIP model, and an honest report of it. May import queries, never pipeline."""
+"""Shards to a CLIP model, and an honest report of it."""
 
 import os
 

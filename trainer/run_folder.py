@@ -1,7 +1,4 @@
-"""The folder of a run: which files are in it, and which of them are results of its model.
-
-May import nothing heavy: "nothing to do" must not wait for torch.
-"""
+"""The folder of a run: which files are in it, and which of them are results of its model."""
 
 import shutil
 from pathlib import Path

@@ -1,7 +1,4 @@
-"""What a model is and how it is trained: small frozen settings, and the papers' tables.
-
-May import nothing heavy: `--help`, a wrong name and "nothing to do" must not wait for torch.
-"""
+"""What a model is and how it is trained: small frozen settings, and the papers' tables."""
 
 import hashlib
 import json

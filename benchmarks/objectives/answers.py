@@ -1,7 +1,4 @@
-"""What a learner knows: zero-shot by names, nearest neighbour and linear probe by pictures.
-
-May import torch, numpy, scikit-learn (by trainer.evaluation.probe) and trainer.
-"""
+"""What a learner knows: zero-shot by names, nearest neighbour and linear probe by pictures."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,7 +1,7 @@
 """A course is run once and kept: the curve of each of its phases, by images seen.
 
-May import torch, queries and the learners. What is kept is named by all that decides it, so a
-benchmark that was killed goes on with the courses that are left.
+What is kept is named by all that decides it, so a benchmark that was killed goes on with the
+courses that are left.
 """
 
 import json

@@ -1,7 +1,7 @@
 """How each objective is trained: a phase is one objective's run, a course one phase or two.
 
-May import torch, numpy, trainer and the predictors. The contrastive ones are the trainer's model,
-losses and step as they are; those that predict the text take the same optimiser and schedule.
+The contrastive ones are the trainer's model, losses and step as they are; those that predict the
+text take the same optimiser and schedule.
 """
 
 from collections.abc import Callable, Sequence

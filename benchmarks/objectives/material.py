@@ -1,7 +1,7 @@
 """What all objectives learn from and are asked: pictures, captions, batches, two test sets.
 
-May import numpy, queries, trainer and benchmarks.emoji_data. A batch is a function of the seed and
-the step alone, so every objective sees the same pictures with the same captions in the same order.
+A batch is a function of the seed and the step alone, so every objective sees the same pictures with
+the same captions in the same order.
 """
 
 from dataclasses import dataclass

@@ -1,10 +1,10 @@
 """Visual n-grams: the picture scores n-grams, and Jelinek-Mercer smoothing makes them a language
 model.
 
-May import torch and the predictors. Source: Li et al. 2017, section 3. A word's probability is
-mixed from what the picture says of the longest n-gram that it ends, of the next shorter one, and
-so on; the last is spread over all words. Our n-gram's share is a softmax over the n-grams of equal
-history, so the smoothed probabilities of all words sum to 1, and the end of a caption is a word.
+Source: Li et al. 2017, section 3. A word's probability is mixed from what the picture says of the
+longest n-gram that it ends, of the next shorter one, and so on; the last is spread over all words.
+Our n-gram's share is a softmax over the n-grams of equal history, so the smoothed probabilities of
+all words sum to 1, and the end of a caption is a word.
 """
 
 from collections import Counter

@@ -1,8 +1,7 @@
 """Objectives that predict the text: a transformer language model, and a bag of words.
 
-May import torch, pipeline.text and trainer. Source: CLIP, section 2.3 and figure 2. Each is an
-image tower of the trainer's and what reads its embedding; `loss` is what it is trained towards,
-`scores` how it is used zero-shot.
+Source: CLIP, section 2.3 and figure 2. Each is an image tower of the trainer's and what reads its
+embedding; `loss` is what it is trained towards, `scores` how it is used zero-shot.
 """
 
 from abc import ABC, abstractmethod

@@ -1,8 +1,7 @@
 """The curves as a plot and as tables: accuracy by images seen, and what the papers claim.
 
-May import matplotlib, rich, numpy, benchmarks.harness and trainer. An accuracy is the mean of the
-seeds; its interval is Wilson's over the pictures asked about, which are the same for every seed,
-and the seeds' extremes stand beside it.
+An accuracy is the mean of the seeds; its interval is Wilson's over the pictures asked about, which
+are the same for every seed, and the seeds' extremes stand beside it.
 """
 
 import sys

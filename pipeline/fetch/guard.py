@@ -2,11 +2,10 @@
 
     attempt("http://example.org/cat.png", settings)  # Answer(reason=None, body=b"…", status=200, …)
 
-May import the other guard modules and pipeline.web.robots. Every hop's host is resolved and checked,
-and the connection is made to the address that was checked. One clock runs over all of an attempt;
-it stands only while this process makes it wait: for a turn at a host, for its robots.txt (which has
-a deadline of its own), for room for a large body. Proxies of the environment are not used: what
-connects elsewhere cannot be checked here.
+Every hop's host is resolved and checked, and the connection is made to the address that was
+checked. One clock runs over all of an attempt; it stands only while this process makes it wait: for
+a turn at a host, for its robots.txt (which has a deadline of its own), for room for a large body.
+Proxies of the environment are not used: what connects elsewhere cannot be checked here.
 """
 
 import http.client

@@ -1,6 +1,6 @@
 """Manners towards each host, shared by all threads that ask: turns, pauses, robots, dead hosts.
 
-May import pipeline.web.robots and pipeline.settings.fetch. Knows no network: who asks says what came.
+Knows no network: who asks says what came.
 """
 
 import threading

@@ -1,6 +1,6 @@
 """How a fetch goes: what a person sees while it runs, and the same numbers in fetch_log.jsonl.
 
-May import nothing of ours. Times and rates are here and nowhere else: no table depends on them.
+Times and rates are here and nowhere else: no table depends on them.
 """
 
 import json

@@ -2,8 +2,8 @@
 
     for row, jpeg in answers(rows, guard, images, threads, tell): ...
 
-May import the other guard modules. Threads ask, hosts interleaved; as many as there are cores
-decode at a time, so that memory is bounded by them and not by the threads.
+Threads ask, hosts interleaved; as many as there are cores decode at a time, so that memory is
+bounded by them and not by the threads.
 """
 
 import os

@@ -1,7 +1,7 @@
 """One exchange on one connection: what a server may send, and how long it may take.
 
-May import pipeline.web.url and pipeline.web.robots. http.client parses; here its reads are given a
-deadline, its heads and bodies a bound, and what can go wrong one of the reasons.
+http.client parses; here its reads are given a deadline, its heads and bodies a bound, and what can
+go wrong one of the reasons.
 """
 
 import http.client

@@ -3,7 +3,7 @@
 WORK is a folder with asked.parquet and job.json (the settings of images and fetch); the answers go
 to WORK/images. A line of JSON is written to the file descriptor FD twice a second: how many rows
 ended with which reason; a failure is its last line, as the disk may have no room for a log. The
-process ends when the process PARENT does. May import img2dataset, and of ours what guards it.
+process ends when the process PARENT does.
 
 img2dataset would start a logger process and a pool of workers. One part is one shard, so neither
 has work to share: here the shard runs in this process. That halves the start, a death cannot hang

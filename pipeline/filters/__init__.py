@@ -1,1 +1,1 @@
-"""Which candidates are dropped before matching: rules of captions, hosts, languages and exclusions."""
+"""Which candidates are dropped before matching: by caption, host, language or exclusion."""

@@ -1,9 +1,8 @@
 """Caption rules over whole Arrow arrays: lengths, file names, addresses, blocked words, mojibake.
 
-May import pipeline.settings.whole, text, text_arrow, match, urls and queries. The plain form of every
-rule, a caption at a time, stands in tests/plain_filters.py, and a test holds the two equal.
-Patterns go to RE2, whose time is linear in the text, and name the ASCII characters that they mean,
-so that they mean the same everywhere.
+The plain form of every rule, a caption at a time, stands in tests/plain_filters.py, and a test
+holds the two equal. Patterns go to RE2, whose time is linear in the text, and name the ASCII
+characters that they mean, so that they mean the same everywhere.
 """
 
 from collections.abc import Iterator

@@ -1,8 +1,7 @@
 """What must not be in a dataset: lists of URLs, hosts, pairs and pictures, read and checked.
 
-May import queries, pipeline.filters.hosts and pipeline.sources.candidate, whose way of writing a URL is the
-pairs' own. Blocklists, opt-outs, takedowns and decontamination are all exclusions. A list that
-protects someone is read whole or not at all: a line that is not understood ends the build.
+Blocklists, opt-outs, takedowns and decontamination are all exclusions. A list that protects someone
+is read whole or not at all: a line that is not understood ends the build.
 """
 
 import csv

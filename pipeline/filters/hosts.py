@@ -1,8 +1,7 @@
 """Address rules: hosts that only a private network knows, malformed hosts, files of other kinds.
 
-May import pipeline.settings.whole and pipeline.web.url, so that a host which the fetch would refuse is
-the same here. The rules read a URL's key, which pipeline.sources.candidate has made one way of writing:
-http or https, lower case, no user name. What a name resolves to is the fetch's to check.
+The rules read a URL's key, which pipeline.sources.candidate has made one way of writing: http or
+https, lower case, no user name. What a name resolves to is the fetch's to check.
 """
 
 import re

@@ -1,7 +1,7 @@
 """The language of captions by fastText, many at once, with lenience for the short ones.
 
-May import pipeline.settings.whole and queries.tables.errors. What is found for a caption depends on it alone:
-fastText's scores of a list are those of its texts one by one, which a test holds.
+What is found for a caption depends on it alone: fastText's scores of a list are those of its texts
+one by one, which a test holds.
 """
 
 from collections.abc import Sequence

@@ -1,8 +1,7 @@
 """The row half of FilterPairs: each candidate keeps its row and gets a reason, or none.
 
-May import queries, pipeline.settings.whole, and its own parts: pipeline.filters.hosts, pipeline.filters.captions and
-pipeline.filters.language. What a rule says depends on the row alone, so each part is judged alone, and
-matching runs part by part on the result; rules over the whole pool are SQL, in pooled.sql.
+What a rule says depends on the row alone, so each part is judged alone, and matching runs part by
+part on the result; rules over the whole pool are SQL, in pooled.sql.
 """
 
 from collections.abc import Iterator, Mapping

@@ -2,10 +2,10 @@
 
     guard(body, settings)  # Picture(jpeg=b"…", width=341, height=256, …) or "too_many_pixels"
 
-May import queries.pixels.header and queries. The header is judged before anything is decoded; what
-is decoded is upright, of three channels, flattened on white, not enlarged, and encoded anew, and no
-byte of the stranger's survives. The measures that the image rules need are taken on the way. Colour
-profiles are not applied: a picture of a wide gamut comes out a little paler.
+The header is judged before anything is decoded; what is decoded is upright, of three channels,
+flattened on white, not enlarged, and encoded anew, and no byte of the stranger's survives. The
+measures that the image rules need are taken on the way. Colour profiles are not applied: a picture
+of a wide gamut comes out a little paler.
 """
 
 import hashlib

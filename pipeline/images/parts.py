@@ -2,7 +2,7 @@
 
 An image part is a folder with `fetched.parquet` (what was asked for) and `images.parquet` (the
 bytes). With `prune = true` the bytes that the newest build's shards hold leave `images.parquet`;
-`moved.parquet` says where each is, and read_images finds it there. May import pyarrow and queries.
+`moved.parquet` says where each is, and read_images finds it there.
 """
 
 import os

@@ -2,10 +2,9 @@
 
     score_pictures(batches, scorer, images)  # table `scored`
 
-May import pipeline.images.judge and pipeline.images.parts. onnxruntime is imported late: only a build
-that names a scorer needs it (the extra `safety`). A score depends on the picture and the model
-alone: pictures go through one by one, on one thread, and scores are rounded to 5 digits, since
-processors differ in the last ones.
+onnxruntime is imported late: only a build that names a scorer needs it (the extra `safety`). A
+score depends on the picture and the model alone: pictures go through one by one, on one thread, and
+scores are rounded to 5 digits, since processors differ in the last ones.
 """
 
 from collections.abc import Iterator, Sequence

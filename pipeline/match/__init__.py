@@ -1,7 +1,7 @@
 """Which queries a caption contains: all word n-grams that are queries, each once a caption.
 
-May import queries, pipeline.text, text_arrow, match_tables and match_numba. One normaliser makes
-the keys of the queries and the words of the captions, so a query that exists can be found.
+One normaliser makes the keys of the queries and the words of the captions, so a query that exists
+can be found.
 
 How: every word of the queries has a number, found by a 64-bit hash made of 8 bytes at a time.
 The queries are a tree: a node is what one or more queries begin with, and a node with the number

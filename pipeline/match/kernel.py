@@ -1,8 +1,7 @@
 """The matcher's inner loop, compiled by Numba where it is installed: the same matches, sooner.
 
-May import pipeline.match.tables, whose tables it searches. The rule is `_found` of
-`pipeline.match`; here one row at a time is cut into words, and some thousand words at a time are
-looked up, so that their cells come from memory side by side.
+The rule is `_found` of `pipeline.match`; here one row at a time is cut into words, and some
+thousand words at a time are looked up, so that their cells come from memory side by side.
 """
 
 import fcntl

@@ -1,7 +1,4 @@
-"""Which words for people the captions of samples contain, for an audit that counts them.
-
-May import queries and pipeline.match: a term is found as a query is, on word boundaries.
-"""
+"""Which words for people the captions of samples contain, for an audit that counts them."""
 
 from collections.abc import Iterator
 

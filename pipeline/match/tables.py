@@ -1,7 +1,7 @@
 """What a matcher looks words and queries up in: two hash tables, and the numbers of words.
 
-May import pipeline.text.arrays. `pipeline.match` says how they are used; its two kernels, numpy's
-and the compiled one, search the same tables.
+`pipeline.match` says how they are used; its two kernels, numpy's and the compiled one, search the
+same tables.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """A build's card: a datasheet and a hub's README in Markdown, and Croissant in JSON-LD.
 
-May import queries. All are derived from the build's tables and settings, and are no part of the
-manifest. What the build does not know is marked as a gap, and no licence is ever guessed.
+All are derived from the build's tables and settings, and are no part of the manifest. What the
+build does not know is marked as a gap, and no licence is ever guessed.
 """
 
 import json

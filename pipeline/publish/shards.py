@@ -1,7 +1,7 @@
 """Kept pairs to WebDataset shards: a tar of samples and the Parquet of their rows.
 
-May import queries and pipeline.text. A sample's shard is the leading bits of its pair_id, so a
-takedown rewrites one shard and no shard is all head queries. Equal rows give equal bytes.
+A sample's shard is the leading bits of its pair_id, so a takedown rewrites one shard and no shard
+is all head queries. Equal rows give equal bytes.
 """
 
 import io

@@ -1,8 +1,8 @@
 """Publish a build: tables and shards into one immutable folder, the manifest last.
 
-May import queries. Files of work are hard-linked, so an unchanged file costs nothing; the folder
-is written beside and renamed, and latest.json names it only then. A store copies them itself, and
-the manifest, put last, makes them a build.
+Files of work are hard-linked, so an unchanged file costs nothing; the folder is written beside and
+renamed, and latest.json names it only then. A store copies them itself, and the manifest, put last,
+makes them a build.
 """
 
 import os

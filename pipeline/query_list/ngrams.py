@@ -1,8 +1,8 @@
 """Words and bigrams of articles, counted, and the PMI of bigrams.
 
-May import queries.tables.schemas and nothing else of ours. Words are counted as they are written
-("don't" is one word, so the bigrams are not full of "don t"); their keys are made later, by
-pipeline.query_list.phrases. Counts are partial: a part gives a key once per flush, and ngram.sql adds up.
+Words are counted as they are written ("don't" is one word, so the bigrams are not full of "don t");
+their keys are made later, by pipeline.query_list.phrases. Counts are partial: a part gives a key
+once per flush, and ngram.sql adds up.
 """
 
 import re

@@ -1,8 +1,7 @@
 """What each source offers as a query, with the key that makes it one.
 
-May import pipeline.text, queries.tables.schemas and nothing else of ours. The four maps give rows of one
-table, so that the list can be filled by query.sql, which can handle no text. Words and titles
-below the least count are passed over here, because they are nearly all.
+The four maps give rows of one table, so that the list can be filled by query.sql, which can handle
+no text. Words and titles below the least count are passed over here, because they are nearly all.
 """
 
 import re

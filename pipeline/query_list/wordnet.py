@@ -1,8 +1,8 @@
 """Names of WordNet's synsets: from dict files (wndb(5WN)) or from Open English WordNet's XML.
 
-May import pipeline.web.reading and queries. Princeton's 3.0 and 3.1 come as a folder of data.noun,
-data.verb and so on, or as a tar of it; Open English WordNet as the same, or as one XML file in the
-format of the Global WordNet Association (LMF), plain or gzip.
+Princeton's 3.0 and 3.1 come as a folder of data.noun, data.verb and so on, or as a tar of it; Open
+English WordNet as the same, or as one XML file in the format of the Global WordNet Association
+(LMF), plain or gzip.
 """
 
 import re

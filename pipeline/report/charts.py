@@ -1,8 +1,8 @@
 """The report's charts: each an SVG for a wide page and one for a phone, in the page's colours.
 
-May import matplotlib and pyarrow. Charts show numbers and our own words only, never what strangers
-wrote. Colours are marked while drawing, and left to the page, which has one set for light and one
-for dark; both are Okabe and Ito's, which the colour-blind tell apart. Equal rows give equal bytes.
+Charts show numbers and our own words only, never what strangers wrote. Colours are marked while
+drawing, and left to the page, which has one set for light and one for dark; both are Okabe and
+Ito's, which the colour-blind tell apart. Equal rows give equal bytes.
 """
 
 import io

@@ -1,9 +1,8 @@
 """The report's pictures: samples with the queries that kept them, and near duplicates in pairs.
 
-May import queries and queries.pixels.header. A shard holds the pairs of some leading bits of a
-hash, so the first shards are a random part of the dataset: the gallery reads no other, however many
-there are. Every picture is decoded and made small; one that is not there or does not decode is
-shown as missing.
+A shard holds the pairs of some leading bits of a hash, so the first shards are a random part of the
+dataset: the gallery reads no other, however many there are. Every picture is decoded and made
+small; one that is not there or does not decode is shown as missing.
 """
 
 import base64

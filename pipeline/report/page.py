@@ -1,8 +1,8 @@
 """What a build holds, for people: a table on the terminal and report.html.
 
-May import queries and its own parts, report_charts, report_gallery and report_run. Both are derived
-from the build's tables and can be remade; neither is part of the manifest. What strangers wrote is
-escaped, the page loads nothing from anywhere, and only the one script whose hash it names runs.
+Both are derived from the build's tables and can be remade; neither is part of the manifest. What
+strangers wrote is escaped, the page loads nothing from anywhere, and only the one script whose hash
+it names runs.
 """
 
 import base64

@@ -1,7 +1,4 @@
-"""What a run of the trainer adds to the report: its training, its evaluations, its overlap.
-
-May import nothing of ours: it reads the run's JSON files, of which any may be missing.
-"""
+"""What a run of the trainer adds to the report: its training, its evaluations, its overlap."""
 
 import json
 from collections.abc import Iterator, Sequence

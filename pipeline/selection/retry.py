@@ -1,6 +1,6 @@
 """Ask again: which lost pairs of a build are worth another attempt.
 
-May import queries. A later attempt never takes a kept picture away, so asking again can only win.
+A later attempt never takes a kept picture away, so asking again can only win.
 """
 
 from pathlib import Path

@@ -1,7 +1,7 @@
 """The selection rule in SQL: which pairs a round asks for, and which are kept.
 
-May import queries. The rule is docs/design.md's walk; tests/test_selection.py holds these tables
-equal to that walk, written as a plain loop.
+The rule is docs/design.md's walk; tests/test_selection.py holds these tables equal to that walk,
+written as a plain loop.
 """
 
 from collections.abc import Mapping

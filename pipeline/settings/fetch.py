@@ -1,6 +1,6 @@
 """How pictures are asked for: limits of one attempt, manners towards hosts, who asks.
 
-May import pipeline.settings.values. Nothing here changes what is kept of an answer.
+Nothing here changes what is kept of an answer.
 """
 
 import ipaddress

@@ -1,7 +1,4 @@
-"""What a build's TOML says of each source of candidate pairs, a section a kind.
-
-May import pipeline.settings.values.
-"""
+"""What a build's TOML says of each source of candidate pairs, a section a kind."""
 
 from typing import Annotated, Any, ClassVar, Literal
 

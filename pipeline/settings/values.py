@@ -1,7 +1,7 @@
 """The kinds of values that settings are made of: paths, counts, shares; and their strict base.
 
-May import pydantic and queries. A wrong value raises ValueError with what was expected,
-which pipeline.settings.whole turns into one line.
+A wrong value raises ValueError with what was expected, which pipeline.settings.whole turns into one
+line.
 """
 
 import importlib.util
@@ -61,7 +61,7 @@ def _existing(text: str, info: ValidationInfo) -> str:
 
 
 def is_address(text: str) -> bool:
-    """Whether a setting names what is to be downloaded: see pipeline/web/wikimedia.py for the forms.
+    """Whether a setting names what is to be downloaded: the forms are in pipeline/web/wikimedia.py.
 
     >>> is_address("wikimedia:enwiki/20261101/multistream"), is_address("dump.xml.bz2")
     (True, False)

@@ -1,9 +1,8 @@
 """The settings of a build: one TOML, checked whole before work starts.
 
-May import pipeline.settings.values, the settings of sources and of the guard, and queries. A wrong file
-ends in SettingsError with one line for each fault that names the key, the value and what was
-expected. `package:NAME/PATH` in a path is a file inside an installed package, found without
-importing it; other relative paths start at the TOML's folder.
+A wrong file ends in SettingsError with one line for each fault that names the key, the value and
+what was expected. `package:NAME/PATH` in a path is a file inside an installed package, found
+without importing it; other relative paths start at the TOML's folder.
 """
 
 import tomllib

@@ -1,7 +1,6 @@
 """Wikimedia Commons, or any MediaWiki, searched query after query.
 
-May import pipeline.web.client, pipeline.web.reading, pipeline.settings.sources, other sources and queries. A
-picture's caption is its description in the wanted language, cleaned of HTML, else its name, else
+A picture's caption is its description in the wanted language, cleaned of HTML, else its name, else
 its file's name without the ending: one caption a picture, as a build keeps but one for an address.
 Its address is that of a thumbnail; the original's where it is no wider. Every file found gives one
 row.

@@ -1,8 +1,7 @@
 """Openverse's catalogue of openly licensed pictures, searched query after query: opt-in.
 
-May import pipeline.web.client, pipeline.web.reading, pipeline.settings.sources, other sources and queries. A
-picture's caption is its title, the only text that the catalogue has; its address is the one at the
-site that holds it. Every result gives one row.
+A picture's caption is its title, the only text that the catalogue has; its address is the one at
+the site that holds it. Every result gives one row.
 """
 
 from collections.abc import Iterator

@@ -1,7 +1,4 @@
-"""What a source is given to plan its parts, and what a part is.
-
-May import pyarrow and nothing of ours.
-"""
+"""What a source is given to plan its parts, and what a part is."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

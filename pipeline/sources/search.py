@@ -1,10 +1,9 @@
 """What the sources that search have in common: the plan, the journal, and how a server is asked.
 
-May import pipeline.web.client, pipeline.web.reading, pipeline.settings.whole, pipeline.settings.sources, other
-sources and queries. A part is some queries, and has a journal: a line for each that was answered. A
-part that was interrupted asks only for the others, and as the journal is named by the questions
-alone and stays in the workspace, a part that is made anew with another seed or language asks
-nothing. Delete the folder `work/search` to ask anew.
+A part is some queries, and has a journal: a line for each that was answered. A part that was
+interrupted asks only for the others, and as the journal is named by the questions alone and stays
+in the workspace, a part that is made anew with another seed or language asks nothing. Delete the
+folder `work/search` to ask anew.
 """
 
 import json

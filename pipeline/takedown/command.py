@@ -1,9 +1,8 @@
 """`python -m pipeline takedown`: take pairs and pictures out of a workspace and all its builds.
 
-May import queries, pipeline.filters.exclusions, settings, workspace, taken_down and takedown_*. Its order
-makes it safe to kill: what is known is noted, then the log written, from which all else follows;
-work and image parts are cleared, the next version is made without them by the command that makes
-every build, and only then do older versions change.
+Its order makes it safe to kill: what is known is noted, then the log written, from which all else
+follows; work and image parts are cleared, the next version is made without them by the command that
+makes every build, and only then do older versions change.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """The files of a workspace that a takedown reads and writes anew.
 
-May import queries and pipeline.workspace.takedown_log. A file is always written beside and renamed: what
-another version has under the same name, by a hard link, stays as it was.
+A file is always written beside and renamed: what another version has under the same name, by a hard
+link, stays as it was.
 """
 
 import io

@@ -1,6 +1,5 @@
 """What a list means in a workspace: the pairs that it names, and what is known of them.
 
-May import queries, pipeline.filters.exclusions, image_parts, report_gallery, taken_down and takedown_files.
 A takedown is of a picture: with a pair go all pairs of its address, and all pairs of the same
 bytes, until no more is found.
 """

@@ -1,8 +1,8 @@
 """Look for what is left of what was taken down: in every file of a workspace and of its runs.
 
-May import pipeline.workspace.takedown_log, takedown_files and takedown_find. Rows and files are known by their
-ids, which the log has. While a takedown is under way, addresses, captions, pictures and thumbnails
-are looked for by themselves, in Parquet columns, tars, pages and logs.
+Rows and files are known by their ids, which the log has. While a takedown is under way, addresses,
+captions, pictures and thumbnails are looked for by themselves, in Parquet columns, tars, pages and
+logs.
 """
 
 import hashlib

@@ -1,7 +1,6 @@
 """Take pairs out of the versions that were published with them, and of the runs trained on these.
 
-May import queries, pipeline.images.parts, publish, report, card, taken_down and takedown_files. A
-version is made anew beside, sharing all files that do not change, and takes the old one's place
+A version is made anew beside, sharing all files that do not change, and takes the old one's place
 whole; its manifest says how many pairs it has lost.
 """
 

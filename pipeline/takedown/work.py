@@ -1,8 +1,7 @@
 """Take pairs out of a workspace's work, its image parts, its journals and its fetch log.
 
-May import queries, pipeline.filters.exclusions, image_parts, taken_down and takedown_files. A candidate
-keeps its row and its ids, as if it had been read after the takedown; what was derived from it is
-deleted, since the next build derives it anew. Everything here may be done twice.
+A candidate keeps its row and its ids, as if it had been read after the takedown; what was derived
+from it is deleted, since the next build derives it anew. Everything here may be done twice.
 """
 
 import json

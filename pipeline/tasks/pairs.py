@@ -1,7 +1,4 @@
-"""From the sources to the pairs that contain a query, as Luigi tasks.
-
-May import luigi's base from pipeline.tasks.stage, the stages of the pairs, and queries.
-"""
+"""From the sources to the pairs that contain a query, as Luigi tasks."""
 
 from dataclasses import replace
 from functools import partial

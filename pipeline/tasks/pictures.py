@@ -1,7 +1,4 @@
-"""From the pairs to the pictures that are kept, round by round, as Luigi tasks.
-
-May import luigi, the stages that fetch, judge and choose, and queries.
-"""
+"""From the pairs to the pictures that are kept, round by round, as Luigi tasks."""
 
 import json
 from contextlib import ExitStack

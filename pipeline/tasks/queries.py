@@ -1,7 +1,4 @@
-"""From the export, page views and WordNet to the query list, as Luigi tasks.
-
-May import luigi's base from pipeline.tasks.stage, the stages of the queries, and queries.
-"""
+"""From the export, page views and WordNet to the query list, as Luigi tasks."""
 
 from functools import partial
 from pathlib import Path

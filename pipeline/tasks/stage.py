@@ -1,8 +1,6 @@
 """What every task of the build is: a step named by a digest of all that decides its rows.
 
-May import luigi, as the tasks may, pipeline.sources and scorers to check them, endings, settings,
-workspace and queries. A task's output is a listing of the parts it made; so what has not changed is
-never made again.
+A task's output is a listing of the parts it made; so what has not changed is never made again.
 """
 
 import json

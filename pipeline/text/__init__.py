@@ -1,7 +1,7 @@
 """Words and keys: the one normaliser of queries and captions.
 
-May import nothing of ours, and everything in pipeline/ may import it. A query list whose keys are
-made by another normaliser than the matcher's loses matches without a sound, so both use this one.
+A query list whose keys are made by another normaliser than the matcher's loses matches without a
+sound, so both use this one.
 """
 
 import unicodedata

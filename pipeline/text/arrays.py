@@ -1,8 +1,8 @@
 """The words of whole Arrow arrays at once: the same as `pipeline.text`, and fast.
 
-May import pipeline.text and queries.tables.errors. Rows of ASCII, most of any English corpus, are folded
-by one table of 256 bytes over the whole buffer. The other rows go through `pipeline.text.fold`,
-so that Unicode's rules stand in one place only.
+Rows of ASCII, most of any English corpus, are folded by one table of 256 bytes over the whole
+buffer. The other rows go through `pipeline.text.fold`, so that Unicode's rules stand in one place
+only.
 """
 
 import unicodedata

@@ -1,7 +1,7 @@
 """Asks web servers politely: who asks is told, waits are kept, what may pass is tried again.
 
-May import pipeline.settings.whole and queries. Servers are strangers: the length of a list, of a wait
-and of a chain of redirects is bounded, and only http and https are spoken.
+Servers are strangers: the length of a list, of a wait and of a chain of redirects is bounded, and
+only http and https are spoken.
 """
 
 import ipaddress

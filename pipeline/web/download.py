@@ -1,7 +1,7 @@
 """Files from web servers: two at a time, carried on where they broke off, checked, then renamed.
 
-May import pipeline.web.client, pipeline.settings.whole and queries. Beside NAME grow `.NAME.part` and
-`.NAME.part.json`, which tells of what the part is one; `.NAME.json` tells of the whole file.
+Beside NAME grow `.NAME.part` and `.NAME.part.json`, which tells of what the part is one;
+`.NAME.json` tells of the whole file.
 """
 
 import hashlib

@@ -1,7 +1,4 @@
-"""What the readers of strangers' files share: unpacking, JSON objects, kinds of text.
-
-May import nothing of ours.
-"""
+"""What the readers of strangers' files share: unpacking, JSON objects, kinds of text."""
 
 import bz2
 import gzip

@@ -1,7 +1,4 @@
-"""How long a server asks to be left alone: RFC 9110, section 10.2.3.
-
-May import nothing of ours.
-"""
+"""How long a server asks to be left alone: RFC 9110, section 10.2.3."""
 
 from email.utils import parsedate_to_datetime
 

@@ -1,8 +1,8 @@
 """What a host says of robots: robots.txt (RFC 9309), X-Robots-Tag and TDM-Reservation.
 
-May import nothing of ours. All of it comes from strangers, so it takes time linear in its length:
-the best library for robots.txt keeps every rule once for each agent named above it, and 500 KB of
-agents and rules become 400 million rules; here only the rules meant for us are kept.
+All of it comes from strangers, so it takes time linear in its length: the best library for
+robots.txt keeps every rule once for each agent named above it, and 500 KB of agents and rules
+become 400 million rules; here only the rules meant for us are kept.
 """
 
 import re

@@ -2,9 +2,9 @@
 
     parse_url("http://BÜCHER.example/a cat.png")  # Target("http", "xn--bcher-kva.example", 80, …)
 
-May import nothing of ours. What browsers repair is repaired (spaces, other alphabets, full-width
-digits); what has no one meaning is refused. Addresses are judged by lists written out here, not by
-ipaddress' properties, whose answers differ from one Python to the next.
+What browsers repair is repaired (spaces, other alphabets, full-width digits); what has no one
+meaning is refused. Addresses are judged by lists written out here, not by ipaddress' properties,
+whose answers differ from one Python to the next.
 """
 
 import ipaddress

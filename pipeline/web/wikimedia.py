@@ -1,7 +1,7 @@
 """From an address of the settings to the files it stands for: one file, or a Wikimedia dump's.
 
-May import pipeline.web.client, pipeline.web.download and queries. The only module that knows where
-Wikimedia keeps what, as of 2026; the base address is a setting, since they move it.
+The only module that knows where Wikimedia keeps what, as of 2026; the base address is a setting,
+since they move it.
 """
 
 import re

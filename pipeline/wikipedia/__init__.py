@@ -1,8 +1,7 @@
 """Articles of Wikipedia as plain text, from an XML export or from files that hold text already.
 
-May import its own parts (pipeline.wikipedia.export, wiki_text, wikitext), queries.tables.schemas and nothing else
-of ours. What a file is, its content tells, not its name. A big XML export is planned as pieces
-that many processes can read.
+What a file is, its content tells, not its name. A big XML export is planned as pieces that many
+processes can read.
 """
 
 from collections.abc import Iterator

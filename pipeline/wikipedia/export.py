@@ -1,8 +1,7 @@
 """Wikipedia's XML export to rows: the whole file, or any piece of it alone.
 
-May import pipeline.wikipedia.markup, wiki_streams, wiki_text, reading and queries.tables.errors. The export comes
-from strangers: expat is told to stop at a DOCTYPE, so no entity can be declared, and what a page, a
-token or the nesting may need is bounded.
+The export comes from strangers: expat is told to stop at a DOCTYPE, so no entity can be declared,
+and what a page, a token or the nesting may need is bounded.
 """
 
 from collections.abc import Iterable, Iterator

@@ -1,9 +1,9 @@
 """Wikitext to plain text, in time linear in the page.
 
-May import nothing of ours. Pages come from strangers, so nothing here goes back: no lazy pattern
-(`.*?` took 12 s for 200 kB of unclosed `<ref>`), brackets are paired by one pass with a stack,
-and each pattern stops at the character that could begin its next match. Markup that nothing
-closes is text, as in MediaWiki, apart from its own brackets.
+Pages come from strangers, so nothing here goes back: no lazy pattern (`.*?` took 12 s for 200 kB of
+unclosed `<ref>`), brackets are paired by one pass with a stack, and each pattern stops at the
+character that could begin its next match. Markup that nothing closes is text, as in MediaWiki,
+apart from its own brackets.
 
 Nine tenths of all brackets hold no others. One pattern each takes these without a step of Python
 (half of the time); what is left is for the pass with a stack.

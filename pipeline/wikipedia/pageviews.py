@@ -1,7 +1,7 @@
 """Page views of article titles, from Wikimedia's files or a small table.
 
-May import pipeline.web.reading and queries. Views are partial, as in pipeline.query_list.ngrams: a title may come
-once per flush, and title_view.sql adds up.
+Views are partial, as in pipeline.query_list.ngrams: a title may come once per flush, and
+title_view.sql adds up.
 """
 
 import re

@@ -1,10 +1,9 @@
 """Articles that are plain text already: Cirrus dumps, JSON lines and Parquet.
 
-May import pipeline.web.reading and queries.tables.errors. The files come from strangers: no line is read whole
-that is longer than any page's, and each line that is no page gives a row that says so. What stands
-before a damage is kept, and one row `bad_stream` tells where the file ended early. (Of these
-formats only bz2 and Parquet notice a damage at once; gzip has one sum, at its end, and zstd may
-have none.)
+The files come from strangers: no line is read whole that is longer than any page's, and each line
+that is no page gives a row that says so. What stands before a damage is kept, and one row
+`bad_stream` tells where the file ended early. (Of these formats only bz2 and Parquet notice a
+damage at once; gzip has one sum, at its end, and zstd may have none.)
 """
 
 import re

@@ -1,8 +1,7 @@
 """A wiki's own tables from its SQL dumps: which pages there are, and where redirects point.
 
-May import pipeline.web.reading and queries. Reads `…-page.sql.gz` and `…-redirect.sql.gz` as MediaWiki
-publishes them: CREATE TABLE names the columns, INSERT INTO lines hold the rows. Nothing of the SQL
-is executed.
+Reads `…-page.sql.gz` and `…-redirect.sql.gz` as MediaWiki publishes them: CREATE TABLE names the
+columns, INSERT INTO lines hold the rows. Nothing of the SQL is executed.
 """
 
 import re

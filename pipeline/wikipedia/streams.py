@@ -1,7 +1,7 @@
 """The bytes of an XML export, plain or bz2, and where they can be cut between two pages.
 
-May import pipeline.web.reading. A multistream export is many bz2 streams of 100 pages each: each can
-be read alone, and a damaged one costs no other.
+A multistream export is many bz2 streams of 100 pages each: each can be read alone, and a damaged
+one costs no other.
 """
 
 import bz2

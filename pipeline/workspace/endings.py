@@ -1,7 +1,4 @@
-"""How a build ends that cannot go on, or that is interrupted: with one line, and at once.
-
-May import queries.
-"""
+"""How a build ends that cannot go on, or that is interrupted: with one line, and at once."""
 
 import errno
 import logging

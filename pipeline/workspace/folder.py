@@ -1,7 +1,7 @@
 """The workspace of a build: where its parts, images and versions are, and what names them.
 
-May import queries, pipeline.settings.whole, lease and taken_down. Work parts are named by digests of
-their inputs and of the settings that change their rows, so an unchanged part is never made again.
+Work parts are named by digests of their inputs and of the settings that change their rows, so an
+unchanged part is never made again.
 """
 
 import fcntl

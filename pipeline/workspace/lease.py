@@ -1,8 +1,8 @@
 """One build at a time in a store: an object that its builder writes again and again.
 
-May import queries. A store has no locks that end with their process. So the object is put only if
-it is not there, as far as the store can tell; one that stays as it is was left by a dead process.
-Two builds that meet all the same do no harm but double work: parts are named by what decides them.
+A store has no locks that end with their process. So the object is put only if it is not there, as
+far as the store can tell; one that stays as it is was left by a dead process. Two builds that meet
+all the same do no harm but double work: parts are named by what decides them.
 """
 
 import atexit

@@ -1,8 +1,8 @@
 """What a workspace has taken down: the log of it, and rows without what was taken down.
 
-May import queries. The log is WORKSPACE/takedowns.csv, a list of exclusions that every later build
-of the workspace reads by itself: pair_ids and hashes of pictures with a reason and a date, never an
-address or a caption.
+The log is WORKSPACE/takedowns.csv, a list of exclusions that every later build of the workspace
+reads by itself: pair_ids and hashes of pictures with a reason and a date, never an address or a
+caption.
 """
 
 import csv

@@ -1,8 +1,8 @@
 """The two verbs of a build: `map` a Python function over parts, `derive` a table by SQL.
 
-May import queries. The engines are queries/engine/duck.py and queries/engine/spark.py. Both verbs write parts
-named by digest, and make nothing that is there already. Results do not depend on the engine,
-threads, memory or the order of parts.
+The engines are queries/engine/duck.py and queries/engine/spark.py. Both verbs write parts named by
+digest, and make nothing that is there already. Results do not depend on the engine, threads, memory
+or the order of parts.
 """
 
 from abc import ABC, abstractmethod

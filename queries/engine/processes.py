@@ -1,7 +1,4 @@
-"""Processes that do not outlive the one that started them.
-
-May import nothing of ours, and loads nothing heavy: processes call it first of all.
-"""
+"""Processes that do not outlive the one that started them."""
 
 import ctypes
 import os

@@ -1,7 +1,7 @@
 """How a build goes, told while it runs: one line on the terminal, the same words to a listener.
 
-May import nothing of ours. A thread looks at the step under way, so the work itself waits for no
-terminal and no scheduler. Where there is no terminal, a line a minute is printed instead.
+A thread looks at the step under way, so the work itself waits for no terminal and no scheduler.
+Where there is no terminal, a line a minute is printed instead.
 """
 
 import shutil

@@ -1,7 +1,7 @@
 """Hashes of pictures and of rows, shared by the pipeline and the trainer.
 
-May import numpy and cv2, nothing of ours. Every hash here is a pure function of its input:
-the order of a build and the overlap of an evaluation set both rest on that.
+Every hash here is a pure function of its input: the order of a build and the overlap of an
+evaluation set both rest on that.
 """
 
 import hashlib

@@ -1,8 +1,8 @@
 """What a picture's first bytes say of it: type, size, transparency, orientation. Decodes nothing.
 
-May import nothing of ours. The bytes come from strangers: no reader here looks at more than
-MOST_STEPS chunks, allocates by a number that the bytes give, or raises. What a decoder makes of
-the same bytes can differ, so pipeline/images/judge.py compares the two.
+The bytes come from strangers: no reader here looks at more than MOST_STEPS chunks, allocates by a
+number that the bytes give, or raises. What a decoder makes of the same bytes can differ, so
+pipeline/images/judge.py compares the two.
 """
 
 import re

@@ -1,7 +1,7 @@
 """What must hold of a picture's bytes before a decoder sees them: pipeline and trainer both decode.
 
-May import nothing of ours. OpenCV's PNG reader makes room for a chunk of the length that the chunk
-says, up to 4 GB for a file of 60 bytes, before it reads it.
+OpenCV's PNG reader makes room for a chunk of the length that the chunk says, up to 4 GB for a file
+of 60 bytes, before it reads it.
 """
 
 import struct

@@ -1,7 +1,7 @@
 """Addresses as they may be shown: without the passwords and signatures in them.
 
-May import nothing. A build publishes its settings and a run notes what it read, so an address with
-a secret in it is refused at the door; what is told of it hides the secret.
+A build publishes its settings and a run notes what it read, so an address with a secret in it is
+refused at the door; what is told of it hides the secret.
 """
 
 import re

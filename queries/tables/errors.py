@@ -1,7 +1,7 @@
 """The errors that a user can mend: one line each, and never a traceback.
 
-May import nothing. A UserError is told in one line that says what was found and what was expected;
-any other exception is a fault of the program, and keeps its traceback.
+A UserError is told in one line that says what was found and what was expected; any other exception
+is a fault of the program, and keeps its traceback.
 """
 
 

@@ -1,7 +1,6 @@
 """What SQL cannot see of a build, as tables: its files and tars as they are, and its manifest.
 
-May import queries. Files and tars are listed anew, which reads every byte, only for a question
-that names them.
+Files and tars are listed anew, which reads every byte, only for a question that names them.
 """
 
 import json

@@ -1,6 +1,6 @@
 """Find a build and say which files make its tables.
 
-May import queries.tables.schemas, errors and store. A folder is a build when its manifest is there.
+A folder is a build when its manifest is there.
 """
 
 import hashlib

@@ -1,7 +1,7 @@
 """Parts of tables, on disk or in a store: named by digest, written whole or not at all.
 
-May import pyarrow, queries.tables.schemas and store. A part is a Parquet file whose name is a digest of
-all that decides its rows, so its presence means that it need not be made again.
+A part is a Parquet file whose name is a digest of all that decides its rows, so its presence means
+that it need not be made again.
 """
 
 import hashlib

@@ -1,6 +1,6 @@
 """The closed list of reasons: why a row is dropped. Every `reason` column holds one of these.
 
-May import nothing. A reason is added here first; a test holds that no table knows another.
+A reason is added here first; a test holds that no table knows another.
 """
 
 PAGE = {

@@ -1,7 +1,7 @@
 """Every table of a build, declared once: name, grain, columns, types and units.
 
-May import pyarrow and nothing of ours. Each stage checks its rows against these schemas at its
-border, and a table that a build lacks is an empty view of the schema declared here.
+Each stage checks its rows against these schemas at its border, and a table that a build lacks is an
+empty view of the schema declared here.
 """
 
 from dataclasses import dataclass

@@ -1,8 +1,7 @@
 """Folders of this machine, or of a store that fsspec reaches: one kind of path for both.
 
-May import queries.tables.addresses and errors; universal_pathlib and what reaches a store only for an
-address. In a store nothing is renamed: an object is put whole or is not there, so what is written
-last decides.
+In a store nothing is renamed: an object is put whole or is not there, so what is written last
+decides.
 """
 
 import atexit

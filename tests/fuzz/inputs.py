@@ -1,7 +1,4 @@
-"""How inputs are made: honest ones, changed where a stranger would change them.
-
-May import hypothesis and nothing of ours.
-"""
+"""How inputs are made: honest ones, changed where a stranger would change them."""
 
 import bz2
 import gzip

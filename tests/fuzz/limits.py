@@ -1,7 +1,7 @@
 """What one input may take: a second of the process's time, 500 MB, and a minute by the clock.
 
 Time is the process's own, so that a busy machine fails nobody; memory is the peak that the kernel
-saw, less what there was before. May import nothing of ours.
+saw, less what there was before.
 """
 
 import signal

@@ -1,7 +1,4 @@
-"""The arguments of `python -m trainer`, and what its help says.
-
-May import trainer's settings, and nothing heavy: help and a wrong argument answer at once.
-"""
+"""The arguments of `python -m trainer`, and what its help says."""
 
 import argparse
 from pathlib import Path

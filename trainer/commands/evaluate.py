@@ -1,6 +1,6 @@
 """The evaluation commands: from arguments to results that are kept and printed.
 
-May import trainer. Sets and settings are checked before torch is imported and the model loaded.
+Sets and settings are checked before torch is imported and the model loaded.
 """
 
 import argparse

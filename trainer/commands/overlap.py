@@ -1,6 +1,6 @@
 """The commands about overlap: from arguments to results that are kept and printed.
 
-May import queries and trainer. Sets and settings are checked before torch is imported.
+Sets and settings are checked before torch is imported.
 """
 
 import argparse

@@ -1,8 +1,7 @@
 """The second check of two pictures: laid on each other as well as can be, do their pixels agree?
 
-May import numpy and cv2, and trainer.copies.synthetic for the size. An embedding says that two pictures
-look alike; copies agree pixel by pixel once a crop, a turn and a change of colours are undone
-(Evangelidis and Psarakis 2008), and two shirts on one floor do not.
+An embedding says that two pictures look alike; copies agree pixel by pixel once a crop, a turn and
+a change of colours are undone (Evangelidis and Psarakis 2008), and two shirts on one floor do not.
 """
 
 from contextlib import suppress

@@ -1,9 +1,9 @@
 """The learned copy detector: a small network whose embeddings of copies are alike, and its file.
 
-May import torch, safetensors, numpy and trainer. Source: CLIP, appendix C, made small. A
-detector is one frozen safetensors file, known by its digest. Its scores are similarities, made
-comparable by a background, pictures of the build that is searched: what looks like much of it (a
-drawing on white, a shirt on that floor) needs a higher similarity to count.
+Source: CLIP, appendix C, made small. A detector is one frozen safetensors file, known by its
+digest. Its scores are similarities, made comparable by a background, pictures of the build that is
+searched: what looks like much of it (a drawing on white, a shirt on that floor) needs a higher
+similarity to count.
 """
 
 import hashlib

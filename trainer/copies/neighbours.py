@@ -1,8 +1,7 @@
 """Near duplicates: every picture that is sought against every training picture, exactly.
 
-May import numpy, pyarrow, faiss and trainer's settings. Perceptual hashes are compared by popcount,
-1e9 pairs in about 3 s of a core; embeddings by FAISS's flat inner product, a block at a time, so
-that memory does not grow with the build.
+Perceptual hashes are compared by popcount, 1e9 pairs in about 3 s of a core; embeddings by FAISS's
+flat inner product, a block at a time, so that memory does not grow with the build.
 """
 
 from collections.abc import Callable, Iterable, Iterator

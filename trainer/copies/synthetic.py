@@ -1,9 +1,9 @@
 """Synthetic copies: what a picture looks like after strangers have passed it on.
 
-May import numpy, cv2 and simplejpeg. Source: CLIP, appendix C: crops and zooms, aspect ratio,
-down and up scaling, small rotations, JPEG, colour and random interpolation; and beside it what
-else pictures meet on the web: text laid over them, mirroring, blur. A copy is a function of the
-picture and of a row of N_DRAWS numbers, so chance stays where it is seeded.
+Source: CLIP, appendix C: crops and zooms, aspect ratio, down and up scaling, small rotations, JPEG,
+colour and random interpolation; and beside it what else pictures meet on the web: text laid over
+them, mirroring, blur. A copy is a function of the picture and of a row of N_DRAWS numbers, so
+chance stays where it is seeded.
 """
 
 import cv2

@@ -1,10 +1,10 @@
 """Where near duplicates begin: thresholds at a stated rate of false positives.
 
-May import numpy. The rate is per pair of pictures, measured on pairs that are known to differ:
-pictures of different classes of one evaluation set. A set of a few hundred pictures has too few
-pairs to show a rate of one in a million; beyond what its pairs show, the tail of their scores is
-continued as an exponential one. Similarities have a greatest value, which makes their tail lighter
-than that: the threshold errs towards precision, as the paper wants it (CLIP, appendix C).
+The rate is per pair of pictures, measured on pairs that are known to differ: pictures of different
+classes of one evaluation set. A set of a few hundred pictures has too few pairs to show a rate of
+one in a million; beyond what its pairs show, the tail of their scores is continued as an
+exponential one. Similarities have a greatest value, which makes their tail lighter than that: the
+threshold errs towards precision, as the paper wants it (CLIP, appendix C).
 """
 
 from collections.abc import Iterable

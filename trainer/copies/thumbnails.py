@@ -1,6 +1,6 @@
 """A build's pictures as detectors see them: all of them in turn, some by chance, or some by id.
 
-May import numpy, cv2 and trainer. A picture that cannot be read is counted, never lost.
+A picture that cannot be read is counted, never lost.
 """
 
 from collections.abc import Collection, Iterator, Sequence

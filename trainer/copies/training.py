@@ -1,8 +1,8 @@
 """Train the copy detector on the pictures of a build: `train(build, to, habits)`.
 
-May import torch, tqdm and trainer. Source: CLIP, appendix C: two synthetic copies of a picture
-are to be found among those of all pictures of the batch (symmetric InfoNCE at a fixed temperature
-of .07). A tenth of the pictures is kept out to see what scores pairs that differ reach.
+Source: CLIP, appendix C: two synthetic copies of a picture are to be found among those of all
+pictures of the batch (symmetric InfoNCE at a fixed temperature of .07). A tenth of the pictures is
+kept out to see what scores pairs that differ reach.
 """
 
 import math

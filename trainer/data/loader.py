@@ -1,8 +1,7 @@
 """Pairs to batches: a hashed order of a build's samples, decoded pictures and token ids.
 
-May import numpy, cv2 and trainer's samples and tokenizer. Order, crops and the borders
-of batches are functions of seed, epoch and pair_ids alone, so a batch is the same however it is
-loaded, by whom, and from which step on.
+Order, crops and the borders of batches are functions of seed, epoch and pair_ids alone, so a batch
+is the same however it is loaded, by whom, and from which step on.
 """
 
 from collections import deque

@@ -1,8 +1,8 @@
 """Hard negatives: an order of the pairs in which those of a rare query stand together.
 
-May import numpy, pyarrow and trainer. Two pairs whose captions share a rare query (a species, a
-town) are harder to tell apart than two at random; the match table names them at no cost, where
-the usual way, neighbours by a model's embeddings, needs a model first.
+Two pairs whose captions share a rare query (a species, a town) are harder to tell apart than two at
+random; the match table names them at no cost, where the usual way, neighbours by a model's
+embeddings, needs a model first.
 """
 
 from pathlib import Path

@@ -1,7 +1,7 @@
 """Bytes to pixels: decode, resize, crop. Pictures are RGB uint8 (H, W, 3) throughout.
 
-May import numpy, cv2, simplejpeg and queries. Pixels stay uint8 until the model normalises them:
-floats made here would cost two thirds of the loader's speed.
+Pixels stay uint8 until the model normalises them: floats made here would cost two thirds of the
+loader's speed.
 """
 
 import threading

@@ -1,7 +1,4 @@
-"""Batches made ahead of the step that takes them, and how long a step waits for its own.
-
-May import nothing of ours.
-"""
+"""Batches made ahead of the step that takes them, and how long a step waits for its own."""
 
 import time
 from collections.abc import Generator, Iterator

@@ -1,7 +1,4 @@
-"""The samples of a build: their rows, which of them are asked for, and their pictures by row.
-
-May import pyarrow, numpy, queries and trainer's shards and pictures.
-"""
+"""The samples of a build: their rows, which of them are asked for, and their pictures by row."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -102,8 +99,8 @@ def read_samples(
     """The samples of a build, in order of shard and pair_id, none of them decoded yet.
 
     build: its folder, or an address that fsspec knows. where: SQL over the table `sample`, such as
-    "license = 'cc0'"; only samples of which it holds are there. scores: a file of trainer.evaluation.score,
-    whose clip_score is then one more column.
+    "license = 'cc0'"; only samples of which it holds are there. scores: a file of
+    trainer.evaluation.score, whose clip_score is then one more column.
     """
     shards = open_shards(build)
     if shards.files is None and (Path(build) / MANIFEST).exists():
@@ -160,7 +157,7 @@ def _ids_where(
 
 
 def read_scores(path: Path) -> pa.Table:
-    """The table clip_score that trainer.evaluation.score wrote; TrainerError if the file is another's."""
+    """The table clip_score of trainer.evaluation.score; TrainerError if it is another file."""
     wanted = TABLES["clip_score"].schema
     try:
         return pq.read_table(path, columns=wanted.names).cast(wanted)

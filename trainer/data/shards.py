@@ -1,7 +1,6 @@
 """A build's shards, on disk or in a remote store: which there are, and the bytes of a picture.
 
-May import fsspec, pyarrow, queries and trainer's settings. A tar is indexed by its headers, so that
-any picture is read by itself, in any order.
+A tar is indexed by its headers, so that any picture is read by itself, in any order.
 """
 
 import os

@@ -1,7 +1,7 @@
 """What a run's model makes of an evaluation set: features of its pictures, embeddings of texts.
 
-May import torch and trainer. A picture is seen once, its middle square: its features serve a
-linear probe as they are, and projected and normalised they are its embedding.
+A picture is seen once, its middle square: its features serve a linear probe as they are, and
+projected and normalised they are its embedding.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

@@ -1,7 +1,7 @@
 """Few-shot: how many labelled pictures a class a probe needs to equal zero-shot.
 
-May import scikit-learn (by probe) and trainer. Source: CLIP, section 3.1.5 and figures 6 and 7:
-probes of 1, 2, 4, 8 and 16 pictures a class and of all, and log-linear interpolation between.
+Source: CLIP, section 3.1.5 and figures 6 and 7: probes of 1, 2, 4, 8 and 16 pictures a class and of
+all, and log-linear interpolation between.
 """
 
 import math

@@ -1,8 +1,8 @@
 """95% intervals of rates: of independent pictures, of captions that share one, of a mean of rates.
 
-May import numpy. All are Wilson's score interval, which stays within 0..1 and has a width where
-every answer is right. Where answers are not independent and alike, the number of pictures in it
-is replaced by the number of independent ones that would be as uncertain (Korn and Graubard 1998).
+All are Wilson's score interval, which stays within 0..1 and has a width where every answer is
+right. Where answers are not independent and alike, the number of pictures in it is replaced by the
+number of independent ones that would be as uncertain (Korn and Graubard 1998).
 """
 
 import math

@@ -1,7 +1,4 @@
-"""What all plots share: how they are written, and how a stranger's name stands in one.
-
-May import matplotlib and queries.
-"""
+"""What all plots share: how they are written, and how a stranger's name stands in one."""
 
 from pathlib import Path
 

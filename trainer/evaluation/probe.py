@@ -1,8 +1,8 @@
 """A linear probe: logistic regression on the features of a frozen model, `probe(run, found, set)`.
 
-May import scipy, scikit-learn (the extra `probe`) and trainer. Source: CLIP, section 3.2 and
-appendix A.3: L-BFGS, at most 1,000 iterations; the strength of L2 by a search over 96 steps,
-chosen on validation pictures; then fitted again to all of train and validation.
+Source: CLIP, section 3.2 and appendix A.3: L-BFGS, at most 1,000 iterations; the strength of L2 by
+a search over 96 steps, chosen on validation pictures; then fitted again to all of train and
+validation.
 """
 
 import warnings

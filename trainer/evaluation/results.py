@@ -1,7 +1,4 @@
-"""Results of evaluations: kept in the run's folder as JSON and as a table, and shown.
-
-May import rich, queries and trainer's settings and intervals.
-"""
+"""Results of evaluations: kept in the run's folder as JSON and as a table, and shown."""
 
 import json
 from collections.abc import Sequence

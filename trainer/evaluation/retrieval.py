@@ -1,8 +1,7 @@
 """Retrieval: from a picture to its captions and back, `retrieval(run, found, captioned set)`.
 
-May import torch, scipy and trainer. Source: CLIP, section 3.1.4 and table 13: recall at k is the
-share of queries of which one right answer is among the k nearest by cosine; captions are put into
-the prompt "a photo of {c}".
+Source: CLIP, section 3.1.4 and table 13: recall at k is the share of queries of which one right
+answer is among the k nearest by cosine; captions are put into the prompt "a photo of {c}".
 """
 
 from collections.abc import Sequence

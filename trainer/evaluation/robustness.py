@@ -1,8 +1,7 @@
 """Robustness to natural distribution shift: zero-shot against a probe, on pairs of sets.
 
-May import scipy, scikit-learn (by probe), matplotlib (by robustness_plot) and trainer. Source:
-CLIP, section 3.3, and Taori et al. 2020: effective robustness is accuracy under shift above what
-models of the same in-distribution accuracy have, by a line fitted through reference models on
+Source: CLIP, section 3.3, and Taori et al. 2020: effective robustness is accuracy under shift above
+what models of the same in-distribution accuracy have, by a line fitted through reference models on
 logit axes; relative robustness is the gain of accuracy under shift itself.
 """
 

@@ -1,6 +1,6 @@
 """The plot of robustness: accuracy under shift by accuracy in distribution, on logit axes.
 
-May import matplotlib, scipy and trainer.evaluation.plots. The file is a function of the results alone.
+The file is a function of the results alone.
 """
 
 import json

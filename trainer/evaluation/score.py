@@ -1,8 +1,8 @@
 """How well each pair of a build agrees with a trained model: `score(build, run, to)`.
 
-May import torch, pyarrow, tqdm, queries and trainer. Source: DataComp (Gadre et al. 2023), whose
-best simple filter keeps the pairs of the highest cosine of picture and caption; here the model
-that judges is one trained on the build itself, so the filter is bootstrapped.
+Source: DataComp (Gadre et al. 2023), whose best simple filter keeps the pairs of the highest cosine
+of picture and caption; here the model that judges is one trained on the build itself, so the filter
+is bootstrapped.
 """
 
 from collections.abc import Iterator

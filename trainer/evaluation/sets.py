@@ -1,8 +1,8 @@
 """Evaluation sets: CLIP_benchmark's webdataset layout, or folders of pictures.
 
-May import numpy and trainer's pictures. A set is read in the order of its names, one picture at
-a time; a picture that cannot be read is counted and named, never lost. Archives are a stranger's:
-no member of one is read beyond FILE_BYTES, and nothing is unpacked to the disk.
+A set is read in the order of its names, one picture at a time; a picture that cannot be read is
+counted and named, never lost. Archives are a stranger's: no member of one is read beyond
+FILE_BYTES, and nothing is unpacked to the disk.
 """
 
 import tarfile

@@ -1,7 +1,7 @@
 """Zero-shot classification: `zeroshot(run, found, eval_set)`.
 
-May import torch and trainer. Source: CLIP, section 3.1: a class is the mean of its prompts'
-normalised embeddings, normalised again; a picture's class is the one of the greatest cosine.
+Source: CLIP, section 3.1: a class is the mean of its prompts' normalised embeddings, normalised
+again; a picture's class is the one of the greatest cosine.
 """
 
 from collections import Counter

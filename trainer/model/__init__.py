@@ -1,7 +1,6 @@
 """CLIP: two towers, two linear projections, one temperature.
 
-May import torch and trainer.model.towers. Source: CLIP, section 2 and figure 3; state_dict keys are
-OpenAI's.
+Source: CLIP, section 2 and figure 3; state_dict keys are OpenAI's.
 """
 
 import math

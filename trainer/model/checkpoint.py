@@ -1,8 +1,8 @@
 """A checkpoint: one safetensors file with the weights and, as its metadata, what they are.
 
-May import torch and safetensors. One file, so weights and state cannot come apart; it is written
-beside and renamed, so a kill leaves the one before. Nothing is ever unpickled. A run under way
-keeps `last`, which also holds the optimiser's moments; a finished one `checkpoint`.
+One file, so weights and state cannot come apart; it is written beside and renamed, so a kill leaves
+the one before. Nothing is ever unpickled. A run under way keeps `last`, which also holds the
+optimiser's moments; a finished one `checkpoint`.
 """
 
 import json

@@ -1,6 +1,6 @@
 """A checkpoint as the files that open_clip and OpenAI's code read: `export(run, folder)`.
 
-May import torch, queries and trainer. Our weights have OpenAI's names, so nothing is renamed.
+Our weights have OpenAI's names, so nothing is renamed.
 """
 
 import json

@@ -1,8 +1,8 @@
 """Captions to token ids: CLIP's lower-cased byte-pair encoding, read or trained on the build.
 
-May import tokenizers, regex and numpy. The ids are laid out as OpenAI's: 256 bytes, 256 bytes
-that end a word, the merges in the order in which they were learned, start, end. So the end token
-has the highest id and 0 is the padding. Source: CLIP, section 2.4, and its code's text cleaning.
+The ids are laid out as OpenAI's: 256 bytes, 256 bytes that end a word, the merges in the order in
+which they were learned, start, end. So the end token has the highest id and 0 is the padding.
+Source: CLIP, section 2.4, and its code's text cleaning.
 """
 
 import gzip

@@ -1,7 +1,7 @@
 """The two image towers, the transformer that the text tower shares with the ViT, and CBOW.
 
-May import torch. Parameter names are OpenAI's, so their checkpoints load with no renaming.
-Source: CLIP, section 2.4; ResNet-D, He et al. 2018; antialiasing, Zhang 2019.
+Parameter names are OpenAI's, so their checkpoints load with no renaming. Source: CLIP, section 2.4;
+ResNet-D, He et al. 2018; antialiasing, Zhang 2019.
 """
 
 import torch

@@ -1,7 +1,7 @@
 """What evaluation sets share with the training data, and what that does to their accuracy.
 
-May import torch (by zeroshot), queries and trainer. Source: CLIP, section 5 and appendix C. The
-detectors are in trainer/overlap/search.py, the statistics in trainer/overlap/stats.py.
+Source: CLIP, section 5 and appendix C. The detectors are in trainer/overlap/search.py, the
+statistics in trainer/overlap/stats.py.
 """
 
 from collections.abc import Iterator, Sequence

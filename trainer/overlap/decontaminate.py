@@ -1,9 +1,9 @@
 """What must go so that an evaluation set stays unseen: lists of exclusions, and the loop of builds.
 
-May import queries and trainer. A list is what `BuildWIT --exclude` reads: the pairs found near an
-evaluation picture, and every evaluation picture's own hash, so that what fills the places of the
-excluded is not the same picture from another address. The next build may still hold a crop of
-one: the loop looks again until nothing is found.
+A list is what `BuildWIT --exclude` reads: the pairs found near an evaluation picture, and every
+evaluation picture's own hash, so that what fills the places of the excluded is not the same picture
+from another address. The next build may still hold a crop of one: the loop looks again until
+nothing is found.
 """
 
 import csv

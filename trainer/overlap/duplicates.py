@@ -1,8 +1,8 @@
 """Near duplicates among a build's own pictures: groups, their sizes, and their share.
 
-May import numpy, scipy, queries and trainer. A group is what hangs together by pairs of near
-duplicates. The perceptual hash is counted at every radius that a build may drop by; beside it the
-learned detector, whose candidates pass the second check.
+A group is what hangs together by pairs of near duplicates. The perceptual hash is counted at every
+radius that a build may drop by; beside it the learned detector, whose candidates pass the second
+check.
 """
 
 from collections.abc import Sequence

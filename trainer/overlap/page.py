@@ -1,8 +1,7 @@
 """A page for the eye: evaluation pictures beside their nearest training pictures, at the threshold.
 
-May import numpy, simplejpeg, queries and trainer. One file that loads nothing and runs nothing;
-names and captions are a stranger's and are escaped. The paper chose its thresholds by looking at
-such neighbours (CLIP, appendix C).
+One file that loads nothing and runs nothing; names and captions are a stranger's and are escaped.
+The paper chose its thresholds by looking at such neighbours (CLIP, appendix C).
 """
 
 import base64

@@ -1,6 +1,6 @@
 """The plot of overlap, as CLIP's figure 5: what each set shares, and what that does to accuracy.
 
-May import matplotlib and trainer.evaluation.plots. The file is a function of the results alone.
+The file is a function of the results alone.
 """
 
 from collections.abc import Sequence

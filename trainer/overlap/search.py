@@ -1,9 +1,9 @@
 """What is near what: evaluation pictures against a build's, by one of two detectors.
 
-May import numpy, queries and trainer. The perceptual hash costs nothing, since a build stores it
-for every sample; the learned detector sees crops, turns and letters, too. Both look at every
-evaluation picture and at its mirror image, and what the hash finds all but equal always counts.
-A learned candidate is taken only if its pixels agree (trainer/copies/alignment.py).
+The perceptual hash costs nothing, since a build stores it for every sample; the learned detector
+sees crops, turns and letters, too. Both look at every evaluation picture and at its mirror image,
+and what the hash finds all but equal always counts. A learned candidate is taken only if its pixels
+agree (trainer/copies/alignment.py).
 """
 
 from collections.abc import Iterable, Iterator, Sequence

@@ -1,7 +1,4 @@
-"""What overlap does to accuracy: the splits, the test and the interval of CLIP, section 5.
-
-May import numpy and scipy.
-"""
+"""What overlap does to accuracy: the splits, the test and the interval of CLIP, section 5."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

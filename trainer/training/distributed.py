@@ -1,9 +1,9 @@
 """Several processes train one model: what they exchange, and what stays exact.
 
-May import torch. Every process holds the same weights and a part of each batch. Features are
-gathered with their gradient, each process takes the loss of its own rows against all, and the
-gradients are summed: the result is that of one process with the joined batch, batch statistics
-included. Parts may be of different sizes, and a part may be empty: a corrupt sample stops nobody.
+Every process holds the same weights and a part of each batch. Features are gathered with their
+gradient, each process takes the loss of its own rows against all, and the gradients are summed: the
+result is that of one process with the joined batch, batch statistics included. Parts may be of
+different sizes, and a part may be empty: a corrupt sample stops nobody.
 """
 
 import os

@@ -1,7 +1,4 @@
-"""What a run says of itself while it goes: a progress bar, train.jsonl, and TensorBoard if asked.
-
-May import tqdm, queries and trainer's optim.
-"""
+"""What a run says of itself while it goes: a progress bar, train.jsonl, TensorBoard if asked."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""What a batch is trained towards. May import torch and trainer.
+"""What a batch is trained towards.
 
 Each loss is this process's share: over all processes, the shares add up to the loss of the joined
 batch, and so do their gradients.

@@ -1,6 +1,6 @@
 """The optimiser, the clock that it runs by, and the precision of its arithmetic.
 
-May import torch. Source: CLIP, section 2.5 and table 18.
+Source: CLIP, section 2.5 and table 18.
 """
 
 import math

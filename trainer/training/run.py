@@ -1,8 +1,8 @@
 """Train a CLIP model on a build: `train(build, run, settings)` is the whole of it.
 
-May import torch, queries and trainer. Source: CLIP, section 2.5. Every batch is a hash of seed,
-epoch and pair_id, so a run that was killed goes on from its last save as if it had not been; under
-`torchrun` each process takes its part of every batch, and the first one writes the files.
+Source: CLIP, section 2.5. Every batch is a hash of seed, epoch and pair_id, so a run that was
+killed goes on from its last save as if it had not been; under `torchrun` each process takes its
+part of every batch, and the first one writes the files.
 """
 
 import hashlib

@@ -1,8 +1,8 @@
 """SLIP's additions to CLIP: two augmented views of every picture, and the head that reads them.
 
-May import torch, numpy, cv2 and trainer. Source: SLIP (Mu et al. 2021), section 3 and its code;
-SimCLR, appendix A. A view is a hash of (seed, epoch, pair_id, view), as everything by chance here.
-It is cut out of the loader's crop, not of the whole picture as theirs.
+Source: SLIP (Mu et al. 2021), section 3 and its code; SimCLR, appendix A. A view is a hash of
+(seed, epoch, pair_id, view), as everything by chance here. It is cut out of the loader's crop, not
+of the whole picture as theirs.
 """
 
 from collections.abc import Callable

@@ -1,6 +1,6 @@
 """One step of training: embeddings, loss, gradients and the optimiser, in bounded memory.
 
-May import torch and trainer. Sources: gradient cache, Gao et al. 2021; CLIP, section 2.5.
+Sources: gradient cache, Gao et al. 2021; CLIP, section 2.5.
 
 The contrastive loss needs the embeddings of the whole batch, not their graphs. With
 `micro_batch` a batch is embedded twice: once without graphs, for the loss and its gradient at

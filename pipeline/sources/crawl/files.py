@@ -1,8 +1,7 @@
 """Where a crawl's files are: on this machine, at an address, or in a list of addresses.
 
-May import pipeline.web.client, pipeline.settings.values, pipeline.settings.whole, pipeline.settings.sources, other
-sources and queries. A file at an address is read while it comes, in bounded memory; where the
-connection breaks off, the rest is asked for.
+A file at an address is read while it comes, in bounded memory; where the connection breaks off, the
+rest is asked for.
 """
 
 import io

@@ -1,9 +1,9 @@
 """The pictures of one page, each with its texts: its bytes to text, its text to raw rows.
 
-May import other sources. A page may be built to choke a parser (a million nested tags, elements
-that are opened anew in each paragraph), so a regular expression, which reads every character once,
-keeps the few kinds of tags that speak of pictures, and the parser sees only those; which is also
-quicker. So a tag in an attribute of another counts: pages keep there what they show later.
+A page may be built to choke a parser (a million nested tags, elements that are opened anew in each
+paragraph), so a regular expression, which reads every character once, keeps the few kinds of tags
+that speak of pictures, and the parser sees only those; which is also quicker. So a tag in an
+attribute of another counts: pages keep there what they show later.
 """
 
 import codecs

@@ -1,9 +1,8 @@
 """Pictures with text from crawled pages: WARC and WAT files, as Common Crawl publishes them.
 
-May import pipeline.settings.values, pipeline.settings.sources and other sources.
-From each HTML page: `img` (src, data-src and the largest of srcset, also of its `picture`) with
-its alt and title and the caption of its `figure`, and the OpenGraph picture with its title; from a
-WAT record as much of that as it holds. A picture without a text is no pair and gives no row; what
+From each HTML page: `img` (src, data-src and the largest of srcset, also of its `picture`) with its
+alt and title and the caption of its `figure`, and the OpenGraph picture with its title; from a WAT
+record as much of that as it holds. A picture without a text is no pair and gives no row; what
 cannot be read gives one with its reason, and the rest of the file is read.
 """
 

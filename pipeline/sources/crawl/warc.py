@@ -1,8 +1,8 @@
 """The pages of a crawl file, WARC or WAT, one after another, whatever is damaged between them.
 
-May import nothing of ours. The file is gzip (a member for each record, as crawls are published, or
-one for all), zstd or plain. Its records say how long they are, and may lie: so a record counts only
-once the next one has begun where it ends, and behind the last record stands one of our own.
+The file is gzip (a member for each record, as crawls are published, or one for all), zstd or plain.
+Its records say how long they are, and may lie: so a record counts only once the next one has begun
+where it ends, and behind the last record stands one of our own.
 """
 
 import gzip

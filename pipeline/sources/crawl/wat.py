@@ -1,6 +1,6 @@
 """The pictures of a page as a WAT record tells of them: its JSON to raw rows.
 
-May import pipeline.web.reading and other sources. Captions of figures are not in there.
+Captions of figures are not in there.
 """
 
 import json

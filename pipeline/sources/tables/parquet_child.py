@@ -1,5 +1,6 @@
-"""Writes rows of a Parquet file to standard output, as an Arrow stream: pipeline.sources.tables.parquet
-runs this file as a process of its own.
+"""Writes rows of a Parquet file to standard output, as an Arrow stream.
+
+parquet.py beside it runs this file as a process of its own.
 
 A file's footer and pages say how long they are, and may lie or stand for a thousand times their
 size; so this process may take little memory, and whatever ends it ends nothing else. For a file of

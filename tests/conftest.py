@@ -15,8 +15,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 import pytest
 
 from pipeline.settings.values import locate
+from tests import ROOT
 
-SHARED = Path(__file__).parent.parent.parent / "shared" / "data"
+SHARED = ROOT.parent / "shared" / "data"
 
 
 def packaged(text: str) -> str:

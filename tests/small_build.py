@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from queries.tables.manifest import find
+from tests import ROOT
 
-ROOT = Path(__file__).parent.parent
 LUIGI = Path(sys.executable).parent / "luigi"
 COLOURS = ("red", "green", "blue", "yellow")
 THINGS = ("house", "boat", "tree", "lamp house", "kite")

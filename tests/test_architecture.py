@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests import ROOT
+
 ROOMS = ("queries", "pipeline", "trainer")
 MODULES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 SQL = sorted((ROOT / "queries").rglob("*.sql"))

@@ -1,11 +1,11 @@
 """The docs name files and functions; all of them exist."""
 
 import re
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests import ROOT
+
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 ROOMS = "pipeline|trainer|queries|tests|benchmarks|docs"
 PLACE = re.compile(rf"`((?:{ROOMS})/[\w/.-]+\.\w+)`(?: \(((?:`\w+`(?:, )?)+)\))?")

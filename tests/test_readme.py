@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import packaged
+from tests.pipeline.settings.test_settings import faults
 from tests.small_build import ROOT
-from tests.test_settings import faults
 
 README = (ROOT / "README.md").read_text()
 TUTORIAL = (ROOT / "docs/tutorial.md").read_text()

@@ -1,6 +1,6 @@
 """The selection rule in SQL: which pairs a round asks for, and which are kept.
 
-The rule is docs/design.md's walk; tests/test_selection.py holds these tables equal to that walk,
+The rule is docs/design.md's walk. tests/pipeline/selection holds these tables equal to that walk,
 written as a plain loop.
 """
 

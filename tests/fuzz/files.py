@@ -24,6 +24,7 @@ from queries.tables.folder import of_manifest
 from queries.tables.manifest import LATEST, find
 from queries.tables.manifest import MANIFEST as MANIFEST_NAME
 from queries.tables.reasons import COLLECT, PAGE
+from tests import ROOT
 from tests.fuzz.inputs import changed, packed, tokens
 from tests.fuzz.target import Target, file_of
 from tests.fuzz.texts import rows
@@ -177,7 +178,7 @@ def exclusions(given: Given) -> None:
 
 
 # --- settings and manifests ---------------------------------------------------------------------
-BUILDS = Path(__file__).parent.parent.parent / "pipeline" / "builds"
+BUILDS = ROOT / "pipeline" / "builds"
 TOML_TOKENS = tokens(
     b"[|]|[[|]]|=|\"|'|\n|.|,|{|}|-1|nan|inf|1e400|true|999999999999999999999|1979-05-27|\\u0000|"
     b"\xff|\0|cap|seed|paths|package:|package:../../etc|~/|s3://|http://[|../../../../etc/passwd"

@@ -14,9 +14,9 @@ from tests.small_build import ROOT
 
 ASK = """
 import json, sys
-sys.path.insert(0, "pipeline")
-import fetch_worker
-main = fetch_worker.img2dataset_main()
+sys.path.insert(0, "pipeline/fetch")
+import worker
+main = worker.img2dataset_main()
 import inspect
 from importlib.metadata import version
 from img2dataset import logger, reader, writer

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from pipeline import sources
 from pipeline.settings.sources import MediaWikiSource
 from pipeline.sources import Given, SourceError, mediawiki, search
+from pipeline.sources.candidate import candidates
 from pipeline.sources.mediawiki import find, read
 from pipeline.sources.search import Site, cleaned
 from pipeline.web.client import Client, DownloadError
@@ -193,7 +194,7 @@ def test_every_page_gives_a_row_however_little_it_says(tmp_path):
     found = raws_of(tmp_path, *odd)
     assert len(found) == len(odd)
     assert [raw.caption for raw in found] == [None, None, "A", "B", "C"]
-    made = [batch.to_pylist() for batch in sources.rows.candidates(found, "wiki", 0)]
+    made = [batch.to_pylist() for batch in candidates(found, "wiki", 0)]
     reasons = [row["reason"] for row in made[0]]
     assert reasons == ["url_missing"] * 4 + ["url_invalid"]
 

@@ -18,7 +18,7 @@ from pipeline.images.judge import seen
 from pipeline.images.parts import ALL, read_images
 from pipeline.settings.scorers import Scorer
 from pipeline.settings.whole import ImageSettings
-from queries.tables.errors import InputError
+from queries.tables.errors import InputError, first_line
 from queries.tables.schemas import TABLES
 from queries.tables.store import place
 
@@ -54,7 +54,7 @@ class Model:
             (output,) = self._session.run([self._first], {self._input: values})
             return np.asarray(output, np.float64)
         except Exception as error:  # onnxruntime's have no base of their own
-            raise _unfit(self.scorer, _first_line(error), "a model of pictures") from None
+            raise _unfit(self.scorer, first_line(error), "a model of pictures") from None
 
 
 def check(scorers: Sequence[Scorer]) -> None:
@@ -137,12 +137,8 @@ def _session(scorer: Scorer) -> Any:
             scorer.model, options, providers=["CPUExecutionProvider"]
         )
     except Exception as error:  # onnxruntime's have no base of their own
-        raise _unfit(scorer, _first_line(error), "an ONNX model") from None
+        raise _unfit(scorer, first_line(error), "an ONNX model") from None
 
 
 def _unfit(scorer: Scorer, found: str, expected: str) -> InputError:
     return InputError(f"scorers: {scorer.name}: {scorer.model}: {found}; expected {expected}")
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0]

@@ -20,6 +20,7 @@ from fsspec.core import url_to_fs
 from pipeline.settings.values import is_remote
 from pipeline.sources.candidate import SourceError
 from pipeline.sources.plan import Given
+from queries.tables.errors import one_line
 
 TRIES = 3
 PAUSE_S = 1.0  # before the second try, then doubled
@@ -150,5 +151,4 @@ def _tried(address: str, function: Callable[[], Got]) -> Got:
 
 
 def _refused(address: str, error: Exception) -> SourceError:
-    why = " ".join(str(error).split())[:300]
-    return SourceError(f"{address}: cannot be read: {type(error).__name__}: {why}")
+    return SourceError(f"{address}: cannot be read: {type(error).__name__}: {one_line(error)}")

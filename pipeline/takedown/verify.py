@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 from pipeline.takedown.files import key_of, keys_of, once
 from pipeline.takedown.find import PENDING, read_known
 from pipeline.workspace.takedown_log import LOG, TakenDown, read_log
+from queries.tables.errors import first_line
 
 # Columns that may say something of a pair that was taken down: that it was there, and is gone.
 OF_IDS = {
@@ -79,7 +80,7 @@ def left(workspace: Path, folders: list[Path], sought: Sought) -> Iterator[tuple
         try:
             yield from ((path, what) for what in _left_in(path, sought))
         except (OSError, pa.ArrowException, tarfile.TarError) as error:
-            yield path, f"nobody can tell: {str(error).splitlines()[0]}"
+            yield path, f"nobody can tell: {first_line(error)}"
 
 
 def _left_in(path: Path, sought: Sought) -> Iterator[str]:

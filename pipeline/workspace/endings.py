@@ -10,7 +10,7 @@ from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from queries.tables.errors import UserError
+from queries.tables.errors import UserError, first_line
 from queries.tables.store import faults, is_store, said
 
 OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO)
@@ -58,8 +58,8 @@ def line_of(error: BaseException | None, folder: Path) -> str | None:
         return f"{folder}: a process of the engine was killed; the same command goes on from here"
     if isinstance(error, UserError):
         return text
-    if fault_of_the_disk(error):
-        return f"{folder}: {text.splitlines()[0]}"
+    if error and fault_of_the_disk(error):
+        return f"{folder}: {first_line(error)}"
     if is_store(folder) and isinstance(error, faults()):
         return said(folder, error)
     return None

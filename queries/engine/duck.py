@@ -25,7 +25,7 @@ import pyarrow as pa
 from queries.engine import BATCH_ROWS, Advance, Engine, Fetch, Rows
 from queries.engine.processes import die_with
 from queries.tables import store
-from queries.tables.errors import InputError
+from queries.tables.errors import InputError, first_line
 from queries.tables.schemas import TABLES
 
 MEASURED = "SET enable_progress_bar = true; SET enable_progress_bar_print = false"
@@ -147,10 +147,9 @@ class DuckEngine(Engine):
                     found = found.join(connection.view("beside"), "pair_id", how="left")
                 return found.filter(expression).project("pair_id").to_arrow_table().column(0)
             except duckdb.Error as error:
-                first = str(error).splitlines()[0]
                 raise InputError(
-                    f"{expression!r}: {first}; expected a condition on the columns of sample, "
-                    "such as license = 'cc0'"
+                    f"{expression!r}: {first_line(error)}; expected a condition on the "
+                    "columns of sample, such as license = 'cc0'"
                 ) from None
 
     def _started_pool(self) -> Executor:

@@ -11,3 +11,21 @@ class UserError(Exception):
 
 class InputError(UserError, ValueError):
     """An input that cannot be read as what it should be."""
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an exception's message; the name of its type where the message is empty.
+
+    >>> first_line(OSError("no such host\\nat all")), first_line(OSError(""))
+    ('no such host', 'OSError')
+    """
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def one_line(error: BaseException, most: int = 300) -> str:
+    """An exception's whole message as one line of at most so many characters.
+
+    >>> one_line(OSError("no such host\\nat all"))
+    'no such host at all'
+    """
+    return " ".join(str(error).split())[:most] or type(error).__name__

@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, TypeVar, cast
 
 from queries.tables.addresses import EXPECTED, hidden
-from queries.tables.errors import InputError, UserError
+from queries.tables.errors import InputError, UserError, one_line
 
 # Stores whose objects appear whole or not at all, with what fsspec is told beside the address:
 # others write there too, so no listing is remembered.
@@ -72,7 +72,7 @@ def place(text: str | Path) -> Path:
         _end_with_program()
     except ImportError as error:
         hint = ": pip install '.[s3]'" if protocol == "s3" else ""
-        raise InputError(f"{address}: {' '.join(str(error).split())}{hint}") from None
+        raise InputError(f"{address}: {one_line(error)}{hint}") from None
     return cast(Path, found)
 
 
@@ -211,7 +211,7 @@ def said(path: Path | str, error: BaseException) -> str:
     >>> said(Path("wit"), PermissionError("Access\\nDenied"))
     'wit: PermissionError: Access Denied'
     """
-    return f"{path}: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
+    return f"{path}: {type(error).__name__}: {one_line(error)}"
 
 
 def each(function: Callable[[Given], Got], of: Iterable[Given], where: Path) -> Iterator[Got]:

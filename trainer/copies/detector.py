@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from queries.tables.errors import first_line
 from queries.tables.parts import written_whole
 from trainer.settings import TrainerError
 
@@ -161,9 +162,9 @@ def load(path: Path) -> Detector:
         with path.open("rb") as content:
             digest = hashlib.file_digest(content, "sha256").hexdigest()
     except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
-        why = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise TrainerError(
-            f"{path}: {why}, expected a detector that `python -m trainer detector` made"
+            f"{path}: {first_line(error)}, expected a detector that "
+            "`python -m trainer detector` made"
         ) from None
     network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return Detector(network, about, digest)

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from queries.engine.duck import DuckEngine
-from queries.tables.errors import InputError
+from queries.tables.errors import InputError, first_line
 from queries.tables.manifest import MANIFEST, sample_names, unchanged
 from queries.tables.schemas import TABLES
 from trainer.data.pixels import BadPictureError, Room, decode, resized_crop
@@ -162,6 +162,5 @@ def read_scores(path: Path) -> pa.Table:
     try:
         return pq.read_table(path, columns=wanted.names).cast(wanted)
     except (OSError, pa.ArrowException) as error:
-        why = str(error).splitlines()[0]
         expected = "expected the Parquet that `python -m trainer score` writes"
-        raise TrainerError(f"scores {path}: {why}, {expected}") from None
+        raise TrainerError(f"scores {path}: {first_line(error)}, {expected}") from None

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from queries.tables.addresses import EXPECTED, hidden
+from queries.tables.errors import first_line
 from queries.tables.manifest import MANIFEST
 from trainer.settings import TrainerError
 
@@ -60,7 +61,7 @@ class Shards:
         try:
             return pq.read_table(path, columns=columns, filesystem=self.files)
         except (OSError, pa.ArrowException) as error:
-            raise TrainerError(f"{path}: {_line(error)}, expected a shard's rows") from None
+            raise TrainerError(f"{path}: {first_line(error)}, expected a shard's rows") from None
 
     def index(self, name: str) -> dict[str, Place]:
         """The places of a tar's files by name. A remote tar is read through for it, once."""
@@ -71,7 +72,9 @@ class Shards:
                     self._indexed[name] = self._state(tar.fileno())
                 return tar_index(tar)
         except (OSError, ValueError) as error:
-            raise TrainerError(f"{path}: {_line(error)}, expected an uncompressed tar") from None
+            raise TrainerError(
+                f"{path}: {first_line(error)}, expected an uncompressed tar"
+            ) from None
 
     def _opened(self, path: str) -> BinaryIO:
         if self.files is None:
@@ -104,7 +107,7 @@ class Shards:
             finally:
                 os.close(handle)
         except OSError as error:
-            raise TrainerError(f"{path}: {_line(error)}, expected to read it") from None
+            raise TrainerError(f"{path}: {first_line(error)}, expected to read it") from None
 
 
 def open_shards(build: Path | str) -> Shards:
@@ -120,7 +123,7 @@ def open_shards(build: Path | str) -> Shards:
     try:
         files, root = fsspec.core.url_to_fs(str(build))
     except (ImportError, ValueError) as error:
-        raise TrainerError(f"{build}: {_line(error)}, expected a build's address") from None
+        raise TrainerError(f"{build}: {first_line(error)}, expected a build's address") from None
     return Shards(root.rstrip("/") + "/shards", files)
 
 
@@ -159,11 +162,3 @@ def _size(header: bytes) -> int | None:
     blank = header[:148] + b" " * 8 + header[156:]
     found = zlib.adler32(blank) & 0xFFFF  # 1 and the bytes' sum, modulo 65,521
     return size if found == (1 + checksum) % 65_521 and size >= 0 else None
-
-
-def _line(error: BaseException) -> str:
-    """
-    >>> _line(OSError("no such\\nhost"))
-    'no such'
-    """
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -16,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from queries.tables.errors import first_line
 from queries.tables.parts import written_whole
 from trainer.model import CLIP, tokenizer
 from trainer.model.tokenizer import Tokenizer
@@ -92,9 +93,9 @@ def load(run: RunFolder) -> Checkpoint:
         words = tokenizer.load(run.tokenizer)
         _check_sizes(state.model, weights)
     except DAMAGE as error:
-        said = (str(error).splitlines() or [type(error).__name__])[0]
         raise TrainerError(
-            f"{run.root}: expected a run that `python -m trainer train` made ({said:.300})"
+            f"{run.root}: expected a run that `python -m trainer train` made "
+            f"({first_line(error):.300})"
         ) from None
     if words.digest() != state.tokenizer:
         raise TrainerError(

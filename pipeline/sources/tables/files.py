@@ -24,6 +24,7 @@ from pipeline.sources.tables import lines, nested, parquet
 from pipeline.sources.tables.layouts import Layout, Row, layout_of
 from pipeline.sources.tables.lines import PACKED, BombError, DamagedError
 from pipeline.sources.tables.rows import raws
+from queries.tables.errors import one_line
 
 DELIMITERS = {"csv": ",", "tsv": "\t"}
 ENDINGS = {
@@ -131,7 +132,7 @@ def _fault(path: str, layout: Layout) -> tuple[str | None, str | None]:
     except FileNotFoundError as error:
         return f"no file {error.filename}", None
     except (*BOMBS, *BROKEN) as error:
-        return None, " ".join(str(error).split())[:300]
+        return None, one_line(error)
 
 
 def _holds_rows(path: str, layout: Layout) -> bool:

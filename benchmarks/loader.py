@@ -36,11 +36,11 @@ from PIL import Image, ImageDraw
 from benchmarks.harness import Row, arguments, rates, show, take_turns
 from queries.pixels.fingerprint import hash63
 from queries.tables.schemas import sample
+from queries.tables.tars import members, with_places
 from trainer.data.loader import Loader
 from trainer.data.pixels import decode_jpeg, resized_crop
 from trainer.data.prefetch import prefetched
 from trainer.data.samples import read_samples
-from trainer.data.shards import tar_index
 from trainer.model import build as build_model
 from trainer.model import tokenizer
 from trainer.model.tokenizer import Tokenizer
@@ -105,11 +105,17 @@ def write_build(root: Path, pictures: list[bytes], n: int) -> None:
                 member = tarfile.TarInfo(f"{about['key']}.{suffix}")
                 member.size = len(data)
                 tar.addfile(member, io.BytesIO(data))
-            numbers = {"priority": 0, "image_bytes": len(picture), "phash": 0, "n_words": 8}
-            rows.append({**about, **numbers, "sha256": "0"})
-    pq.write_table(
-        pa.Table.from_pylist(rows, schema=sample.schema), root / "shards" / "00000.parquet"
-    )
+            numbers = {
+                "priority": 0,
+                "image_bytes": len(picture),
+                "phash": 0,
+                "n_words": 8,
+                "offset": 0,
+            }
+            rows.append({**about, **numbers, "sha256": "0", "offset": 0, "bytes": 0})
+    table = pa.Table.from_pylist(rows, schema=sample.schema)
+    tar_file = root / "shards" / "00000.tar"
+    pq.write_table(with_places(table, tar_file), tar_file.with_suffix(".parquet"))
 
 
 def ours(root: Path, side: int, shorter: int, words: Tokenizer) -> Iterator[np.ndarray]:
@@ -239,7 +245,7 @@ def index_row(root: Path, n: int, quick: bool) -> Row:
 
     def fast() -> None:
         with path.open("rb", buffering=0) as tar:
-            tar_index(tar)
+            list(members(tar))
 
     def slow() -> None:
         with tarfile.open(path, "r:") as tar:

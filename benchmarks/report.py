@@ -28,6 +28,7 @@ from pipeline.report.page import write_report
 from queries.engine.duck import DuckEngine
 from queries.tables.parts import write_json, write_part
 from queries.tables.schemas import TABLES
+from queries.tables.tars import with_places
 from tests.tables import build_row, rows
 
 LIMIT_S, LIMIT_MB = 120.0, 20.0
@@ -125,14 +126,15 @@ def copy(connection: Any, name: str, select: str, path: Path) -> None:
     given = connection.sql(f"SELECT * FROM ({select}) LIMIT 0").columns
     kinds = {"int32": "INTEGER", "int64": "BIGINT", "double": "DOUBLE", "string": "VARCHAR"}
     columns = ", ".join(
-        f"CAST({one.name if one.name in given else 'NULL'} AS {kinds[str(one.type)]}) AS {one.name}"
-        for one in TABLES[name].schema
+        f"CAST({column.name if column.name in given else 'NULL'} AS {kinds[str(column.type)]}) "
+        f'AS "{column.name}"'
+        for column in TABLES[name].schema
     )
     connection.execute(f"COPY (SELECT {columns} FROM ({select})) TO '{path}' (FORMAT parquet)")
 
 
 def write_tar(path: Path) -> None:
-    """A tar of the samples of the Parquet file beside it, all with one picture."""
+    """A tar of the samples of the Parquet file beside it, which gets the places of its pictures."""
     pixels = np.random.default_rng(0).integers(0, 255, (12, 18, 3), np.uint8)
     photo = cv2.resize(pixels, (256, 171), interpolation=cv2.INTER_CUBIC)
     jpg = cv2.imencode(".jpg", photo)[1].tobytes()
@@ -142,6 +144,8 @@ def write_tar(path: Path) -> None:
                 member = tarfile.TarInfo(f"{key}.{suffix}")
                 member.size = len(content)
                 tar.addfile(member, BytesIO(content))
+    rows = pq.read_table(path.with_suffix(".parquet"))
+    pq.write_table(with_places(rows, path), path.with_suffix(".parquet"))
 
 
 def measured(build: Path) -> dict[str, Any]:

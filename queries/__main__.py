@@ -19,7 +19,9 @@ from queries.questions import (
     answer,
     compares,
     names,
+    of_places,
     of_whole_builds,
+    says_places,
     sql,
     tables,
     title,
@@ -137,13 +139,22 @@ def wanted(options: argparse.Namespace) -> list[Asked]:
 
 
 def still_asked(questions: list[Asked], build: Path) -> list[Asked]:
-    """Without the checks that need not hold of a build which has lost pairs by takedown."""
-    lost = manifest(build).get("taken_down")
-    left_out = [one for one in questions if lost and of_whole_builds(one.sql)]
+    """The checks without those that need not hold of a build.
+
+    A build may have lost pairs by takedown, or may have been made by 0.1.0, without places.
+    """
+    lost, has_places = manifest(build).get("taken_down"), says_places(build)
+    left_out = [
+        asked
+        for asked in questions
+        if (lost and of_whole_builds(asked.sql)) or (not has_places and of_places(asked.sql))
+    ]
+    names_ = f", not asked: {', '.join(asked.name for asked in left_out)}" if left_out else ""
     if lost:
-        names_ = f", not asked: {', '.join(one.name for one in left_out)}" if left_out else ""
         print(f"{build}: lost {lost} pairs by takedown{names_}", file=sys.stderr)
-    return [one for one in questions if one not in left_out]
+    elif left_out:
+        print(f"{build}: made by 0.1.0{names_}", file=sys.stderr)
+    return [asked for asked in questions if asked not in left_out]
 
 
 def faults(engine: DuckEngine, inputs: Inputs, asked: Asked) -> pa.Table:

@@ -7,12 +7,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from queries.engine import SQL
 from queries.engine.duck import DuckEngine, view_of_files
 from queries.tables.folder import FOLDER, files_now, members_now, of_manifest
 from queries.tables.manifest import files_by_table
 from queries.tables.schemas import TABLES, Table
+from queries.tables.store import opened
+from queries.tables.tars import PLACE
 
 OTHER = "other_"  # before the name of a table: that of the build which is compared
 DECLARED: dict[str, Table] = {**TABLES, **FOLDER}
@@ -52,6 +55,17 @@ def of_whole_builds(question: str) -> bool:
     True
     """
     return "-- of whole builds: " in question
+
+
+def of_places(question: str) -> bool:
+    """Whether a check's SQL asks where pictures are in their tars."""
+    return "sample.offset" in question
+
+
+def says_places(build: Path) -> bool:
+    """Whether a build says where its pictures are in their tars: those made by 0.1.0 do not."""
+    shard = next((build / "shards").glob("*.parquet"), None)
+    return shard is None or set(PLACE) <= set(pq.read_schema(opened(shard)).names)
 
 
 def compares(question: str) -> bool:

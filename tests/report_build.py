@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from pipeline.publish.version import publish
 from queries.tables.parts import write_part
 from queries.tables.schemas import TABLES
+from queries.tables.tars import with_places
 from tests.image_server import picture
 from tests.tables import build_row, rows
 
@@ -44,8 +45,7 @@ def hostile_build(workspace: Path) -> Path:
         for n, caption in enumerate(HOSTILE)
     ]
     shard = workspace / "shard.parquet"
-    write_part(shard, TABLES["sample"], rows("sample", *samples).to_batches())
-    write_tar(shard.with_suffix(".tar"), {row["key"]: picture(row["pair_id"]) for row in samples})
+    write_shard(shard, samples, {row["key"]: picture(row["pair_id"]) for row in samples})
     kept = [{"pair_id": row["pair_id"], "query_id": 0} for row in samples]
     kept += [{"pair_id": n, "query_id": 1 + n % 4} for n in range(len(samples))]
     sources = ["word", "word", "bigram", "title", "wordnet"]
@@ -100,10 +100,9 @@ def largest_build(workspace: Path, n: int) -> Path:
         {"pair_id": i, "key": f"{i:016x}", "caption": '"' * 10_000, "priority": i} for i in range(n)
     ]
     shard = workspace / "shard.parquet"
-    write_part(shard, TABLES["sample"], rows("sample", *samples).to_batches())
     noise = np.random.default_rng(0).integers(0, 255, (192, 192, 3), np.uint8)
     png = cv2.imencode(".png", noise)[1].tobytes()
-    write_tar(shard.with_suffix(".tar"), {row["key"]: png for row in samples})
+    write_shard(shard, samples, {row["key"]: png for row in samples})
     tables: dict[str, list | pa.Table] = {
         "query": rows("query", *[{"query_id": i, "text": f"{i}" * 150} for i in range(24)]),
         "kept_match": rows(
@@ -117,9 +116,16 @@ def largest_build(workspace: Path, n: int) -> Path:
 def empty_build(workspace: Path) -> Path:
     """A build that keeps nothing."""
     shard = workspace / "shard.parquet"
-    write_part(shard, TABLES["sample"], rows("sample").to_batches())
-    write_tar(shard.with_suffix(".tar"), {})
+    write_shard(shard, [], {})
     return publish(workspace, "v1", {"build": build_row()}, [shard], {"settings": SETTINGS})
+
+
+def write_shard(shard: Path, samples: list[dict], pictures: dict[str, bytes]) -> None:
+    """The Parquet of the samples, and beside it the tar of their pictures."""
+    tar = shard.with_suffix(".tar")
+    write_tar(tar, pictures)
+    batches = rows("sample", *samples).to_batches()
+    write_part(shard, TABLES["sample"], (with_places(batch, tar) for batch in batches))
 
 
 def write_tar(path: Path, pictures: dict[str, bytes]) -> None:

@@ -13,6 +13,7 @@ import simplejpeg
 
 from queries.pixels.fingerprint import hash63, phash
 from queries.tables.schemas import sample
+from queries.tables.tars import with_places
 from trainer.__main__ import main
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 170, 60), "blue": (40, 60, 220), "black": (0, 0, 0)}
@@ -92,7 +93,8 @@ def _write_shard(root: Path, shard: int, rows: list[tuple], bad: list[str]) -> N
         files |= {f"{key}.txt": caption.encode(), f"{key}.json": b"{}"}
     write_tar(root / "shards" / f"{shard:05d}.tar", files)
     table = pa.Table.from_pylist([_sample(*row) for row in rows], schema=sample.schema)
-    pq.write_table(table, root / "shards" / f"{shard:05d}.parquet")
+    tar = root / "shards" / f"{shard:05d}.tar"
+    pq.write_table(with_places(table, tar), tar.with_suffix(".parquet"))
 
 
 def _sample(pair_id: int, caption: str, data: bytes, bits: int) -> dict:
@@ -100,7 +102,13 @@ def _sample(pair_id: int, caption: str, data: bytes, bits: int) -> dict:
     text = {"url": "https://shapes.example/", "caption": caption, "source": "shapes"}
     numbers = {"image_bytes": len(data), "phash": bits, "n_words": len(caption.split())}
     ids = {"key": f"{pair_id:016x}", "pair_id": pair_id, "priority": pair_id, "sha256": "0"}
-    return ids | text | sizes | numbers
+    return ids | text | sizes | numbers | {"offset": 0, "bytes": 0}
+
+
+def place_anew(tar: Path) -> None:
+    """Say beside a tar that was written anew where its pictures are."""
+    parquet = tar.with_suffix(".parquet")
+    pq.write_table(with_places(pq.read_table(parquet), tar), parquet)
 
 
 def make_eval_set(root: Path, first: int, per_class: int = 4, split: str = "test") -> None:

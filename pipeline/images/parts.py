@@ -6,7 +6,6 @@ bytes). With `prune = true` the bytes that the newest build's shards hold leave 
 """
 
 import os
-import tarfile
 from collections.abc import Collection, Iterable, Iterator
 from heapq import merge
 from itertools import groupby
@@ -21,6 +20,7 @@ from queries.tables import store
 from queries.tables.errors import UserError
 from queries.tables.parts import read_rows, write_part, written_whole
 from queries.tables.schemas import PAIR_ID, column, int64, string, table
+from queries.tables.tars import picture_places
 
 IMAGES, MOVED = "images.parquet", "moved.parquet"
 ROWS_PER_GROUP = 256  # pictures: a reader of one shard's range of ids loads little else
@@ -99,19 +99,12 @@ def prune(images: Path, build: Path, picked: pa.Table) -> int:
         zip(picked["pair_id"].to_pylist(), picked["image_part"].to_pylist(), strict=True)
     )
     of_part: dict[str, list[Row]] = {}
-    for path in sorted((build / "shards").glob("*.tar")):
-        for row in shard_pictures(path):
-            of_part.setdefault(part_of[row["pair_id"]], []).append(row)
+    for path in sorted((build / "shards").glob("*.parquet")):
+        tar = str(path.with_suffix(".tar"))
+        for pair_id, offset, size in picture_places(path):
+            row = {"pair_id": pair_id, "tar": tar, "offset": offset, "size": size}
+            of_part.setdefault(part_of[pair_id], []).append(row)
     return sum(_prune_part(images / part, rows) for part, rows in sorted(of_part.items()))
-
-
-def shard_pictures(path: Path) -> Iterator[Row]:
-    """Rows of `moved`, with the shard's own path: the first file of a key is its picture."""
-    with store.reading(path) as file, tarfile.open(fileobj=file, mode="r:") as tar:
-        for key, files in groupby(tar, lambda one: one.name.partition(".")[0]):
-            first = next(files)
-            place = {"offset": first.offset_data, "size": first.size}
-            yield {"pair_id": int(key, 16), "tar": str(path), **place}
 
 
 def _prune_part(folder: Path, in_shards: list[Row]) -> int:

@@ -16,9 +16,11 @@ import pyarrow as pa
 from pipeline.text import words
 from queries.tables.parts import digest, written_whole
 from queries.tables.schemas import TABLES
+from queries.tables.tars import PLACE
 
 ID_BITS = 63  # of pair_id
-JSON_COLUMNS = [name for name in TABLES["sample"].schema.names if name != "priority"]
+NOT_IN_JSON = ("priority", *PLACE)
+JSON_COLUMNS = [name for name in TABLES["sample"].schema.names if name not in NOT_IN_JSON]
 
 ReadImages = Callable[[Path, int, int], Iterator[tuple[int, bytes]]]
 
@@ -44,7 +46,7 @@ def cut(picked: pa.Table, bits: int) -> Iterator[tuple[int, pa.Table]]:
 
 def shard_digest(rows: pa.Table, image_digest: str) -> str:
     """Names a shard by all that decides its bytes."""
-    return digest("shard", 1, image_digest, rows.to_pydict())
+    return digest("shard", 2, image_digest, rows.to_pydict())
 
 
 def pack(
@@ -68,7 +70,9 @@ def pack(
     ):
         pictures = _pictures(places, images, read_images)
         for row in rows:
-            _add_sample(tar, row, pictures[row["pair_id"]])
+            picture = pictures[row["pair_id"]]
+            row["offset"], row["bytes"] = tar.offset + tarfile.BLOCKSIZE, len(picture)
+            _add_sample(tar, row, picture)
     yield from pa.Table.from_pylist(rows, TABLES["sample"].schema).combine_chunks().to_batches()
 
 

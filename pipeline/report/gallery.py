@@ -6,8 +6,8 @@ small; one that is not there or does not decode is shown as missing.
 """
 
 import base64
-import tarfile
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
 
@@ -20,9 +20,9 @@ from queries.engine.duck import DuckEngine
 from queries.pixels.header import read_header
 from queries.pixels.png import png_fits
 from queries.questions import answer, sql
-from queries.tables.manifest import sample_names
 from queries.tables.parts import read_rows
-from queries.tables.store import opened, reading
+from queries.tables.store import opened
+from queries.tables.tars import read_pictures
 
 SHOWN_PICTURES = 200  # the limit in queries/report/gallery.sql
 SHOWN_QUERIES = 24  # of a sample
@@ -96,24 +96,10 @@ def shard_pictures(build: Path, pair_ids: Collection[int]) -> Iterator[tuple[int
     """(pair_id, picture) of those that the build's shards hold."""
     for path in sorted((build / "shards").glob("*.parquet")):
         if wanted := those_in(path, pair_ids):
-            yield from _members(path.with_suffix(".tar"), wanted)
-
-
-def _members(path: Path, wanted: set[int]) -> Iterator[tuple[int, str]]:
-    """A shard's pictures of these pairs; the tar is read no further than to the last of them."""
-    names = {name: one for one in wanted for name in sample_names(f"{one:016x}")}
-    left = set(wanted)
-    try:
-        with reading(path) as file, tarfile.open(fileobj=file, mode="r:") as tar:
-            for member in tar:
-                if member.name in names and (content := tar.extractfile(member)):
-                    left.discard(names[member.name])
-                    if picture := thumbnail(content.read()):
-                        yield names[member.name], picture
-                    if not left:
-                        return
-    except (OSError, tarfile.TarError):
-        return  # a damaged shard: the checks name it, and the page shows what is missing
+            with suppress(OSError, ValueError):  # a damaged shard: the page shows what is missing
+                for pair_id, picture in read_pictures(path, wanted):
+                    if small := thumbnail(picture):
+                        yield pair_id, small
 
 
 def fetched_pictures(workspace: Path, pair_ids: Collection[int]) -> Iterator[tuple[int, str]]:

@@ -17,6 +17,7 @@ from pipeline.workspace.takedown_log import REASON, TakenDown
 from queries.tables.manifest import MANIFEST
 from queries.tables.parts import read_batches, write_part, written_whole
 from queries.tables.schemas import Table
+from queries.tables.tars import with_places
 
 ASIDE = ".taken"  # ending of a version's folder while the one that takes its place is renamed
 
@@ -104,6 +105,14 @@ def rewrite_tar(path: Path, keys: set[str]) -> None:
         for member in old:
             if key_of(member.name) not in keys and (content := old.extractfile(member)):
                 new.addfile(member, io.BytesIO(content.read()))
+
+
+def rewrite_shard(path: Path, pair_ids: pa.Array) -> None:
+    """Write a shard's tar and rows anew without these pairs: the others have new places."""
+    tar = path.with_suffix(".tar")
+    rewrite_tar(tar, keys_of(pair_ids.to_pylist()))
+    stay = without_pairs(pair_ids)
+    rewrite(path, lambda batch: with_places(stay(batch), tar))
 
 
 def key_of(name: str) -> str:

@@ -16,12 +16,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.filters.exclusions import normal_url, parent_in
-from pipeline.images.parts import shard_pictures, stored
+from pipeline.images.parts import stored
 from pipeline.report.gallery import thumbnail
 from pipeline.takedown.files import columns, names_any, tables
 from pipeline.workspace.takedown_log import TakenDown, Why
 from queries.tables.parts import write_part
 from queries.tables.schemas import PAIR_ID, column, string, table
+from queries.tables.tars import read_pictures
 
 # Where addresses and captions stand from which all others are derived, and the same of hashes.
 ADDRESSES = ("candidate", "pair", "drop", "sample")
@@ -192,9 +193,4 @@ def _stored_pictures(
             yield from stored(path.parent, wanted)
     for path in tables(workspace, "sample"):
         if names_any(path, ids):
-            tar = path.with_suffix(".tar")
-            for row in shard_pictures(tar):
-                if row["pair_id"] in wanted:
-                    with tar.open("rb") as file:
-                        file.seek(row["offset"])
-                        yield row["pair_id"], file.read(row["size"])
+            yield from read_pictures(path, wanted)

@@ -25,10 +25,9 @@ from pipeline.report.page import REPORT, write_report
 from pipeline.takedown.files import (
     ASIDE,
     columns,
-    keys_of,
     names_any,
     rewrite,
-    rewrite_tar,
+    rewrite_shard,
     says_more,
     versions,
     without_pairs,
@@ -117,7 +116,7 @@ def _gone(version: Path) -> set[int]:
 
 def _take_out(version: Path, taken: TakenDown, urls: frozenset[str]) -> None:
     """Leave no row of the pairs in any table but `drop`, and no file of theirs in any tar."""
-    ids, keys = taken.ids(), keys_of(taken.pairs)
+    ids = taken.ids()
     for path in sorted(version.glob("*/**/*.parquet")):
         if not says_more(path, taken, urls):
             continue
@@ -128,7 +127,8 @@ def _take_out(version: Path, taken: TakenDown, urls: frozenset[str]) -> None:
             rewrite(path, lambda batch: batch.filter(pc.invert(_says_more(batch, taken))))
             continue
         if path.parent.name == "shards":
-            rewrite_tar(path.with_suffix(".tar"), keys)
+            rewrite_shard(path, ids)
+            continue
         rewrite(path, without_pairs(ids))
 
 

@@ -27,6 +27,8 @@ from queries.tables.schemas import PUBLISHED, TABLES
 class PackShards(Stage):
     """Kept pairs as tars with the Parquet of their rows."""
 
+    version = 2
+
     def requires(self) -> Stage:
         return self.clone(CapPairs)
 

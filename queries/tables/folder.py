@@ -4,15 +4,15 @@ Files and tars are listed anew, which reads every byte, only for a question that
 """
 
 import json
-import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
 
-from queries.tables.manifest import PICTURES, BuildError, list_files, manifest
+from queries.tables.manifest import BuildError, list_files, manifest
 from queries.tables.schemas import TABLES, Table, column, int64, string, table
 from queries.tables.store import reading
+from queries.tables.tars import PICTURES, members
 
 setting = table(
     "setting",
@@ -26,6 +26,7 @@ member_now = table(
     "one row per sample of a tar, listed anew when a check runs",
     column("shard", string, "the tar without its ending, relative to the build's folder"),
     column("key", string, "name of the sample in the tar"),
+    column("image_offset", int64, "where its picture begins in the tar, bytes", null=True),
     column("image_bytes", int64, "of its picture; null where it has none", null=True),
     column("caption_bytes", int64, "of its .txt; null where it has none", null=True),
     column("row_bytes", int64, "of its .json; null where it has none", null=True),
@@ -85,13 +86,15 @@ def samples_of(tar_file: Path) -> list[dict]:
     rows: list[dict] = []
     shard = f"{tar_file.parent.name}/{tar_file.stem}"
     try:
-        with reading(tar_file) as file, tarfile.open(fileobj=file) as tar:
-            for member in tar:
-                key, _, suffix = member.name.partition(".")
-                of = SUFFIXES.get(suffix, "row_bytes")
-                if not rows or rows[-1]["key"] != key or of in rows[-1]:
+        with reading(tar_file) as tar:
+            for name, offset, size in members(tar):
+                key, _, suffix = name.partition(".")
+                column_name = SUFFIXES.get(suffix, "row_bytes")
+                if not rows or rows[-1]["key"] != key or column_name in rows[-1]:
                     rows.append({"shard": shard, "key": key})
-                rows[-1][of] = member.size
-    except (tarfile.TarError, EOFError):
+                rows[-1][column_name] = size
+                if suffix in PICTURES:
+                    rows[-1]["image_offset"] = offset
+    except ValueError:
         pass  # what is missing shows as samples without bytes, and the file's hash differs
     return rows

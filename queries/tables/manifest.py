@@ -6,7 +6,6 @@ A folder is a build when its manifest is there.
 import hashlib
 import json
 import re
-import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -18,11 +17,11 @@ import pyarrow.parquet as pq
 from queries.tables import store
 from queries.tables.errors import UserError
 from queries.tables.schemas import OF_A_RUN, PUBLISHED
+from queries.tables.tars import PICTURES, members
 
 MANIFEST = "manifest.json"
 LATEST = "latest.json"
 NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")  # of a version: never a path
-PICTURES = ("jpg", "png", "webp")  # endings of a sample's picture: originals may be any
 
 
 class BuildError(UserError):
@@ -127,15 +126,6 @@ def files_by_table(build: Path, run: Path | None = None) -> dict[str, list[Path]
     return files
 
 
-def sample_names(key: str) -> list[str]:
-    """What the picture of a sample may be called in its tar.
-
-    >>> sample_names("0000000000000005")[:2]
-    ['0000000000000005.jpg', '0000000000000005.png']
-    """
-    return [f"{key}.{ending}" for ending in PICTURES]
-
-
 def list_files(build: Path) -> Iterator[dict]:
     """Every file of tables and shards as a row of `file`, except the table `file` itself."""
     paths = sorted([*build.glob("tables/*/*"), *build.glob("shards/*")])
@@ -164,7 +154,7 @@ def _count_rows(path: Path) -> int | None:
 
 def _count_samples(path: Path) -> int | None:
     try:
-        with store.reading(path) as file, tarfile.open(fileobj=file) as tar:
-            return sum(member.name.endswith(PICTURES) for member in tar)
-    except tarfile.TarError:
+        with store.reading(path) as tar:
+            return sum(name.endswith(PICTURES) for name, _, _ in members(tar))
+    except ValueError:
         return None

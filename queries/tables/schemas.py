@@ -380,6 +380,8 @@ sample = table(
     column("key", string, "pair_id as 16 hex digits: the sample's name in the tar"),
     *SAMPLE_COLUMNS,
     column("n_words", int32, "words of the caption"),
+    column("offset", int64, "where the picture's bytes begin in the shard's tar, bytes"),
+    column("bytes", int64, "of the picture in the tar: read so many from offset on"),
 )
 person_term = table(
     "person_term",

@@ -17,12 +17,12 @@ from pipeline.settings.whole import ImageSettings
 from queries.tables.errors import InputError
 from queries.tables.folder import samples_of
 from queries.tables.reasons import FETCH
+from queries.tables.tars import members
 from tests.fuzz.files import asked
 from tests.fuzz.inputs import changed, tokens
 from tests.fuzz.limits import MAX_PIXELS
 from tests.fuzz.target import Target, file_of
 from trainer.data.pixels import BadPictureError, decode
-from trainer.data.shards import tar_index
 
 
 @cache
@@ -99,7 +99,7 @@ TAR_TOKENS = tokens(
 
 def tar(data: bytes) -> None:
     try:
-        for begin, size in tar_index(io.BytesIO(data)).values():
+        for _, begin, size in members(io.BytesIO(data)):
             assert 0 <= begin <= begin + size <= len(data)
     except ValueError:
         pass

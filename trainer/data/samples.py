@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from threading import Lock
 
@@ -12,8 +13,9 @@ import pyarrow.parquet as pq
 
 from queries.engine.duck import DuckEngine
 from queries.tables.errors import InputError, first_line
-from queries.tables.manifest import MANIFEST, sample_names, unchanged
+from queries.tables.manifest import MANIFEST, unchanged
 from queries.tables.schemas import TABLES
+from queries.tables.tars import PLACE, picture_names
 from trainer.data.pixels import BadPictureError, Room, decode, resized_crop
 from trainer.data.shards import Shards, open_shards
 from trainer.settings import TrainerError
@@ -114,14 +116,11 @@ def _read_samples(
 ) -> Samples:
     names = shards.names()
     with ThreadPoolExecutor(shards.threads) as pool:  # a remote store answers many at once
-        tables = list(pool.map(lambda name: shards.table(name, COLUMNS), names))
-        indices = pool.map(shards.index, names)
-        places = [
-            _places(number, rows, index)
-            for number, (rows, index) in enumerate(zip(tables, indices, strict=True))
-        ]
-    empty = TABLES["sample"].empty().select(COLUMNS)
-    rows = pa.concat_tables([empty, *tables]).replace_schema_metadata().combine_chunks()
+        tables = list(pool.map(lambda name: shards.table(name, [*COLUMNS, *PLACE]), names))
+        places = list(pool.map(partial(_places, shards), names, range(len(names)), tables))
+    empty = TABLES["sample"].empty()
+    tables = [table.select(COLUMNS) for table in (empty, *tables)]
+    rows = pa.concat_tables(tables).replace_schema_metadata().combine_chunks()
     place = np.concatenate([np.empty((0, 3), np.int64), *places])
     asked = "" if where is None else f" where {where}"
     if where is not None:
@@ -132,14 +131,20 @@ def _read_samples(
     return Samples(rows, place, shards, names, side)
 
 
-def _places(number: int, rows: pa.Table, index: dict[str, tuple[int, int]]) -> np.ndarray:
+def _places(shards: Shards, name: str, number: int, rows: pa.Table) -> np.ndarray:
     """Where a shard's pictures are: (n, 3), as `Samples.places`."""
-    none = (0, -1)
-    found = [
-        next((index[name] for name in sample_names(key) if name in index), none)
+    if set(PLACE) <= set(rows.column_names):
+        begins, sizes = (rows[column].to_numpy() for column in PLACE)
+        end = shards.tar_bytes(name)
+        whole = (begins >= 0) & (sizes >= 0) & (begins <= end) & (sizes <= end - begins)
+        return np.stack([np.full_like(begins, number), begins, np.where(whole, sizes, -1)], axis=1)
+    index = shards.index(name)  # a build made by 0.1.0
+    lacking = (0, -1)
+    places = [
+        next((index[member] for member in picture_names(key) if member in index), lacking)
         for key in rows["key"].to_pylist()
     ]
-    return np.array([(number, *place) for place in found], np.int64).reshape(-1, 3)
+    return np.array([(number, *place) for place in places], np.int64).reshape(-1, 3)
 
 
 def _ids_where(

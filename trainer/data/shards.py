@@ -1,10 +1,10 @@
 """A build's shards, on disk or in a remote store: which there are, and the bytes of a picture.
 
-A tar is indexed by its headers, so that any picture is read by itself, in any order.
+The table `sample` says where each picture is in its tar, so that any is read by itself, in any
+order; the tars of builds made by 0.1.0, whose table does not, are walked header by header.
 """
 
 import os
-import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -16,10 +16,9 @@ import pyarrow.parquet as pq
 from queries.tables.addresses import EXPECTED, hidden
 from queries.tables.errors import first_line
 from queries.tables.manifest import MANIFEST
+from queries.tables.tars import BLOCK, check_first_header, members
 from trainer.settings import TrainerError
 
-BLOCK = 512  # bytes: a header, and what a file is padded to
-FILES = (b"0", b"\0")  # types of a plain file
 REMOTE_READS = 32  # at a time: what a thread waits for is mostly the network
 SCAN_BYTES = 1 << 20  # asked for at a time while a remote tar's headers are read
 
@@ -56,12 +55,29 @@ class Shards:
         return f"{self.root}/{name}.tar"
 
     def table(self, name: str, columns: list[str] | None = None) -> pa.Table:
-        """The rows beside a shard's tar."""
+        """The rows beside a shard's tar: all columns, or those of these that it has."""
         path = self.parquet(name)
         try:
-            return pq.read_table(path, columns=columns, filesystem=self.files)
+            with pq.ParquetFile(path, filesystem=self.files, pre_buffer=True) as file:
+                return file.read(columns)
         except (OSError, pa.ArrowException) as error:
             raise TrainerError(f"{path}: {first_line(error)}, expected a shard's rows") from None
+
+    def tar_bytes(self, name: str) -> int:
+        """The size of a shard's tar. Raises TrainerError where it does not begin as one."""
+        path = self.tar(name)
+        try:
+            if self.files is not None:
+                size, header = self.files.size(path), self.files.cat_file(path, start=0, end=BLOCK)
+            else:
+                with self._opened(path) as tar:
+                    self._indexed[name] = self._state(tar.fileno())
+                    size, header = os.fstat(tar.fileno()).st_size, tar.read(BLOCK)
+            check_first_header(header)
+        except (OSError, ValueError) as error:
+            said = first_line(error)
+            raise TrainerError(f"{path}: {said}, expected an uncompressed tar") from None
+        return int(size)
 
     def index(self, name: str) -> dict[str, Place]:
         """The places of a tar's files by name. A remote tar is read through for it, once."""
@@ -70,7 +86,7 @@ class Shards:
             with self._opened(path) as tar:
                 if self.files is None:
                     self._indexed[name] = self._state(tar.fileno())
-                return tar_index(tar)
+                return {member: (begin, size) for member, begin, size in members(tar)}
         except (OSError, ValueError) as error:
             raise TrainerError(
                 f"{path}: {first_line(error)}, expected an uncompressed tar"
@@ -125,40 +141,3 @@ def open_shards(build: Path | str) -> Shards:
     except (ImportError, ValueError) as error:
         raise TrainerError(f"{build}: {first_line(error)}, expected a build's address") from None
     return Shards(root.rstrip("/") + "/shards", files)
-
-
-def tar_index(tar: BinaryIO) -> dict[str, Place]:
-    """Name of each plain file of a tar to its place; reads headers only.
-
-    Where a tar is damaged or cut off its index ends, and what stood behind is not in it. A file
-    that does not begin as a tar is a ValueError. Names that need an extended header (longer than
-    100 bytes) keep their short form: no sample has one.
-    """
-    index: dict[str, Place] = {}
-    end, at = tar.seek(0, os.SEEK_END), 0
-    while at + BLOCK <= end:
-        tar.seek(at)
-        header = tar.read(BLOCK)
-        size = _size(header)
-        if size is None:
-            if at == 0 and header.strip(b"\0"):
-                raise ValueError("no tar header at its beginning")
-            break
-        begin = at + BLOCK
-        if header[156:157] in FILES and begin + size <= end:
-            name = header[:100].rstrip(b"\0")
-            index[name.decode(errors="replace")] = (begin, size)
-        at = begin + -(-size // BLOCK) * BLOCK
-    return index
-
-
-def _size(header: bytes) -> int | None:
-    """What a header says of its file's bytes; None if it is none: its checksum is wrong."""
-    try:
-        checksum = int(header[148:156].rstrip(b"\0 "), 8)
-        size = int(header[124:136].rstrip(b"\0 "), 8)
-    except ValueError:
-        return None
-    blank = header[:148] + b" " * 8 + header[156:]
-    found = zlib.adler32(blank) & 0xFFFF  # 1 and the bytes' sum, modulo 65,521
-    return size if found == (1 + checksum) % 65_521 and size >= 0 else None

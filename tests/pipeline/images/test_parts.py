@@ -13,6 +13,8 @@ from pipeline.publish.shards import pack
 from pipeline.settings.whole import SAMPLE, load
 from pipeline.workspace.folder import Workspace
 from queries.tables.errors import UserError
+from queries.tables.parts import write_part
+from queries.tables.schemas import TABLES
 from tests.tables import rows
 
 PICTURES = {one: bytes([one]) * (one + 1) for one in range(6)}
@@ -34,7 +36,9 @@ def publish(workspace: Path, version: str, *kept: int) -> pa.Table:
     function = partial(
         pack, folder=shards, images=images, read_images=read_images, image_digest=version
     )
-    list(function(iter(picked.to_batches())))
+    samples = list(function(iter(picked.to_batches())))
+    (tar,) = shards.glob("*.tar")
+    write_part(tar.with_suffix(".parquet"), TABLES["sample"], samples)
     return picked
 
 

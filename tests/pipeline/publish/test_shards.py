@@ -60,6 +60,13 @@ def test_a_tar_holds_picture_caption_and_columns_under_one_key(tmp_path):
     assert samples[1]["n_words"] == 3
 
 
+def test_a_sample_says_where_its_picture_is_in_the_tar(tmp_path):
+    samples = packed(tmp_path, PICKED)
+    content = (tmp_path / f"{shard_digest(PICKED, 'i')}.tar").read_bytes()
+    pictures = [content[row["offset"] : row["offset"] + row["bytes"]] for row in samples]
+    assert pictures == [f"jpg of {one}".encode() for one in IDS]
+
+
 def test_an_original_has_the_ending_of_its_type(tmp_path):
     bodies = {IDS[0]: b"\x89PNG\r\n", IDS[1]: b"RIFF\0\0\0\0WEBPVP8 ", IDS[2]: b"\xff\xd8\xff"}
     rows_of = PICKED.slice(0, 3)

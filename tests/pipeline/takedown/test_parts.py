@@ -12,13 +12,14 @@ import pytest
 
 from pipeline.images.parts import MOVED, forget, prune, read_images, take_back, write_images
 from pipeline.report.gallery import thumbnail
-from pipeline.takedown.files import rewrite_tar
+from pipeline.takedown.files import rewrite_shard
 from pipeline.takedown.find import PENDING, Named, known, resolve
 from pipeline.takedown.verify import Sought, left
 from pipeline.takedown.work import sweep
 from pipeline.workspace.takedown_log import TakenDown, blanked, write_log
 from queries.tables.parts import write_part
 from queries.tables.schemas import TABLES
+from queries.tables.tars import picture_places, with_places
 from tests.image_server import picture
 from tests.tables import rows
 
@@ -146,6 +147,9 @@ def shard(build: Path, *pair_ids: int) -> Path:
             member = tarfile.TarInfo(f"{one:016x}.jpg")
             member.size = len(b"picture %d" % one)
             tar.addfile(member, io.BytesIO(b"picture %d" % one))
+    samples = rows("sample", *[{"key": f"{one:016x}", "pair_id": one} for one in pair_ids])
+    samples = with_places(samples, build / "shards/00000.tar")
+    write_part(build / "shards/00000.parquet", TABLES["sample"], samples.to_batches())
     return build / "shards/00000.tar"
 
 
@@ -156,11 +160,12 @@ def test_pictures_moved_to_a_shard_that_changes_come_back_before_it_does(tmp_pat
     assert pq.read_table(part / MOVED).num_rows == 2
     forget(part, {1})
     take_back(part, {tar.resolve()})
-    rewrite_tar(tar, {"0000000000000001"})
+    rewrite_shard(tar.with_suffix(".parquet"), pa.array([1]))
     assert dict(read_images(part, *ALL)) == {2: b"picture 2", 3: b"picture 3"}
     assert pq.read_table(part / MOVED).num_rows == 0
     with tarfile.open(tar) as files:
         assert files.getnames() == ["0000000000000002.jpg"]
+    assert list(picture_places(tar.with_suffix(".parquet"))) == [(2, 512, len(b"picture 2"))]
 
 
 def test_an_image_part_forgets_a_picture_and_what_was_measured_of_it(tmp_path):

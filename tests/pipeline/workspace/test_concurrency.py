@@ -18,6 +18,7 @@ from queries.__main__ import main
 from queries.tables.manifest import BuildError, find, unchanged
 from queries.tables.parts import write_part
 from queries.tables.schemas import TABLES
+from queries.tables.tars import with_places
 from tests.chaos.builds import building
 from tests.image_server import ImageServer
 from tests.small_build import Small
@@ -68,12 +69,13 @@ def made_up(folder: Path) -> Path:
             for one in ids
         ]
         parts.append(folder / f"{number}.parquet")
-        write_part(parts[-1], TABLES["sample"], rows("sample", *samples).to_batches())
         with tarfile.open(parts[-1].with_suffix(".tar"), "w") as tar:
             for row in samples:
                 member = tarfile.TarInfo(f"{row['key']}.jpg")
                 member.size = len(content(row["pair_id"]))
                 tar.addfile(member, io.BytesIO(content(row["pair_id"])))
+        sample = with_places(rows("sample", *samples), parts[-1].with_suffix(".tar"))
+        write_part(parts[-1], TABLES["sample"], sample.to_batches())
     ids = [{"pair_id": one} for one in range(N)]
     tables = {
         "query": rows("query", {"query_id": 0, "text": "kite"}),

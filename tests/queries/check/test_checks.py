@@ -8,6 +8,7 @@ import tarfile
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline.publish.version import publish
@@ -16,6 +17,7 @@ from queries.questions import DECLARED, names
 from queries.tables.manifest import list_files
 from queries.tables.parts import write_part
 from queries.tables.schemas import TABLES
+from queries.tables.tars import with_places
 from tests.asking import ask, of_folder
 from tests.tables import build_row, rows
 
@@ -379,13 +381,14 @@ def whole_tables() -> dict[str, list[dict]]:
 def make(folder: Path, tables: dict[str, list[dict]]) -> Path:
     """Publish the rows as a build of one shard, its tar as the rows of `sample` first were."""
     shard = folder / "shard.parquet"
-    write_part(shard, TABLES["sample"], rows("sample", *tables["sample"]).to_batches())
     with tarfile.open(shard.with_suffix(".tar"), "w") as tar:
         for row in whole_tables()["sample"]:
             for suffix, size in (("jpg", row["image_bytes"]), ("txt", 7), ("json", 2)):
                 member = tarfile.TarInfo(f"{row['key']}.{suffix}")
                 member.size = size
                 tar.addfile(member, io.BytesIO(b"x" * size))
+    sample = with_places(rows("sample", *tables["sample"]), shard.with_suffix(".tar"))
+    write_part(shard, TABLES["sample"], sample.to_batches())
     published: dict[str, list[Path] | pa.Table] = {
         name: rows(name, *of) for name, of in tables.items() if name != "sample"
     }
@@ -466,6 +469,16 @@ def test_a_whole_build_passes_every_check(whole, capsys):
     assert failed(whole, capsys) == set()
 
 
+def test_a_build_of_the_first_version_is_not_asked_where_its_pictures_are(copy, capsys):
+    path = copy / "shards/00000.parquet"
+    pq.write_table(pq.read_table(path).drop_columns(["offset", "bytes"]), path)
+    assert main(["check", "--build", str(copy)]) == 1  # its file is another
+    printed = capsys.readouterr()
+    assert "made by 0.1.0, not asked: every_picture_is_at_its_offset" in printed.err
+    assert "every_picture_is_at_its_offset" not in printed.out
+    assert "cannot_be_asked" not in printed.out
+
+
 def damage_manifest(build: Path) -> None:
     about = json.loads((build / "manifest.json").read_text())
     shard = next(one for one in about["files"] if one["path"].endswith(".tar"))
@@ -489,7 +502,16 @@ def empty_table(build: Path) -> None:
     (build / "tables/pair/00000.parquet").write_bytes(b"")
 
 
+def misplace_pictures(build: Path) -> None:
+    path = build / "shards/00000.parquet"
+    sample = pq.read_table(path)
+    offsets = pa.array([offset + 512 for offset in sample["offset"].to_pylist()])
+    place = sample.column_names.index("offset")
+    pq.write_table(sample.set_column(place, sample.schema.field(place), offsets), path)
+
+
 BROKEN_FILES = [
+    ("every_picture_is_at_its_offset", misplace_pictures),
     ("manifest_lists_the_files", damage_manifest),
     ("manifest_lists_the_files", forge_table),
     ("files_are_as_published", cut_tar),

@@ -1,6 +1,5 @@
 """The loader: exact resume, the same batches however many processes, filters, remote builds."""
 
-import io
 import json
 import os
 import subprocess
@@ -9,10 +8,10 @@ import tarfile
 import threading
 import time
 import uuid
-from contextlib import suppress
 
 import fsspec
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -20,12 +19,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import ROOT
-from tests.trainer_fixtures import make_build, png, write_tar
+from tests.trainer_fixtures import make_build, place_anew, png, write_tar
 from trainer.data.loader import Loader, borders, order
 from trainer.data.pixels import decode
 from trainer.data.prefetch import prefetched
 from trainer.data.samples import read_samples
-from trainer.data.shards import open_shards, tar_index
 from trainer.model import tokenizer
 from trainer.settings import TrainerError
 
@@ -314,36 +312,27 @@ def test_no_build_is_one_line(address):
 
 
 # --- tars -----------------------------------------------------------------------------------
-def test_the_tar_index_is_that_of_tarfile(build):
-    path = build / "shards" / "00000.tar"
-    with tarfile.open(path) as tar:
-        expected = {one.name: (one.offset_data, one.size) for one in tar}
-    assert open_shards(build).index("00000") == expected
+def test_a_build_that_does_not_say_where_its_pictures_are_gives_the_same_samples(tmp_path):
+    make_build(tmp_path, per_class=2)
+    places = read_samples(tmp_path, 72).places
+    for path in (tmp_path / "shards").glob("*.parquet"):  # as 0.1.0 made them
+        pq.write_table(pq.read_table(path).drop_columns(["offset", "bytes"]), path)
+    assert (read_samples(tmp_path, 72).places == places).all()
+    assert (places[:, 2] > 0).all()
 
 
-def test_folders_links_and_long_names_do_not_disturb_the_index():
-    file = io.BytesIO()
-    with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar:
-        folder = tarfile.TarInfo("folder")
-        folder.type = tarfile.DIRTYPE
-        tar.addfile(folder)
-        link = tarfile.TarInfo("link.jpg")
-        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
-        tar.addfile(link)
-        for name in ("é" * 200, "a.jpg"):
-            member = tarfile.TarInfo(name)
-            member.size = 3
-            tar.addfile(member, io.BytesIO(b"abc"))
-    index = tar_index(file)
-    begin, size = index["a.jpg"]
-    assert file.getvalue()[begin : begin + size] == b"abc"
-    assert not {"link.jpg", "folder"} & set(index)
-
-
-@given(st.binary(max_size=2000))
-def test_any_bytes_are_an_index_or_a_value_error(data):
-    with suppress(ValueError):
-        assert tar_index(io.BytesIO(data)) is not None
+def test_places_outside_of_the_tar_are_corrupt_samples(tmp_path):
+    make_build(tmp_path, per_class=2)
+    path = tmp_path / "shards" / "00001.parquet"
+    rows = pq.read_table(path)
+    n = rows.num_rows
+    for name, values in (("offset", [-1, 1 << 62, 512]), ("bytes", [9, 1 << 62, -1])):
+        column = pa.array(values + rows[name].to_pylist()[3:])
+        rows = rows.set_column(rows.column_names.index(name), name, column)
+    pq.write_table(rows, path)
+    sizes = read_samples(tmp_path, 72).places[-n:, 2]
+    assert (sizes[:3] == -1).all()
+    assert (sizes[3:] > 0).all()
 
 
 def test_a_tar_cut_off_loses_only_what_is_behind_the_cut_and_names_it(tmp_path):
@@ -402,6 +391,7 @@ def test_originals_of_other_types_are_read_as_jpegs_are(tmp_path):
                 name, data = name.replace(".jpg", ".png"), png(decode(data))
             as_png[name] = data
         write_tar(path, as_png)
+        place_anew(path)
     batches = list(loader(tmp_path).epoch(0))
     assert sorted(keys(batches)) == all_keys(tmp_path)
     make_build(tmp_path, per_class=2)

@@ -42,7 +42,8 @@ from benchmarks.pictures import SIDES, png_bomb
 from pipeline.fetch.guard import Guard
 from pipeline.fetch.hosts import Hosts
 from pipeline.fetch.part import WORKER, fetch_part
-from pipeline.settings.whole import FetchSettings, ImageSettings
+from pipeline.settings.fetch import FetchSettings
+from pipeline.settings.images import ImageSettings
 from queries.tables.schemas import TABLES
 from tests.guard_server import GuardServer
 
@@ -226,7 +227,7 @@ def worker_mb(urls: list[str], folder: Path, settings: FetchSettings) -> float:
         while not ended.wait(0.005):
             for one in me.children():
                 with contextlib.suppress(psutil.Error, OSError, ValueError):
-                    if str(WORKER) in one.cmdline():
+                    if WORKER in one.cmdline():
                         status = Path(f"/proc/{one.pid}/status").read_text()
                         peaks.append(int(status.split("VmHWM:")[1].split()[0]))
 

@@ -25,7 +25,7 @@ from rich.table import Table as Grid
 from benchmarks.harness import Row, arguments, show, take_turns
 from pipeline.images import judge as guard_image
 from pipeline.images.judge import Picture, guard
-from pipeline.settings.whole import ImageSettings
+from pipeline.settings.images import ImageSettings
 from pipeline.sources.sample import pictures as sample
 from pipeline.sources.sample.server import draw
 

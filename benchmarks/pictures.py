@@ -28,7 +28,7 @@ from PIL import Image
 
 from benchmarks.harness import Row, child, peak_mb, show, take_turns
 from pipeline.images.judge import Picture, guard
-from pipeline.settings.whole import ImageSettings
+from pipeline.settings.images import ImageSettings
 
 SETTINGS = ImageSettings()
 SIDES = ((500, 375), (640, 480), (800, 600), (1024, 683), (1200, 900), (1600, 1067))

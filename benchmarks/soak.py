@@ -34,7 +34,7 @@ PARTS = 40  # image parts of a run: each is fetched by a new process
 LEAST_ROWS = 250  # of an image part
 SAMPLES_PER_SHARD = 1_000
 SAMPLE_S = 1.0
-ROLES = {"fetch_worker.py": "fetch", "multiprocessing": "engine"}
+ROLES = {"pipeline.fetch.worker": "fetch", "multiprocessing": "engine"}
 
 
 @dataclass

@@ -1,8 +1,21 @@
 """From dumps and url-caption pairs to shards: `luigi --module pipeline BuildWIT`."""
 
-from pipeline.tasks.build_wit import BuildWIT
-from pipeline.tasks.stage import configure
+import sys
+from typing import Any
 
 __all__ = ["BuildWIT"]
 
-configure()  # Luigi imports this module before it reads its configuration
+
+def __getattr__(name: str) -> Any:
+    """Load the tasks when somebody asks for BuildWIT: most modules here do without Luigi."""
+    if name != "BuildWIT":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from pipeline.tasks.build_wit import BuildWIT
+    from pipeline.tasks.stage import configure
+
+    configure()
+    return BuildWIT
+
+
+if "luigi" in sys.modules:  # it imports this module to register tasks, then reads its settings
+    __getattr__("BuildWIT")

@@ -25,7 +25,7 @@ ONLY_IN = {
 # Which package may import which. The roots (`__init__`, `__main__`) and `tasks`, which compose the
 # stages, may import every package of their room.
 ARROWS = {
-    "queries.engine": "tables",
+    "queries.engine": "processes tables",
     "pipeline.settings": "",
     "pipeline.text": "",
     "pipeline.selection": "",
@@ -101,6 +101,20 @@ def test_each_engine_is_imported_in_one_place(path):
     for package, places in ONLY_IN.items():
         if name(path) not in places:
             assert package not in {one.split(".")[0] for one in imports(path)}
+
+
+LIGHT = """
+import sys, pipeline, pipeline.fetch.worker, pipeline.fetch.shard
+print({"luigi", "duckdb", "torch", "wandb"} & set(sys.modules))
+from pipeline import BuildWIT
+print(BuildWIT.__name__, "luigi" in sys.modules)
+"""
+
+
+def test_tasks_are_loaded_only_when_somebody_asks_for_them():
+    command = [sys.executable, "-c", LIGHT]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.splitlines() == ["set()", "BuildWIT True"]
 
 
 def test_nothing_of_spark_is_imported_without_being_asked_for():

@@ -16,8 +16,9 @@ from pipeline.filters.hosts import parents
 from pipeline.images.judge import guard
 from pipeline.query_list.wordnet import read_synsets
 from pipeline.report.gallery import thumbnail
+from pipeline.settings.images import ImageSettings
 from pipeline.settings.sources import CommonCrawlSource
-from pipeline.settings.whole import ImageSettings, SettingsError, load
+from pipeline.settings.whole import SettingsError, load
 from pipeline.sources.crawl import pages as commoncrawl
 from pipeline.wikipedia.sql_tables import read_page_table
 from queries.tables.errors import InputError

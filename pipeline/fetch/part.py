@@ -3,7 +3,7 @@
 Rows of table `ask` go in; out comes a folder that holds `fetched.parquet` (every asked row once,
 with its reason or its measures) and `images.parquet` (the bytes), both in order of pair_id. The
 same rows and the same answers give the same bytes: what depends on the moment (the order, messages,
-seconds) goes to the log only. img2dataset, guarded, runs in fetch_worker.py's process.
+seconds) goes to the log only. img2dataset, guarded, runs in worker.py's process.
 """
 
 import hashlib
@@ -27,7 +27,8 @@ import pyarrow.parquet as pq
 
 from pipeline.fetch.log import FetchLog
 from pipeline.images.parts import IMAGES, write_images
-from pipeline.settings.whole import FetchSettings, ImageSettings
+from pipeline.settings.fetch import FetchSettings
+from pipeline.settings.images import ImageSettings
 from queries.tables.errors import UserError
 from queries.tables.parts import Part, folder_written_whole, read_part, write_part
 from queries.tables.schemas import TABLES
@@ -35,7 +36,7 @@ from queries.tables.store import workroom
 
 FETCHED = "fetched.parquet"
 ASKED, ANSWERED = "asked.parquet", "images/00000.parquet"  # to and from img2dataset
-WORKER = Path(__file__).with_name("worker.py")  # by path: -m would load luigi, 0.6 s
+WORKER = "pipeline.fetch.worker"
 ROWS_AT_A_TIME = 16  # originals may be of many megabytes
 SLACK_S = 120  # for the start of the process and the writing of the last rows
 LOST_SHARE = 0.01  # of the rows; losing more is a fault of the machine, not of a picture
@@ -113,7 +114,7 @@ def _download(
     said = work / "worker.log"
     progress, report = os.pipe()
     with open(progress, "rb", buffering=0), said.open("wb") as output:
-        command = [sys.executable, "-P", WORKER, work, report, os.getpid()]
+        command = [sys.executable, "-P", "-m", WORKER, work, report, os.getpid()]
         worker = subprocess.Popen(  # noqa: S603  # a fixed command, no shell
             [str(word) for word in command],
             stdin=subprocess.DEVNULL,

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from multiprocessing.pool import ThreadPool
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import cv2
 import simplejpeg
@@ -20,10 +20,8 @@ import simplejpeg
 from pipeline.fetch.guard import Guard
 from pipeline.fetch.hosts import interleaved
 from pipeline.images.judge import guard as judged
+from pipeline.settings.images import ImageSettings
 from pipeline.web.url import parse_url
-
-if TYPE_CHECKING:  # what loads settings needs 0.2 s longer to start
-    from pipeline.settings.whole import ImageSettings
 
 TELL_S = 0.5
 JPEG_END = b"\xff\xd9"
@@ -61,7 +59,7 @@ class Teller:
 def answers(
     rows: list[Row],
     guard: Guard,
-    images: "ImageSettings",
+    images: ImageSettings,
     threads: int,
     tell: Callable[[Status], object],
 ) -> Iterator[tuple[Row, bytes | None]]:
@@ -94,7 +92,7 @@ def answers(
 
 
 def _answered(
-    row: Row, guard: Guard, images: "ImageSettings", decoding: threading.BoundedSemaphore
+    row: Row, guard: Guard, images: ImageSettings, decoding: threading.BoundedSemaphore
 ) -> tuple[Row, bytes | None]:
     with guard.fetched(row["url"]) as answer:
         if answer.body is None:

@@ -1,4 +1,4 @@
-"""The process that runs img2dataset for one part: `python -P worker.py WORK FD PARENT`.
+"""The process that runs img2dataset for one part: `-m pipeline.fetch.worker WORK FD PARENT`.
 
 WORK is a folder with asked.parquet and job.json (the settings of images and fetch); the answers go
 to WORK/images. A line of JSON is written to the file descriptor FD twice a second: how many rows
@@ -18,10 +18,10 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 from typing import Any
 
-from queries.engine.processes import die_with
+from queries.processes import die_with
 
 FLUSH_BYTES = 1 << 24  # of pictures that wait to be written
 OURS = (  # columns that img2dataset has not
@@ -72,12 +72,11 @@ def guarded(img2dataset: Any, job: dict[str, Any], tell: Callable[[Status], obje
     from pipeline.fetch.guard import Guard
     from pipeline.fetch.hosts import Hosts
     from pipeline.fetch.shard import answers
-    from pipeline.settings.fetch import GuardSettings
+    from pipeline.settings.fetch import FetchSettings
+    from pipeline.settings.images import ImageSettings
 
-    fetch = job["fetch"]
-    images: Any = SimpleNamespace(**job["images"])
-    guarding = {name: fetch[name] for name in GuardSettings.model_fields}
-    settings = GuardSettings.model_validate_json(json.dumps(guarding))
+    settings = FetchSettings.model_validate_json(json.dumps(job["fetch"]))
+    images = ImageSettings.model_validate_json(json.dumps(job["images"]))
 
     class GuardedDownloader(img2dataset.Downloader):
         def download_shard(self, row: tuple[int, str]) -> None:
@@ -134,13 +133,6 @@ def report_to(descriptor: int) -> Callable[[Status], None]:
     return tell
 
 
-def ours_without_tasks() -> None:
-    """Let modules of the package be imported without its __init__, which loads luigi: 0.6 s."""
-    package = ModuleType("pipeline")
-    package.__path__ = [str(Path(__file__).parents[1])]
-    sys.modules["pipeline"] = package
-
-
 def img2dataset_main() -> Any:
     """The module img2dataset.main, without what it loads and we never use.
 
@@ -172,7 +164,6 @@ def main() -> None:
     die_with(parent)
     tell = report_to(descriptor)
     try:
-        ours_without_tasks()
         img2dataset = img2dataset_main()
         job = json.loads((work / "job.json").read_text())
         img2dataset.LoggerProcess = NoLogger

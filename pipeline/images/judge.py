@@ -11,18 +11,15 @@ of a wide gamut comes out a little paler.
 import hashlib
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 import simplejpeg
 
+from pipeline.settings.images import ImageSettings
 from queries.pixels.fingerprint import phash, spread
 from queries.pixels.header import Header, is_svg, read_header
 from queries.pixels.png import png_fits
-
-if TYPE_CHECKING:  # what loads settings needs 0.2 s longer to start
-    from pipeline.settings.whole import ImageSettings
 
 MOST_SIDE = 65_500  # pixels; a JPEG cannot hold more
 MOST_SCANS = 64  # of a progressive JPEG, which has about 10; each costs 40 ms at 50 megapixels
@@ -51,10 +48,10 @@ class Picture:
     spread: float
 
 
-def guard(body: bytes, settings: "ImageSettings") -> Picture | str:
+def guard(body: bytes, settings: ImageSettings) -> Picture | str:
     """The picture of an answer, or why it is not taken: a reason of queries/tables/reasons.py.
 
-    >>> from pipeline.settings.whole import ImageSettings
+    >>> from pipeline.settings.images import ImageSettings
     >>> guard(b"<svg/>", ImageSettings()), guard(b"not found", ImageSettings())
     ('svg', 'not_an_image')
     """
@@ -81,10 +78,10 @@ def guard(body: bytes, settings: "ImageSettings") -> Picture | str:
     )
 
 
-def seen(body: bytes, settings: "ImageSettings") -> np.ndarray | str:
+def seen(body: bytes, settings: ImageSettings) -> np.ndarray | str:
     """The pixels (H, W, 3) of a picture as `guard` stores it, RGB, or why there are none.
 
-    >>> from pipeline.settings.whole import ImageSettings
+    >>> from pipeline.settings.images import ImageSettings
     >>> seen(b"not found", ImageSettings())
     'not_an_image'
     """
@@ -92,7 +89,7 @@ def seen(body: bytes, settings: "ImageSettings") -> np.ndarray | str:
     return "not_an_image" if header is None else _seen(body, header, settings)
 
 
-def _seen(body: bytes, header: Header, settings: "ImageSettings") -> np.ndarray | str:
+def _seen(body: bytes, header: Header, settings: ImageSettings) -> np.ndarray | str:
     """Judged by its header, decoded, shrunk and turned."""
     if header.width * header.height > settings.max_pixels:
         return "too_many_pixels"

@@ -16,8 +16,8 @@ import pyarrow as pa
 
 from pipeline.images.judge import seen
 from pipeline.images.parts import ALL, read_images
+from pipeline.settings.images import ImageSettings
 from pipeline.settings.scorers import Scorer
-from pipeline.settings.whole import ImageSettings
 from queries.tables.errors import InputError, first_line
 from queries.tables.schemas import TABLES
 from queries.tables.store import place

@@ -44,3 +44,10 @@ class GuardSettings(Section):
         """
         of_one = {"per_host": max(1, self.per_host // n), "per_host_rate": self.per_host_rate / n}
         return self.model_copy(update=of_one)
+
+
+class FetchSettings(GuardSettings):
+    """How pictures are asked for; nothing here changes what is kept."""
+
+    threads: Annotated[int, Field(ge=1, le=1024)] = 64
+    rows_per_part: Annotated[int, Field(ge=10, le=100_000)] = 10_000

@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from pipeline.settings.fetch import GuardSettings
+from pipeline.settings.fetch import FetchSettings
+from pipeline.settings.images import ImageSettings
 from pipeline.settings.scorers import Scorers
 from pipeline.settings.sources import Source
 from pipeline.settings.values import (
@@ -119,26 +120,6 @@ class SelectionSettings(Section):
     max_rounds: Positive = 12
     round_factor: Annotated[float, Field(ge=1, le=10)] = 1.0
     near_bits: Annotated[int, Field(ge=-1, le=6)] = -1  # bits of pHash; -1: all stay
-
-
-class ImageSettings(Section):
-    """What a picture must be, and how it is stored. The first four change what is stored."""
-
-    size: Annotated[int, Field(ge=16, le=4096)] = 256
-    quality: Annotated[int, Field(ge=1, le=100)] = 95
-    keep_originals: bool = False  # JPEG, PNG and WebP as served, foreign bytes and all
-    max_pixels: Annotated[int, Field(ge=1, le=200_000_000)] = 50_000_000  # <= 20 bytes each
-    min_side: Count = 32
-    min_area: Count = 0  # of width times height, pixels
-    max_aspect: Annotated[float, Field(ge=1)] = 5.0
-    min_spread: Annotated[float, Field(ge=0)] = 2.0
-
-
-class FetchSettings(GuardSettings):
-    """How pictures are asked for; nothing here changes what is kept."""
-
-    threads: Annotated[int, Field(ge=1, le=1024)] = 64
-    rows_per_part: Annotated[int, Field(ge=10, le=100_000)] = 10_000
 
 
 Memory = Annotated[str, Field(pattern=r"^\d+(MB|GB)$")]

@@ -18,8 +18,9 @@ from luigi.rpc import RPCError
 from pipeline import sources
 from pipeline.images import scorers
 from pipeline.selection.retry import lost_pairs, reasons
+from pipeline.settings.fetch import FetchSettings
 from pipeline.settings.values import is_remote
-from pipeline.settings.whole import SAMPLE, FetchSettings, Settings, load
+from pipeline.settings.whole import SAMPLE, Settings, load
 from pipeline.workspace.endings import (
     end_interrupted,
     ending_in_one_line,

@@ -23,7 +23,7 @@ import duckdb
 import pyarrow as pa
 
 from queries.engine import BATCH_ROWS, Advance, Engine, Fetch, Rows
-from queries.engine.processes import die_with
+from queries.processes import die_with
 from queries.tables import store
 from queries.tables.errors import InputError, first_line
 from queries.tables.schemas import TABLES

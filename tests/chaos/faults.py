@@ -92,7 +92,7 @@ def killed(whom: str, build: Build, chance: random.Random) -> str:
         one = chance.choice(found)
         command = " ".join(one.cmdline())
         one.kill()
-        return "of img2dataset" if "fetch_worker" in command else "of the engine"
+        return "of img2dataset" if "pipeline.fetch.worker" in command else "of the engine"
     return "nobody"
 
 
@@ -108,7 +108,7 @@ def is_worker(process: psutil.Process) -> bool:
     """Not the standard library's tracker, whose death harms nobody."""
     with suppress(psutil.Error):
         command = " ".join(process.cmdline())
-        return "fetch_worker" in command or "spawn_main" in command
+        return "pipeline.fetch.worker" in command or "spawn_main" in command
     return False
 
 

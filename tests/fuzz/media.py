@@ -13,7 +13,7 @@ from PIL import Image
 from pipeline.images.judge import Picture, guard
 from pipeline.query_list.wordnet import read_synsets
 from pipeline.report.gallery import thumbnail
-from pipeline.settings.whole import ImageSettings
+from pipeline.settings.images import ImageSettings
 from queries.tables.errors import InputError
 from queries.tables.folder import samples_of
 from queries.tables.reasons import FETCH

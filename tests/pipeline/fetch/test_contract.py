@@ -14,8 +14,7 @@ from tests.small_build import ROOT
 
 ASK = """
 import json, sys
-sys.path.insert(0, "pipeline/fetch")
-import worker
+from pipeline.fetch import worker
 main = worker.img2dataset_main()
 import inspect
 from importlib.metadata import version

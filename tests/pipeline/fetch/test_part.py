@@ -25,7 +25,8 @@ from pipeline.fetch import part as fetch
 from pipeline.fetch.log import FetchLog
 from pipeline.fetch.part import FetchError, fetch_part
 from pipeline.images.parts import read_images
-from pipeline.settings.whole import FetchSettings, ImageSettings
+from pipeline.settings.fetch import FetchSettings
+from pipeline.settings.images import ImageSettings
 from queries.pixels.fingerprint import phash, spread
 from queries.tables.reasons import FETCH, PASSING
 from queries.tables.schemas import TABLES
@@ -291,7 +292,8 @@ import pyarrow as pa
 from pipeline.fetch.part import fetch_part
 from pipeline.fetch.log import FetchLog
 from pipeline.images.parts import read_images
-from pipeline.settings.whole import FetchSettings, ImageSettings
+from pipeline.settings.fetch import FetchSettings
+from pipeline.settings.images import ImageSettings
 from queries.tables.reasons import FETCH, PASSING
 from queries.tables.schemas import TABLES
 rows = pa.table({"pair_id": [1], "url": [sys.argv[1]], "attempt": [1]}, TABLES["ask"].schema)

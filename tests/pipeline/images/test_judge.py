@@ -12,7 +12,7 @@ import simplejpeg
 from PIL import Image, ImageOps, PngImagePlugin
 
 from pipeline.images.judge import MOST_SCANS, Picture, guard, reduction, stored_sides, upright
-from pipeline.settings.whole import ImageSettings
+from pipeline.settings.images import ImageSettings
 from queries.pixels.fingerprint import phash, spread
 from queries.tables.reasons import FETCH
 

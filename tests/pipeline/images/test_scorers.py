@@ -10,8 +10,9 @@ from PIL import Image
 
 from pipeline.images.parts import IMAGES, write_images
 from pipeline.images.scorers import Model, as_input, check, score_pictures
+from pipeline.settings.images import ImageSettings
 from pipeline.settings.scorers import OnnxScorer, OpenNsfwScorer
-from pipeline.settings.whole import ImageSettings, SettingsError, load
+from pipeline.settings.whole import SettingsError, load
 from queries.tables.errors import InputError
 from queries.tables.schemas import TABLES
 from tests.mean_model import mean_model

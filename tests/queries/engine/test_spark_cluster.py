@@ -97,7 +97,7 @@ def open_files(process: psutil.Process) -> Iterator[Path]:
 def that_fetches(cluster: Cluster) -> psutil.Process | None:
     for process in cluster.processes():
         with suppress(psutil.Error):
-            if "fetch_worker" in " ".join(process.cmdline()):
+            if "pipeline.fetch.worker" in " ".join(process.cmdline()):
                 return process
     return None
 

@@ -25,8 +25,9 @@ pytest.importorskip("resvg_py", reason="needs pip install '.[sample]'")
 
 from pipeline import sources
 from pipeline.fetch.part import fetch_part
+from pipeline.settings.fetch import FetchSettings
+from pipeline.settings.images import ImageSettings
 from pipeline.settings.sources import SampleSource
-from pipeline.settings.whole import FetchSettings, ImageSettings
 from pipeline.sources import SourceError
 from pipeline.sources.sample import pictures as sample
 from pipeline.sources.sample.evaluation import N_PLANTED, write_evaluation_set

@@ -32,7 +32,7 @@ from pipeline.fetch.wire import (
     response,
 )
 from pipeline.settings.fetch import GuardSettings
-from pipeline.web.retry_after import retry_after_s
+from pipeline.web.manners import retry_after_s
 from pipeline.web.robots import MAX_ROBOTS_BYTES, opted_out, parse_robots
 from pipeline.web.url import Target, as_address, may_be_asked, parse_url, redirected
 

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from pipeline.settings.fetch import GuardSettings
+from pipeline.web.manners import backoff_s, chance
 from pipeline.web.robots import Robots
-from queries.tables.parts import digest
 
 LARGE_BODIES = 8  # at a time, of all threads: so many times max_bytes is the memory they may fill
 
@@ -107,9 +107,8 @@ class Hosts:
             return sum(until > now for until in pauses)
 
     def backoff_s(self, url: str, tries: int) -> float:
-        """Doubled each time, times 0.5 to 1.5 by a hash of the address: waits should differ."""
-        doubled = self.settings.backoff_s * 2 ** (tries - 1) * (0.5 + _chance(url, tries))
-        return min(doubled, self.settings.max_wait_s)
+        """Seconds before the next try, `max_wait_s` at most."""
+        return min(backoff_s(self.settings.backoff_s, url, tries), self.settings.max_wait_s)
 
     def is_dead(self, origin: str) -> bool:
         """Whether its last `dead_after` connections all failed."""
@@ -140,11 +139,6 @@ class Hosts:
         return answer.result()
 
 
-def _chance(*of: object) -> float:
-    """A number in 0..1 that these decide."""
-    return int(digest(*of), 16) / 2**64
-
-
 def interleaved(hosts: Sequence[str]) -> list[int]:
     """The rows in an order that spreads every host evenly from the first to the last.
 
@@ -159,6 +153,6 @@ def interleaved(hosts: Sequence[str]) -> list[int]:
         rows[host].append(row)
     places = []
     for host, its_rows in rows.items():
-        offset = _chance(host)
+        offset = chance(host)
         places += [((n + offset) / len(its_rows), row) for n, row in enumerate(its_rows)]
     return [row for _, row in sorted(places)]

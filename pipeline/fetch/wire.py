@@ -13,11 +13,10 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from importlib.metadata import version
 
 import certifi
 
-from pipeline.web.robots import AGENT
+from pipeline.web.manners import user_agent
 from pipeline.web.url import Target
 
 CONNECT_S = 5.0  # for one address; who takes longer is as good as dead
@@ -103,15 +102,6 @@ def encrypted(
         raise RefusedError("tls_error", str(error)) from None
     with connection:
         yield connection
-
-
-@lru_cache
-def user_agent(contact: str) -> str:
-    """
-    >>> user_agent("mailto:me").split(" ", 1)[1]
-    '(mailto:me)'
-    """
-    return f"{AGENT}/{version('buildwit')} ({contact})".removesuffix(" ()")
 
 
 def request(target: Target, contact: str) -> bytes:

@@ -23,8 +23,8 @@ from pipeline.settings.whole import DownloadSettings
 from pipeline.sources.candidate import Raw, SourceError
 from pipeline.sources.plan import Given
 from pipeline.web.client import AgainError, Client, DownloadError
+from pipeline.web.manners import retry_after_s
 from pipeline.web.reading import at, json_object
-from pipeline.web.retry_after import retry_after_s
 from queries.tables.errors import InputError
 from queries.tables.parts import digest
 

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from typing import TypeVar
 from urllib.parse import urljoin, urlsplit
 
@@ -18,9 +17,8 @@ import requests
 import urllib3
 
 from pipeline.settings.whole import DownloadSettings
-from pipeline.web.retry_after import retry_after_s
+from pipeline.web.manners import backoff_s, retry_after_s, user_agent
 from queries.tables.errors import InputError, UserError
-from queries.tables.parts import digest
 
 CHUNK_BYTES = 1 << 16
 GAIN_BYTES = 1 << 20  # an attempt that brings this much is no failure in a row
@@ -106,12 +104,7 @@ class Client:
                     asked = f"asks to be left alone for {again.wait_s:,.0f} s"
                     said = f"{asked}, longer than max_wait_s = {most:g}: try again later"
                     raise DownloadError(f"{url}: {again}; {said}") from None
-                self._wait(max(again.wait_s, self.backoff_s(url, tries)))
-
-    def backoff_s(self, url: str, tries: int) -> float:
-        """Doubled each time, times 0.5 to 1.5 by a hash of the address: waits should differ."""
-        chance = int(digest(url, tries), 16) / 2**64
-        return self.settings.backoff_s * 2 ** (tries - 1) * (0.5 + chance)
+                self._wait(max(again.wait_s, backoff_s(self.settings.backoff_s, url, tries)))
 
     def _wait(self, seconds: float) -> None:
         if self.stop.wait(min(seconds, self.settings.max_wait_s)):
@@ -136,8 +129,8 @@ class Client:
         self, session: requests.Session, url: str, headers: dict[str, str]
     ) -> requests.Response:
         """The answer at the end of a few redirects, whose own bodies are never read."""
-        by = f"buildwit/{version('buildwit')} ({self.settings.contact})".removesuffix(" ()")
-        headers = {"User-Agent": by, "Accept-Encoding": "identity", **headers}
+        agent = user_agent(self.settings.contact)
+        headers = {"User-Agent": agent, "Accept-Encoding": "identity", **headers}
         place, timeout_s = url, self.settings.timeout_s
         for _ in range(MAX_REDIRECTS + 1):
             self.admit(place)

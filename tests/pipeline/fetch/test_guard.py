@@ -20,7 +20,7 @@ from pipeline.fetch.guard import Answer, Guard, attempt
 from pipeline.fetch.hosts import Hosts
 from pipeline.fetch.wire import request
 from pipeline.settings.fetch import GuardSettings
-from pipeline.web.retry_after import retry_after_s
+from pipeline.web.manners import retry_after_s
 from pipeline.web.url import is_public, parse_url
 from queries.tables.reasons import FETCH, PASSING
 from tests import ROOT

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.settings.whole import DownloadSettings
-from pipeline.web.client import Client, DownloadError, RefusedError
+from pipeline.web.client import DownloadError, RefusedError
 from pipeline.web.download import CorruptError, Remote, download
-from pipeline.web.retry_after import retry_after_s
+from pipeline.web.manners import backoff_s, retry_after_s
 from queries.tables.errors import InputError, UserError
 from tests.download_server import DownloadServer
 
@@ -198,10 +198,10 @@ def test_retry_after_is_waited_for_up_to_a_limit_and_never_cut_short(tmp_path, s
 
 
 def test_waits_double_and_differ_by_address_but_not_by_run():
-    waits = [Client(DownloadSettings()).backoff_s("http://a/", tries) for tries in range(1, 8)]
-    assert waits == [Client(DownloadSettings()).backoff_s("http://a/", n) for n in range(1, 8)]
+    waits = [backoff_s(2.0, "http://a/", tries) for tries in range(1, 8)]
+    assert waits == [backoff_s(2.0, "http://a/", n) for n in range(1, 8)]
     assert all(2**n <= wait <= 3 * 2**n for n, wait in enumerate(waits))
-    assert waits[0] != Client(DownloadSettings()).backoff_s("http://b/", 1)
+    assert waits[0] != backoff_s(2.0, "http://b/", 1)
 
 
 def test_a_corrupt_file_is_asked_for_once_more(tmp_path, server):

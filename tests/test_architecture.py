@@ -38,7 +38,7 @@ ARROWS = {
     "pipeline.query_list": "text web",
     "pipeline.wikipedia": "web",
     "pipeline.sources": "settings web",
-    "pipeline.filters": "match settings sources text web",
+    "pipeline.filters": "match settings text web",
     "pipeline.fetch": "images settings web",
     "pipeline.takedown": "filters images publish report settings workspace",
     "trainer.model": "run_folder settings",

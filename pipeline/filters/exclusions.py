@@ -16,8 +16,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.filters.hosts import cleaned, parents
-from pipeline.sources.candidate import normalise_url
+from pipeline.filters.hosts import parents
+from pipeline.web.url import clean_host, normalise_url
 from queries.tables.errors import InputError
 from queries.tables.parts import read_rows
 from queries.tables.schemas import TABLES
@@ -108,7 +108,7 @@ def read_host(text: str) -> str:
         return str(ipaddress.ip_address(name.removeprefix("[").removesuffix("]")))
     if not re.fullmatch(r"[\w.-]+", name):
         raise ValueError("no port, path or pattern")
-    host = cleaned(normalise_url(f"http://{name}/").removeprefix("http://").removesuffix("/"))
+    host = clean_host(normalise_url(f"http://{name}/").removeprefix("http://").removesuffix("/"))
     if host is None:
         raise ValueError("no host can have this name")
     return host

@@ -1,6 +1,6 @@
 """Address rules: hosts that only a private network knows, malformed hosts, files of other kinds.
 
-The rules read a URL's key, which pipeline.sources.candidate has made one way of writing: http or
+The rules read a URL's key, which pipeline.web.url has made one way of writing: http or
 https, lower case, no user name. What a name resolves to is the fetch's to check.
 """
 
@@ -75,25 +75,13 @@ def host_reason(host: str) -> str | None:
     >>> host_reason("a..b"), host_reason("1.2.3.4.5"), host_reason("example.org")
     ('url_bad_host', 'url_bad_host', None)
     """
-    name = cleaned(host)
+    name = clean_host(host)
     if name is None:
         return "url_bad_host"
     address = as_address(name)
     if address:
         return None if is_public(address) else "url_private_host"
     return "url_private_host" if "." not in name or name.endswith(LOCAL) else None
-
-
-def cleaned(host: str) -> str | None:
-    """The one spelling of a host as a URL has it, without brackets; None if none can have it.
-
-    >>> cleaned("example.org."), cleaned("0x7f.1"), cleaned("[0::1]"), cleaned("[::g]")
-    ('example.org', '127.0.0.1', '::1', None)
-    """
-    try:
-        return clean_host(host.removeprefix("[").removesuffix("]"))
-    except ValueError:
-        return None
 
 
 def parents(host: str) -> list[str]:
@@ -103,7 +91,7 @@ def parents(host: str) -> list[str]:
     >>> parents("cdn.example.org"), parents("10.1")
     (['cdn.example.org', 'example.org', 'org'], ['10.0.0.1'])
     """
-    name = cleaned(host) or host
+    name = clean_host(host) or host
     if as_address(name) or len(name) > LONGEST_HOST + 1:  # it may end in a dot
         return [name]
     labels = name.split(".")

@@ -9,18 +9,15 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any, NamedTuple
-from urllib.parse import quote, urlsplit
 
-import idna
 import pyarrow as pa
 
+from pipeline.web.url import normalise_url
 from queries.pixels.fingerprint import hash63
 from queries.tables.errors import InputError
 from queries.tables.schemas import TABLES
 
 BATCH_ROWS = 8_192
-DEFAULT_PORTS = {"http": 80, "https": 443}
-HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+")  # after IDNA; the second is an IPv6 address
 SURROGATE = re.compile("[\ud800-\udfff]")
 NOT_TEXT = object()  # stands for a value that is no text: a list, a date, a picture
 
@@ -76,34 +73,6 @@ def as_json(extra: dict[str, Any]) -> str:
     there = {str(key): value for key, value in extra.items() if value is not None}
     text = json.dumps(there, ensure_ascii=False, sort_keys=True, default=str)
     return SURROGATE.sub("\ufffd", text)
-
-
-def normalise_url(url: str) -> str:
-    """The key of a URL: equal for the spellings of one address. Raises ValueError if it is none.
-
-    The query keeps its order and the path its slashes: a server may tell them apart.
-
-    >>> normalise_url("HTTP://Bücher.example:80/a%c3%a9 b#top")
-    'http://xn--bcher-kva.example/a%C3%A9%20b'
-    """
-    parts = urlsplit(url.strip())
-    scheme, host = parts.scheme.lower(), (parts.hostname or "").lower()
-    if scheme not in DEFAULT_PORTS or "@" in parts.netloc:
-        raise ValueError("expected http or https, and no user name")
-    if not host.isascii():
-        host = idna.encode(host, uts46=True).decode()  # as browsers do, and our fetching
-    if not HOST.fullmatch(host):
-        raise ValueError(f"expected a host, got {host!r}")
-    host = f"[{host}]" if ":" in host else host
-    port = "" if parts.port in (None, DEFAULT_PORTS[scheme]) else f":{parts.port}"
-    query = f"?{_percent_encoded(parts.query)}" if parts.query else ""
-    return f"{scheme}://{host}{port}{_percent_encoded(parts.path) or '/'}{query}"
-
-
-def _percent_encoded(text: str) -> str:
-    """Space and other than ASCII encoded, and every code in capitals."""
-    text = re.sub(r"[^\x21-\x7e]+", lambda found: quote(found[0]), text)
-    return re.sub(r"%[0-9a-fA-F]{2}", lambda found: found[0].upper(), text)
 
 
 def as_text(value: Any) -> str | None:

@@ -15,7 +15,7 @@ from pipeline.settings.sources import MediaWikiSource
 from pipeline.sources import search
 from pipeline.sources.candidate import Raw
 from pipeline.sources.plan import Given
-from pipeline.sources.search import Answer, Site, cleaned
+from pipeline.sources.search import Answer, Site, text_of_html
 from pipeline.web.reading import at
 
 MOST_AT_ONCE = 50  # results of one request; a server that gives fewer says how to go on
@@ -96,7 +96,7 @@ def _error(answer: Any, pages: Any) -> str | None:
     """
     error = at(answer, "error")
     if error is not None:
-        return f"{at(error, 'code')}: {cleaned(at(error, 'info'))}"[:300]
+        return f"{at(error, 'code')}: {text_of_html(at(error, 'info'))}"[:300]
     well = isinstance(answer, dict) and isinstance(pages, list)
     return None if well and all(isinstance(page, dict) for page in pages) else "no list of pages"
 
@@ -189,9 +189,9 @@ def in_language(value: Any, language: str) -> str:
     ('', 'Red kite')
     """
     if not isinstance(value, dict):
-        return cleaned(value)
+        return text_of_html(value)
     kinds = [key for key in value if key.startswith(f"{language}-")]  # such as en-gb
-    texts = (cleaned(value.get(key)) for key in (language, *kinds, "x-default"))
+    texts = (text_of_html(value.get(key)) for key in (language, *kinds, "x-default"))
     return next(filter(None, texts), "")
 
 

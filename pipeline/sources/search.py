@@ -185,10 +185,10 @@ def phrase(query: str) -> str:
     return f'"{query}"'
 
 
-def cleaned(html: Any) -> str:
+def text_of_html(html: Any) -> str:
     """What a reader sees of some HTML, in one line; '' for what is no text.
 
-    >>> cleaned('A <b>red</b> kite<br>over <i>Wales</i> &amp; <script>alert(1)</script>England')
+    >>> text_of_html('A <b>red</b> kite<br>over <i>Wales</i> &amp; <script>1</script>England')
     'A red kite over Wales & England'
     """
     if not isinstance(html, str) or not html.strip():

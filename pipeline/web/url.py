@@ -1,4 +1,4 @@
-"""A stranger's URL -> what may be asked for, and whether an address may be asked at all.
+"""The spelling of URLs: the key of one, what it asks for, and whether that may be asked at all.
 
     parse_url("http://BÜCHER.example/a cat.png")  # Target("http", "xn--bcher-kva.example", 80, …)
 
@@ -24,6 +24,7 @@ PORTS = {"http": 80, "https": 443}
 LEAST_PORT = 1024  # but for those two: below are mail, shells and printers, which obey strangers
 LONGEST_URL = 8_000
 LONGEST_HOST = 253
+KEY_HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+")  # after IDNA; the second is an IPv6 address
 HOST = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
 NUMERIC = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")  # WHATWG URL: "ends in a number"
 UNSENDABLE = re.compile(r'[^\x21-\x7e]+|["<>`{}\\^]+')
@@ -66,6 +67,36 @@ class Target:
     @property
     def url(self) -> str:
         return self.origin + self.path
+
+
+def normalise_url(url: str) -> str:
+    """The key of a URL: equal for the spellings of one address. Raises ValueError if it is none.
+
+    The query keeps its order and the path its slashes: a server may tell them apart. The key
+    decides the pair_id. So IDNA 2008 stays as strict here as it was: of hosts with an emoji, which
+    `parse_url` would ask, there is no key.
+
+    >>> normalise_url("HTTP://Bücher.example:80/a%c3%a9 b#top")
+    'http://xn--bcher-kva.example/a%C3%A9%20b'
+    """
+    parts = urlsplit(url.strip())
+    scheme, host = parts.scheme.lower(), (parts.hostname or "").lower()
+    if scheme not in PORTS or "@" in parts.netloc:
+        raise ValueError("expected http or https, and no user name")
+    if not host.isascii():
+        host = idna.encode(host, uts46=True).decode()
+    if not KEY_HOST.fullmatch(host):
+        raise ValueError(f"expected a host, got {host!r}")
+    host = f"[{host}]" if ":" in host else host
+    port = "" if parts.port in (None, PORTS[scheme]) else f":{parts.port}"
+    query = f"?{_percent_encoded(parts.query)}" if parts.query else ""
+    return f"{scheme}://{host}{port}{_percent_encoded(parts.path) or '/'}{query}"
+
+
+def _percent_encoded(text: str) -> str:
+    """Space and other than ASCII encoded, and every code in capitals."""
+    text = re.sub(r"[^\x21-\x7e]+", lambda found: quote(found[0]), text)
+    return re.sub(r"%[0-9a-fA-F]{2}", lambda found: found[0].upper(), text)
 
 
 def parse_url(url: str) -> Target | None:
@@ -112,7 +143,16 @@ def clean_host(host: str) -> str | None:
 
     >>> clean_host("１２７.1"), clean_host("Bücher.example."), clean_host("a..b")
     ('127.0.0.1', 'xn--bcher-kva.example', None)
+    >>> clean_host("[0::1]"), clean_host("[::g]")
+    ('::1', None)
     """
+    try:
+        return _clean_host(host.removeprefix("[").removesuffix("]"))
+    except ValueError:  # such as half a character, or no IPv6 address
+        return None
+
+
+def _clean_host(host: str) -> str | None:
     if ":" in host:
         return None if "%" in host else str(ipaddress.IPv6Address(host))
     if not host.isascii():

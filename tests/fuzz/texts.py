@@ -11,10 +11,10 @@ from pipeline.filters.hosts import host_reason, parents
 from pipeline.filters.rows import judge
 from pipeline.match import Matcher
 from pipeline.settings.whole import FilterSettings
-from pipeline.sources.candidate import Raw, candidates, normalise_url
+from pipeline.sources.candidate import Raw, candidates
 from pipeline.sources.crawl.page import decoded, pictures
 from pipeline.web.robots import opted_out, parse_robots
-from pipeline.web.url import as_address, clean_host, is_public, parse_url, redirected
+from pipeline.web.url import as_address, clean_host, is_public, normalise_url, parse_url, redirected
 from pipeline.wikipedia.markup import plain_text
 from queries.tables.reasons import COLLECT, FETCH, FILTER
 from tests.fuzz.inputs import changed, changed_text, tokens

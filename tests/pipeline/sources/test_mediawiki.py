@@ -19,7 +19,7 @@ from pipeline.settings.sources import MediaWikiSource
 from pipeline.sources import Given, SourceError, mediawiki, search
 from pipeline.sources.candidate import candidates
 from pipeline.sources.mediawiki import find, read
-from pipeline.sources.search import Site, cleaned
+from pipeline.sources.search import Site, text_of_html
 from pipeline.web.client import Client, DownloadError
 from queries.engine import MapInput
 from queries.engine.duck import DuckEngine
@@ -85,7 +85,7 @@ def waits(monkeypatch) -> list[float]:
     ],
 )
 def test_html_becomes_what_its_reader_sees(html, text):
-    assert cleaned(html) == text
+    assert text_of_html(html) == text
 
 
 def test_a_stranger_is_not_asked_without_a_contact():

@@ -15,8 +15,9 @@ from pipeline import sources
 from pipeline.filters.rows import filter_pairs
 from pipeline.settings.whole import FilterSettings
 from pipeline.sources import SourceError
-from pipeline.sources.candidate import Raw, candidates, normalise_url
+from pipeline.sources.candidate import Raw, candidates
 from pipeline.sources.tables import lines
+from pipeline.web.url import normalise_url
 from queries.pixels.fingerprint import hash63
 from queries.tables.reasons import REASONS
 from tests.table_source import CAT, DOG, collected, seen, source_of, written

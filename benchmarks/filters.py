@@ -26,6 +26,7 @@ from pipeline.filters.rows import filter_pairs
 from pipeline.settings.values import locate
 from pipeline.settings.whole import FilterSettings
 from pipeline.sources.candidate import Raw, candidates
+from queries.engine import DERIVE
 from queries.engine.duck import DuckEngine
 from queries.tables.parts import write_part
 from queries.tables.reasons import COLLECT, FILTER, POOL
@@ -78,7 +79,7 @@ def judged(candidate: pa.Table, folder: Path) -> dict[str, pa.Table]:
     build = build_row(boilerplate_max=SETTINGS.boilerplate_max)
     engine = DuckEngine(workers=1, quiet=True)
     known = {"filtered": [filtered], "build": build, **nothing}
-    pooled = engine.derive("pooled", known, folder / "pooled.parquet")
+    pooled = engine.derive(DERIVE / "pooled.sql", known, folder / "pooled.parquet")
     return {
         "candidate": candidate,
         "filtered": pq.read_table(filtered),

@@ -35,7 +35,7 @@ from PIL import Image, ImageDraw
 
 from benchmarks.harness import Row, arguments, rates, show, take_turns
 from queries.pixels.fingerprint import hash63
-from queries.tables.schemas import sample
+from queries.tables.schemas import TABLES
 from queries.tables.tars import members, with_places
 from trainer.data.loader import Loader
 from trainer.data.pixels import decode_jpeg, resized_crop
@@ -113,7 +113,7 @@ def write_build(root: Path, pictures: list[bytes], n: int) -> None:
                 "offset": 0,
             }
             rows.append({**about, **numbers, "sha256": "0", "offset": 0, "bytes": 0})
-    table = pa.Table.from_pylist(rows, schema=sample.schema)
+    table = pa.Table.from_pylist(rows, schema=TABLES["sample"].schema)
     tar_file = root / "shards" / "00000.tar"
     pq.write_table(with_places(table, tar_file), tar_file.with_suffix(".parquet"))
 

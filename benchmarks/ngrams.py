@@ -28,6 +28,7 @@ import regex
 from benchmarks.harness import Row, child, cpu_seconds, peak_mb, rates, show, take_turns
 from pipeline.query_list import ngrams
 from pipeline.wikipedia import read_articles
+from queries.engine import DERIVE
 from queries.engine.duck import DuckEngine
 from queries.tables.parts import read_batches, read_part, write_part
 from queries.tables.schemas import TABLES
@@ -83,7 +84,7 @@ def run_ours(paths: list[Path], folder: Path) -> dict[str, Any]:
         write_part(out, TABLES["ngram_part"], ngrams.count_ngrams(read_batches(path, 1000)))
     engine = DuckEngine(workers=2, memory=MEMORY, scratch=folder, quiet=True)
     before = cpu_seconds()
-    part = engine.derive("ngram", {"ngram_part": made}, folder / "ngram.parquet")
+    part = engine.derive(DERIVE / "ngram.sql", {"ngram_part": made}, folder / "ngram.parquet")
     return {
         "merge_s": cpu_seconds() - before,
         "merge_rows": sum(read_part(path).rows_kept for path in made),

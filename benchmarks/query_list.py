@@ -29,6 +29,7 @@ from pipeline.query_list.phrases import bigram_phrases, synset_phrases, title_ph
 from pipeline.query_list.wordnet import read_synsets
 from pipeline.settings.values import locate
 from pipeline.text import normalise
+from queries.engine import DERIVE
 from queries.engine.duck import DuckEngine
 from queries.tables.parts import read_batches, write_part
 from queries.tables.schemas import TABLES
@@ -119,7 +120,9 @@ def assemble(inputs: Path, threads: int, flipped: bool, size: dict[str, int]) ->
     with tempfile.TemporaryDirectory() as name:
         out = Path(name)
         parts = {one: inputs / f"{one}.parquet" for one in ("ngram", "title_view", "synset_name")}
-        engine.derive("bigram", {"ngram": [parts["ngram"]], "build": build}, out / "b.parquet")
+        engine.derive(
+            DERIVE / "bigram.sql", {"ngram": [parts["ngram"]], "build": build}, out / "b.parquet"
+        )
         scored = list(score_bigrams(read_batches(out / "b.parquet")))
         phrases = [
             word_phrases(read_batches(parts["ngram"]), WORD_MIN),
@@ -132,9 +135,9 @@ def assemble(inputs: Path, threads: int, flipped: bool, size: dict[str, int]) ->
             files.append(out / f"phrase{number}.parquet")
             write_part(files[-1], TABLES["phrase"], batches)
         known = {"phrase": files[::-1] if flipped else files, "build": build}
-        engine.derive("entry", known, out / "entry.parquet")
+        engine.derive(DERIVE / "entry.sql", known, out / "entry.parquet")
         known = {"entry": [out / "entry.parquet"], "build": build}
-        part = engine.derive("query", known, out / "query.parquet")
+        part = engine.derive(DERIVE / "query.sql", known, out / "query.parquet")
         query = pq.read_table(part.path)
         return {
             "seconds": time.perf_counter() - started,

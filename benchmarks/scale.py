@@ -40,7 +40,7 @@ from pipeline.publish.shards import cut, pack, shard_bits, shard_digest
 from pipeline.selection.rule import request, select
 from pipeline.settings.sources import TablesSource
 from pipeline.settings.whole import FilterSettings
-from queries.engine import MapInput, Rows
+from queries.engine import DERIVE, MapInput, Rows
 from queries.engine.duck import DuckEngine
 from queries.tables.parts import read_batches, read_rows, write_part
 from queries.tables.schemas import TABLES
@@ -131,7 +131,9 @@ class Simulation:
         return [part.path for part in made]
 
     def derive(self, name: str, **inputs: Rows) -> list[Path]:
-        return [self.engine.derive(name, inputs, self.out / f"{name}.parquet").path]
+        return [
+            self.engine.derive(DERIVE / f"{name}.sql", inputs, self.out / f"{name}.parquet").path
+        ]
 
     def collect(self) -> list[Path]:
         files = tuple(str(path) for path in sorted(self.given.glob("source*.parquet")))

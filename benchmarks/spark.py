@@ -40,7 +40,7 @@ from pipeline.filters.rows import filter_pairs
 from pipeline.match import match_pairs
 from pipeline.selection.rule import request, select
 from pipeline.settings.whole import FilterSettings
-from queries.engine import Engine, MapInput, Rows
+from queries.engine import DERIVE, Engine, MapInput, Rows
 from queries.engine.duck import DuckEngine
 from queries.engine.spark import SparkEngine
 from queries.tables.parts import Part, write_part
@@ -158,7 +158,7 @@ def derive_rest(
     engine: Engine, candidate: list[Path], filtered: list[Path], match: list[Path], out: Path
 ) -> None:
     def derive(name: str, **inputs: Rows) -> list[Path]:
-        return [engine.derive(name, inputs, out / f"{name}.parquet").path]
+        return [engine.derive(DERIVE / f"{name}.sql", inputs, out / f"{name}.parquet").path]
 
     pooled = derive("pooled", filtered=filtered, exclusion=(), excluded_host=(), build=BUILD)
     pair = derive("pair", pooled=pooled, match=match)

@@ -11,14 +11,13 @@ import pyarrow.parquet as pq
 
 from queries.engine import SQL
 from queries.engine.duck import DuckEngine, view_of_files
-from queries.tables.folder import FOLDER, files_now, members_now, of_manifest
+from queries.tables.folder import files_now, members_now, of_manifest
 from queries.tables.manifest import files_by_table
-from queries.tables.schemas import TABLES, Table
+from queries.tables.schemas import TABLES
 from queries.tables.store import opened
 from queries.tables.tars import PLACE
 
 OTHER = "other_"  # before the name of a table: that of the build which is compared
-DECLARED: dict[str, Table] = {**TABLES, **FOLDER}
 KINDS = {
     pa.int32(): "INTEGER",
     pa.int64(): "BIGINT",
@@ -26,6 +25,7 @@ KINDS = {
     pa.float64(): "DOUBLE",
     pa.bool_(): "BOOLEAN",
     pa.string(): "VARCHAR",
+    pa.binary(): "BLOB",
 }
 Inputs = dict[str, list[Path] | pa.Table]
 
@@ -87,11 +87,11 @@ def tables(
     """
     found: Inputs = {**files_by_table(build, run), **of_manifest(build)}
     for name, listed in (("file_now", files_now), ("member_now", members_now)):
-        found[name] = listed(build) if name in asked else DECLARED[name].empty()
+        found[name] = listed(build) if name in asked else TABLES[name].empty()
     if other is not None:
         of_other: Inputs = {**files_by_table(other), **of_manifest(other)}
         found |= {
-            OTHER + name: rows or DECLARED[name].empty() if isinstance(rows, list) else rows
+            OTHER + name: rows or TABLES[name].empty() if isinstance(rows, list) else rows
             for name, rows in of_other.items()
         }
     return found
@@ -111,7 +111,7 @@ def _views_of_build(build: Path, prefix: str, run: Path | None = None) -> Iterat
     for name, files in files_by_table(build.absolute(), run and run.absolute()).items():
         if files:
             yield view_of_files(prefix + name, files)
-        elif name in DECLARED:
+        elif name in TABLES:
             yield empty_view(name, prefix)
     for name, rows in of_manifest(build).items():
         yield view_of_rows(name, rows, prefix)
@@ -123,7 +123,7 @@ def empty_view(name: str, prefix: str = "") -> str:
     >>> print(empty_view("suppressed"))
     CREATE OR REPLACE VIEW "suppressed" AS SELECT NULL::BIGINT AS "pair_id" WHERE FALSE;
     """
-    columns = (f'NULL::{KINDS[one.type]} AS "{one.name}"' for one in DECLARED[name].schema)
+    columns = (f'NULL::{KINDS[one.type]} AS "{one.name}"' for one in TABLES[name].schema)
     return f'CREATE OR REPLACE VIEW "{prefix}{name}" AS SELECT {", ".join(columns)} WHERE FALSE;'
 
 
@@ -135,7 +135,7 @@ def view_of_rows(name: str, rows: pa.Table, prefix: str = "") -> str:
     """
     if not rows.num_rows:
         return empty_view(name, prefix)
-    schema = DECLARED[name].schema
+    schema = TABLES[name].schema
     columns = (f'CAST("{one.name}" AS {KINDS[one.type]}) AS "{one.name}"' for one in schema)
     values = (
         f"({', '.join(_literal(row[one.name]) for one in schema)})" for row in rows.to_pylist()

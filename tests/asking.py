@@ -3,11 +3,12 @@
 import pyarrow as pa
 
 from queries.engine.duck import DuckEngine
-from queries.questions import DECLARED, OTHER, answer, sql
+from queries.questions import OTHER, answer, sql
+from queries.tables.schemas import TABLES
 from tests.tables import build_row
 
 ENGINE = DuckEngine(workers=1, quiet=True)
-EMPTY = {name: declared.empty() for name, declared in DECLARED.items()}
+EMPTY = {name: declared.empty() for name, declared in TABLES.items()}
 EMPTY_OTHER = {OTHER + name: rows for name, rows in EMPTY.items()}
 
 
@@ -19,6 +20,6 @@ def ask(kind: str, name: str, **given: pa.Table) -> list[dict]:
 
 def of_folder(table: str, *given: dict) -> pa.Table:
     """Literal rows of a table of queries.tables.folder: missing columns are null."""
-    schema = DECLARED[table].schema
+    schema = TABLES[table].schema
     full = [{name: row.get(name) for name in schema.names} for row in given]
     return pa.Table.from_pylist(full, schema)

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import simplejpeg
 
 from queries.pixels.fingerprint import hash63, phash
-from queries.tables.schemas import sample
+from queries.tables.schemas import TABLES
 from queries.tables.tars import with_places
 from trainer.__main__ import main
 
@@ -92,7 +92,7 @@ def _write_shard(root: Path, shard: int, rows: list[tuple], bad: list[str]) -> N
         files[f"{key}.jpg"] = b"\xff\xd8 cut short" if key in bad else data
         files |= {f"{key}.txt": caption.encode(), f"{key}.json": b"{}"}
     write_tar(root / "shards" / f"{shard:05d}.tar", files)
-    table = pa.Table.from_pylist([_sample(*row) for row in rows], schema=sample.schema)
+    table = pa.Table.from_pylist([_sample(*row) for row in rows], schema=TABLES["sample"].schema)
     tar = root / "shards" / f"{shard:05d}.tar"
     pq.write_table(with_places(table, tar), tar.with_suffix(".parquet"))
 

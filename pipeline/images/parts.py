@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from queries.tables import store
 from queries.tables.errors import UserError
 from queries.tables.parts import read_rows, write_part, written_whole
-from queries.tables.schemas import PAIR_ID, column, int64, string, table
+from queries.tables.schemas import TABLES
 from queries.tables.tars import picture_places
 
 IMAGES, MOVED = "images.parquet", "moved.parquet"
@@ -27,20 +27,6 @@ ROWS_PER_GROUP = 256  # pictures: a reader of one shard's range of ids loads lit
 GROUP_BYTES = 1 << 26  # a group ends here, too: originals may be of many megabytes
 ALL = (0, (1 << 63) - 1)  # pair_ids
 
-image = table(
-    "image",
-    "one row per picture of an image part",
-    PAIR_ID,
-    column("jpg", pa.binary(), "the stored picture: a JPEG, or as served where originals are kept"),
-)
-moved = table(
-    "moved",
-    "one row per picture of an image part whose bytes a published shard holds",
-    PAIR_ID,
-    column("tar", string, "the shard, relative to the image part"),
-    column("offset", int64, "where the picture's bytes begin in the shard"),
-    column("size", int64, "bytes"),
-)
 Row = dict[str, Any]
 
 
@@ -64,7 +50,7 @@ def write_images(path: Path, pictures: Iterable[tuple[int, bytes]]) -> None:
         written_whole(path) as beside,
         pq.ParquetWriter(
             beside,
-            image.schema,
+            TABLES["image"].schema,
             compression="none",
             use_dictionary=False,
             write_statistics=["pair_id"],
@@ -72,7 +58,7 @@ def write_images(path: Path, pictures: Iterable[tuple[int, bytes]]) -> None:
     ):
         for group in _groups(pictures):
             ids, jpgs = zip(*group, strict=True)
-            writer.write_table(pa.table({"pair_id": ids, "jpg": jpgs}, image.schema))
+            writer.write_table(pa.table({"pair_id": ids, "jpg": jpgs}, TABLES["image"].schema))
 
 
 def _groups(pictures: Iterable[tuple[int, bytes]]) -> Iterator[list[tuple[int, bytes]]]:
@@ -161,8 +147,8 @@ def take_back(folder: Path, tars: Collection[Path]) -> None:
 
 
 def _write_moved(folder: Path, rows: list[Row]) -> None:
-    listed = pa.Table.from_pylist(rows, moved.schema)
-    write_part(folder / MOVED, moved, listed.to_batches())
+    listed = pa.Table.from_pylist(rows, TABLES["moved"].schema)
+    write_part(folder / MOVED, TABLES["moved"], listed.to_batches())
 
 
 def _moved(folder: Path, lowest: int, highest: int) -> list[Row]:

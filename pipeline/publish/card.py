@@ -13,9 +13,10 @@ import pyarrow as pa
 
 from queries.answers import markdown
 from queries.engine.duck import DuckEngine
-from queries.questions import DECLARED, Inputs, answer, sql, tables
+from queries.questions import Inputs, answer, sql, tables
 from queries.tables.manifest import manifest
 from queries.tables.parts import written_whole
+from queries.tables.schemas import TABLES
 
 TEMPLATES = Path(__file__).parent / "templates"
 MARKDOWN = ("README.md", "datasheet.md")
@@ -151,7 +152,7 @@ def croissant(build: Path, inputs: Inputs, name: str, counts: dict[str, int]) ->
     published = manifest(build)["files"]
     files = [file_object(row) for row in published]
     sets, records = [], []
-    for table in sorted(set(inputs) & set(DECLARED)):
+    for table in sorted(set(inputs) & set(TABLES)):
         folder = "shards" if table == "sample" else f"tables/{table}"
         pattern = f"{folder}/*.parquet"
         if any(Path(row["path"]).match(pattern) for row in published):
@@ -191,7 +192,7 @@ def file_set(table: str, pattern: str) -> dict:
         "@type": "cr:FileSet",
         "@id": f"{table}-files",
         "name": f"{table}-files",
-        "description": DECLARED[table].grain,
+        "description": TABLES[table].grain,
         "encodingFormat": FORMATS[".parquet"],
         "includes": pattern,
     }
@@ -202,7 +203,7 @@ def record_set(table: str) -> dict:
         "@type": "cr:RecordSet",
         "@id": table,
         "name": table,
-        "description": DECLARED[table].grain,
+        "description": TABLES[table].grain,
         "field": [
             {
                 "@type": "cr:Field",
@@ -215,6 +216,6 @@ def record_set(table: str) -> dict:
                     "extract": {"column": one.name},
                 },
             }
-            for one in DECLARED[table].schema
+            for one in TABLES[table].schema
         ],
     }

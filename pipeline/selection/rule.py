@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from queries.engine import Engine, Rows
+from queries.engine import DERIVE, Engine, Rows
 from queries.tables.parts import digest, read_rows, write_part
 from queries.tables.schemas import TABLES
 
@@ -53,7 +53,7 @@ def select(
         """A table; without rows that it needs it is empty, and Spark is not asked for a second."""
         path = folder / f"{name}.parquet"
         if all(map(len, needed)):
-            return engine.derive(name, inputs, path).path
+            return engine.derive(DERIVE / f"{name}.sql", inputs, path).path
         return path if path.exists() else write_part(path, TABLES[name], []).path
 
     given: dict[str, Rows] = {name: () for name in JUDGES} | dict(judges or {})
@@ -75,12 +75,14 @@ def select(
         n_passes += 1
         if not (none_near and for_request):
             known = {**matches, "standing": standing, "open_match": [open_match], "build": build}
-            engine.derive("kept_match", known, kept)
+            engine.derive(DERIVE / "kept_match.sql", known, kept)
         if none_near:
             nothing = derive("suppressed", ())
             return Selection(verdict, nothing, standing, open_match, kept, n_passes)
         found = {"verdict": [verdict], "near": [near], "kept_match": [kept], "build": build}
-        suppressed = engine.derive("suppressed", found, part / "suppressed.parquet").path
+        suppressed = engine.derive(
+            DERIVE / "suppressed.sql", found, part / "suppressed.parquet"
+        ).path
         after = read_rows(suppressed)
         if after.equals(before):
             return Selection(verdict, suppressed, standing, open_match, kept, n_passes)
@@ -99,14 +101,14 @@ def stand(engine: Engine, matches: Mapping[str, Rows], folder: Path) -> list[Pat
     while True:
         place = folder / f"reach{len(standing)}"
         known = {**matches, "head": head}
-        made = engine.derive("standing", known, place / "standing.parquet")
+        made = engine.derive(DERIVE / "standing.sql", known, place / "standing.parquet")
         standing.append(made.path)
         rows = read_rows(head)
         room = pc.sum(pc.subtract(rows["most"], rows["stood"]), min_count=0).as_py()
         if made.rows_kept == room:
             return standing  # every head has as many as a round may look at
         reached = {"head": head, "standing": standing}
-        short = engine.derive("short_head", reached, place / "short_head.parquet")
+        short = engine.derive(DERIVE / "short_head.sql", reached, place / "short_head.parquet")
         if not short.rows_kept:
             return standing
         head = [short.path]
@@ -123,8 +125,8 @@ def request(
         "build": build,
         "now": now,
     }
-    engine.derive("unsettled", known, folder / "unsettled.parquet")
-    engine.derive("request", {**known, "pair": pair}, folder / "request.parquet")
+    engine.derive(DERIVE / "unsettled.sql", known, folder / "unsettled.parquet")
+    engine.derive(DERIVE / "request.sql", {**known, "pair": pair}, folder / "request.parquet")
     return read_rows(folder / "request.parquet")
 
 

@@ -21,21 +21,14 @@ from pipeline.report.gallery import thumbnail
 from pipeline.takedown.files import columns, names_any, tables
 from pipeline.workspace.takedown_log import TakenDown, Why
 from queries.tables.parts import write_part
-from queries.tables.schemas import PAIR_ID, column, string, table
+from queries.tables.schemas import TABLES
 from queries.tables.tars import read_pictures
 
 # Where addresses and captions stand from which all others are derived, and the same of hashes.
 ADDRESSES = ("candidate", "pair", "drop", "sample")
 MEASURES = ("fetched", "attempt", "sample")
 PENDING = "takedown.pending.parquet"
-
-known = table(
-    "known",
-    "one row per thing that is known of a pair: what is looked for when all should be gone",
-    PAIR_ID,
-    column("kind", string, "url, caption, or the sha256 of a picture or of a thumbnail's base64"),
-    column("value", string, "it"),
-)
+KNOWN = TABLES["known"]
 
 
 @dataclass
@@ -154,14 +147,14 @@ def note_known(workspace: Path, taken: TakenDown) -> None:
     rows = {tuple(row.values()) for row in read_known(workspace).to_pylist()}
     rows |= set(_texts(workspace, taken.ids()))
     rows |= set(_pictures(workspace, taken.ids()))
-    listed = [dict(zip(known.schema.names, row, strict=True)) for row in sorted(rows)]
-    write_part(path, known, pa.Table.from_pylist(listed, known.schema).to_batches())
+    listed = [dict(zip(KNOWN.schema.names, row, strict=True)) for row in sorted(rows)]
+    write_part(path, KNOWN, pa.Table.from_pylist(listed, KNOWN.schema).to_batches())
 
 
 def read_known(workspace: Path) -> pa.Table:
     """Rows of `known`; none where no takedown is under way."""
     path = workspace / PENDING
-    return pq.read_table(path) if path.exists() else known.empty()
+    return pq.read_table(path) if path.exists() else KNOWN.empty()
 
 
 def _texts(workspace: Path, ids: pa.Array) -> Iterator[tuple[int, str, str]]:

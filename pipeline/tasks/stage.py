@@ -28,7 +28,7 @@ from pipeline.workspace.endings import (
     interruptible,
 )
 from pipeline.workspace.folder import ENGINES, Workspace
-from queries.engine import MapFunction, MapInput
+from queries.engine import DERIVE, MapFunction, MapInput
 from queries.tables.errors import InputError
 from queries.tables.manifest import find
 from queries.tables.parts import Part, digest, read_parts, write_json
@@ -226,7 +226,7 @@ class Stage(luigi.Task):
         return self.ws.engine.map(table, function, inputs, TABLES[table], folder, in_turn=in_turn)
 
     def derive(self, name: str, **inputs: list[Path] | pa.Table) -> list[Part]:
-        return [self.ws.engine.derive(name, inputs, self.path(name))]
+        return [self.ws.engine.derive(DERIVE / f"{name}.sql", inputs, self.path(name))]
 
     def inputs(self, table: str, *used: object) -> list[MapInput]:
         """Map inputs: the parts of a needed table, named by what else decides the rows."""

@@ -22,6 +22,7 @@ from queries.tables.parts import Counted, Part, read_batches, read_part, read_pa
 from queries.tables.schemas import TABLES, Table
 
 SQL = Path(__file__).parents[1]
+DERIVE = SQL / "derive"
 BATCH_ROWS = 16_384
 
 Batches = Iterator[pa.RecordBatch]
@@ -80,17 +81,17 @@ class Engine(ABC):
         return read_parts(paths)
 
     def derive(
-        self, name: str, inputs: Mapping[str, Rows], out: Path, table: Table | None = None
+        self, file: Path, inputs: Mapping[str, Rows], out: Path, table: Table | None = None
     ) -> Part:
-        """Run queries/derive/NAME.sql over the inputs, each a view, and write its rows.
+        """Run a file of SQL over the inputs, each a view, and write the rows of its table.
 
-        The rows are cast to the table's declared columns. Does nothing if `out` is there.
+        That is the table which the file is named for, unless another is handed over. The rows are
+        cast to its declared columns. Does nothing if `out` is there.
         """
         if out.exists():
             return read_part(out)
-        table = table or TABLES[name]
-        sql = (SQL / "derive" / f"{name}.sql").read_text()
-        with self.step(name), self._selected(sql, inputs) as batches:
+        table = table or TABLES[file.stem]
+        with self.step(file.stem), self._selected(file.read_text(), inputs) as batches:
             return write_part(out, table, (_cast(batch, table) for batch in batches))
 
     @abstractmethod

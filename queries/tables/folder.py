@@ -10,28 +10,10 @@ from pathlib import Path
 import pyarrow as pa
 
 from queries.tables.manifest import BuildError, list_files, manifest
-from queries.tables.schemas import TABLES, Table, column, int64, string, table
+from queries.tables.schemas import TABLES
 from queries.tables.store import reading
 from queries.tables.tars import PICTURES, members
 
-setting = table(
-    "setting",
-    "one row per setting of the build's manifest",
-    column("name", string, "keys joined by dots, places in a list from 0"),
-    column("value", string, "as JSON"),
-)
-manifest_file = Table("manifest_file", "as file, from the manifest", TABLES["file"].schema)
-member_now = table(
-    "member_now",
-    "one row per sample of a tar, listed anew when a check runs",
-    column("shard", string, "the tar without its ending, relative to the build's folder"),
-    column("key", string, "name of the sample in the tar"),
-    column("image_offset", int64, "where its picture begins in the tar, bytes", null=True),
-    column("image_bytes", int64, "of its picture; null where it has none", null=True),
-    column("caption_bytes", int64, "of its .txt; null where it has none", null=True),
-    column("row_bytes", int64, "of its .json; null where it has none", null=True),
-)
-FOLDER = {one.name: one for one in (setting, manifest_file, member_now)}
 SUFFIXES = {**dict.fromkeys(PICTURES, "image_bytes"), "txt": "caption_bytes", "json": "row_bytes"}
 
 
@@ -41,8 +23,10 @@ def of_manifest(build: Path) -> dict[str, pa.Table]:
     settings = [{"name": name, "value": value} for name, value in flat(about.get("settings"))]
     try:
         return {
-            "setting": pa.Table.from_pylist(settings, setting.schema),
-            "manifest_file": pa.Table.from_pylist(about.get("files", []), manifest_file.schema),
+            "setting": pa.Table.from_pylist(settings, TABLES["setting"].schema),
+            "manifest_file": pa.Table.from_pylist(
+                about.get("files", []), TABLES["manifest_file"].schema
+            ),
         }
     except (pa.ArrowException, UnicodeError, OverflowError) as error:
         raise BuildError(
@@ -74,11 +58,12 @@ def files_now(build: Path) -> pa.Table:
 
 def members_now(build: Path) -> pa.Table:
     """The table `member_now`; of a damaged tar what stands before the damage."""
+    schema = TABLES["member_now"].schema
     batches = [
-        pa.RecordBatch.from_pylist(samples_of(path), member_now.schema)
+        pa.RecordBatch.from_pylist(samples_of(path), schema)
         for path in sorted((build / "shards").glob("*.tar"))
     ]
-    return pa.Table.from_batches(batches, member_now.schema)
+    return pa.Table.from_batches(batches, schema)
 
 
 def samples_of(tar_file: Path) -> list[dict]:

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.selection.rule import Selection, image_parts, request, select
+from queries.engine import DERIVE
 from queries.engine.duck import DuckEngine
 from queries.tables.parts import write_part
 from queries.tables.schemas import TABLES
@@ -370,9 +371,9 @@ def judge(engine, out, fetched, pair, exclusion=None, build=None, scored=(), sco
     known = {"fetched": fetched, "exclusion": exclusion or rows("exclusion")}
     known |= {"scored": scored, "scorer": scorer}
     hashes = out.with_name("excluded_hash.parquet")
-    engine.derive("excluded_hash", known, hashes)
+    engine.derive(DERIVE / "excluded_hash.sql", known, hashes)
     known |= {"excluded_hash": [hashes], "pair": pair, "build": build or build_row()}
-    engine.derive("verdict", known, out)
+    engine.derive(DERIVE / "verdict.sql", known, out)
 
 
 def test_pictures_are_excluded_by_their_bytes_and_by_their_look(tmp_path):
@@ -434,7 +435,7 @@ def test_the_losses_of_a_round_are_counted_by_reason(tmp_path):
         "suppressed": rows("suppressed", {"pair_id": 2}),
     }
     out = tmp_path / "round_loss.parquet"
-    DuckEngine(workers=1, quiet=True).derive("round_loss", known, out)
+    DuckEngine(workers=1, quiet=True).derive(DERIVE / "round_loss.sql", known, out)
     assert [tuple(row.values()) for row in pq.read_table(out).to_pylist()] == [
         (0, "near_duplicate", 1),
         (0, "timeout", 2),

@@ -13,7 +13,7 @@ import pytest
 from pipeline.images.parts import MOVED, forget, prune, read_images, take_back, write_images
 from pipeline.report.gallery import thumbnail
 from pipeline.takedown.files import rewrite_shard
-from pipeline.takedown.find import PENDING, Named, known, resolve
+from pipeline.takedown.find import KNOWN, PENDING, Named, resolve
 from pipeline.takedown.verify import Sought, left
 from pipeline.takedown.work import sweep
 from pipeline.workspace.takedown_log import TakenDown, blanked, write_log
@@ -240,8 +240,8 @@ def sought(tmp_path) -> Sought:
     hashes = [hashlib.sha256(one).hexdigest() for one in (SHOWN, AS_TEXT.encode())]
     values = zip(("url", "caption", "picture", "thumbnail"), (URL, CAPTION, *hashes), strict=True)
     listed = [{"pair_id": 1, "kind": kind, "value": value} for kind, value in values]
-    batches = pa.Table.from_pylist(listed, known.schema).to_batches()
-    write_part(tmp_path / PENDING, known, batches)
+    batches = pa.Table.from_pylist(listed, KNOWN.schema).to_batches()
+    write_part(tmp_path / PENDING, KNOWN, batches)
     return Sought.of(tmp_path)
 
 

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from queries.engine import DERIVE
 from queries.engine.duck import DuckEngine
 from tests.tables import build_row, rows
 
@@ -20,7 +21,7 @@ class Judged:
         self.known = {"verdict": rows("verdict", *given), "build": build_row(near_bits=near_bits)}
         self.engine = DuckEngine(workers=1, quiet=True)
         self.folder = folder
-        self.engine.derive("near", self.known, folder / "near.parquet")
+        self.engine.derive(DERIVE / "near.sql", self.known, folder / "near.parquet")
         self.near: pa.Table = pq.read_table(folder / "near.parquet")
 
     def suppressed(self, *kept: int) -> list[int]:
@@ -28,7 +29,9 @@ class Judged:
         kept_match = rows("kept_match", *({"pair_id": one, "query_id": 0} for one in kept))
         out = self.folder / f"{len(list(self.folder.iterdir()))}.parquet"
         self.engine.derive(
-            "suppressed", {**self.known, "near": self.near, "kept_match": kept_match}, out
+            DERIVE / "suppressed.sql",
+            {**self.known, "near": self.near, "kept_match": kept_match},
+            out,
         )
         found: list[int] = pq.read_table(out)["pair_id"].to_pylist()
         return found

@@ -3,6 +3,7 @@
 import pyarrow.parquet as pq
 import pytest
 
+from queries.engine import DERIVE
 from queries.engine.duck import DuckEngine
 from tests.tables import build_row, rows
 
@@ -13,7 +14,7 @@ def derive(tmp_path):
 
     def run(name: str, **inputs):
         path = tmp_path / f"{name}.parquet"
-        engine.derive(name, inputs, path)
+        engine.derive(DERIVE / f"{name}.sql", inputs, path)
         return pq.read_table(path).to_pylist()
 
     return run

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from queries.engine import MapInput
+from queries.engine import DERIVE, MapInput
 from queries.engine.duck import DuckEngine
 from queries.tables.parts import write_part
 from queries.tables.schemas import TABLES
@@ -97,7 +97,7 @@ def test_derive_takes_rows_or_files_or_nothing(tmp_path):
     path = write_part(tmp_path / "in.parquet", TABLES["ngram_part"], given.to_batches()).path
     for number, of in enumerate(([path], given)):
         out = tmp_path / f"{number}.parquet"
-        engine.derive("ngram", {"ngram_part": of}, out)
+        engine.derive(DERIVE / "ngram.sql", {"ngram_part": of}, out)
         assert pq.read_table(out)["n"].to_pylist() == [2, 1]
-    part = engine.derive("ngram", {"ngram_part": []}, tmp_path / "none.parquet")
+    part = engine.derive(DERIVE / "ngram.sql", {"ngram_part": []}, tmp_path / "none.parquet")
     assert part.rows_kept == 0

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.settings.whole import SparkSettings
-from queries.engine import SQL, MapInput
+from queries.engine import DERIVE, MapInput
 from queries.engine.duck import DuckEngine
 from queries.tables.errors import InputError, UserError
 from queries.tables.parts import write_part
@@ -18,7 +18,7 @@ from tests.spark_cluster import JAVA, spark_home
 from tests.tables import build_row, rows
 
 pytestmark = pytest.mark.slow
-DERIVED = sorted(path.stem for path in (SQL / "derive").glob("*.sql"))
+DERIVED = sorted(path.stem for path in (DERIVE).glob("*.sql"))
 IN_NO_ORDER = {"standing", "open_match"}  # as their headers say
 KEYS = {
     "attempt": ("pair_id", "attempt"),
@@ -93,14 +93,14 @@ def test_each_sql_file_gives_equal_rows_in_equal_order(spark, duck, tmp_path, na
         found = []
         for engine in (duck, spark):
             out = tmp_path / f"{type(engine).__name__}{seed}.parquet"
-            engine.derive(name, given, out)
+            engine.derive(DERIVE / f"{name}.sql", given, out)
             rows_of = pq.read_table(out)
             found.append(in_order(rows_of) if name in IN_NO_ORDER else rows_of)
         assert found[0].to_pylist() == found[1].to_pylist()
 
 
 def inputs_of(name: str) -> list[str]:
-    (line,) = re.findall(r"^-- inputs: (.*)", (SQL / "derive" / f"{name}.sql").read_text(), re.M)
+    (line,) = re.findall(r"^-- inputs: (.*)", (DERIVE / f"{name}.sql").read_text(), re.M)
     return [one.split()[0] for one in line.split(",") if one.split()[0] in TABLES]
 
 
@@ -156,7 +156,9 @@ def test_a_derived_part_is_equal_byte_for_byte(spark, duck, tmp_path):
     pair = rows("pair", *({"pair_id": one} for one in ids[::2]))
     given = {"match": [path, path], "pair": pair}
     made = [
-        engine.derive("pair_match", given, tmp_path / f"{number}.parquet").path.read_bytes()
+        engine.derive(
+            DERIVE / "pair_match.sql", given, tmp_path / f"{number}.parquet"
+        ).path.read_bytes()
         for number, engine in enumerate((duck, spark))
     ]
     assert made[0] == made[1]

@@ -1,0 +1,37 @@
+"""Every table, declared once: name, grain, columns, types and units.
+
+Each stage checks its rows against these schemas at its border, and a table that a build lacks is an
+empty view of the schema declared here.
+"""
+
+from queries.tables.schemas import build, pairs, pictures, query_list, results
+from queries.tables.schemas.pictures import IMAGE_COLUMNS
+from queries.tables.table import TABLES, Table
+
+__all__ = ["IMAGE_COLUMNS", "OF_A_RUN", "PUBLISHED", "TABLES", "Table"]
+DECLARING = (query_list, pairs, pictures, build, results)  # modules that fill TABLES
+
+PUBLISHED = (
+    "query",
+    "border",
+    "exclusion",
+    "pair",
+    "extra",
+    "match",
+    "kept_match",
+    "attempt",
+    "score",
+    "scorer",
+    "outcome",
+    "drop",
+    "round",
+    "round_loss",
+    "unsettled",
+    "person_term",
+    "person_match",
+    "stage",
+    "file",
+    "build",
+)
+
+OF_A_RUN = ("overlap", "neighbour", "evaluation", "clip_score")

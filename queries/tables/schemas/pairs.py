@@ -1,0 +1,93 @@
+"""The tables of candidates, pairs and matches, and of what excludes them."""
+
+from queries.tables.table import (
+    LANGUAGE,
+    PAIR_ID,
+    PRIORITY,
+    QUERY_ID,
+    REASON,
+    column,
+    int32,
+    int64,
+    string,
+    table,
+)
+
+PAIR_COLUMNS = (
+    PAIR_ID,
+    PRIORITY,
+    column("url", string, "address of the image, as given"),
+    column("caption", string, "as given"),
+    column("source", string, "name of the source in the settings"),
+    column("license", string, "as the source states it; never guessed", null=True),
+    column("page_url", string, "page that shows the image", null=True),
+)
+
+candidate = table(
+    "candidate",
+    "one row per row of a source",
+    *PAIR_COLUMNS,
+    column("row", int64, "0.. within the part"),
+    column("url_key", string, "normalised URL"),
+    REASON,
+    column("extra", string, "what else the source says of it, a JSON object", null=True),
+)
+table(
+    "filtered",
+    "one row per candidate",
+    *(field for field in candidate.schema if field.name != "extra"),
+    LANGUAGE,
+)
+table(
+    "extra",
+    "one row per candidate of a pair of which its source says more",
+    PAIR_ID,
+    column("source", string, "name of the source in the settings"),
+    column("extra", string, "a JSON object: other columns, author, the query searched for"),
+)
+table(
+    "exclusion",
+    "one row per line of an exclusions file",
+    column("kind", string, "url, host, pair_id, sha256 or phash"),
+    column("value", string, "normalised URL, host, decimal pair_id or hex"),
+    column("phash", int64, "of a phash: as samples have it; else null", null=True),
+    column("radius", int32, "of a phash: bits of 64 that may differ; else null", null=True),
+    column("why", string, "as the file says", null=True),
+    column("since", string, "date, as the file says", null=True),
+)
+host = table(
+    "host",
+    "one row per host of the pool",
+    column("host", string, "as a URL's key writes it, with its port where it names one"),
+)
+table(
+    "excluded_host",
+    "one row per host of the pool that an exclusion names, itself or by a domain above it",
+    *host.schema,
+    column("value", string, "the exclusion's host: the nearest of several"),
+)
+table(
+    "pooled",
+    "one row per candidate that passed the filters of its own row",
+    *PAIR_COLUMNS,
+    LANGUAGE,
+    REASON,
+)
+table(
+    "pair",
+    "one row per pair_id: a candidate that passed every filter and contains a query",
+    *PAIR_COLUMNS,
+    LANGUAGE,
+)
+table(
+    "drop",
+    "one row per dropped candidate",
+    PAIR_ID,
+    column("stage", string, "collect, filter, pool or match"),
+    column("reason", string, "from the closed list of reasons"),
+    column("source", string, "name of the source in the settings"),
+    column("url", string, "address of the image, as given"),
+    column("caption", string, "as given"),
+)
+match = table("match", "one row per pair_id, query_id", PAIR_ID, QUERY_ID, PRIORITY)
+table("pair_match", match.grain, *match.schema)

@@ -1,0 +1,98 @@
+"""The tables of the query list: from articles, views and WordNet to the queries."""
+
+from queries.tables.table import QUERY_ID, REASON, column, float64, int32, int64, string, table
+
+article = table(
+    "article",
+    "one row per page of the export",
+    column("page_id", int64, "the wiki's page id", null=True),
+    column("title", string, "as displayed", null=True),
+    column("text", string, "plain text; null where the page is dropped", null=True),
+    REASON,
+)
+ngram = table(
+    "ngram",
+    "one row per distinct unigram or bigram of a part, or of all parts",
+    column("first", string, "the word, or the bigram's first word"),
+    column("second", string, "the bigram's second word; null for a unigram", null=True),
+    column("n", int64, "occurrences"),
+)
+table("ngram_part", "one row per n-gram of a part, or more", *ngram.schema)
+table(
+    "bigram",
+    "one row per bigram whose words are both in the word list",
+    column("first", string, "first word"),
+    column("second", string, "second word"),
+    column("n", int64, "occurrences"),
+    column("first_n", int64, "occurrences of the first word"),
+    column("second_n", int64, "occurrences of the second word"),
+    column("total_n", int64, "occurrences of all words"),
+)
+table(
+    "scored_bigram",
+    "one row per bigram",
+    column("first", string, "first word"),
+    column("second", string, "second word"),
+    column("n", int64, "occurrences"),
+    column("pmi", float64, "log2(n * total_n / (first_n * second_n)), bits"),
+)
+title_view = table(
+    "title_view",
+    "one row per title",
+    column("title", string, "article title, as displayed"),
+    column("views", int64, "page views of all access types"),
+    column("mobile_views", int64, "of these, from mobile sites and apps"),
+)
+table(
+    "title_view_part",
+    "one row per title and page id of a part, or more",
+    column("page_id", int64, "the wiki's page id; null where the file has none", null=True),
+    *title_view.schema,
+)
+PAGE_COLUMNS = (
+    column("namespace", int32, "0 for articles"),
+    column("title", string, "as displayed, without the namespace"),
+)
+table("page", "one row per page of the wiki", article.schema.field("page_id"), *PAGE_COLUMNS)
+table(
+    "redirect",
+    "one row per page that points to another: what it points to",
+    article.schema.field("page_id"),
+    *PAGE_COLUMNS,
+)
+table(
+    "synset_name",
+    "one row per WordNet synset",
+    column("name", string, "first lemma, underscores as spaces"),
+    column("synset", string, "part of speech and offset, such as n00001740"),
+)
+table(
+    "phrase",
+    "one row per phrase that a source offers as a query",
+    column("text", string, "normalised: the key of a query; empty where no word is in it"),
+    column("display", string, "as the source writes it"),
+    column("source", string, "word, bigram, title or wordnet"),
+    column("n", int64, "occurrences, or page views of a title; null for wordnet", null=True),
+    column("pmi", float64, "of a bigram, bits", null=True),
+)
+ENTRY_COLUMNS = (
+    column("text", string, "normalised words, joined by one space"),
+    column("display", string, "as the best-ranked source writes it"),
+    column("entered_by", string, "the source that brought it: word, bigram, title or wordnet"),
+    column("sources", int32, "bit mask: 1 word, 2 bigram, 4 title, 8 wordnet"),
+    column("word_n", int64, "occurrences as a word", null=True),
+    column("bigram_pmi", float64, "bits", null=True),
+    column("title_views", int64, "page views", null=True),
+    column("rank", int64, "1.. in the order in which the list is filled"),
+)
+table("entry", "one row per key that may be a query", *ENTRY_COLUMNS)
+table("query", "one row per query", QUERY_ID, *ENTRY_COLUMNS)
+table(
+    "border",
+    "one row per source, side and place: where the query list ends",
+    column("entered_by", string, "word, bigram, title or wordnet"),
+    column("side", string, "first in, last in, or first out"),
+    column("place", int32, "1.. from the border, at most 20"),
+    column("text", string, "the query, or the phrase left out"),
+    column("score", float64, "occurrences, PMI in bits, or views", null=True),
+)

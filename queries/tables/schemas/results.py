@@ -1,0 +1,48 @@
+"""The tables of a trainer's run, which stand in the folder of the run."""
+
+import pyarrow as pa
+
+from queries.tables.table import PAIR_ID, boolean, column, float64, int32, int64, string, table
+
+table(
+    "overlap",
+    "one row per picture of an evaluation set",
+    column("eval_set", string, "name of the evaluation set's folder"),
+    column("image", string, "the picture's name in its set"),
+    column("class_name", string, "its class"),
+    column("correct", boolean, "the run's model is right, zero-shot; null: not asked", null=True),
+    column("overlap", boolean, "a training picture is near it, and it shows something"),
+    column("uniform", boolean, "it shows nothing, as a black frame"),
+    column("nearest_distance", int32, "bits of 64 between it and the nearest training picture"),
+    column("nearest_pair_id", int64, "the nearest training pair; the lowest id of equals"),
+    column("score", float64, "of the learned detector and the most alike; null: pHash", null=True),
+    column("score_pair_id", int64, "the most alike training pair; null: pHash", null=True),
+)
+table(
+    "neighbour",
+    "one row per picture of an evaluation set and training pair near it",
+    column("eval_set", string, "name of the evaluation set's folder"),
+    column("image", string, "the picture's name in its set"),
+    column("pair_id", int64, "the training pair"),
+    column("distance", int32, "bits of 64 between their perceptual hashes; null: far", null=True),
+    column("score", float64, "of the learned detector; null: it did not find it", null=True),
+    column("agreement", float64, "of their pixels, laid on each other; null: as score", null=True),
+)
+table(
+    "evaluation",
+    "one row per task, evaluation set and figure",
+    column("task", string, "zeroshot, retrieval, probe, fewshot or robustness"),
+    column("eval_set", string, "name of the evaluation set's folder, or of a pair of them"),
+    column("name", string, "of the figure, such as top1"),
+    column("value", float64, "a rate, 0..1"),
+    column("low", float64, "where its 95% interval begins"),
+    column("high", float64, "where its 95% interval ends"),
+    column("chance", float64, "what guessing would give"),
+    column("n", int64, "answers that it is the rate of"),
+)
+table(
+    "clip_score",
+    "one row per kept pair: how well the run's model finds caption and picture to agree",
+    PAIR_ID,
+    column("clip_score", pa.float32(), "cosine, -1..1; null: unreadable picture", null=True),
+)

@@ -130,7 +130,7 @@ def request(
     return read_rows(folder / "request.parquet")
 
 
-def image_parts(rows: pa.Table, size: int) -> list[tuple[str, pa.Table]]:
+def cut_request(rows: pa.Table, size: int) -> list[tuple[str, pa.Table]]:
     """The rows of a request, cut into image parts: (name that its rows decide, rows of `ask`)."""
     rows = rows.select(TABLES["ask"].schema.names)
     cut = [rows.slice(start, size) for start in range(0, rows.num_rows, size)]

@@ -13,7 +13,7 @@ from pipeline.fetch.log import FetchStatus
 from pipeline.fetch.part import FETCHED, fetch_part
 from pipeline.images.scorers import score_pictures
 from pipeline.selection.retry import lost_pairs, reasons
-from pipeline.selection.rule import image_parts, request, select
+from pipeline.selection.rule import cut_request, request, select
 from pipeline.settings.scorers import Scorer
 from pipeline.tasks.pairs import MatchPairs
 from pipeline.tasks.stage import Parts, Stage, files
@@ -25,25 +25,25 @@ from queries.tables.schemas import TABLES
 class JudgeStage(Stage):
     """A stage that judges fetched pictures."""
 
-    def judges(self, image_parts: list[str]) -> dict[str, Rows]:
+    def judges(self, part_names: list[str]) -> dict[str, Rows]:
         """What pictures are judged by beside their measures: exclusions, and scores with limits.
 
         Pictures that have no score yet get it here, part by part: no picture is fetched for it.
         """
         found: dict[str, Rows] = {"exclusion": self.paths("exclusion")}
         if self.used.scorers:
-            found |= {"scored": self.scored(image_parts), "scorer": self.ws.scorer_rows()}
+            found |= {"scored": self.scored(part_names), "scorer": self.ws.scorer_rows()}
         return found
 
-    def scored(self, image_parts: list[str]) -> list[Path]:
+    def scored(self, part_names: list[str]) -> list[Path]:
         """The scores of all pictures of these image parts, by every scorer."""
-        return [path for one in self.used.scorers for path in self.scored_by(one, image_parts)]
+        return [path for one in self.used.scorers for path in self.scored_by(one, part_names)]
 
-    def scored_by(self, scorer: Scorer, image_parts: list[str]) -> list[Path]:
+    def scored_by(self, scorer: Scorer, part_names: list[str]) -> list[Path]:
         named = [1, self.ws.image_digest, self.ws.scorer_identity(scorer)]
         inputs = [
             MapInput(digest(name, named), pa.table({"folder": [str(self.ws.images / name)]}))
-            for name in image_parts
+            for name in part_names
         ]
         function = partial(score_pictures, scorer=scorer, images=self.used.images)
         return files(self.map("scored", function, inputs))
@@ -68,7 +68,7 @@ class FetchStage(JudgeStage):
                 self.ws.images / name / FETCHED: partial(
                     fetch_part, rows, self.ws.images / name, *given
                 )
-                for name, rows in image_parts(missing, self.used.fetch.rows_per_part)
+                for name, rows in cut_request(missing, self.used.fetch.rows_per_part)
             }
             self.ws.engine.fetch(jobs, told)
 
@@ -124,7 +124,7 @@ class FetchRound(FetchStage):
             return [path.parent.name for path in self.paths("fetched")]
         noted = self.folder / "known.json"
         if not noted.exists():
-            write_json(noted, self.ws.image_parts())
+            write_json(noted, self.ws.image_part_names())
         return list(json.loads(noted.read_text()))
 
     def request(self, known: list[str]) -> pa.Table:
@@ -144,7 +144,7 @@ class FetchRound(FetchStage):
             for name in ("request", "unsettled")
         }
         if wanted.num_rows:
-            known = self.ws.image_parts()
+            known = self.ws.image_part_names()
             for name, of in tables.items():
                 of.append(self.relative(self.folder / f"{name}.parquet"))
         return {**tables, "fetched": [self.relative(path) for path in self.ws.fetched(known)]}

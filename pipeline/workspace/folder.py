@@ -127,19 +127,19 @@ class Workspace:
     def images(self) -> Path:
         return self.folder / "images" / self.image_digest
 
-    def image_parts(self) -> list[str]:
-        """The image parts that are there whole."""
+    def image_part_names(self) -> list[str]:
+        """The image parts that are whole."""
         return sorted(path.parent.name for path in self.images.glob("[!.]*/fetched.parquet"))
 
-    def fetched(self, image_parts: Sequence[str]) -> list[Path]:
+    def fetched(self, part_names: Sequence[str]) -> list[Path]:
         """The attempts of image parts: files of the table `fetched`."""
-        return [self.images / name / "fetched.parquet" for name in image_parts]
+        return [self.images / name / "fetched.parquet" for name in part_names]
 
     def missing(self, wanted: pa.Table) -> pa.Table:
         """The rows of `ask` that no image part holds the attempt of, in their order."""
         key = ["pair_id", "attempt"]
         empty = TABLES["fetched"].empty().select(key)
-        paths = self.fetched(self.image_parts())
+        paths = self.fetched(self.image_part_names())
         have = pa.concat_tables([empty, *each(partial(read_rows, columns=key), paths, self.images)])
         return wanted.join(have, key, join_type="left anti").sort_by("pair_id")
 

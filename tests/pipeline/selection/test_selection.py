@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.selection.rule import Selection, image_parts, request, select
+from pipeline.selection.rule import Selection, cut_request, request, select
 from queries.engine import DERIVE
 from queries.engine.duck import DuckEngine
 from queries.tables.parts import write_part
@@ -461,12 +461,12 @@ def test_a_later_failure_never_takes_an_image_away(tmp_path):
     assert (row["attempt"], row["reason"]) == (1, None)
 
 
-def test_image_parts_hold_every_row_once_and_are_named_by_their_rows():
+def test_the_parts_of_a_request_hold_every_row_once_and_are_named_by_their_rows():
     asked = rows(
         "request", *[{"round": 0, "pair_id": one, "url": "u", "attempt": 1} for one in range(25)]
     )
-    parts = image_parts(asked, 10)
+    parts = cut_request(asked, 10)
     assert [rows.num_rows for _, rows in parts] == [10, 10, 5]
     assert pa.concat_tables([rows for _, rows in parts])["pair_id"].to_pylist() == list(range(25))
-    assert parts[0][0] == image_parts(asked.slice(0, 10), 10)[0][0]
+    assert parts[0][0] == cut_request(asked.slice(0, 10), 10)[0][0]
     assert TABLES["ask"].schema.names == parts[0][1].schema.names

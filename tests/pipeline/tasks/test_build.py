@@ -150,7 +150,7 @@ def test_a_retry_asks_only_for_what_was_lost_for_the_reasons_named(tmp_path):
     assert question("check", "--build", str(second)).returncode == 0
 
 
-def image_parts(workspace: Path) -> list[Path]:
+def image_part_folders(workspace: Path) -> list[Path]:
     return list(workspace.glob("images/*/*/fetched.parquet"))
 
 
@@ -171,11 +171,11 @@ def test_an_exclusion_leaves_out_what_it_names_and_asks_only_to_fill_up(tmp_path
         excluded = tmp_path / "excluded.csv"
         excluded.write_text("kind,value,radius,reason,date\n" + "\n".join(lines) + "\n")
         had, before = set(table(first, "attempt")["pair_id"].to_pylist()), len(server.agents)
-        n_parts = len(image_parts(tmp_path / "wit"))
+        n_parts = len(image_part_folders(tmp_path / "wit"))
         done = small.luigi(tmp_path / "wit", small.settings(), "--exclude", str(excluded))
         assert done.returncode == 0, done.stderr
         n_asked = len(server.agents) - before
-        n_parts = len(image_parts(tmp_path / "wit")) - n_parts
+        n_parts = len(image_part_folders(tmp_path / "wit")) - n_parts
     second = find(tmp_path / "wit")
     gone = {one["pair_id"] for one in (by_url, by_id, by_bytes, by_picture)}
     assert not gone & set(table(second, "kept_match")["pair_id"].to_pylist())

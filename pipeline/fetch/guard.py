@@ -21,8 +21,8 @@ from dataclasses import dataclass, field, replace
 from pipeline.fetch.hosts import Hosts, LaterError, RobotsAnswer
 from pipeline.fetch.wire import (
     CONNECT_S,
+    AttemptError,
     Clock,
-    RefusedError,
     Wire,
     connect,
     encrypted,
@@ -144,7 +144,7 @@ class Guard:
                 if location is None:
                     return replace(answer, hops=len(seen) - 1)
                 target = self._next(target, location, seen)
-            except RefusedError as refused:
+            except AttemptError as refused:
                 room.close()
                 may_pass = refused.reason in TRIED_AGAIN and not refused.final
                 # others wait for a robots.txt, whose deadline should pass no more than once
@@ -161,21 +161,21 @@ class Guard:
     def _next(self, target: Target, location: str, seen: set[Target]) -> Target:
         following = redirected(target, location)
         if following is None:
-            raise RefusedError("bad_redirect", f"to {location[:200]!r}")
+            raise AttemptError("bad_redirect", f"to {location[:200]!r}")
         if following in seen or len(seen) > self.settings.max_redirects:
-            raise RefusedError("too_many_redirects", f"to {following.url}")
+            raise AttemptError("too_many_redirects", f"to {following.url}")
         seen.add(following)
         return following
 
     def _heed_robots(self, target: Target) -> None:
-        """Raise RefusedError unless the host's robots.txt lets us ask for the path."""
+        """Raise AttemptError unless the host's robots.txt lets us ask for the path."""
         answer = self.hosts.robots(target.origin, lambda: self._robots(target))
         if answer.reason is not None:
-            raise RefusedError(answer.reason, "at robots.txt", final=True)
+            raise AttemptError(answer.reason, "at robots.txt", final=True)
         if answer.rules is None and self.settings.robots == "require":
-            raise RefusedError("robots", "there is no robots.txt")
+            raise AttemptError("robots", "there is no robots.txt")
         if answer.rules is not None and not answer.rules.allows(target.path):
-            raise RefusedError("robots", "robots.txt disallows it")
+            raise AttemptError("robots", "robots.txt disallows it")
 
     def _robots(self, target: Target) -> RobotsAnswer:
         """RFC 9309, section 2.3.1: what is not there allows all, what is not to be had nothing."""
@@ -192,13 +192,13 @@ class Guard:
     def _ask(
         self, target: Target, clock: Clock, picture: bool, room: ExitStack
     ) -> tuple[Answer, str | None]:
-        """One request: its answer, or the place that it redirects to. Raises RefusedError."""
+        """One request: its answer, or the place that it redirects to. Raises AttemptError."""
         with ExitStack() as held:
             try:
                 with clock.standing():
                     held.enter_context(self.hosts.turn(target.host))
             except LaterError as later:
-                raise RefusedError("retry_later", str(later), later.wait_s) from None
+                raise AttemptError("retry_later", str(later), later.wait_s) from None
             connection = held.enter_context(self._connected(target, clock))
             with named_failures():
                 if target.scheme == "https":
@@ -223,13 +223,13 @@ class Guard:
                 return replace(answer, body=body), None
 
     def _judged(self, target: Target, said: http.client.HTTPResponse, picture: bool) -> Answer:
-        """What status and headers say. Raises RefusedError for an opt-out and for a long wait."""
+        """What status and headers say. Raises AttemptError for an opt-out and for a long wait."""
         status, headers = said.status, said.headers
         answer = Answer(None, None, headers.get("Content-Type"), status, target.url)
         if 200 <= status < 300 and status != 206:
             tags, tdm = (headers.get_all(one, []) for one in ("X-Robots-Tag", "TDM-Reservation"))
             if picture and opted_out(tags, tdm):  # of a robots.txt they say it is no page
-                raise RefusedError("opted_out")
+                raise AttemptError("opted_out")
             return answer
         message = f"HTTP {status}"
         if status not in AGAIN:
@@ -238,14 +238,14 @@ class Guard:
         if wait_s or status == 429:
             self.hosts.pause(target.host, wait_s or self.hosts.backoff_s(target.url, 1))
         if wait_s > self.settings.max_wait_s:
-            raise RefusedError("retry_later", message, wait_s)
+            raise AttemptError("retry_later", message, wait_s)
         return replace(answer, reason="http_error", wait_s=wait_s, again=True, message=message)
 
     @contextmanager
     def _connected(self, target: Target, clock: Clock) -> Iterator[socket.socket]:
-        """A connection to an address of the host that was checked. Raises RefusedError."""
+        """A connection to an address of the host that was checked. Raises AttemptError."""
         if self.hosts.is_dead(target.origin):
-            raise RefusedError("host_unreachable", "given up after failures in a row")
+            raise AttemptError("host_unreachable", "given up after failures in a row")
         late = True
         try:
             late = clock.left_s() < min(CONNECT_S, self.settings.deadline_s / 2)
@@ -253,18 +253,18 @@ class Guard:
             connection = connect(addresses, target.port, clock)
         except TimeoutError as error:
             if late:  # it is not this host that took the time
-                raise RefusedError("timeout", "no time left to connect") from None
+                raise AttemptError("timeout", "no time left to connect") from None
             self.hosts.failed(target.origin)
-            raise RefusedError("host_unreachable", f"timed out: {error}") from None
+            raise AttemptError("host_unreachable", f"timed out: {error}") from None
         except (OSError, UnicodeError) as error:
             self.hosts.failed(target.origin)
-            raise RefusedError("host_unreachable", str(error)) from None
+            raise AttemptError("host_unreachable", str(error)) from None
         with connection:
             self.hosts.reached(target.origin)
             yield connection
 
     def _addresses(self, target: Target, clock: Clock) -> list[str]:
-        """The host's addresses that may be asked. Raises RefusedError if there is none."""
+        """The host's addresses that may be asked. Raises AttemptError if there is none."""
         literal = as_address(target.host)
         found = [target.host] if literal else self._looked_up(target, clock)
         fitting = [
@@ -273,7 +273,7 @@ class Guard:
             if may_be_asked(ipaddress.ip_address(one), self._networks)
         ]
         if not fitting:
-            raise RefusedError("private_address", f"{target.host} is {', '.join(found)[:200]}")
+            raise AttemptError("private_address", f"{target.host} is {', '.join(found)[:200]}")
         return fitting[:MAX_ADDRESSES]
 
     def _looked_up(self, target: Target, clock: Clock) -> list[str]:

@@ -27,7 +27,7 @@ LARGE_BODY = 1 << 20  # bytes from which a body needs one of the few places for 
 VERIFY_REASONS = {9: "tls_expired", 10: "tls_expired", 62: "tls_wrong_name", 64: "tls_wrong_name"}
 
 
-class RefusedError(Exception):
+class AttemptError(Exception):
     """An attempt that ends with a reason; `final` if another one would end so, too."""
 
     def __init__(
@@ -62,17 +62,17 @@ class Clock:
 
 @contextmanager
 def named_failures() -> Iterator[None]:
-    """Turn what can go wrong on a connection into a RefusedError."""
+    """Turn what can go wrong on a connection into a AttemptError."""
     try:
         yield
     except TimeoutError:
-        raise RefusedError("timeout", "the deadline has passed") from None
+        raise AttemptError("timeout", "the deadline has passed") from None
     except http.client.LineTooLong as error:
-        raise RefusedError("headers_too_large", str(error)) from None
+        raise AttemptError("headers_too_large", str(error)) from None
     except (http.client.HTTPException, OSError, ValueError) as error:
         many = "got more than" in str(error)  # http.client has no class for too many headers
         reason = "headers_too_large" if many else "connection_error"
-        raise RefusedError(reason, f"{type(error).__name__}: {error}"[:200]) from None
+        raise AttemptError(reason, f"{type(error).__name__}: {error}"[:200]) from None
 
 
 def connect(addresses: list[str], port: int, clock: Clock) -> socket.socket:
@@ -97,9 +97,9 @@ def encrypted(
         connection = tls_context(ca_file).wrap_socket(plain, server_hostname=host)
     except ssl.SSLCertVerificationError as error:
         reason = VERIFY_REASONS.get(error.verify_code, "tls_untrusted")
-        raise RefusedError(reason, error.verify_message) from None
+        raise AttemptError(reason, error.verify_message) from None
     except ssl.SSLError as error:
-        raise RefusedError("tls_error", str(error)) from None
+        raise AttemptError("tls_error", str(error)) from None
     with connection:
         yield connection
 
@@ -172,19 +172,19 @@ def read_body(
 ) -> bytes:
     """The body, unpacked; one too long is refused, or cut off there.
 
-    `take_room` is called once, when the body proves to be a large one. Raises RefusedError.
+    `take_room` is called once, when the body proves to be a large one. Raises AttemptError.
     """
     if not cut and (response.length or 0) > max_bytes:
-        raise RefusedError("too_large", f"{response.length} bytes announced")
+        raise AttemptError("too_large", f"{response.length} bytes announced")
     unpack, n_sent, n_bytes, small = _unpacker(response.headers), 0, 0, True
     parts: list[bytes] = []
     while n_sent <= max_bytes and n_bytes <= max_bytes:
         chunk = response.read1(CHUNK_BYTES)
         if not chunk:
             if response.length:
-                raise RefusedError("connection_error", f"{response.length} bytes are missing")
+                raise AttemptError("connection_error", f"{response.length} bytes are missing")
             if not unpack.whole:
-                raise RefusedError("connection_error", "the packed body is cut off")
+                raise AttemptError("connection_error", "the packed body is cut off")
             return b"".join(parts)
         n_sent += len(chunk)
         for part in unpack(chunk):
@@ -197,7 +197,7 @@ def read_body(
                 break
     if cut:
         return b"".join(parts)[:max_bytes]
-    raise RefusedError("too_large", f"more than {max_bytes} bytes")
+    raise AttemptError("too_large", f"more than {max_bytes} bytes")
 
 
 class _Plain:
@@ -232,7 +232,7 @@ class _Inflate:
             try:
                 part = self._inflate.decompress(chunk, CHUNK_BYTES)
             except zlib.error as error:
-                raise RefusedError("bad_encoding", str(error)) from None
+                raise AttemptError("bad_encoding", str(error)) from None
             chunk, full = self._inflate.unconsumed_tail, len(part) == CHUNK_BYTES
             yield part
 
@@ -242,7 +242,7 @@ def _unpacker(headers: http.client.HTTPMessage) -> "_Plain | _Inflate":
     named = ",".join(headers.get_all("Content-Encoding", [])).lower()
     encodings = {one.strip() for one in named.split(",")}
     if encodings & {"br", "zstd", "compress", "x-compress", "dcb", "dcz"}:
-        raise RefusedError("bad_encoding", named[:200])
+        raise AttemptError("bad_encoding", named[:200])
     return _Inflate() if encodings & {"gzip", "x-gzip", "deflate"} else _Plain()
 
 

@@ -13,7 +13,7 @@ from pipeline.sources import search
 from pipeline.sources.candidate import Raw, SourceError
 from pipeline.sources.plan import Given
 from pipeline.sources.search import Answer, Site
-from pipeline.web.client import RefusedError
+from pipeline.web.client import StatusError
 from pipeline.web.reading import at
 
 RESULTS_PER_PAGE = 20  # the most that it gives without an account
@@ -58,7 +58,7 @@ def find(site: Site, source: OpenverseSource, query: str) -> Answer:
     for page in range(1, 2 + (source.results_per_query - 1) // RESULTS_PER_PAGE):
         try:
             answer = site.ask(address, _params(source, query, page))
-        except RefusedError as refused:
+        except StatusError as refused:
             if refused.status == 404 and page > 1:  # how it says that there are no more pages
                 break
             if refused.status not in (400, 404, 414, 422):

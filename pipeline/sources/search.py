@@ -65,7 +65,7 @@ class Site:
     ) -> Any:
         """The JSON of a GET. `later` says of an answer why to ask again, or None to take it.
 
-        Raises RefusedError for a status that will not pass, DownloadError for a server that stays
+        Raises StatusError for a status that will not pass, DownloadError for a server that stays
         away.
         """
         url = f"{address}?{urlencode(params)}"

@@ -33,7 +33,7 @@ class DownloadError(UserError):
     """A file that could not be had: one line that says why."""
 
 
-class RefusedError(DownloadError):
+class StatusError(DownloadError):
     """An answer whose status will not pass."""
 
     def __init__(self, url: str, status: int):
@@ -176,7 +176,7 @@ def _check_status(url: str, response: requests.Response, headers: dict[str, str]
     if status in (408, 429) or status >= 500:
         wait = response.headers.get("Retry-After", "")
         raise AgainError(f"HTTP {status}", retry_after_s(wait, time.time()))
-    raise RefusedError(url, status)
+    raise StatusError(url, status)
 
 
 def _is_loopback(host: str) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow as pa
 from hypothesis import strategies as st
 
-from pipeline.fetch.wire import Clock, RefusedError, Wire, named_failures, read_body, response
+from pipeline.fetch.wire import AttemptError, Clock, Wire, named_failures, read_body, response
 from pipeline.filters.hosts import host_reason, parents
 from pipeline.filters.rows import judge
 from pipeline.match import Matcher
@@ -179,7 +179,7 @@ def answer(sent: bytes) -> None:
         wire = Wire(Connection(sent), Clock(60.0))  # type: ignore[arg-type]
         with named_failures(), response(wire) as said:
             assert len(read_body(said, 10_000, cut=False)) <= 10_000
-    except RefusedError as error:
+    except AttemptError as error:
         reason = error.reason
     assert reason in {None, *FETCH}
 

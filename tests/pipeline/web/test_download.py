@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.settings.whole import DownloadSettings
-from pipeline.web.client import DownloadError, RefusedError
+from pipeline.web.client import DownloadError, StatusError
 from pipeline.web.download import CorruptError, Remote, download
 from pipeline.web.manners import backoff_s, retry_after_s
 from queries.tables.errors import InputError, UserError
@@ -179,7 +179,7 @@ def test_a_refusal_that_will_not_pass_is_final(tmp_path, server, status):
 
 
 def test_a_refusal_comes_whole_from_another_process():
-    one = pickle.loads(pickle.dumps(RefusedError("http://a.org/b", 404)))
+    one = pickle.loads(pickle.dumps(StatusError("http://a.org/b", 404)))
     assert (str(one), one.status) == ("http://a.org/b: HTTP 404", 404)
 
 

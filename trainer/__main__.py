@@ -77,9 +77,15 @@ def evaluate(args: argparse.Namespace) -> None:
 
 def overlapping(args: argparse.Namespace) -> None:
     """overlap, decontaminate, duplicates or detector."""
-    from trainer.commands import overlap as commands
+    from trainer.commands import overlap
 
-    getattr(commands, args.command)(args)
+    commands = {
+        "overlap": overlap.overlap,
+        "decontaminate": overlap.decontaminate,
+        "duplicates": overlap.duplicates,
+        "detector": overlap.detector,
+    }
+    commands[args.command](args)
 
 
 def score(args: argparse.Namespace) -> None:

@@ -258,19 +258,21 @@ def _add_overlap(commands: "argparse._SubParsersAction") -> None:
     about = "near duplicates among a build's own pictures"
     within = _parser(commands.add_parser, "duplicates", help=about, epilog=DUPLICATES)
     within.add_argument("--run", type=Path, metavar="RUN", help="folder for duplicates.json")
-    for one in (overlap, clean, within):
-        one.add_argument("--data", required=True, metavar="PATH", help=DATA)
-        one.add_argument(
+    for command in (overlap, clean, within):
+        command.add_argument("--data", required=True, metavar="PATH", help=DATA)
+        command.add_argument(
             "--detector", default="phash", metavar="FILE", help="phash, the default, or a file"
         )
-        one.add_argument(
+        command.add_argument(
             "--threshold", type=float, metavar="X", help="bits, or a score; default: chosen"
         )
-        one.add_argument(
+        command.add_argument(
             "--rate", type=float, metavar="R", help="of false positives, to choose a threshold by"
         )
-    for one in (overlap, clean):
-        one.add_argument("--eval", type=Path, required=True, nargs="+", metavar="SET", help=EVAL)
+    for command in (overlap, clean):
+        command.add_argument(
+            "--eval", type=Path, required=True, nargs="+", metavar="SET", help=EVAL
+        )
 
     about = "train a copy detector for overlap on a build's pictures"
     detector = _parser(commands.add_parser, "detector", help=about, epilog=DETECTOR)

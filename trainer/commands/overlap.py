@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from queries.tables.manifest import find
-from trainer.commands.evaluate import alone
+from trainer.commands.evaluate import need_names_apart
 from trainer.evaluation.sets import EvalSet, read_eval_set
 from trainer.run_folder import RunFolder
 from trainer.settings import TrainerError
@@ -21,13 +21,13 @@ PHASH = "phash"
 def overlap(args: argparse.Namespace) -> None:
     """Compare sets with the training data, and print the table."""
     build, sets = find(args.data), read_sets(args)
-    from trainer.overlap import audit as task
+    from trainer.overlap import audit
 
     run = RunFolder(args.run) if args.run else None
-    results = task.overlap(build, run, sets, search_of(args), args.write_exclusions)
-    task.show(results, Console())
+    results = audit.overlap(build, run, sets, search_of(args), args.write_exclusions)
+    audit.show(results, Console())
     if run is not None:
-        print(*(run.root / name for name in (task.PLOT, *(one["page"] for one in results))))
+        print(*(run.root / name for name in (audit.PLOT, *(result["page"] for result in results))))
 
 
 def decontaminate(args: argparse.Namespace) -> None:
@@ -36,19 +36,19 @@ def decontaminate(args: argparse.Namespace) -> None:
     sets = read_sets(args)
     if args.rounds < 1:
         raise TrainerError(f"rounds {args.rounds}: expected at least 1")
-    from trainer.overlap.decontaminate import decontaminate as task
+    from trainer.overlap.decontaminate import decontaminate as rebuild
 
-    done = task(args.data, sets, search_of(args), args.exclude, args.settings, args.rounds)
+    done = rebuild(args.data, sets, search_of(args), args.exclude, args.settings, args.rounds)
     print(f"{done[-1].build}: no pair is near, after {len(done) - 1} builds")
 
 
 def duplicates(args: argparse.Namespace) -> None:
     """Print the groups of near duplicates."""
     build = find(args.data)
-    from trainer.overlap import duplicates as task
+    from trainer.overlap import duplicates as within
 
     run = RunFolder(args.run) if args.run else None
-    task.show(task.duplicates(build, run, search_of(args)), Console())
+    within.show(within.duplicates(build, run, search_of(args)), Console())
 
 
 def detector(args: argparse.Namespace) -> None:
@@ -69,7 +69,7 @@ def detector(args: argparse.Namespace) -> None:
 
 def read_sets(args: argparse.Namespace) -> list[EvalSet]:
     sets = [read_eval_set(root) for root in args.eval]
-    alone([one.name for one in sets], "--eval")
+    need_names_apart([eval_set.name for eval_set in sets], "--eval")
     return sets
 
 

@@ -10,12 +10,11 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
-from rich.console import Console
 
 from trainer.evaluation.features import Features
 from trainer.evaluation.intervals import Figure, wilson
-from trainer.evaluation.probe import SEED, Splits, describe, drawn, fit_best, read_splits
-from trainer.evaluation.results import Result, keep, percent, show_figures
+from trainer.evaluation.probe import SEED, SplitFeatures, describe, drawn, fit_best, read_splits
+from trainer.evaluation.results import Result, keep, percent
 from trainer.evaluation.sets import EvalSet
 from trainer.evaluation.zeroshot import about, class_weights, figures, predict
 from trainer.model.checkpoint import Checkpoint
@@ -23,6 +22,7 @@ from trainer.run_folder import RunFolder
 
 SHOTS = (1, 2, 4, 8, 16)
 DRAWS = 3  # of pictures, whose mean is a point: one picture a class is a matter of luck
+TITLE = f"few-shot probes, mean top-1 of {DRAWS} draws"
 MOST_VALIDATION = 4  # pictures a class that choose C, as many as there are shots at most
 
 
@@ -36,10 +36,12 @@ class Point:
     most: float
 
 
-def fewshot(run: RunFolder, found: Checkpoint, eval_set: EvalSet) -> Result:
+def evaluate(run: RunFolder, checkpoint: Checkpoint, eval_set: EvalSet) -> Result:
     """Fit probes of few and of all pictures, and keep the result in the run's fewshot.json."""
-    split, n_classes = read_splits(found, eval_set), len(eval_set.classes)
-    top1 = figures(predict(found, class_weights(found, eval_set), split.test), n_classes)["top1"]
+    split, n_classes = read_splits(checkpoint, eval_set), len(eval_set.classes)
+    top1 = figures(predict(checkpoint, class_weights(checkpoint, eval_set), split.test), n_classes)[
+        "top1"
+    ]
     rows = smallest_class(split.train.labels)
     points = [point(split, shots, n_classes) for shots in SHOTS if shots <= rows]
     fitted = fit_best(split.train, split.validation)
@@ -48,30 +50,30 @@ def fewshot(run: RunFolder, found: Checkpoint, eval_set: EvalSet) -> Result:
     points.append(
         Point(n_fitted / len(np.unique(split.train.labels)), full, full.value, full.value)
     )
-    told = {
-        **about(found, eval_set),
+    context = {
+        **about(checkpoint, eval_set),
         **describe(split, fitted),
         "bad_images": split.bad,
         "smallest_class": rows,
         "draws": DRAWS,
         "points": [
-            {"shots": one.shots, "value": one.figure.value, "least": one.least, "most": one.most}
-            for one in points
+            {"shots": p.shots, "value": p.figure.value, "least": p.least, "most": p.most}
+            for p in points
         ],
-        **equal_shots(top1.value, [(one.shots, one.figure.value) for one in points]),
+        **equal_shots(top1.value, [(p.shots, p.figure.value) for p in points]),
     }
-    shown = {"zeroshot": replace(top1, name="zero-shot")}
-    shown |= {f"shots_{one.shots:g}": one.figure for one in points[:-1]}
+    rates = {"zeroshot": replace(top1, name="zero-shot")}
+    rates |= {f"shots_{p.shots:g}": p.figure for p in points[:-1]}
     every = points[-1]
-    shown["all"] = replace(every.figure, name=f"all, {every.shots:.4g} a class")
-    return keep(run, Result("fewshot", eval_set.name, told, shown))
+    rates["all"] = replace(every.figure, name=f"all, {every.shots:.4g} a class")
+    return keep(run, Result("fewshot", eval_set.name, context, rates))
 
 
 def smallest_class(labels: np.ndarray) -> int:
     return int(np.unique(labels, return_counts=True)[1].min())
 
 
-def point(split: Splits, shots: int, n_classes: int) -> Point:
+def point(split: SplitFeatures, shots: int, n_classes: int) -> Point:
     """The mean of several draws' top-1 accuracies on the test pictures."""
     accuracies = []
     for draw in range(DRAWS):
@@ -84,7 +86,7 @@ def point(split: Splits, shots: int, n_classes: int) -> Point:
     return Point(shots, figure, min(accuracies), max(accuracies))
 
 
-def draw_shots(split: Splits, shots: int, seed: int) -> tuple[Features, Features]:
+def draw_shots(split: SplitFeatures, shots: int, seed: int) -> tuple[Features, Features]:
     """`shots` train pictures of each class, and as many to validate, at most four.
 
     Draws of one seed are nested: those of 8 shots hold those of 4.
@@ -119,22 +121,16 @@ def equal_shots(zero_shot: float, points: Sequence[tuple[float, float]]) -> dict
     return {"equal_shots": points[-1][0], "equal_bound": bound}
 
 
-def show(results: Sequence[Result], console: Console) -> None:
-    """Print every set's points, how far the draws lie apart, and where they meet zero-shot."""
-    show_figures(f"few-shot probes, mean top-1 of {DRAWS} draws", results, console)
-    for one in results:
-        of = one.about
-        meets = {"": "at", "fewer": "at fewer than", "more": "at more than"}[of["equal_bound"]]
-        console.print(
-            f"{one.eval_set}: a probe equals zero-shot {meets} {of['equal_shots']:.3g} pictures "
-            f"a class (smallest class {of['smallest_class']})",
-            markup=False,
-            soft_wrap=True,
-        )
-        spread = ", ".join(
-            f"{point['shots']:g}: {percent(point['least'])} to {percent(point['most'])}"
-            for point in of["points"][:-1]
-        )
-        console.print(
-            f"{one.eval_set}: least and most of the draws, {spread}", markup=False, soft_wrap=True
-        )
+def remarks(result: Result) -> list[str]:
+    """Where the probes meet zero-shot, and how far the draws lie apart."""
+    curve = result.about
+    meets = {"": "at", "fewer": "at fewer than", "more": "at more than"}[curve["equal_bound"]]
+    draws = ", ".join(
+        f"{point['shots']:g}: {percent(point['least'])} to {percent(point['most'])}"
+        for point in curve["points"][:-1]
+    )
+    return [
+        f"a probe equals zero-shot {meets} {curve['equal_shots']:.3g} pictures a class "
+        f"(smallest class {curve['smallest_class']})",
+        f"least and most of the draws, {draws}",
+    ]

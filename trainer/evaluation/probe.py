@@ -1,4 +1,4 @@
-"""A linear probe: logistic regression on the features of a frozen model, `probe(run, found, set)`.
+"""A linear probe: logistic regression on the features of a frozen model.
 
 Source: CLIP, section 3.2 and appendix A.3: L-BFGS, at most 1,000 iterations; the strength of L2 by
 a search over 96 steps, chosen on validation pictures; then fitted again to all of train and
@@ -6,23 +6,23 @@ validation.
 """
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from rich.console import Console
 from scipy.special import log_softmax
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from trainer.evaluation.features import Features, features
-from trainer.evaluation.results import Result, keep, show_figures
+from trainer.evaluation.results import Result, keep
 from trainer.evaluation.sets import EvalSet
 from trainer.evaluation.zeroshot import Predictions, about, best_classes, figures
 from trainer.model.checkpoint import Checkpoint
 from trainer.run_folder import RunFolder
 from trainer.settings import TrainerError
 
+TITLE = "linear probe"
 MAX_ITERATIONS = 1_000
 STEPS = 96  # of C from 1e-6 to 1e6: eight a decade
 FIRST = 16  # steps between the first seven
@@ -31,7 +31,7 @@ SEED = 0
 
 
 @dataclass(frozen=True)
-class Splits:
+class SplitFeatures:
     """The features of a set's train, validation and test pictures."""
 
     train: Features
@@ -92,21 +92,21 @@ class Fitted:
         return Predictions(seen.names, seen.labels, best)
 
 
-def probe(run: RunFolder, found: Checkpoint, eval_set: EvalSet) -> Result:
+def evaluate(run: RunFolder, checkpoint: Checkpoint, eval_set: EvalSet) -> Result:
     """Fit, evaluate, and keep the result in the run's probe.json."""
-    split = read_splits(found, eval_set)
+    split = read_splits(checkpoint, eval_set)
     fitted = fit_best(split.train, split.validation)
-    told = {
-        **about(found, eval_set),
+    context = {
+        **about(checkpoint, eval_set),
         **describe(split, fitted),
         "bad_images": split.bad,
         "features": split.train.values.shape[1],
     }
-    shown = figures(fitted.predict(split.test, len(eval_set.classes)), len(eval_set.classes))
-    return keep(run, Result("probe", eval_set.name, told, shown))
+    rates = figures(fitted.predict(split.test, len(eval_set.classes)), len(eval_set.classes))
+    return keep(run, Result("probe", eval_set.name, context, rates))
 
 
-def describe(split: Splits, fitted: Fitted) -> dict:
+def describe(split: SplitFeatures, fitted: Fitted) -> dict:
     """What a probe was fitted to, and how."""
     return {
         "train_images": len(split.train),
@@ -118,22 +118,22 @@ def describe(split: Splits, fitted: Fitted) -> dict:
     }
 
 
-def read_splits(found: Checkpoint, eval_set: EvalSet) -> Splits:
+def read_splits(checkpoint: Checkpoint, eval_set: EvalSet) -> SplitFeatures:
     """The features of every split; a fifth of each train class validates where no val/ does."""
     bad: dict[str, str] = {}
 
     def read(split: str) -> Features:
-        seen = features(found, eval_set, eval_set.pictures(split))
+        seen = features(checkpoint, eval_set, eval_set.pictures(split))
         bad.update({f"{split}/{name}": why for name, why in eval_set.bad.items()})
         return seen
 
     train = read("train")
     if eval_set.has("val"):
-        return Splits(train, read("val"), read("test"), "val", bad)
+        return SplitFeatures(train, read("val"), read("test"), "val", bad)
     held = held_out(train.labels, HELD_OUT)
     if not held.any():
         raise TrainerError(f"{eval_set.root}: one train picture a class, expected more, or val/")
-    return Splits(train.rows(~held), train.rows(held), read("test"), "train", bad)
+    return SplitFeatures(train.rows(~held), train.rows(held), read("test"), "train", bad)
 
 
 def held_out(labels: np.ndarray, share: float) -> np.ndarray:
@@ -163,8 +163,8 @@ def fit_best(train: Features, validation: Features, *, refit: bool = True) -> Fi
     1e3 times as great, test accuracies on digits were .7 points lower (mean of ten orders).
     TrainerError if train holds fewer than two classes, or none that validation has.
     """
-    known = np.unique(train.labels)
-    if len(known) < 2 or not np.isin(validation.labels, known).any():
+    classes = np.unique(train.labels)
+    if len(classes) < 2 or not np.isin(validation.labels, classes).any():
         raise TrainerError("expected train pictures of at least 2 classes, and of those of val/")
     fits: dict[int, Fitted] = {}
 
@@ -188,18 +188,19 @@ def search(score: Callable[[int], float]) -> int:
     37
     """
     distance = FIRST
-    found = {step: score(step) for step in range(0, STEPS + 1, distance)}
+    scores = {step: score(step) for step in range(0, STEPS + 1, distance)}
     while distance > 1:
         distance //= 2
-        peak = best_step(found)
+        peak = best_step(scores)
         for step in (peak - distance, peak + distance):
-            if 0 <= step <= STEPS and step not in found:
-                found[step] = score(step)
-    return best_step(found)
+            if 0 <= step <= STEPS and step not in scores:
+                scores[step] = score(step)
+    return best_step(scores)
 
 
-def best_step(found: dict[int, float]) -> int:
-    return max(found, key=lambda step: (found[step], -step))
+def best_step(scores: dict[int, float]) -> int:
+    """The step of the greatest score; of equals the lowest."""
+    return max(scores, key=lambda step: (scores[step], -step))
 
 
 def c_of(step: int) -> float:
@@ -215,18 +216,14 @@ def fit(values: np.ndarray, labels: np.ndarray, c: float) -> Fitted:
     """Logistic regression on (N, D) and (N,), in float64."""
     model, scale = LogisticRegression(C=c, max_iter=MAX_ITERATIONS), scale_of(values)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # told by n_iter_
+        warnings.simplefilter("ignore", ConvergenceWarning)  # n_iter_ tells
         model.fit(scale(values), labels)
     return Fitted(model, scale, c, bool(model.n_iter_.max() < MAX_ITERATIONS))
 
 
-def show(results: Sequence[Result], console: Console) -> None:
-    """Print the figures of every set, and what each probe was fitted to."""
-    show_figures("linear probe", results, console)
-    for one in results:
-        of = one.about
-        told = (
-            f"{one.eval_set}: {of['train_images']:,} + {of['validation_images']:,} pictures, "
-            f"C {of['c']:.3g}" + ("" if of["converged"] else ", not converged")
-        )
-        console.print(told, markup=False, soft_wrap=True)
+def remarks(result: Result) -> list[str]:
+    """What the probe was fitted to, and how."""
+    fit = result.about
+    converged = "" if fit["converged"] else ", not converged"
+    images = f"{fit['train_images']:,} + {fit['validation_images']:,} pictures"
+    return [f"{images}, C {fit['c']:.3g}{converged}"]

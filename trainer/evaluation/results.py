@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import Any, Protocol
 
 import pyarrow as pa
 from rich.console import Console
@@ -17,7 +18,7 @@ from trainer.run_folder import RunFolder
 
 @dataclass(frozen=True)
 class Result:
-    """What a task found on an evaluation set: figures by name, and what else is to be known."""
+    """What an evaluation measured on a set: figures by name, and what else is to be known."""
 
     task: str  # such as zeroshot
     eval_set: str
@@ -27,9 +28,9 @@ class Result:
     def json(self) -> dict:
         """The figures flat beside the rest: NAME, NAME_interval_95, NAME_chance, NAME_n."""
         flat: dict = {"eval_set": self.eval_set, **self.about}
-        for name, one in self.figures.items():
-            flat[name], flat[f"{name}_interval_95"] = one.value, [one.low, one.high]
-            flat[f"{name}_chance"], flat[f"{name}_n"] = one.chance, one.n
+        for name, figure in self.figures.items():
+            flat[name], flat[f"{name}_interval_95"] = figure.value, [figure.low, figure.high]
+            flat[f"{name}_chance"], flat[f"{name}_n"] = figure.chance, figure.n
         return flat
 
 
@@ -37,7 +38,9 @@ def keep(run: RunFolder, result: Result) -> Result:
     """Write the result to RUN/TASK.json and RUN/tables/evaluation, and return it."""
     add_result(run, f"{result.task}.json", result.json())
     declared, labels = TABLES["evaluation"], {"task": result.task, "eval_set": result.eval_set}
-    rows = [{**labels, **asdict(replace(one, name=key))} for key, one in result.figures.items()]
+    rows = [
+        {**labels, **asdict(replace(figure, name=key))} for key, figure in result.figures.items()
+    ]
     path = run.root / "tables" / declared.name / f"{result.task}-{result.eval_set}.parquet"
     write_part(path, declared, [pa.RecordBatch.from_pylist(rows, declared.schema)])
     return result
@@ -50,23 +53,37 @@ def add_result(run: RunFolder, name: str, result: dict) -> None:
     write_json(path, before | {result["eval_set"]: result})
 
 
-def show_figures(title: str, results: Sequence[Result], console: Console) -> None:
-    """A line for each figure: value, 95% interval and chance, in percent; then what was bad."""
-    table = Table(title=title)
+class Evaluation(Protocol):
+    """What each module of an evaluation offers: `trainer.commands.evaluate` has their table."""
+
+    TITLE: str  # of the table that is printed
+
+    def evaluate(self, run: RunFolder, checkpoint: Any, subject: Any) -> Result:
+        """Evaluate the checkpoint on a set (or a pair of sets), and keep the result in the run."""
+
+    def remarks(self, result: Result) -> list[str]:
+        """What a person should know of a result beside its figures, a line each."""
+
+
+def show(evaluation: Evaluation, results: Sequence[Result], console: Console) -> None:
+    """Print a row for each figure: value, 95% interval and chance, in percent; then remarks."""
+    table = Table(title=evaluation.TITLE)
     for heading in ("set", "", "n", "%", "95% interval", "chance"):
         table.add_column(heading, justify="right" if heading not in ("set", "") else "left")
     for result in results:
         table.add_section()
-        for place, one in enumerate(result.figures.values()):
-            interval = f"{percent(one.low)} to {percent(one.high)}"
-            numbers = (f"{one.n:,}", percent(one.value), interval, percent(one.chance))
-            table.add_row("" if place else escape(result.eval_set), one.name, *numbers)
+        for place, figure in enumerate(result.figures.values()):
+            interval = f"{percent(figure.low)} to {percent(figure.high)}"
+            numbers = (f"{figure.n:,}", percent(figure.value), interval, percent(figure.chance))
+            table.add_row("" if place else escape(result.eval_set), figure.name, *numbers)
     console.print(table)
     for result in results:
+        lines = evaluation.remarks(result)
         if bad := result.about["bad_images"]:
             first, why = next(iter(bad.items()))
-            told = f"{result.eval_set}: {len(bad)} unreadable, such as {first}: {why}"
-            console.print(told, markup=False, soft_wrap=True)
+            lines = [f"{len(bad)} unreadable, such as {first}: {why}", *lines]
+        for line in lines:
+            console.print(f"{result.eval_set}: {line}", markup=False, soft_wrap=True)
 
 
 def percent(rate: float | None) -> str:

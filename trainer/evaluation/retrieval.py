@@ -1,42 +1,40 @@
-"""Retrieval: from a picture to its captions and back, `retrieval(run, found, captioned set)`.
+"""Retrieval: from a picture to its captions, and back.
 
 Source: CLIP, section 3.1.4 and table 13: recall at k is the share of queries of which one right
 answer is among the k nearest by cosine; captions are put into the prompt "a photo of {c}".
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
-from rich.console import Console
 from scipy.stats import hypergeom
 from torch import Tensor
 
 from trainer.evaluation.features import embeddings, features, text_embeddings
 from trainer.evaluation.intervals import Figure, clustered, rate
-from trainer.evaluation.results import Result, keep, show_figures
+from trainer.evaluation.results import Result, keep
 from trainer.evaluation.sets import EvalSet, in_templates
 from trainer.evaluation.zeroshot import about
 from trainer.model.checkpoint import Checkpoint
 from trainer.run_folder import RunFolder
 from trainer.settings import TrainerError
 
+TITLE = "retrieval"
 KS = (1, 5, 10)
 BLOCK_CELLS = 1 << 24  # cosines in memory at a time
 
 
-def retrieval(run: RunFolder, found: Checkpoint, captioned: EvalSet) -> Result:
+def evaluate(run: RunFolder, checkpoint: Checkpoint, captioned: EvalSet) -> Result:
     """Evaluate both ways, and keep the result in the run's retrieval.json."""
-    seen = features(found, captioned, captioned.pictures())
+    seen = features(checkpoint, captioned, captioned.pictures())
     if len(seen) < 2:
         raise TrainerError(f"{captioned.root}: 1 readable picture, expected at least 2")
-    captions = [caption for of_one in seen.captions for caption in of_one]
-    owner = np.repeat(np.arange(len(seen)), [len(of_one) for of_one in seen.captions])
+    captions = [caption for captions in seen.captions for caption in captions]
+    owner = np.repeat(np.arange(len(seen)), [len(captions) for captions in seen.captions])
     prompts = [in_templates(caption, captioned.templates) for caption in captions]
-    images, texts = embeddings(found, seen.values), text_embeddings(found, prompts)
-    told = about(found, captioned) | {"images": len(seen), "captions": len(captions)}
-    shown = figures(*ranks(images, texts, owner), owner)
-    return keep(run, Result("retrieval", captioned.name, told, shown))
+    images, texts = embeddings(checkpoint, seen.values), text_embeddings(checkpoint, prompts)
+    context = about(checkpoint, captioned) | {"images": len(seen), "captions": len(captions)}
+    recalls = figures(*ranks(images, texts, owner), owner)
+    return keep(run, Result("retrieval", captioned.name, context, recalls))
 
 
 def ranks(images: Tensor, texts: Tensor, owner: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -77,14 +75,14 @@ def _blocks(n_rows: int, n_columns: int) -> list[slice]:
 def figures(of_images: np.ndarray, of_texts: np.ndarray, owner: np.ndarray) -> dict[str, Figure]:
     """Recall at 1, 5 and 10 from pictures to texts and from texts to pictures."""
     n_own = np.bincount(owner)
-    found: dict[str, Figure] = {}
+    recalls: dict[str, Figure] = {}
     for k in KS:
         chance = chance_of_a_picture(n_own, k)
-        found[f"image_to_text_{k}"] = rate(f"image to text R@{k}", of_images < k, chance)
+        recalls[f"image_to_text_{k}"] = rate(f"image to text R@{k}", of_images < k, chance)
     for k in KS:
         name, chance = f"text to image R@{k}", min(1.0, k / len(n_own))
-        found[f"text_to_image_{k}"] = clustered(name, of_texts < k, owner, chance)
-    return found
+        recalls[f"text_to_image_{k}"] = clustered(name, of_texts < k, owner, chance)
+    return recalls
 
 
 def chance_of_a_picture(n_own: np.ndarray, k: int) -> float:
@@ -97,6 +95,6 @@ def chance_of_a_picture(n_own: np.ndarray, k: int) -> float:
     return float(np.mean(1 - hypergeom.pmf(0, n, n_own, min(k, n))))
 
 
-def show(results: Sequence[Result], console: Console) -> None:
-    """Print the recalls of every set."""
-    show_figures("retrieval", results, console)
+def remarks(result: Result) -> list[str]:
+    """How many captions there are: several of them may belong to one picture."""
+    return [f"{result.about['images']:,} pictures, {result.about['captions']:,} captions"]

@@ -12,23 +12,21 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 from scipy.special import expit, logit
 
 from trainer.data.pixels import centre
 from trainer.evaluation.features import Features, embeddings, features, text_embeddings
 from trainer.evaluation.intervals import rate
+from trainer.evaluation.plots import draw_robustness, inside
 from trainer.evaluation.probe import HELD_OUT, drawn, fit_best, held_out
-from trainer.evaluation.results import Result, keep, percent, show_figures
-from trainer.evaluation.robustness_plot import draw, inside
+from trainer.evaluation.results import Result, keep, percent
 from trainer.evaluation.sets import EvalSet, Picture
 from trainer.evaluation.zeroshot import about
 from trainer.model.checkpoint import Checkpoint
 from trainer.run_folder import RunFolder
 from trainer.settings import TrainerError
 
+TITLE = "robustness"
 THUMBNAIL = 16  # pixels a side: what a reference model sees of a picture
 SHOTS = (1, 2, 4, 16, 64)  # train pictures a class, and all: a reference model each
 WAYS = ("zero-shot", "probe")
@@ -63,6 +61,7 @@ class Pair:
     home: EvalSet
     shifted: EvalSet
     classes: list[str]
+    reference: Sequence[Model]  # models that learned `home`; none: regressions on its thumbnails
 
     @property
     def name(self) -> str:
@@ -70,20 +69,20 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Seen:
+class Views:
     """Pictures of a split twice: the model's features, and thumbnails for reference models."""
 
     model: Features
     pixels: Features
 
-    def of_classes(self, eval_set: EvalSet, classes: Sequence[str]) -> "Seen":
+    def of_classes(self, eval_set: EvalSet, classes: Sequence[str]) -> "Views":
         """Only the pictures of these classes, numbered as these are."""
         place = [classes.index(name) if name in classes else -1 for name in eval_set.classes]
         labels = np.array(place)[self.model.labels]
-        return Seen(*(_relabelled(one, labels) for one in (self.model, self.pixels)))
+        return Views(_relabelled(self.model, labels), _relabelled(self.pixels, labels))
 
 
-def pair_of(home: EvalSet, shifted: EvalSet) -> Pair:
+def pair_of(home: EvalSet, shifted: EvalSet, reference: Sequence[Model] = ()) -> Pair:
     """The pair; TrainerError if it shares fewer than two classes, or has nothing to fit to."""
     names = set(shifted.classes)
     classes = [name for name in dict.fromkeys(home.classes) if name in names]
@@ -93,56 +92,56 @@ def pair_of(home: EvalSet, shifted: EvalSet) -> Pair:
         )
     if not home.has("train"):
         raise TrainerError(f"{home.root}: no split train, expected one to fit a probe to")
-    return Pair(home, shifted, classes)
+    return Pair(home, shifted, classes, reference)
 
 
-def robustness(run: RunFolder, found: Checkpoint, pair: Pair, reference: Sequence[Model]) -> Result:
-    """Evaluate both ways on both sets, keep the result in robustness.json, draw robustness.svg.
-
-    reference: models that learned the in-distribution set; none: regressions on its thumbnails.
-    """
+def evaluate(run: RunFolder, checkpoint: Checkpoint, pair: Pair) -> Result:
+    """Evaluate both ways on both sets, keep the result in robustness.json, draw robustness.svg."""
     bad: dict[str, str] = {}
-    train = see(found, pair.home, "train", bad)
+    train = read_views(checkpoint, pair.home, "train", bad)
     tests = [
-        see(found, one, "test", bad).of_classes(one, pair.classes)
-        for one in (pair.home, pair.shifted)
+        read_views(checkpoint, eval_set, "test", bad).of_classes(eval_set, pair.classes)
+        for eval_set in (pair.home, pair.shifted)
     ]
     for eval_set, seen in zip((pair.home, pair.shifted), tests, strict=True):
         if not len(seen.model):
             raise TrainerError(f"{eval_set.root}: no readable picture of the shared classes")
-    hits = {"zero-shot": zero_shot(found, pair, tests), "probe": probed(pair, train.model, tests)}
-    reference = reference or pixel_models(pair, train.pixels, tests)
+    hits = {
+        "zero-shot": zero_shot(checkpoint, pair, tests),
+        "probe": probed(pair, train.model, tests),
+    }
+    reference = pair.reference or pixel_models(pair, train.pixels, tests)
     line = fit_line(reference)
-    shown = {
+    rates = {
         f"{way}_{where}": rate(f"{way}{label}", right, 1 / len(pair.classes))
         for way in WAYS
         for where, label, right in zip(("in", "shifted"), ("", ", shifted"), hits[way], strict=True)
     }
-    at = {way: (shown[f"{way}_in"].value, shown[f"{way}_shifted"].value) for way in WAYS}
-    told = {
-        **about(found, pair.home),
+    at = {way: (rates[f"{way}_in"].value, rates[f"{way}_shifted"].value) for way in WAYS}
+    context = {
+        **about(checkpoint, pair.home),
         "classes": len(pair.classes),
         "bad_images": bad,
         "in_distribution": pair.home.name,
         "shifted": pair.shifted.name,
-        "reference": [asdict(one) for one in reference],
+        "reference": [asdict(model) for model in reference],
         "line": None if line is None else asdict(line),
         "effective": {way: effective(*at[way], line) for way in WAYS},
         "beyond_reference": {way: beyond(at[way][0], reference) for way in WAYS},
         "relative": at["probe"][1] - at["zero-shot"][1],
     }
-    kept = keep(run, Result("robustness", pair.name, told, shown))
-    draw(run.root / "robustness.json", run.root / "robustness.svg")
+    kept = keep(run, Result("robustness", pair.name, context, rates))
+    draw_robustness(run.root / "robustness.json", run.root / "robustness.svg")
     return kept
 
 
-def see(found: Checkpoint, eval_set: EvalSet, split: str, bad: dict[str, str]) -> Seen:
+def read_views(checkpoint: Checkpoint, eval_set: EvalSet, split: str, bad: dict[str, str]) -> Views:
     """A split's features and thumbnails; what is unreadable is noted in `bad`."""
     small: list[np.ndarray] = []
-    model = features(found, eval_set, _noted(eval_set.pictures(split), small))
+    model = features(checkpoint, eval_set, _noted(eval_set.pictures(split), small))
     bad.update({f"{eval_set.name}/{split}/{name}": why for name, why in eval_set.bad.items()})
     pixels = np.stack(small).reshape(len(small), -1).astype(np.float32) / 255
-    return Seen(model, Features(model.names, model.labels, pixels, model.captions))
+    return Views(model, Features(model.names, model.labels, pixels, model.captions))
 
 
 def _noted(pictures: Iterable[Picture], small: list[np.ndarray]) -> Iterator[Picture]:
@@ -157,32 +156,33 @@ def _relabelled(seen: Features, labels: np.ndarray) -> Features:
     return kept.rows(labels >= 0)
 
 
-def zero_shot(found: Checkpoint, pair: Pair, tests: Sequence[Seen]) -> list[np.ndarray]:
+def zero_shot(checkpoint: Checkpoint, pair: Pair, tests: Sequence[Views]) -> list[np.ndarray]:
     """bool (N,) of either set: right among the shared classes, in the prompts of that set."""
     right = []
     for eval_set, seen in zip((pair.home, pair.shifted), tests, strict=True):
         prompts = [eval_set.prompts(eval_set.classes.index(name)) for name in pair.classes]
-        cosines = embeddings(found, seen.model.values) @ text_embeddings(found, prompts).T
+        cosines = embeddings(checkpoint, seen.model.values) @ text_embeddings(checkpoint, prompts).T
         right.append(cosines.numpy().argmax(axis=1) == seen.model.labels)
     return right
 
 
-def probed(pair: Pair, train: Features, tests: Sequence[Seen]) -> list[np.ndarray]:
+def probed(pair: Pair, train: Features, tests: Sequence[Views]) -> list[np.ndarray]:
     """The same by a probe of all the in-distribution set's classes; a fifth of train validates."""
     held = _validation(pair, train)
-    seen = [one.model for one in tests]
+    seen = [views.model for views in tests]
     return _right(pair, train.rows(~held), train.rows(held), seen, refit=True)
 
 
-def pixel_models(pair: Pair, train: Features, tests: Sequence[Seen]) -> list[Model]:
+def pixel_models(pair: Pair, train: Features, tests: Sequence[Views]) -> list[Model]:
     """Regressions on thumbnails, of more and more pictures: they know no more than this set."""
     held, models = _validation(pair, train), {}
     rest = train.rows(~held)
     for shots in (*SHOTS, len(rest)):
-        some = rest.rows(np.concatenate([of[:shots] for of in drawn(rest.labels, seed=0)]))
-        seen = [one.pixels for one in tests]
-        right = _right(pair, some, train.rows(held), seen, refit=False)
-        name = f"{len(some)} thumbnails"
+        places = [of_class[:shots] for of_class in drawn(rest.labels, seed=0)]
+        few = rest.rows(np.concatenate(places))
+        seen = [views.pixels for views in tests]
+        right = _right(pair, few, train.rows(held), seen, refit=False)
+        name = f"{len(few)} thumbnails"
         models[name] = Model(name, float(right[0].mean()), float(right[1].mean()))
     return list(models.values())
 
@@ -200,7 +200,9 @@ def _right(
     fitted = fit_best(train, validation, refit=refit)
     columns = [pair.home.classes.index(name) for name in pair.classes]
     n = len(pair.home.classes)
-    return [fitted.scores(of.values, n)[:, columns].argmax(axis=1) == of.labels for of in tests]
+    return [
+        fitted.scores(test.values, n)[:, columns].argmax(axis=1) == test.labels for test in tests
+    ]
 
 
 def fit_line(models: Sequence[Model]) -> Line | None:
@@ -210,7 +212,7 @@ def fit_line(models: Sequence[Model]) -> Line | None:
     """
     x, y = (
         logit([inside(value) for value in values])
-        for values in ([one.accuracy for one in models], [one.shifted for one in models])
+        for values in ([m.accuracy for m in models], [m.shifted for m in models])
     )
     if len(set(x.tolist())) < 2:
         return None
@@ -233,8 +235,8 @@ def beyond(accuracy: float, models: Sequence[Model]) -> bool:
     >>> beyond(0.5, [Model("", 0.4, 0.3), Model("", 0.6, 0.5)])
     False
     """
-    known = [one.accuracy for one in models]
-    return not min(known) <= accuracy <= max(known)
+    accuracies = [model.accuracy for model in models]
+    return not min(accuracies) <= accuracy <= max(accuracies)
 
 
 def read_reference(path: Path | None) -> dict[tuple[str, str], list[Model]]:
@@ -249,29 +251,23 @@ def read_reference(path: Path | None) -> dict[tuple[str, str], list[Model]]:
         raise TrainerError(f"{path}: {error}, expected a CSV of {', '.join(COLUMNS)}") from None
     for number, row in enumerate(rows, start=2):
         try:
-            home, shifted, name = (row[one] for one in COLUMNS[:3])
-            rates = [float(row[one]) for one in COLUMNS[3:]]
+            home, shifted, name = (row[column] for column in COLUMNS[:3])
+            rates = [float(row[column]) for column in COLUMNS[3:]]
         except (KeyError, TypeError, ValueError) as error:
             expected = f"expected {', '.join(COLUMNS)}"
             raise TrainerError(f"{path}, line {number}: {error}, {expected}") from None
-        if not all(0 <= one <= 1 for one in rates):
+        if not all(0 <= accuracy <= 1 for accuracy in rates):
             raise TrainerError(f"{path}, line {number}: {rates}, expected accuracies of 0 to 1")
         models.setdefault((home, shifted), []).append(Model(name, *rates))
     return models
 
 
-def show(results: Sequence[Result], console: Console) -> None:
-    """Print accuracies on both sets, then either way's effective robustness."""
-    show_figures("robustness", results, console)
-    table = Table(title="above the reference models' line, in points")
-    for heading in ("pair", "zero-shot", "probe", "probe over zero-shot, under shift"):
-        table.add_column(heading, justify="left" if heading == "pair" else "right")
-    for one in results:
-        of = [percent(one.about["effective"][way]) for way in WAYS]
-        table.add_row(escape(one.eval_set), *of, percent(one.about["relative"]))
-    console.print(table)
-    for one in results:
-        for way in WAYS:
-            if one.about["beyond_reference"][way]:
-                told = "more or less accurate than every reference model, its line a guess there"
-                console.print(f"{one.eval_set}: {way} is {told}", markup=False, soft_wrap=True)
+def remarks(result: Result) -> list[str]:
+    """Both ways' effective robustness, in points, and whether their line is a guess."""
+    effective = ", ".join(f"{way} {percent(result.about['effective'][way])}" for way in WAYS)
+    lines = [
+        f"above the reference models' line, in points: {effective}",
+        f"probe over zero-shot, under shift, in points: {percent(result.about['relative'])}",
+    ]
+    guess = "more or less accurate than every reference model, its line a guess there"
+    return lines + [f"{way} is {guess}" for way in WAYS if result.about["beyond_reference"][way]]

@@ -21,8 +21,7 @@ from queries.tables.schemas import TABLES
 from trainer.data.loader import Loader, borders
 from trainer.data.prefetch import prefetched
 from trainer.data.samples import Samples, read_samples
-from trainer.model import checkpoint
-from trainer.model.checkpoint import Checkpoint
+from trainer.model.checkpoint import Checkpoint, load
 from trainer.run_folder import RunFolder
 from trainer.settings import TrainerError
 
@@ -57,28 +56,28 @@ class InOrder(Loader):
 
 def score(build: Path, run: RunFolder, to: Path) -> Scored:
     """Write the table clip_score of the build's pairs by the run's model to the file `to`."""
-    found = checkpoint.load(run)
-    samples = read_samples(build, found.state.model.vision.pixels)
+    checkpoint = load(run)
+    samples = read_samples(build, checkpoint.state.model.vision.pixels)
     samples.cache_bytes = 0  # every picture is read once
-    ids, cosines = cosines_of(found, samples)
-    known = np.sort(cosines[~np.isnan(cosines)])
-    if len(known) == 0:
+    ids, cosines = cosines_of(checkpoint, samples)
+    ascending = np.sort(cosines[~np.isnan(cosines)])
+    if len(ascending) == 0:
         raise TrainerError(f"{build}: none of {len(ids):,} pictures can be read")
     columns = [pa.array(ids, pa.int64()), pa.array(cosines, pa.float32(), from_pandas=True)]
     table = TABLES["clip_score"]
     write_part(to, table, [pa.RecordBatch.from_arrays(columns, schema=table.schema)])
-    at = {percent: float(known[len(known) * percent // 100]) for percent in QUANTILES}
-    best = float(known[len(known) - max(1, round(BEST * len(known)))])
+    at = {percent: float(ascending[len(ascending) * percent // 100]) for percent in QUANTILES}
+    best = float(ascending[len(ascending) - max(1, round(BEST * len(ascending)))])
     return Scored(len(ids), dict(sorted(samples.corrupt.items())), at, best)
 
 
 @torch.inference_mode()
-def cosines_of(found: Checkpoint, samples: Samples) -> tuple[np.ndarray, np.ndarray]:
+def cosines_of(checkpoint: Checkpoint, samples: Samples) -> tuple[np.ndarray, np.ndarray]:
     """pair_id, ascending, and cosine of picture and caption, (N,) each; nan: corrupt picture."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    model, config = found.model.to(device), found.state.model
+    model, config = checkpoint.model.to(device), checkpoint.state.model
     loader = InOrder(
-        samples, found.tokenizer, config.text.context, config.vision.pixels, BATCH, seed=0
+        samples, checkpoint.tokenizer, config.text.context, config.vision.pixels, BATCH, seed=0
     )
     ids = np.sort(samples.rows["pair_id"].to_numpy())
     cosines = np.full(len(ids), np.nan, np.float32)
@@ -86,8 +85,9 @@ def cosines_of(found: Checkpoint, samples: Samples) -> tuple[np.ndarray, np.ndar
     with bar, closing(prefetched(loader.epoch(0))) as batches:
         for batch in batches:
             if batch.keys:
-                both = (torch.from_numpy(one).to(device) for one in (batch.images, batch.tokens))
-                image, text, _ = model(*both)
+                images = torch.from_numpy(batch.images).to(device)
+                tokens = torch.from_numpy(batch.tokens).to(device)
+                image, text, _ = model(images, tokens)
                 where = np.searchsorted(ids, [int(key, 16) for key in batch.keys])
                 cosines[where] = (image * text).sum(dim=1).cpu().numpy()
             bar.update(len(batch.keys))

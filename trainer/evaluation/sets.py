@@ -76,7 +76,7 @@ class EvalSet:
                 self.bad[name] = str(error)
 
     def _picture(self, name: str, label: int | None, files: Files) -> Picture:
-        suffix = next(one for one in SUFFIXES if one in files)
+        suffix = next(ending for ending in SUFFIXES if ending in files)
         if not self.classes:
             captions = _captions(files)
             return Picture(name, -1, decode(files[suffix]()), captions)
@@ -137,27 +137,27 @@ def read_templates(path: Path | None) -> dict[str, list[str]]:
     if path is None:
         return {}
     try:
-        found = tomllib.loads(path.read_text("utf-8"))
+        toml = tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise TrainerError(f"{path}: {error}, expected a TOML of templates") from None
-    given = found.pop("templates", None)
-    if found or not isinstance(given, dict):
-        raise TrainerError(f"{path}: {', '.join(found) or 'empty'}, expected [templates] alone")
-    for name, templates in given.items():
-        listed = isinstance(templates, list) and all(isinstance(one, str) for one in templates)
+    by_set = toml.pop("templates", None)
+    if toml or not isinstance(by_set, dict):
+        raise TrainerError(f"{path}: {', '.join(toml) or 'empty'}, expected [templates] alone")
+    for name, templates in by_set.items():
+        listed = isinstance(templates, list) and all(isinstance(text, str) for text in templates)
         if not listed:
             raise TrainerError(f"{path}: {name} {templates!r}, expected a list of templates")
         _check(templates, f"{path}: {name}")
-    return given
+    return by_set
 
 
-def _templates(root: Path, given: Mapping[str, list[str]], default: Sequence[str]) -> list[str]:
+def _templates(root: Path, by_set: Mapping[str, list[str]], default: Sequence[str]) -> list[str]:
     own = root / TEMPLATES
-    if root.resolve().name in given:
-        return given[root.resolve().name]
+    if root.resolve().name in by_set:
+        return by_set[root.resolve().name]
     if own.is_file():
         return _check(_lines(own), str(own))
-    return list(given.get(DEFAULT, default))
+    return list(by_set.get(DEFAULT, default))
 
 
 def _check(templates: list[str], where: str) -> list[str]:
@@ -230,10 +230,10 @@ def _tar_samples(path: Path) -> Iterator[tuple[str, Files]]:
         with tarfile.open(path, "r:") as tar:
             for key, members in _by_key(tar):
                 for suffix in sorted(members.keys() & set(SUFFIXES)):
-                    others = {one: of for one, of in members.items() if one not in SUFFIXES}
+                    others = {end: m for end, m in members.items() if end not in SUFFIXES}
                     chosen = {**others, suffix: members[suffix]}
                     files: Files = {
-                        one: partial(_member_bytes, tar, member) for one, member in chosen.items()
+                        end: partial(_member_bytes, tar, member) for end, member in chosen.items()
                     }
                     yield f"{path.name}/{key}.{suffix}", files
     except (OSError, tarfile.TarError) as error:

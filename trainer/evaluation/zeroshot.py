@@ -1,24 +1,24 @@
-"""Zero-shot classification: `zeroshot(run, found, eval_set)`.
+"""Zero-shot classification: a picture's class by the names of the classes alone.
 
 Source: CLIP, section 3.1: a class is the mean of its prompts' normalised embeddings, normalised
 again; a picture's class is the one of the greatest cosine.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from rich.console import Console
 from torch import Tensor
 
 from trainer.evaluation.features import Features, embeddings, features, text_embeddings
 from trainer.evaluation.intervals import Figure, mean_per_class, rate
-from trainer.evaluation.results import Result, keep, percent, show_figures
+from trainer.evaluation.results import Result, keep, percent
 from trainer.evaluation.sets import EvalSet, Picture
 from trainer.model.checkpoint import Checkpoint
 from trainer.run_folder import RunFolder
 
+TITLE = "zero-shot"
 KEPT = 5  # best classes of a picture
 BLOCK = 4_096  # pictures compared with all classes at a time
 
@@ -42,19 +42,21 @@ class Predictions:
         return (self.best == self.labels[:, None]).any(axis=1)
 
 
-def class_weights(found: Checkpoint, eval_set: EvalSet) -> Tensor:
+def class_weights(checkpoint: Checkpoint, eval_set: EvalSet) -> Tensor:
     """(classes, embed), each of length 1: the ensemble of the class's prompts."""
-    return text_embeddings(found, [eval_set.prompts(i) for i in range(len(eval_set.classes))])
+    return text_embeddings(checkpoint, [eval_set.prompts(i) for i in range(len(eval_set.classes))])
 
 
-def classify(found: Checkpoint, eval_set: EvalSet, pictures: Iterable[Picture]) -> Predictions:
+def classify(checkpoint: Checkpoint, eval_set: EvalSet, pictures: Iterable[Picture]) -> Predictions:
     """The pictures' five best classes, in float32."""
-    return predict(found, class_weights(found, eval_set), features(found, eval_set, pictures))
+    return predict(
+        checkpoint, class_weights(checkpoint, eval_set), features(checkpoint, eval_set, pictures)
+    )
 
 
-def predict(found: Checkpoint, weights: Tensor, seen: Features) -> Predictions:
+def predict(checkpoint: Checkpoint, weights: Tensor, seen: Features) -> Predictions:
     """The five best of the classes whose weights (C, embed) are given; the first of equals."""
-    blocks = embeddings(found, seen.values).split(BLOCK)
+    blocks = embeddings(checkpoint, seen.values).split(BLOCK)
     best = [best_classes((block @ weights.T).numpy()) for block in blocks]
     return Predictions(seen.names, seen.labels, np.concatenate(best))
 
@@ -78,35 +80,32 @@ def figures(predictions: Predictions, n_classes: int) -> dict[str, Figure]:
     }
 
 
-def about(found: Checkpoint, eval_set: EvalSet) -> dict:
+def about(checkpoint: Checkpoint, eval_set: EvalSet) -> dict:
     """What every result says: which model, which classes and prompts, what was unreadable."""
     return {
-        "build_version": found.state.build_version,
-        "step": found.state.step,
+        "build_version": checkpoint.state.build_version,
+        "step": checkpoint.state.step,
         "classes": len(eval_set.classes),
         "templates": list(eval_set.templates),
         "bad_images": dict(eval_set.bad),
     }
 
 
-def zeroshot(run: RunFolder, found: Checkpoint, eval_set: EvalSet) -> Result:
+def evaluate(run: RunFolder, checkpoint: Checkpoint, eval_set: EvalSet) -> Result:
     """Evaluate, and keep the result in the run's zeroshot.json under the set's name."""
-    predictions = classify(found, eval_set, eval_set.pictures())
-    n, shown = len(predictions.names), figures(predictions, len(eval_set.classes))
-    told = {
-        **about(found, eval_set),
+    predictions = classify(checkpoint, eval_set, eval_set.pictures())
+    n, rates = len(predictions.names), figures(predictions, len(eval_set.classes))
+    context = {
+        **about(checkpoint, eval_set),
         "images": n,
-        "chance": shown["top1"].chance,
-        "chance_top5": shown["top5"].chance,
+        "chance": rates["top1"].chance,
+        "chance_top5": rates["top5"].chance,
         "commonest_class": max(Counter(predictions.labels.tolist()).values()) / n,
     }
-    return keep(run, Result("zeroshot", eval_set.name, told, shown))
+    return keep(run, Result("zeroshot", eval_set.name, context, rates))
 
 
-def show(results: Sequence[Result], console: Console) -> None:
-    """Print the figures of every set, chance and the commonest class beside the model."""
-    show_figures("zero-shot", results, console)
-    for one in results:
-        classes, commonest = one.about["classes"], percent(one.about["commonest_class"])
-        told = f"{one.eval_set}: {classes:,} classes; always the commonest: {commonest}%"
-        console.print(told, markup=False, soft_wrap=True)
+def remarks(result: Result) -> list[str]:
+    """How many classes there are, and what naming the commonest one would score."""
+    commonest = percent(result.about["commonest_class"])
+    return [f"{result.about['classes']:,} classes; always the commonest: {commonest}%"]

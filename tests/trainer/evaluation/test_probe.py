@@ -14,9 +14,9 @@ from trainer.__main__ import main
 from trainer.evaluation import probe
 from trainer.evaluation.features import Features, embeddings, features
 from trainer.evaluation.fewshot import draw_shots, equal_shots
-from trainer.evaluation.probe import Splits
+from trainer.evaluation.plots import draw_robustness
+from trainer.evaluation.probe import SplitFeatures
 from trainer.evaluation.robustness import Line, Model, fit_line, read_reference
-from trainer.evaluation.robustness_plot import draw
 from trainer.evaluation.sets import read_eval_set
 from trainer.evaluation.zeroshot import best_classes
 from trainer.model import checkpoint
@@ -191,7 +191,7 @@ def test_few_shots_are_so_many_of_each_class_and_nested():
     labels = np.repeat([0, 1, 2], 20)
     values = np.arange(60.0)[:, None]
     train, validation, test = splits_of(values, labels, 60)
-    split = Splits(train, validation, test, "train", {})
+    split = SplitFeatures(train, validation, test, "train", {})
     few, more = (draw_shots(split, shots, seed=3)[0] for shots in (2, 8))
     assert np.bincount(few.labels).tolist() == [2, 2, 2]
     assert set(few.names) < set(more.names)
@@ -273,7 +273,7 @@ def test_given_reference_models_are_those_of_the_line(world, tmp_path):
     drawn = (world / "run" / "robustness.svg").read_bytes()
     assert b"ideal: no loss" in drawn
     assert b"accuracy on dark" in drawn
-    draw(world / "run" / "robustness.json", tmp_path / "again.svg")
+    draw_robustness(world / "run" / "robustness.json", tmp_path / "again.svg")
     assert (tmp_path / "again.svg").read_bytes() == drawn
 
 

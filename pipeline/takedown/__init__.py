@@ -1,1 +1,5 @@
-"""Take pairs and pictures out of a workspace and all its builds, and prove that nothing is left."""
+"""Takedown: take what a list names out of a workspace's every file, and keep it out.
+
+`find` turns the list into pairs, `work` and `versions` remove them, `verify` searches for what is
+left, and `command` is the order of these steps.
+"""

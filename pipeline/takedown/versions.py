@@ -1,7 +1,7 @@
 """Take pairs out of the versions that were published with them, and of the runs trained on these.
 
-A version is made anew beside, sharing all files that do not change, and takes the old one's place
-whole; its manifest says how many pairs it has lost.
+The new version is written beside the old one and shares all files that do not change. Then it is
+renamed to the old one's place. Its manifest says how many pairs the version has lost.
 """
 
 import hashlib
@@ -24,15 +24,15 @@ from pipeline.publish.version import link, stage_row
 from pipeline.report.page import REPORT, write_report
 from pipeline.takedown.files import (
     ASIDE,
-    columns,
-    names_any,
+    column_names,
+    has_pairs,
+    has_taken_down,
+    remove_pairs,
+    remove_samples,
     rewrite,
-    rewrite_shard,
-    says_more,
     versions,
-    without_pairs,
 )
-from pipeline.workspace.takedown_log import REASON, TakenDown
+from pipeline.workspace.takedown_log import REASON, TakedownLog
 from queries.tables.manifest import MANIFEST, list_files, manifest, table_files
 from queries.tables.parts import folder_written_whole, write_json, write_part
 from queries.tables.schemas import TABLES
@@ -52,108 +52,113 @@ def recover(workspace: Path) -> None:
             aside.rename(version)
 
 
-def sweep_versions(workspace: Path, taken: TakenDown, urls: frozenset[str]) -> None:
+def sweep_versions(workspace: Path, log: TakedownLog, urls: frozenset[str]) -> None:
     """Take the pairs out of every version that has them."""
     for version in versions(workspace):
-        if still_has(version, taken, urls):
-            _take_back_pictures(workspace, version, taken)
-            _make_anew(version, taken, urls)
+        if version_has_taken_down(version, log, urls):
+            _take_back_pictures(workspace, version, log)
+            _rewrite_version(version, log, urls)
 
 
 def write_reports(workspace: Path) -> None:
-    """Remake the reports that went with the pairs that they may have shown."""
+    """Write again the reports that were removed because they may have shown the pairs."""
     for version in versions(workspace):
-        if lost(version) and not (version / REPORT).exists():
+        if n_lost(version) and not (version / REPORT).exists():
             write_report(version)
 
 
-def lost(version: Path) -> int:
+def n_lost(version: Path) -> int:
     """How many pairs a version has lost by takedown."""
     n = manifest(version).get("taken_down", 0)
     return n if isinstance(n, int) else 0
 
 
-def still_has(version: Path, taken: TakenDown, urls: frozenset[str]) -> bool:
-    return any(says_more(path, taken, urls) for path in version.glob("*/**/*.parquet"))
+def version_has_taken_down(version: Path, log: TakedownLog, urls: frozenset[str]) -> bool:
+    return any(has_taken_down(path, log, urls) for path in version.glob("*/**/*.parquet"))
 
 
-def _take_back_pictures(workspace: Path, version: Path, taken: TakenDown) -> None:
-    """What image parts have moved to the shards that will change goes back into them."""
+def _take_back_pictures(workspace: Path, version: Path, log: TakedownLog) -> None:
+    """Copy pictures back into the image parts that have moved them to shards that will change."""
     shards = version.glob("shards/*.parquet")
-    tars = {one.with_suffix(".tar").resolve() for one in shards if names_any(one, taken.ids())}
+    tars = {
+        path.with_suffix(".tar").resolve() for path in shards if has_pairs(path, log.pair_ids())
+    }
     for fetched in workspace.glob("images/*/[!.]*/fetched.parquet"):
         take_back(fetched.parent, tars)
 
 
-def _make_anew(version: Path, taken: TakenDown, urls: frozenset[str]) -> None:
-    """The version without the pairs, in the place of the one with them."""
+def _rewrite_version(version: Path, log: TakedownLog, urls: frozenset[str]) -> None:
+    """Put the version without the pairs in the place of the version with them."""
     about = manifest(version)
     before = [*about.get("manifests_before", []), _manifest_digest(version)]
     with folder_written_whole(version) as beside:
-        for path in sorted(one for one in version.rglob("*") if one.is_file()):
+        for path in sorted(path for path in version.rglob("*") if path.is_file()):
             if path.relative_to(version).as_posix() not in {MANIFEST, REPORT, *CARD}:
                 place = beside / path.relative_to(version)
                 place.parent.mkdir(parents=True, exist_ok=True)
                 link(path, place)
-        _correct_counts(beside, taken)
-        _take_out(beside, taken, urls)
+        _correct_counts(beside, log)
+        _remove_from_tables(beside, log, urls)
         files = list(list_files(beside))
         listed = pa.Table.from_pylist(files, TABLES["file"].schema)
         write_part(beside / "tables/file/00000.parquet", TABLES["file"], listed.to_batches())
-        gone = {"taken_down": len(_gone(beside)), "manifests_before": before}
-        write_json(beside / MANIFEST, about | gone | {"files": files})
+        history = {"taken_down": len(_taken_down_pairs(beside)), "manifests_before": before}
+        write_json(beside / MANIFEST, about | history | {"files": files})
         aside = version.with_name(version.name + ASIDE)
         version.rename(aside)
     shutil.rmtree(aside)
 
 
-def _gone(version: Path) -> set[int]:
+def _taken_down_pairs(version: Path) -> set[int]:
     """The pairs of a version that takedowns have named."""
-    files = sorted((version / "tables/drop").glob("*.parquet"))
-    found = [pq.read_table(one, filters=pc.field("reason") == REASON) for one in files]
-    return {one for rows in found for one in rows["pair_id"].to_pylist()}
+    gone = pc.field("reason") == REASON
+    drops = [
+        pq.read_table(path, columns=["pair_id"], filters=gone)
+        for path in sorted((version / "tables/drop").glob("*.parquet"))
+    ]
+    return {pair_id for rows in drops for pair_id in rows["pair_id"].to_pylist()}
 
 
-def _take_out(version: Path, taken: TakenDown, urls: frozenset[str]) -> None:
+def _remove_from_tables(version: Path, log: TakedownLog, urls: frozenset[str]) -> None:
     """Leave no row of the pairs in any table but `drop`, and no file of theirs in any tar."""
-    ids = taken.ids()
     for path in sorted(version.glob("*/**/*.parquet")):
-        if not says_more(path, taken, urls):
+        if not has_taken_down(path, log, urls):
             continue
-        if path.parent.name == "exclusion":
-            rewrite(path, partial(_without_urls, urls=pa.array(sorted(urls))))
-            continue
-        if path.parent.name == "drop":
-            rewrite(path, lambda batch: batch.filter(pc.invert(_says_more(batch, taken))))
-            continue
-        if path.parent.name == "shards":
-            rewrite_shard(path, ids)
-            continue
-        rewrite(path, without_pairs(ids))
+        match path.parent.name:
+            case "exclusion":
+                rewrite(path, partial(_without_urls, urls=pa.array(sorted(urls))))
+            case "drop":
+                rewrite(path, partial(_without_other_reasons, log=log))
+            case "shards":
+                remove_samples(path, log.pair_ids())
+            case _:
+                remove_pairs(path, log.pair_ids())
 
 
 def _without_urls(exclusion: pa.RecordBatch, urls: pa.Array) -> pa.RecordBatch:
     return exclusion.filter(pc.invert(pc.is_in(exclusion["value"], urls)))
 
 
-def _says_more(drop: pa.RecordBatch, taken: TakenDown) -> pa.Array:
-    """The rows of `drop` that say more of a pair than that it is gone."""
-    return pc.and_(taken.of(drop["pair_id"]), pc.not_equal(drop["reason"], REASON))
+def _without_other_reasons(drop: pa.RecordBatch, log: TakedownLog) -> pa.RecordBatch:
+    """Of `drop`, no row of the pairs but those that say that they were taken down."""
+    others = pc.and_(log.has_pairs(drop["pair_id"]), pc.not_equal(drop["reason"], REASON))
+    return drop.filter(pc.invert(others))
 
 
-def _correct_counts(version: Path, taken: TakenDown) -> None:
+def _correct_counts(version: Path, log: TakedownLog) -> None:
     """Count the pairs as dropped at the beginning, as in a build made after the takedown.
 
-    The table `stage` gets rows that correct it, and `drop` rows that hold ids alone; so a version
-    that has lost pairs adds up, too.
+    The table `stage` gets rows that correct its counts, and `drop` gets rows that hold ids alone.
+    So a version that has lost pairs adds up, too.
     """
-    rows = {name: _rows_of(version, name, taken.ids()) for name in ("drop", "pair", "outcome")}
+    ids = log.pair_ids()
+    rows = {name: _rows_of(version, name, ids) for name in ("drop", "pair", "outcome")}
     dropped = Counter(row["stage"] for row in rows["drop"] if row["reason"] != REASON)
     outcomes = Counter(row["reason"] is None for row in rows["outcome"])
-    asked, survived = sum(outcomes.values()), outcomes[True]
-    samples = len(_rows_of(version, "sample", taken.ids()))
-    chain = [*(dropped[stage] for stage in STAGES), len(rows["pair"]) - asked, asked - survived]
-    chain.append(survived - samples)
+    requested, survived = sum(outcomes.values()), outcomes[True]
+    samples = len(_rows_of(version, "sample", ids))
+    chain = [*(dropped[stage] for stage in STAGES), len(rows["pair"]) - requested]
+    chain += [requested - survived, survived - samples]
     left = sum(dropped[stage] for stage in STAGES) + len(rows["pair"])
     corrections = [
         stage_row("collect", 0, dropped["collect"] - left, left - dropped["collect"], REASON)
@@ -162,57 +167,59 @@ def _correct_counts(version: Path, taken: TakenDown) -> None:
     for stage, n in zip((*STAGES[1:], "select", "fetch", "pack"), chain[1:], strict=True):
         corrections.append(stage_row(stage, -left, n - left, -n, REASON))
         left -= n
-    _add(version, "stage", corrections)
+    _add_rows(version, "stage", corrections)
     held = [row for row in (*rows["drop"], *rows["pair"]) if row.get("reason") != REASON]
     gone = {"stage": "collect", "reason": REASON, "url": "", "caption": ""}
-    _add(version, "drop", [gone | {key: row[key] for key in ("pair_id", "source")} for row in held])
+    ids_alone = [gone | {name: row[name] for name in ("pair_id", "source")} for row in held]
+    _add_rows(version, "drop", ids_alone)
 
 
-def _rows_of(version: Path, name: str, ids: pa.Array) -> list[dict[str, Any]]:
-    folder = version / "shards" if name == "sample" else version / "tables" / name
-    wanted = ("pair_id", "stage", "reason", "source")
-    found: list[dict[str, Any]] = []
+def _rows_of(version: Path, table: str, pair_ids: pa.Array) -> list[dict[str, Any]]:
+    """The rows of these pairs in a table, with the columns that the counts need."""
+    folder = version / "shards" if table == "sample" else version / "tables" / table
+    rows: list[dict[str, Any]] = []
     for path in sorted(folder.glob("*.parquet")):
-        names = [one for one in wanted if one in columns(path)]
-        rows = pq.read_table(path, columns=names, filters=pc.field("pair_id").isin(ids))
-        found += rows.to_pylist()
-    return found
+        present = column_names(path)
+        names = [name for name in ("pair_id", "stage", "reason", "source") if name in present]
+        filters = pc.field("pair_id").isin(pair_ids)
+        rows += pq.read_table(path, columns=names, filters=filters).to_pylist()
+    return rows
 
 
-def _add(version: Path, name: str, rows: list[dict[str, Any]]) -> None:
-    """One more file of a table."""
+def _add_rows(version: Path, table: str, rows: list[dict[str, Any]]) -> None:
+    """Add rows to a table, as one more file."""
     if rows:
-        folder = version / "tables" / name
-        place = folder / f"{len(list(folder.glob('*.parquet'))):05d}.parquet"
-        write_part(
-            place, TABLES[name], pa.Table.from_pylist(rows, TABLES[name].schema).to_batches()
-        )
+        folder = version / "tables" / table
+        path = folder / f"{len(list(folder.glob('*.parquet'))):05d}.parquet"
+        added = pa.Table.from_pylist(rows, TABLES[table].schema)
+        write_part(path, TABLES[table], added.to_batches())
 
 
 # --- runs of the trainer ------------------------------------------------------------------------
 
 
-def trained_on(workspace: Path, runs: Path, taken: TakenDown) -> Iterator[Path]:
+def runs_trained_on(workspace: Path, runs: Path, log: TakedownLog) -> Iterator[Path]:
     """The runs whose weights have seen a version that has lost pairs, or still has them."""
-    of = [one for one in versions(workspace) if lost(one) or still_has(one, taken, frozenset())]
-    names = {one.name for one in of}
-    digests = {one for version in of for one in manifest(version).get("manifests_before", [])}
-    digests |= {_manifest_digest(one) for one in of if still_has(one, taken, frozenset())}
+    full = [path for path in versions(workspace) if version_has_taken_down(path, log, frozenset())]
+    concerned = {*full, *(version for version in versions(workspace) if n_lost(version))}
+    names = {version.name for version in concerned}
+    digests = {_manifest_digest(version) for version in full}
+    for version in concerned:
+        digests |= {*manifest(version).get("manifests_before", [])}
     for run in sorted(path for path in runs.glob("*") if path.is_dir()):
-        states = [_state(path) for path in sorted(run.glob("*.safetensors"))]
-        seen = {one["build_digest"] for one in states if one.get("build_digest")}
-        named = _json(run / "run.json").get("build_version") in names
+        states = [_checkpoint_state(path) for path in sorted(run.glob("*.safetensors"))]
+        seen = {state["build_digest"] for state in states if state.get("build_digest")}
+        named = _read_object(run / "run.json").get("build_version") in names
         if not seen.isdisjoint(digests) if seen else named:
             yield run
 
 
-def sweep_run(run: Path, taken: TakenDown) -> None:
+def sweep_run(run: Path, log: TakedownLog) -> None:
     """Take the pairs out of a run's tables; its pages, which show pairs, can be made again."""
-    ids = taken.ids()
     for _, paths in table_files(run):
         for path in paths:
-            if names_any(path, ids):
-                rewrite(path, without_pairs(ids))
+            if has_pairs(path, log.pair_ids()):
+                remove_pairs(path, log.pair_ids())
     for page in sorted(run.glob("overlap/*.html")):
         page.unlink()
 
@@ -222,15 +229,16 @@ def _manifest_digest(version: Path) -> str:
     return hashlib.sha256((version / MANIFEST).read_bytes()).hexdigest()
 
 
-def _json(path: Path) -> dict[str, Any]:
+def _read_object(path: Path) -> dict[str, Any]:
+    """The object in a JSON file; empty where the file holds none."""
     try:
-        found = json.loads(path.read_text("utf-8"))
+        content = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
-def _state(path: Path) -> dict[str, Any]:
+def _checkpoint_state(path: Path) -> dict[str, Any]:
     """What a checkpoint says of itself: only the header of the file is read."""
     with path.open("rb") as file:
         (size,) = struct.unpack("<Q", file.read(8).ljust(8, b"\0"))

@@ -11,7 +11,7 @@ from pipeline.match import match_pairs
 from pipeline.settings.sources import Source
 from pipeline.tasks.queries import DeriveQueries
 from pipeline.tasks.stage import Parts, Stage, files, inputs_of
-from pipeline.workspace.takedown_log import LOG, without
+from pipeline.workspace.takedown_log import LOG, blanking_taken_down
 from queries.engine import MapFunction, MapInput
 from queries.tables.parts import Part, digest, read_rows
 
@@ -53,7 +53,7 @@ class CollectPairs(Stage):
         """A takedown changes no part's name: it has taken its rows out of those that are there."""
         function = partial(sources.collect, source=source, seed=self.used.seed)
         taken_down = (self.ws.folder / LOG).exists()
-        return without(self.ws.folder, function) if taken_down else function
+        return blanking_taken_down(function, self.ws.folder) if taken_down else function
 
 
 class FilterPairs(Stage):

@@ -1,4 +1,4 @@
-"""What a workspace has taken down: the log of it, and rows without what was taken down.
+"""The log of takedowns, and candidates without what was taken down.
 
 The log is WORKSPACE/takedowns.csv, a list of exclusions that every later build of the workspace
 reads by itself: pair_ids and hashes of pictures with a reason and a date, never an address or a
@@ -21,13 +21,14 @@ from queries.tables.schemas import TABLES
 LOG = "takedowns.csv"
 COLUMNS = ("kind", "value", "reason", "date")
 REASON = "taken_down"
-EMPTY = ("url", "caption", "url_key")  # of a candidate; license, page_url and extra become null
+EMPTIED = ("url", "caption", "url_key")  # columns of `candidate` that become ""
+NULLED = ("license", "page_url", "extra")  # and those that become null
 
 Why = tuple[str, str]  # reason, date
 
 
 @dataclass(frozen=True)
-class TakenDown:
+class TakedownLog:
     """What the log names: pairs, and pictures by the sha256 of their bytes as served."""
 
     pairs: dict[int, Why] = field(default_factory=dict)
@@ -36,33 +37,33 @@ class TakenDown:
     def __bool__(self) -> bool:
         return bool(self.pairs or self.pictures)
 
-    def ids(self) -> pa.Int64Array:
+    def pair_ids(self) -> pa.Int64Array:
         return pa.array(sorted(self.pairs), pa.int64())
 
-    def of(self, pair_ids: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
-        """Which of these pairs were taken down, a boolean each."""
-        return pc.is_in(pair_ids, self.ids())
+    def has_pairs(self, pair_ids: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+        """Whether each of these pairs was taken down: a mask."""
+        return pc.is_in(pair_ids, self.pair_ids())
 
 
-def read_log(workspace: Path) -> TakenDown:
-    """What the workspace's log names; nothing where there is no log."""
-    path, found = workspace / LOG, TakenDown()
+def read_log(workspace: Path) -> TakedownLog:
+    """The log of a workspace, empty where there is no file."""
+    path, log = workspace / LOG, TakedownLog()
     if not path.exists():
-        return found
+        return log
     with path.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             why = (row["reason"], row["date"])
             if row["kind"] == "pair_id":
-                found.pairs[int(row["value"])] = why
+                log.pairs[int(row["value"])] = why
             else:
-                found.pictures[row["value"]] = why
-    return found
+                log.pictures[row["value"]] = why
+    return log
 
 
-def write_log(workspace: Path, taken: TakenDown) -> None:
-    """Write the log whole, in one order."""
-    rows = [("pair_id", str(one), *why) for one, why in sorted(taken.pairs.items())]
-    rows += [("sha256", one, *why) for one, why in sorted(taken.pictures.items())]
+def write_log(workspace: Path, log: TakedownLog) -> None:
+    """Write the log whole, in order of pair_id and of sha256."""
+    rows = [("pair_id", str(pair_id), *why) for pair_id, why in sorted(log.pairs.items())]
+    rows += [("sha256", sha256, *why) for sha256, why in sorted(log.pictures.items())]
     with (
         written_whole(workspace / LOG) as beside,
         beside.open("w", encoding="utf-8", newline="") as file,
@@ -70,32 +71,35 @@ def write_log(workspace: Path, taken: TakenDown) -> None:
         csv.writer(file, lineterminator="\n").writerows([COLUMNS, *rows])
 
 
-def without(workspace: Path, function: MapFunction) -> MapFunction:
-    """The map function that makes candidates, with nothing but the ids of what was taken down.
+def blanking_taken_down(function: MapFunction, workspace: Path) -> MapFunction:
+    """The map function that makes candidates, followed by blank_taken_down.
 
-    So a source that still offers it brings no address and no caption back.
+    A source may still offer what was taken down: its address and caption do not come back.
     """
-    return partial(_mapped, workspace=workspace, function=function)
+    return partial(_make_blanked, function=function, workspace=workspace)
 
 
-def _mapped(batches: Batches, workspace: Path, function: MapFunction) -> Batches:
-    return blanked(function(batches), read_log(workspace))
+def _make_blanked(batches: Batches, function: MapFunction, workspace: Path) -> Batches:
+    return blank_taken_down(function(batches), read_log(workspace))
 
 
-def blanked(batches: Iterator[pa.RecordBatch], taken: TakenDown) -> Iterator[pa.RecordBatch]:
+def blank_taken_down(
+    batches: Iterator[pa.RecordBatch], log: TakedownLog
+) -> Iterator[pa.RecordBatch]:
     """Rows of `candidate`; those of a pair that was taken down keep their ids alone."""
     schema = TABLES["candidate"].schema
+    blank = {
+        **dict.fromkeys(EMPTIED, pa.scalar("")),
+        **dict.fromkeys(NULLED, pa.scalar(None, pa.string())),
+        "reason": pa.scalar(REASON),
+    }
     for batch in batches:
-        gone = taken.of(batch["pair_id"])
+        gone = log.has_pairs(batch["pair_id"])
         if not pc.any(gone).as_py():
             yield batch
             continue
-        change = dict.fromkeys(EMPTY, pa.scalar("")) | {
-            "reason": pa.scalar(REASON),
-            **dict.fromkeys(("license", "page_url", "extra"), pa.scalar(None, pa.string())),
-        }
         columns = [
-            pc.if_else(gone, change[name], batch[name]) if name in change else batch[name]
+            pc.if_else(gone, blank[name], batch[name]) if name in blank else batch[name]
             for name in schema.names
         ]
         yield pa.RecordBatch.from_arrays(columns, schema=schema)

@@ -83,9 +83,9 @@ table(
 )
 
 table(
-    "known",
-    "one row per thing that is known of a pair: what is looked for when all should be gone",
+    "clue",
+    "one row per text or hash that shows a pair that was taken down wherever it is left",
     PAIR_ID,
-    column("kind", string, "url, caption, or the sha256 of a picture or of a thumbnail's base64"),
-    column("value", string, "it"),
+    column("kind", string, "url, caption, picture or thumbnail"),
+    column("value", string, "the text; of a picture its sha256, of a thumbnail that of its base64"),
 )

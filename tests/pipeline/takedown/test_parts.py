@@ -12,11 +12,11 @@ import pytest
 
 from pipeline.images.parts import MOVED, forget, prune, read_images, take_back, write_images
 from pipeline.report.gallery import thumbnail
-from pipeline.takedown.files import rewrite_shard
-from pipeline.takedown.find import KNOWN, PENDING, Named, resolve
-from pipeline.takedown.verify import Sought, left
-from pipeline.takedown.work import sweep
-from pipeline.workspace.takedown_log import TakenDown, blanked, write_log
+from pipeline.takedown.files import remove_samples
+from pipeline.takedown.find import CLUE, PENDING, Targets, resolve
+from pipeline.takedown.verify import Clues, find_remains
+from pipeline.takedown.work import sweep_work
+from pipeline.workspace.takedown_log import TakedownLog, blank_taken_down, write_log
 from queries.tables.parts import write_part
 from queries.tables.schemas import TABLES
 from queries.tables.tars import picture_places, with_places
@@ -57,9 +57,9 @@ def test_with_a_pair_go_all_pairs_of_its_address_and_of_the_same_bytes(tmp_path)
         {"pair_id": 4, "attempt": 1, "sha256": "bb"},
     )
     named = [{"kind": "pair_id", "value": "1", "why": "asked", "since": None}]
-    found = resolve(tmp_path, named, "2026-11-21", TakenDown())
+    found = resolve(tmp_path, named, "2026-11-21", TakedownLog())
     why = ("asked", "2026-11-21")
-    assert found == TakenDown({1: why, 2: why, 3: why}, {"aa": why})
+    assert found == TakedownLog({1: why, 2: why, 3: why}, {"aa": why})
 
 
 def test_a_host_means_all_below_it_and_a_phash_all_within_its_radius(tmp_path):
@@ -89,19 +89,19 @@ def test_a_host_means_all_below_it_and_a_phash_all_within_its_radius(tmp_path):
             "since": "2026",
         },
     ]
-    found = resolve(tmp_path, named, "", TakenDown())
+    found = resolve(tmp_path, named, "", TakedownLog())
     assert set(found.pairs) == {1, 5, 6}
     assert set(found.pictures) == {"aa", "bb"}
 
 
 def test_what_is_named_keeps_its_first_reason():
     rows_ = [{"kind": "pair_id", "value": "1", "why": "later", "since": "2026-12-01"}]
-    assert Named.of(rows_, TakenDown({1: WHY}), "today").pairs == {1: WHY}
+    assert Targets.read(rows_, TakedownLog({1: WHY}), "today").pairs == {1: WHY}
 
 
 def test_a_candidate_that_was_taken_down_keeps_its_ids_alone():
     given = rows("candidate", candidate(1, URL, license="CC0", extra="{}"), candidate(2, URL))
-    (batch,) = blanked(iter(given.to_batches()), TakenDown({1: WHY}))
+    (batch,) = blank_taken_down(iter(given.to_batches()), TakedownLog({1: WHY}))
     first, second = batch.to_pylist()
     assert {name: value for name, value in first.items() if value not in (None, "", 0)} == {
         "pair_id": 1,
@@ -126,7 +126,7 @@ def test_a_journal_loses_the_finds_with_these_addresses_and_stays_answered(tmp_p
         {"query": "house", "pages": pages[1:]},
     ]
     journal.write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"query": "cut')
-    sweep(tmp_path, TakenDown({1: WHY}), {URL})
+    sweep_work(tmp_path, TakedownLog({1: WHY}), {URL})
     found = [json.loads(line) for line in journal.read_text().splitlines()]
     assert found == [
         {"query": "kite", "pages": pages[1:]},
@@ -160,7 +160,7 @@ def test_pictures_moved_to_a_shard_that_changes_come_back_before_it_does(tmp_pat
     assert pq.read_table(part / MOVED).num_rows == 2
     forget(part, {1})
     take_back(part, {tar.resolve()})
-    rewrite_shard(tar.with_suffix(".parquet"), pa.array([1]))
+    remove_samples(tar.with_suffix(".parquet"), pa.array([1]))
     assert dict(read_images(part, *ALL)) == {2: b"picture 2", 3: b"picture 3"}
     assert pq.read_table(part / MOVED).num_rows == 0
     with tarfile.open(tar) as files:
@@ -177,7 +177,7 @@ def test_an_image_part_forgets_a_picture_and_what_was_measured_of_it(tmp_path):
         {"pair_id": 1, **measured},
         {"pair_id": 2, **measured},
     )
-    sweep(tmp_path, TakenDown({1: WHY}), set())
+    sweep_work(tmp_path, TakedownLog({1: WHY}), set())
     assert dict(read_images(part, *ALL)) == {2: b"picture 2"}
     first, second = pq.read_table(fetched).to_pylist()
     assert set(first.values()) == {1, None, ""}
@@ -235,39 +235,39 @@ NOT_LEFT = {
 
 
 @pytest.fixture
-def sought(tmp_path) -> Sought:
-    write_log(tmp_path, TakenDown({1: WHY}, {"aa": WHY}))
+def clues(tmp_path) -> Clues:
+    write_log(tmp_path, TakedownLog({1: WHY}, {"aa": WHY}))
     hashes = [hashlib.sha256(one).hexdigest() for one in (SHOWN, AS_TEXT.encode())]
     values = zip(("url", "caption", "picture", "thumbnail"), (URL, CAPTION, *hashes), strict=True)
     listed = [{"pair_id": 1, "kind": kind, "value": value} for kind, value in values]
-    batches = pa.Table.from_pylist(listed, KNOWN.schema).to_batches()
-    write_part(tmp_path / PENDING, KNOWN, batches)
-    return Sought.of(tmp_path)
+    batches = pa.Table.from_pylist(listed, CLUE.schema).to_batches()
+    write_part(tmp_path / PENDING, CLUE, batches)
+    return Clues.read(tmp_path)
 
 
-def found_in(folder: Path, files: dict[str, bytes], sought: Sought) -> list[str]:
+def found_in(folder: Path, files: dict[str, bytes], clues: Clues) -> list[str]:
     for name, content in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
-    return [str(path.relative_to(folder)) for path, _ in left(folder, [folder], sought)]
+    return [str(path.relative_to(folder)) for path, _ in find_remains(folder, [folder], clues)]
 
 
 @pytest.mark.parametrize("name", LEFT)
-def test_what_is_left_is_found(name, tmp_path, sought):
-    assert set(found_in(tmp_path, {name: LEFT[name]}, sought)) == {name}
+def test_what_is_left_is_found(name, tmp_path, clues):
+    assert set(found_in(tmp_path, {name: LEFT[name]}, clues)) == {name}
 
 
-def test_what_is_only_like_it_is_not(tmp_path, sought):
-    assert found_in(tmp_path, NOT_LEFT, sought) == []
+def test_what_is_only_like_it_is_not(tmp_path, clues):
+    assert found_in(tmp_path, NOT_LEFT, clues) == []
 
 
-def test_a_caption_that_a_pair_which_stays_has_too_tells_nothing(tmp_path, sought):
+def test_a_caption_that_a_pair_which_stays_has_too_tells_nothing(tmp_path, clues):
     files = {
         "v/tables/pair/a.parquet": as_parquet(pair_id=[2], caption=[CAPTION]),
         "v/README.md": LEFT["v/README.md"],
     }
-    assert found_in(tmp_path, files, sought) == []
+    assert found_in(tmp_path, files, clues) == []
 
 
-def test_a_file_that_cannot_be_read_is_told_of(tmp_path, sought):
-    assert found_in(tmp_path, {"v/shards/0.tar": b"no tar"}, sought) == ["v/shards/0.tar"]
+def test_a_file_that_cannot_be_read_is_told_of(tmp_path, clues):
+    assert found_in(tmp_path, {"v/shards/0.tar": b"no tar"}, clues) == ["v/shards/0.tar"]

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.report.gallery import thumbnail
-from pipeline.takedown import command as takedown
+from pipeline.takedown.command import add_takedown_options, run_takedown
 from pipeline.workspace.takedown_log import LOG
 from queries.tables.manifest import find, manifest
 from queries.tables.parts import write_part
@@ -326,7 +326,7 @@ def whole(out: Path) -> dict[str, str]:
 
 def options(out: Path, **given: object) -> argparse.Namespace:
     made = argparse.ArgumentParser()
-    takedown.add_options(made)
+    add_takedown_options(made)
     words = [text for name, value in given.items() for text in (f"--{name}", str(value))]
     return made.parse_args(["--out", str(out), *words])
 
@@ -336,12 +336,12 @@ def test_a_takedown_waits_for_no_build_and_a_wrong_line_changes_nothing(case, tm
     wrong = tmp_path / "wrong.csv"
     wrong.write_text(f"{LINES}\nurl,ftp://a.org,,,\n")
     before = whole(case.out)
-    assert takedown.run(options(case.out, settings=case.settings, list=wrong)) == 2
+    assert run_takedown(options(case.out, settings=case.settings, list=wrong)) == 2
     said = capsys.readouterr().err
     assert said.startswith(f"{wrong}, line 2: url 'ftp://a.org': expected an http or https")
     with open(case.out / ".lock", "w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        assert takedown.run(options(case.out, settings=case.settings, list=case.list)) == 2
+        assert run_takedown(options(case.out, settings=case.settings, list=case.list)) == 2
     assert "another build is at work in this workspace" in capsys.readouterr().err
     assert whole(case.out) == before
     assert not (case.out / LOG).exists()

@@ -13,7 +13,7 @@ import pytest
 
 from pipeline.publish.version import publish
 from pipeline.takedown.versions import sweep_versions
-from pipeline.workspace.takedown_log import TakenDown
+from pipeline.workspace.takedown_log import TakedownLog
 from queries.__main__ import main
 from queries.tables.manifest import BuildError, find, unchanged
 from queries.tables.parts import write_part
@@ -96,8 +96,8 @@ def taken_down_meanwhile(build: Path) -> Iterator[None]:
 
     def take_down() -> None:
         for one in range(0, N, 20):
-            taken = TakenDown({n: ("", "") for n in range(one + 1)})
-            sweep_versions(build.parent, taken, frozenset())
+            log = TakedownLog({n: ("", "") for n in range(one + 1)})
+            sweep_versions(build.parent, log, frozenset())
 
     thread = threading.Thread(target=take_down)
     thread.start()
@@ -138,7 +138,7 @@ def test_what_reads_a_build_that_is_made_anew_is_told_so(tmp_path):
     build = made_up(tmp_path)
     changed = "it was changed while it was read: ask again"
     with pytest.raises(BuildError, match=changed), unchanged(build):
-        sweep_versions(build.parent, TakenDown({1: ("", "")}), frozenset())
+        sweep_versions(build.parent, TakedownLog({1: ("", "")}), frozenset())
     with unchanged(build):
         assert find(build) == build
 
@@ -146,7 +146,7 @@ def test_what_reads_a_build_that_is_made_anew_is_told_so(tmp_path):
 def test_a_trainer_never_takes_another_picture_for_one_of_a_shard_that_is_made_anew(tmp_path):
     build = made_up(tmp_path)
     samples = read_samples(build, 32)
-    sweep_versions(build.parent, TakenDown({3: ("", "")}), frozenset())
+    sweep_versions(build.parent, TakedownLog({3: ("", "")}), frozenset())
     for place in (5, N - 1):  # of the shard that lost a sample, and of the other
         with pytest.raises(TrainerError, match=r"0000.\.tar: changed while it was read"):
             samples._bytes(place)

@@ -24,37 +24,37 @@ BLOCKS = 8  # a side
 IGNORED = 16  # of the BLOCKS * BLOCKS, those that agree least: letters laid over a picture
 
 
-def agreement(one: np.ndarray, other: np.ndarray) -> float:
+def agreement(picture: np.ndarray, other: np.ndarray) -> float:
     """How well the details of two pictures (SIDE, SIDE, 3) RGB uint8 agree, laid on each other.
 
     1 for equal ones, about 0 for unrelated. The correlation of details, in blocks, without the
     quarter of them that agrees least. Of a hundred different pictures sought among 11,666, one
     found another that it agreed with by .82 or more.
     """
-    first, second = (cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (one, other))
+    first, second = (cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (picture, other))
     if min(float(first.std()), float(second.std())) < 1:
         return 0.0  # nothing to lay on anything
     begin = _start(first, second)
-    return max(_details(one, other, warp) for warp in (begin, _aligned(first, second, begin)))
+    return max(_details(picture, other, warp) for warp in (begin, _aligned(first, second, begin)))
 
 
-def _aligned(one: np.ndarray, other: np.ndarray, begin: np.ndarray) -> np.ndarray:
+def _aligned(picture: np.ndarray, other: np.ndarray, begin: np.ndarray) -> np.ndarray:
     """The warp that lays a grey picture on another best, near the one to begin with.
 
     Letters over a copy can draw it away from where it began, and where it does not converge there
     is none: so the beginning counts, too.
     """
     with suppress(cv2.error):
-        _, found = cv2.findTransformECC(
-            one, other, begin.copy(), cv2.MOTION_AFFINE, CRITERIA, ALL, 5
+        _, warp = cv2.findTransformECC(
+            picture, other, begin.copy(), cv2.MOTION_AFFINE, CRITERIA, ALL, 5
         )
-        return found.astype(np.float32)
+        return warp.astype(np.float32)
     return begin
 
 
-def _start(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+def _start(picture: np.ndarray, other: np.ndarray) -> np.ndarray:
     """The best of a grid of windows, as the warp (2, 3) from `one`'s pixels to `other`'s."""
-    small = cv2.resize(one, COARSE_SIZE, interpolation=cv2.INTER_AREA)
+    small = cv2.resize(picture, COARSE_SIZE, interpolation=cv2.INTER_AREA)
     windows = [
         cv2.warpAffine(other, warp, COARSE_SIZE, flags=INVERSE, borderMode=REPLICATE)
         for warp in COARSE_WARPS
@@ -65,7 +65,7 @@ def _start(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return WARPS[int(np.argmax(rows[1:] @ rows[0]))]
 
 
-def _details(one: np.ndarray, other: np.ndarray, warp: np.ndarray) -> float:
+def _details(picture: np.ndarray, other: np.ndarray, warp: np.ndarray) -> float:
     """The correlation of `one` with what the warp shows of `other`, detail by detail."""
     size = (SIDE, SIDE)
     seen = cv2.warpAffine(other, warp, size, flags=INVERSE)
@@ -73,7 +73,7 @@ def _details(one: np.ndarray, other: np.ndarray, warp: np.ndarray) -> float:
     inside = cv2.erode((whole > 250).astype(np.float32), np.ones((7, 7)))[..., None]
     if inside.mean() < LEAST_SEEN:
         return 0.0
-    a, b = _band(one), _band(seen)
+    a, b = _band(picture), _band(seen)
     both, first, second = (_blocks(x * y * inside) for x, y in ((a, b), (a, a), (b, b)))
     least = np.sqrt(first * second)
     weight = np.minimum(first, second)  # a block that is flat in one of them says little
@@ -97,15 +97,15 @@ def _blocks(values: np.ndarray) -> np.ndarray:
 
 def _warps() -> list[np.ndarray]:
     """Windows of the other picture, as warps from SIDE pixels to SIDE pixels."""
-    found = []
+    warps = []
     for scale in SCALES:
         for down in SHIFTS if scale != 1 else (0.0,):
             for right in SHIFTS if scale != 1 else (0.0,):
                 room = (1 - scale) * SIDE / 2
                 x, y = room * (1 + 2 * right), room * (1 + 2 * down)
                 half = (scale - 1) / 2  # pixels are counted from their middles
-                found.append(np.array([[scale, 0, x + half], [0, scale, y + half]], np.float32))
-    return found
+                warps.append(np.array([[scale, 0, x + half], [0, scale, y + half]], np.float32))
+    return warps
 
 
 ALL = np.full((SIDE, SIDE), 255, np.uint8)  # pixels that the alignment looks at
@@ -119,8 +119,8 @@ WARPS = _warps()
 COARSE_WARPS = [warp @ COARSE_TO_FINE for warp in WARPS]
 
 
-def likeness(one: np.ndarray, other: np.ndarray) -> float:
+def likeness(picture: np.ndarray, other: np.ndarray) -> float:
     """The greatest agreement of two pictures, each laid on the other, straight and mirrored."""
-    turned = np.ascontiguousarray(one[:, ::-1])
-    ways = ((one, other), (other, one), (turned, other), (other, turned))
+    turned = np.ascontiguousarray(picture[:, ::-1])
+    ways = ((picture, other), (other, picture), (turned, other), (other, turned))
     return max(agreement(*way) for way in ways)

@@ -105,8 +105,8 @@ class Detector:
     @torch.inference_mode()
     def embed(self, pictures: np.ndarray) -> np.ndarray:
         """Pictures uint8 (N, SIDE, SIDE, 3) -> embeddings (N, EMBED) float32, of length 1."""
-        some = [_embedded(self.network, batch) for batch in _split(pictures)]
-        return np.concatenate([np.empty((0, EMBED), np.float32), *some])
+        blocks = [_embedded(self.network, batch) for batch in _split(pictures)]
+        return np.concatenate([np.empty((0, EMBED), np.float32), *blocks])
 
     def commonness(self, embeddings: np.ndarray) -> np.ndarray:
         """The mean similarity (N,) of each to the background's NEAREST.
@@ -117,11 +117,11 @@ class Detector:
         if background is None or len(background) < 2:
             raise ValueError("no background: expected at least two pictures")
         n = min(NEAREST, len(background) - 1)
-        found = []
-        for some in _split(embeddings):
-            best = np.partition(some @ background.T, -n - 1, axis=1)[:, -n - 1 :]
-            found.append((best.sum(axis=1) - best.max(axis=1)) / n)
-        return np.concatenate([np.empty(0, np.float32), *found])
+        nearest_means = []
+        for block in _split(embeddings):
+            best = np.partition(block @ background.T, -n - 1, axis=1)[:, -n - 1 :]
+            nearest_means.append((best.sum(axis=1) - best.max(axis=1)) / n)
+        return np.concatenate([np.empty(0, np.float32), *nearest_means])
 
     def sought(self, embeddings: np.ndarray) -> np.ndarray:
         """Vectors (N, EMBED + 2) whose inner product with those of `compared` is the score."""

@@ -64,16 +64,16 @@ def near_hashes(
     >>> found.nearest.tolist(), found.pair_id.tolist()
     ([1.0], [1])
     """
-    found = _Found(len(hashes), -FURTHEST)
+    nearest = _Found(len(hashes), -FURTHEST)
     for pair_ids, theirs in trained:
         n_rows = max(1, BLOCK // len(theirs))
         for start in range(0, len(hashes), n_rows):
             distance = bits_between(hashes[start : start + n_rows], theirs)
             first = distance.argmin(axis=1)
-            found.best(start, -distance.min(axis=1).astype(np.float64), pair_ids[first])
+            nearest.best(start, -distance.min(axis=1).astype(np.float64), pair_ids[first])
             row, other = np.nonzero(distance <= near_bits)
-            found.near(row + start, pair_ids[other], -distance[row, other].astype(np.float64))
-    done = found.sorted()
+            nearest.near(row + start, pair_ids[other], -distance[row, other].astype(np.float64))
+    done = nearest.sorted()
     return replace(done, nearest=-done.nearest, value=-done.value)
 
 
@@ -84,7 +84,7 @@ def near_vectors(
 
     `least` is the least score of a near one: one for all, or (E,).
     """
-    found = _Found(len(sought), -np.inf)
+    nearest = _Found(len(sought), -np.inf)
     limits = np.broadcast_to(np.asarray(least, np.float32), len(sought))
     # A vector with its limit as one more number: so one radius serves all rows.
     limited = np.column_stack([sought, -limits]).astype(np.float32)
@@ -92,15 +92,15 @@ def near_vectors(
         index = faiss.IndexFlatIP(limited.shape[1])
         index.add(np.column_stack([vectors, np.ones(len(vectors), np.float32)]))
         scores, first = index.search(limited, 1)
-        found.best(0, (scores[:, 0] + limits).astype(np.float64), pair_ids[first[:, 0]])
+        nearest.best(0, (scores[:, 0] + limits).astype(np.float64), pair_ids[first[:, 0]])
         rows = np.flatnonzero(scores[:, 0] >= 0)
         if len(rows):
             # FAISS's radius leaves out what equals it.
             ends, above, others = index.range_search(limited[rows], -1e-7)
             n_near = (ends[1:] - ends[:-1]).astype(np.int64)
             row = np.repeat(rows, n_near)
-            found.near(row, pair_ids[others], (above + limits[row]).astype(np.float64))
-    return found.sorted()
+            nearest.near(row, pair_ids[others], (above + limits[row]).astype(np.float64))
+    return nearest.sorted()
 
 
 def regrouped(
@@ -114,9 +114,9 @@ def regrouped(
     """
     waiting: list[tuple[np.ndarray, np.ndarray]] = []
     rows = 0
-    for one in trained:
-        waiting.append(one)
-        rows += len(one[0])
+    for block in trained:
+        waiting.append(block)
+        rows += len(block[0])
         if rows >= ROWS:
             yield _joined(waiting)
             waiting, rows = [], 0
@@ -149,24 +149,26 @@ class _Found:
 
     def sorted(self) -> Neighbours:
         empty = (np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
-        row, pair_id, value = (np.concatenate(one) for one in zip(empty, *self.rows, strict=True))
+        row, pair_id, value = (
+            np.concatenate(column) for column in zip(empty, *self.rows, strict=True)
+        )
         order = np.lexsort((pair_id, -value, row))
         return Neighbours(self.nearest, self.nearest_id, row[order], pair_id[order], value[order])
 
 
-def folded(found: Neighbours, n: int, nearer: Callable[..., np.ndarray]) -> Neighbours:
+def folded(near: Neighbours, n: int, nearer: Callable[..., np.ndarray]) -> Neighbours:
     """Rows n.. are the mirror images of rows 0..: each picture with the nearer of its two.
 
     nearer: np.minimum for bits, np.maximum for scores.
     """
-    straight, turned = found.nearest[:n], found.nearest[n:]
+    straight, turned = near.nearest[:n], near.nearest[n:]
     nearest = nearer(straight, turned)
     first = nearest == straight
-    ids = np.where(first, found.nearest_pair_id[:n], found.nearest_pair_id[n:])
-    row = found.row % n if n else found.row
+    ids = np.where(first, near.nearest_pair_id[:n], near.nearest_pair_id[n:])
+    row = near.row % n if n else near.row
     sign = 1.0 if nearer is np.minimum else -1.0
-    order = np.lexsort((sign * found.value, found.pair_id, row))
-    row, pair_id, value = row[order], found.pair_id[order], found.value[order]
+    order = np.lexsort((sign * near.value, near.pair_id, row))
+    row, pair_id, value = row[order], near.pair_id[order], near.value[order]
     new = np.ones(len(row), bool)
     new[1:] = (row[1:] != row[:-1]) | (pair_id[1:] != pair_id[:-1])
     row, pair_id, value = row[new], pair_id[new], value[new]

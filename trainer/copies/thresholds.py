@@ -80,8 +80,8 @@ def bits_within_rate(distances: Iterable[np.ndarray], rate: float) -> Threshold:
     3.0
     """
     counts = np.zeros(65, np.int64)
-    for some in distances:
-        counts += np.bincount(some.ravel().astype(np.int64), minlength=65)
+    for block in distances:
+        counts += np.bincount(block.ravel().astype(np.int64), minlength=65)
     n = int(counts.sum())
     within = np.cumsum(counts)[: MOST_BITS + 1] <= n * rate
     return Threshold(float(max(0, within.sum() - 1)), rate, n, "measured")  # equal is near

@@ -55,18 +55,18 @@ def all_pictures(samples: Samples) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     ids = samples.rows["pair_id"].to_numpy()
     for at in range(0, len(samples), CHUNK):
         rows = range(at, min(at + CHUNK, len(samples)))
-        found = [*zip(rows, thumbnails(samples, rows, SIDE), strict=True)]
-        kept = [(row, one) for row, one in found if one is not None]
+        looks = [*zip(rows, thumbnails(samples, rows, SIDE), strict=True)]
+        kept = [(row, look) for row, look in looks if look is not None]
         if kept:
-            yield ids[[row for row, _ in kept]], np.stack([one for _, one in kept])
+            yield ids[[row for row, _ in kept]], np.stack([look for _, look in kept])
 
 
 def pictures_of(samples: Samples, pair_ids: Collection[int]) -> dict[int, np.ndarray]:
     """The thumbnails (SIDE, SIDE, 3) of these pairs, by pair_id; unreadable ones are left out."""
     ids = samples.rows["pair_id"].to_numpy()
     rows = np.flatnonzero(np.isin(ids, np.array(sorted(pair_ids), np.int64))).tolist()
-    found = zip(ids[rows].tolist(), thumbnails(samples, rows, SIDE), strict=True)
-    return {pair_id: one for pair_id, one in found if one is not None}
+    looks = zip(ids[rows].tolist(), thumbnails(samples, rows, SIDE), strict=True)
+    return {pair_id: look for pair_id, look in looks if look is not None}
 
 
 def chosen_pictures(build: Path, most: int, seed: int) -> tuple[np.ndarray, dict[str, str]]:
@@ -78,8 +78,8 @@ def chosen_pictures(build: Path, most: int, seed: int) -> tuple[np.ndarray, dict
 def some_pictures(samples: Samples, most: int, seed: int, side: int) -> np.ndarray:
     """The thumbnails (N, side, side, 3) of at most so many pictures, chosen by a hash."""
     rows = order(samples.rows["pair_id"].to_numpy(), seed, epoch=0)[:most].tolist()
-    found = [one for one in thumbnails(samples, rows, side) if one is not None]
-    if len(found) < 2:
+    looks = [look for look in thumbnails(samples, rows, side) if look is not None]
+    if len(looks) < 2:
         root = samples.shards.root
-        raise TrainerError(f"{root}: {len(found)} readable pictures, expected at least 2")
-    return np.stack(found)
+        raise TrainerError(f"{root}: {len(looks)} readable pictures, expected at least 2")
+    return np.stack(looks)

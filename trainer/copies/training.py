@@ -104,8 +104,8 @@ def fitted(pictures: np.ndarray, budget: Budget, began: float) -> tuple[Network,
 
 
 def _optimizer(network: nn.Module) -> torch.optim.AdamW:
-    matrices = [one for one in network.parameters() if one.ndim > 1]
-    gains = [one for one in network.parameters() if one.ndim == 1]
+    matrices = [weights for weights in network.parameters() if weights.ndim > 1]
+    gains = [weights for weights in network.parameters() if weights.ndim == 1]
     groups = [
         {"params": matrices, "weight_decay": WEIGHT_DECAY},
         {"params": gains, "weight_decay": 0.0},
@@ -131,8 +131,8 @@ def batches(pictures: np.ndarray, seed: int) -> Iterator[np.ndarray]:
         yield np.stack(
             [
                 copy(pictures[row], draw, strength)
-                for strength, some in zip((FIRST_STRENGTH, 1.0), draws, strict=True)
-                for row, draw in zip(rows, some, strict=True)
+                for strength, pair in zip((FIRST_STRENGTH, 1.0), draws, strict=True)
+                for row, draw in zip(rows, pair, strict=True)
             ]
         )
         step += 1
@@ -140,16 +140,16 @@ def batches(pictures: np.ndarray, seed: int) -> Iterator[np.ndarray]:
 
 def neighbours_by_colour(pictures: np.ndarray) -> np.ndarray:
     """The 3 * ALIKE pictures (N, K) whose thumbnails are most like each one's, and itself."""
-    small = np.stack([thumbnail(one, COLOURS) for one in pictures])
+    small = np.stack([thumbnail(picture, COLOURS) for picture in pictures])
     rows = small.reshape(len(small), -1).astype(np.float32)
     rows -= rows.mean(axis=1, keepdims=True)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True) + 1e-3
     k = min(3 * ALIKE, len(rows))
-    found = [
-        np.argpartition(-(some @ rows.T), k - 1, axis=1)[:, :k]
-        for some in np.array_split(rows, -(-len(rows) // 1_024))
+    nearest = [
+        np.argpartition(-(block @ rows.T), k - 1, axis=1)[:, :k]
+        for block in np.array_split(rows, -(-len(rows) // 1_024))
     ]
-    return np.concatenate(found)
+    return np.concatenate(nearest)
 
 
 def chosen_rows(alike: np.ndarray, size: int, chance: np.random.Generator) -> np.ndarray:
@@ -159,7 +159,7 @@ def chosen_rows(alike: np.ndarray, size: int, chance: np.random.Generator) -> np
     confuses are not in it.
     """
     order = chance.permutation(len(alike))
-    groups = [chance.permuted(alike[one])[:ALIKE] for one in order[: size // (2 * ALIKE)]]
+    groups = [chance.permuted(alike[place])[:ALIKE] for place in order[: size // (2 * ALIKE)]]
     every = np.concatenate([*groups, order])
     _, first = np.unique(every, return_index=True)
     return every[np.sort(first)][:size]
@@ -176,22 +176,24 @@ def contrast(network: Network, views: np.ndarray) -> Tensor:
     return (F.cross_entropy(logits, same) + F.cross_entropy(logits.T, same)) / 2
 
 
-def calibrated(found: Detector, kept_out: np.ndarray, seed: int) -> dict[str, float]:
+def calibrated(detector: Detector, kept_out: np.ndarray, seed: int) -> dict[str, float]:
     """The least score at each of RATES, on copies of pictures that it was not trained on.
 
     Pairs within MOST_BITS of pHash are left out: they may be near duplicates by nature.
     """
     if len(kept_out) < 2:
         return {}
-    small = np.stack([thumbnail(one) for one in kept_out])
-    found = found.beside(small)
+    small = np.stack([thumbnail(picture) for picture in kept_out])
+    detector = detector.beside(small)
     draws = np.random.default_rng((seed, VIEWS)).random((len(kept_out), N_DRAWS))
-    views = np.stack([copy(one, draw, 1.0) for one, draw in zip(kept_out, draws, strict=True)])
-    hashes = np.array([phash(one) for one in small], np.int64)
+    views = np.stack(
+        [copy(picture, draw, 1.0) for picture, draw in zip(kept_out, draws, strict=True)]
+    )
+    hashes = np.array([phash(picture) for picture in small], np.int64)
     differ = bits_between(hashes, hashes) > MOST_BITS
-    compared, scores = found.compared(found.embed(small)).T, Greatest()
+    compared, scores = detector.compared(detector.embed(small)).T, Greatest()
     for seen in (small, views, mirrored(views)):
-        scores.add((found.sought(found.embed(seen)) @ compared)[differ])
+        scores.add((detector.sought(detector.embed(seen)) @ compared)[differ])
     if not scores.n:
         return {}
     return {f"{rate:g}": round(above_rate(scores, rate).value, 4) for rate in RATES}

@@ -22,12 +22,11 @@ from trainer.copies.alignment import LEAST_AGREEMENT
 from trainer.evaluation.results import add_result, percent
 from trainer.evaluation.sets import EvalSet
 from trainer.evaluation.zeroshot import classify
-from trainer.model import checkpoint
-from trainer.model.checkpoint import Checkpoint
-from trainer.overlap import page as overlap_page
-from trainer.overlap import plot as overlap_plot
+from trainer.model.checkpoint import Checkpoint, load
+from trainer.overlap import plot
 from trainer.overlap.decontaminate import write_exclusions
-from trainer.overlap.search import EQUAL_BITS, Found, Search, Seen, search
+from trainer.overlap.page import write_page
+from trainer.overlap.search import EQUAL_BITS, Overlap, Search, SetPictures, search
 from trainer.overlap.stats import bonferroni, splits
 from trainer.run_folder import RunFolder
 
@@ -52,29 +51,31 @@ def overlap(
     With a run, its model's accuracies are compared, and its folder gets overlap.json, overlap.svg,
     a page a set in overlap/, and the tables overlap and neighbour. to: a list of exclusions.
     """
-    model = checkpoint.load(run) if run else None
+    model = load(run) if run else None
     sets, correct = [], list[np.ndarray | None]()
     for eval_set in eval_sets:
-        seen = Seen(eval_set)
+        seen = SetPictures(eval_set)
         correct.append(_answers(model, seen))
         sets.append(seen)
-    found = search(build, sets, how)
+    overlaps = search(build, sets, how)
     if to is not None:
-        write_exclusions(to, found)
+        write_exclusions(to, overlaps)
     version = manifest(build)["version"]
     about = {"build_version": version, "detector": how.name}
     if model is not None:
         about["trained_on_this_build"] = model.state.build_version == version
-    results = [about | _summary(one, right) for one, right in zip(found, correct, strict=True)]
+    results = [
+        about | _summary(overlap, right) for overlap, right in zip(overlaps, correct, strict=True)
+    ]
     ps = bonferroni([result.get("p") for result in results])
     for result, p in zip(results, ps, strict=True):
-        result |= {"p_bonferroni": p, "n_tests": sum(one is not None for one in ps)}
+        result |= {"p_bonferroni": p, "n_tests": sum(p is not None for p in ps)}
     if run is not None:
-        _keep(build, run, found, correct, results)
+        _keep(build, run, overlaps, correct, results)
     return results
 
 
-def _answers(model: Checkpoint | None, seen: Seen) -> np.ndarray | None:
+def _answers(model: Checkpoint | None, seen: SetPictures) -> np.ndarray | None:
     """bool (E,): which pictures the model classifies right; each is noted as it passes."""
     pictures = seen.noted(seen.eval_set.pictures())
     if model is None:
@@ -84,28 +85,28 @@ def _answers(model: Checkpoint | None, seen: Seen) -> np.ndarray | None:
     return classify(model, seen.eval_set, pictures).top1
 
 
-def _summary(found: Found, correct: np.ndarray | None) -> dict:
-    seen, chosen = found.seen, found.threshold
-    told = {
+def _summary(overlap: Overlap, correct: np.ndarray | None) -> dict:
+    seen, chosen = overlap.seen, overlap.threshold
+    summary = {
         "eval_set": seen.eval_set.name,
         "threshold": asdict(chosen),
-        "choice": choice(found),
+        "choice": choice(overlap),
         "bad_images": dict(seen.eval_set.bad),
         "n": len(seen),
-        "n_overlap": int(found.overlap.sum()),
-        "contamination": float(found.overlap.mean()),
+        "n_overlap": int(overlap.overlap.sum()),
+        "contamination": float(overlap.overlap.mean()),
         "n_uniform": int(seen.uniform.sum()),
-        "n_uniform_near": int((seen.uniform & found.near).sum()),
-        "n_candidates": found.n_candidates,
-        "training_pairs": len(found.pair_ids()),
+        "n_uniform_near": int((seen.uniform & overlap.near).sum()),
+        "n_candidates": overlap.n_candidates,
+        "training_pairs": len(overlap.pair_ids()),
     }
-    return told if correct is None else told | vars(splits(correct, found.overlap))
+    return summary if correct is None else summary | vars(splits(correct, overlap.overlap))
 
 
-def choice(found: Found) -> str:
+def choice(overlap: Overlap) -> str:
     """The threshold and how it was chosen, in words."""
-    chosen = found.threshold
-    if found.by_look is None:
+    chosen = overlap.threshold
+    if overlap.by_look is None:
         begin = f"pHash distance of at most {chosen.value:.0f} of 64 bits"
     else:
         begin = (
@@ -118,24 +119,24 @@ def choice(found: Found) -> str:
 def _keep(
     build: Path,
     run: RunFolder,
-    found: Sequence[Found],
+    overlaps: Sequence[Overlap],
     correct: Sequence[np.ndarray | None],
     results: Sequence[dict],
 ) -> None:
     """Write all that a run keeps of an overlap."""
-    for one, right, result in zip(found, correct, results, strict=True):
-        name = one.seen.eval_set.name
-        write_tables(run, one, right)
+    for overlap, right, result in zip(overlaps, correct, results, strict=True):
+        name = overlap.seen.eval_set.name
+        write_tables(run, overlap, right)
         page = run.root / "overlap" / f"{name}.html"
-        overlap_page.write_page(page, build, one, choice(one))
+        write_page(page, build, overlap, choice(overlap))
         result["page"] = f"overlap/{name}.html"
         add_result(run, "overlap.json", result)
-    overlap_plot.draw(results, run.root / PLOT)
+    plot.draw(results, run.root / PLOT)
 
 
-def write_tables(run: RunFolder, found: Found, correct: np.ndarray | None) -> None:
+def write_tables(run: RunFolder, overlap: Overlap, correct: np.ndarray | None) -> None:
     """Write RUN/tables/overlap/SET.parquet and RUN/tables/neighbour/SET.parquet."""
-    seen, by_look = found.seen, found.by_look
+    seen, by_look = overlap.seen, overlap.by_look
     n, name, names = len(seen), seen.eval_set.name, pa.array(seen.names, pa.string())
     unasked = pa.nulls(n)
     pictures = {
@@ -143,35 +144,35 @@ def write_tables(run: RunFolder, found: Found, correct: np.ndarray | None) -> No
         "image": names,
         "class_name": pa.array([seen.eval_set.classes[i] for i in seen.labels], pa.string()),
         "correct": unasked if correct is None else pa.array(correct),
-        "overlap": pa.array(found.overlap),
+        "overlap": pa.array(overlap.overlap),
         "uniform": pa.array(seen.uniform),
-        "nearest_distance": pa.array(found.by_hash.nearest.astype(np.int32)),
-        "nearest_pair_id": pa.array(found.by_hash.nearest_pair_id),
+        "nearest_distance": pa.array(overlap.by_hash.nearest.astype(np.int32)),
+        "nearest_pair_id": pa.array(overlap.by_hash.nearest_pair_id),
         "score": unasked if by_look is None else pa.array(by_look.nearest.round(4)),
         "score_pair_id": unasked if by_look is None else pa.array(by_look.nearest_pair_id),
     }
     write_rows(run, "overlap", name, pictures)
-    rows = near_rows(found)
+    rows = near_rows(overlap)
     pairs = {
         "eval_set": pa.array([name] * len(rows), pa.string()),
         "image": names.take(pa.array([row for row, _ in rows], pa.int64())),
         "pair_id": pa.array([pair_id for _, pair_id in rows], pa.int64()),
         **{
-            column: pa.array([one.get(column) for one in rows.values()])
+            column: pa.array([near.get(column) for near in rows.values()])
             for column in ("distance", "score", "agreement")
         },
     }
     write_rows(run, "neighbour", name, pairs)
 
 
-def near_rows(found: Found) -> dict[tuple[int, int], dict[str, float]]:
+def near_rows(overlap: Overlap) -> dict[tuple[int, int], dict[str, float]]:
     """Every near (picture, pair_id), in order, with what each detector says of it."""
     rows: dict[tuple[int, int], dict[str, float]] = {}
-    by_hash, by_look = found.by_hash, found.by_look
+    by_hash, by_look = overlap.by_hash, overlap.by_look
     for row, pair_id, bits in zip(by_hash.row, by_hash.pair_id, by_hash.value, strict=True):
         rows.setdefault((int(row), int(pair_id)), {})["distance"] = int(bits)
     if by_look is not None:
-        values = zip(by_look.row, by_look.pair_id, by_look.value, found.agreements, strict=True)
+        values = zip(by_look.row, by_look.pair_id, by_look.value, overlap.agreements, strict=True)
         for row, pair_id, score, agreement in values:
             rows.setdefault((int(row), int(pair_id)), {}).update(
                 score=round(float(score), 4), agreement=round(float(agreement), 4)
@@ -181,7 +182,7 @@ def near_rows(found: Found) -> dict[tuple[int, int], dict[str, float]]:
 
 def write_rows(run: RunFolder, table: str, name: str, columns: dict[str, pa.Array]) -> None:
     declared = TABLES[table]
-    cast = [columns[one.name].cast(one.type) for one in declared.schema]
+    cast = [columns[field.name].cast(field.type) for field in declared.schema]
     batch = pa.RecordBatch.from_arrays(cast, schema=declared.schema)
     write_part(run.root / "tables" / table / f"{name}.parquet", declared, [batch])
 
@@ -195,35 +196,36 @@ def show(results: Sequence[dict], console: Console) -> None:
     for name in names:
         table.add_column(name, justify="left" if name == "set" else "right")
     rates = ("accuracy", "clean_accuracy", "overlap_accuracy", "gain")
-    for one in results:
+    for result in results:
         table.add_row(
-            escape(one["eval_set"]),
-            f"{one['n']:,}",
-            f"{one['n_overlap']:,}",
-            percent(one["contamination"]),
-            *(percent(one.get(rate)) for rate in rates),
-            number(one.get("p")),
+            escape(result["eval_set"]),
+            f"{result['n']:,}",
+            f"{result['n_overlap']:,}",
+            percent(result["contamination"]),
+            *(percent(result.get(rate)) for rate in rates),
+            number(result.get("p")),
         )
     console.print(table)
-    for one in results:
-        console.print(" ".join(said(one)), markup=False)
+    for result in results:
+        console.print(" ".join(remarks(result)), markup=False)
     if not first.get("trained_on_this_build", True):
         console.print("The run was trained on another build than the one compared here.")
 
 
-def said(one: dict) -> Iterator[str]:
+def remarks(result: dict) -> Iterator[str]:
     """What a line of the table has no room for."""
-    yield f"{one['eval_set']}: {one['choice']} {one['training_pairs']:,} training pairs are near."
-    if one.get("overlap_interval"):
-        low, high = map(percent, one["overlap_interval"])
+    yield f"{result['eval_set']}: {result['choice']}"
+    yield f"{result['training_pairs']:,} training pairs are near."
+    if result.get("overlap_interval"):
+        low, high = map(percent, result["overlap_interval"])
         yield f"Overlap accuracy, 99.5% interval: {low} to {high}."
-    if one["n_tests"] > 1:
-        yield f"p after Bonferroni over {one['n_tests']} sets: {number(one['p_bonferroni'])}."
-    if one["n_uniform"]:
-        yield f"{one['n_uniform']:,} pictures show nothing, {one['n_uniform_near']:,} of them near"
-        yield "something: not counted as overlap."
-    if one["bad_images"]:
-        yield f"{len(one['bad_images'])} unreadable."
+    if result["n_tests"] > 1:
+        yield f"p after Bonferroni over {result['n_tests']} sets: {number(result['p_bonferroni'])}."
+    if result["n_uniform"]:
+        yield f"{result['n_uniform']:,} pictures show nothing, {result['n_uniform_near']:,} of them"
+        yield "near something: not counted as overlap."
+    if result["bad_images"]:
+        yield f"{len(result['bad_images'])} unreadable."
 
 
 def number(p: float | None) -> str:

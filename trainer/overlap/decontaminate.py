@@ -17,7 +17,7 @@ from queries.tables.manifest import find
 from queries.tables.parts import written_whole
 from trainer.copies.thresholds import MOST_BITS
 from trainer.evaluation.sets import EvalSet
-from trainer.overlap.search import EQUAL_BITS, Found, Search, Seen, search
+from trainer.overlap.search import EQUAL_BITS, Overlap, Search, SetPictures, search
 from trainer.settings import TrainerError
 
 COLUMNS = ("kind", "value", "radius", "reason", "date")
@@ -34,15 +34,15 @@ class Round:
     sought: int  # evaluation pictures
 
 
-def write_exclusions(path: Path, found: Sequence[Found]) -> int:
+def write_exclusions(path: Path, overlaps: Sequence[Overlap]) -> int:
     """Add what was found to a list, which is made if it is not there; how many lines are new.
 
     A line that stands there stays as it is, but for a radius that is now greater.
     """
     lines = _read(path) if path.exists() else {}
     before = len(lines)
-    for one in found:
-        for line in _lines(one):
+    for overlap in overlaps:
+        for line in _lines(overlap):
             key = (line["kind"], line["value"])
             if key not in lines or int(lines[key]["radius"] or 0) < int(line["radius"] or 0):
                 lines[key] = line
@@ -53,16 +53,16 @@ def write_exclusions(path: Path, found: Sequence[Found]) -> int:
     return len(lines) - before
 
 
-def _lines(found: Found) -> Iterable[dict[str, str]]:
+def _lines(overlap: Overlap) -> Iterable[dict[str, str]]:
     """Exclusions by pair, and by the hash of each picture that shows something, and mirrored."""
-    radius = EQUAL_BITS if found.by_look is not None else found.threshold.value
+    radius = EQUAL_BITS if overlap.by_look is not None else overlap.threshold.value
     if radius > MOST_BITS:
         raise TrainerError(
             f"threshold {radius:g}: expected at most {MOST_BITS} bits, the radius of an exclusion"
         )
-    seen = found.seen
+    seen = overlap.seen
     reason = f"near a picture of the evaluation set {seen.eval_set.name}"
-    for pair_id in found.pair_ids().tolist():
+    for pair_id in overlap.pair_ids().tolist():
         yield _line("pair_id", str(pair_id), "", reason)
     shows = (~seen.uniform).tolist()
     for hashes in (seen.hashes, seen.mirror_hashes):
@@ -88,9 +88,9 @@ def _read(path: Path) -> Lines:
         ) from None
 
 
-def look(eval_sets: Sequence[EvalSet]) -> list[Seen]:
+def look(eval_sets: Sequence[EvalSet]) -> list[SetPictures]:
     """Every set's pictures as the detectors see them."""
-    sets = [Seen(one) for one in eval_sets]
+    sets = [SetPictures(eval_set) for eval_set in eval_sets]
     for seen in sets:
         for _ in seen.noted(seen.eval_set.pictures()):
             pass
@@ -112,9 +112,9 @@ def decontaminate(
     sets, rounds = look(eval_sets), list[Round]()
     for left in range(most_rounds, -1, -1):
         build = find(out)
-        found = search(build, sets, how)
-        pairs = {pair_id for one in found for pair_id in one.pair_ids().tolist()}
-        pictures = sum(int(one.overlap.sum()) for one in found)
+        overlaps = search(build, sets, how)
+        pairs = {pair_id for overlap in overlaps for pair_id in overlap.pair_ids().tolist()}
+        pictures = sum(int(overlap.overlap.sum()) for overlap in overlaps)
         rounds.append(Round(build, len(pairs), pictures, sum(len(seen) for seen in sets)))
         print(
             f"build {build.name}: {len(pairs):,} pairs are near {pictures:,} of "
@@ -124,7 +124,9 @@ def decontaminate(
         if not pairs:
             return rounds
         if left:
-            print(f"{exclude}: {write_exclusions(exclude, found):,} exclusions added", flush=True)
+            print(
+                f"{exclude}: {write_exclusions(exclude, overlaps):,} exclusions added", flush=True
+            )
             _build(out, exclude, settings)
             if find(out) == build:
                 raise TrainerError(f"{out}: the build is the same with {exclude}")

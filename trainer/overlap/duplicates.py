@@ -54,19 +54,19 @@ def duplicates(build: Path, run: RunFolder | None, how: Search) -> list[Groups]:
     blocks = list(trained_hashes(build))
     if not blocks:
         raise TrainerError(f"{build}: no samples, expected some")
-    ids, hashes = (np.concatenate(some) for some in zip(*blocks, strict=True))
+    ids, hashes = (np.concatenate(column) for column in zip(*blocks, strict=True))
     radii = RADII if how.detector or how.threshold is None else (how.threshold,)
     near = near_hashes(hashes, blocks, max(radii))
-    found = []
+    all_groups = []
     for radius in radii:
-        one = near.where(near.value <= radius)
-        found.append(groups("phash", radius, ids, ids[one.row], one.pair_id))
+        within = near.where(near.value <= radius)
+        all_groups.append(groups("phash", radius, ids, ids[within.row], within.pair_id))
     if how.detector is not None:
-        found.append(_by_look(build, ids, how))
+        all_groups.append(_by_look(build, ids, how))
     if run is not None:
-        told = [asdict(one) | {"share": one.share} for one in found]
-        write_json(run.root / "duplicates.json", {"build_version": build.name, "groups": told})
-    return found
+        rows = [asdict(group) | {"share": group.share} for group in all_groups]
+        write_json(run.root / "duplicates.json", {"build_version": build.name, "groups": rows})
+    return all_groups
 
 
 def _by_look(build: Path, ids: np.ndarray, how: Search) -> Groups:
@@ -77,20 +77,20 @@ def _by_look(build: Path, ids: np.ndarray, how: Search) -> Groups:
     if limit is None:
         limit = own_threshold(detector, how.rate or RATE).value
     seen, straight, turned = [], [], []
-    for some, pictures in all_pictures(samples):
-        seen.append(some)
+    for block_ids, pictures in all_pictures(samples):
+        seen.append(block_ids)
         straight.append(detector.embed(pictures))
         turned.append(detector.embed(mirrored(pictures)))
-    known, embeddings = np.concatenate(seen), np.concatenate(straight)
+    known_ids, embeddings = np.concatenate(seen), np.concatenate(straight)
     sought = detector.sought(np.concatenate([embeddings, *turned]))
-    found = near_vectors(sought, [(known, detector.compared(embeddings))], limit)
-    first = known[found.row % len(known)]
-    pairs = np.unique(np.sort(np.column_stack([first, found.pair_id]), axis=1), axis=0)
+    near = near_vectors(sought, [(known_ids, detector.compared(embeddings))], limit)
+    first = known_ids[near.row % len(known_ids)]
+    pairs = np.unique(np.sort(np.column_stack([first, near.pair_id]), axis=1), axis=0)
     pairs = pairs[pairs[:, 0] != pairs[:, 1]]
     pictures_by_id = pictures_of(samples, set(pairs.ravel().tolist()))
     agree = [
-        likeness(pictures_by_id[one], pictures_by_id[other]) >= LEAST_AGREEMENT
-        for one, other in tqdm(pairs.tolist(), desc="check", disable=None, leave=False)
+        likeness(pictures_by_id[first_id], pictures_by_id[second_id]) >= LEAST_AGREEMENT
+        for first_id, second_id in tqdm(pairs.tolist(), desc="check", disable=None, leave=False)
     ]
     kept = pairs[np.array(agree, bool)]
     return groups(detector.name, limit, ids, kept[:, 0], kept[:, 1])
@@ -122,17 +122,17 @@ def groups(
     )
 
 
-def show(found: Sequence[Groups], console: Console) -> None:
+def show(all_groups: Sequence[Groups], console: Console) -> None:
     """Print a line for each detector and threshold."""
-    table = Table(title=f"near duplicates among {found[0].pictures:,} pictures")
+    table = Table(title=f"near duplicates among {all_groups[0].pictures:,} pictures")
     for name in ("detector", "threshold", "groups", "in them", "largest", "superfluous %"):
         table.add_column(name, justify="left" if name == "detector" else "right")
-    for one in found:
-        numbers = (one.groups, one.grouped, one.largest)
+    for group in all_groups:
+        numbers = (group.groups, group.grouped, group.largest)
         table.add_row(
-            one.detector,
-            f"{one.threshold:g}",
+            group.detector,
+            f"{group.threshold:g}",
             *(f"{number:,}" for number in numbers),
-            percent(one.share),
+            percent(group.share),
         )
     console.print(table)

@@ -16,7 +16,7 @@ from queries.tables.parts import written_whole
 from trainer.copies.synthetic import SIDE
 from trainer.copies.thumbnails import pictures_of
 from trainer.data.samples import read_samples
-from trainer.overlap.search import Found
+from trainer.overlap.search import Overlap
 
 SHOWN = 30  # pictures on each side of the threshold
 CAPTION = 200  # characters shown
@@ -47,10 +47,10 @@ small {{ color: #555; display: block }}
 """
 
 
-def write_page(place: Path, build: Path, found: Found, choice: str) -> None:
+def write_page(place: Path, build: Path, overlap: Overlap, choice: str) -> None:
     """Write the page of one set: SHOWN pictures on either side of the threshold, nearest to it."""
-    nearest, ids, near = nearest_of(found)
-    by_distance = np.lexsort((np.arange(len(nearest)), np.abs(nearest - found.threshold.value)))
+    nearest, ids, near = nearest_of(overlap)
+    by_distance = np.lexsort((np.arange(len(nearest)), np.abs(nearest - overlap.threshold.value)))
     rows = [row for row in by_distance.tolist() if ids[row] >= 0]
     sides = {side: [row for row in rows if near[row] == side][:SHOWN] for side in (True, False)}
     shown = {int(ids[row]) for side in sides.values() for row in side}
@@ -59,7 +59,7 @@ def write_page(place: Path, build: Path, found: Found, choice: str) -> None:
 
     def items(side: bool) -> str:
         return "".join(
-            _item(found, row, float(nearest[row]), side, pictures.get(int(ids[row])), caption)
+            _item(overlap, row, float(nearest[row]), side, pictures.get(int(ids[row])), caption)
             for row in sides[side]
             for caption in [captions.get(int(ids[row]), "")]
         )
@@ -68,42 +68,42 @@ def write_page(place: Path, build: Path, found: Found, choice: str) -> None:
         name: f"<ul>{items(side)}</ul>" if sides[side] else "<p>None.</p>"
         for name, side in (("near", True), ("far", False))
     }
-    title = escape(f"Neighbours around the threshold: {found.seen.eval_set.name}")
+    title = escape(f"Neighbours around the threshold: {overlap.seen.eval_set.name}")
     with written_whole(place) as beside:
         beside.write_text(PAGE.format(title=title, choice=escape(choice), **lists), "utf-8")
 
 
-def nearest_of(found: Found) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def nearest_of(overlap: Overlap) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(value, pair_id, whether it is near by this value) of each picture's nearest, (E,) each."""
-    if found.by_look is None:
-        nearest = found.by_hash.nearest
-        return nearest, found.by_hash.nearest_pair_id, nearest <= found.threshold.value
-    nearest = found.by_look.nearest
-    return nearest, found.by_look.nearest_pair_id, nearest >= found.threshold.value
+    if overlap.by_look is None:
+        nearest = overlap.by_hash.nearest
+        return nearest, overlap.by_hash.nearest_pair_id, nearest <= overlap.threshold.value
+    nearest = overlap.by_look.nearest
+    return nearest, overlap.by_look.nearest_pair_id, nearest >= overlap.threshold.value
 
 
 def captions_of(build: Path, pair_ids: set[int]) -> dict[int, str]:
     """The captions of these pairs."""
     wanted = [("pair_id", "in", sorted(pair_ids))] if pair_ids else None
-    found: dict[int, str] = {}
+    captions: dict[int, str] = {}
     for path in sorted((build / "shards").glob("*.parquet")) if wanted else ():
         rows = pq.read_table(path, columns=["pair_id", "caption"], filters=wanted)
-        found |= zip(rows["pair_id"].to_pylist(), rows["caption"].to_pylist(), strict=True)
-    return found
+        captions |= zip(rows["pair_id"].to_pylist(), rows["caption"].to_pylist(), strict=True)
+    return captions
 
 
 def _item(
-    found: Found, row: int, value: float, near: bool, trained: np.ndarray | None, caption: str
+    overlap: Overlap, row: int, value: float, near: bool, trained: np.ndarray | None, caption: str
 ) -> str:
-    unit = "bits" if found.by_look is None else "score"
-    number = f"{value:.0f}" if found.by_look is None else f"{value:.3f}"
-    kept = found.overlap[row]
+    unit = "bits" if overlap.by_look is None else "score"
+    number = f"{value:.0f}" if overlap.by_look is None else f"{value:.3f}"
+    kept = overlap.overlap[row]
     verdict = "overlaps" if kept else "does not overlap"
     if near and not kept:
-        nothing = found.seen.uniform[row]
+        nothing = overlap.seen.uniform[row]
         verdict += ": it shows nothing" if nothing else ": their pixels do not agree"
-    name = escape(found.seen.names[row])
-    pictures = "".join(_image(one) for one in (found.seen.thumbnails[row], trained))
+    name = escape(overlap.seen.names[row])
+    pictures = "".join(_image(picture) for picture in (overlap.seen.thumbnails[row], trained))
     return (
         f'<li class="{"near" if near else "far"}">{pictures}'
         f"<b>{number} {unit}</b>, {verdict}<small>{name}</small>"

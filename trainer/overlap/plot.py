@@ -22,10 +22,12 @@ def draw(results: Sequence[dict], place: Path) -> None:
     figure = Figure(figsize=(2 * SIDE, SIDE), layout="constrained")
     FigureCanvasSVG(figure)
     left, right = figure.subplots(1, 2)
-    drawn = [one for one in results if one["gain"] is not None and one["overlap_interval"]]
-    for one in drawn:
-        _overlap_less_clean(left, one)
-        _all_less_clean(right, one)
+    drawn = [
+        result for result in results if result["gain"] is not None and result["overlap_interval"]
+    ]
+    for result in drawn:
+        _overlap_less_clean(left, result)
+        _all_less_clean(right, result)
     for axes, label in ((left, "Overlap - Clean, points"), (right, "All - Clean, points")):
         axes.axhline(0, color="#222222", linewidth=0.8, linestyle=":")
         axes.set_xlabel("contamination, % of the set")
@@ -37,22 +39,22 @@ def draw(results: Sequence[dict], place: Path) -> None:
     save(figure, place)
 
 
-def _overlap_less_clean(axes: Axes, one: dict) -> None:
-    x, clean = 100 * one["contamination"], one["clean_accuracy"]
-    y = 100 * (one["overlap_accuracy"] - clean)
-    low, high = (100 * (bound - clean) for bound in one["overlap_interval"])
+def _overlap_less_clean(axes: Axes, result: dict) -> None:
+    x, clean = 100 * result["contamination"], result["clean_accuracy"]
+    y = 100 * (result["overlap_accuracy"] - clean)
+    low, high = (100 * (bound - clean) for bound in result["overlap_interval"])
     reach = [[max(0.0, y - low)], [max(0.0, high - y)]]
     axes.errorbar([x], [y], yerr=reach, fmt="o", color=UNSURE, capsize=2)
-    _named(axes, one, x, y)
+    _named(axes, result, x, y)
 
 
-def _all_less_clean(axes: Axes, one: dict) -> None:
-    x, y = 100 * one["contamination"], 100 * one["gain"]
-    sure = one["p_bonferroni"] is not None and one["p_bonferroni"] < SIGNIFICANT
+def _all_less_clean(axes: Axes, result: dict) -> None:
+    x, y = 100 * result["contamination"], 100 * result["gain"]
+    sure = result["p_bonferroni"] is not None and result["p_bonferroni"] < SIGNIFICANT
     axes.scatter([x], [y], color=SURE if sure else UNSURE)
-    _named(axes, one, x, y)
+    _named(axes, result, x, y)
 
 
-def _named(axes: Axes, one: dict, x: float, y: float) -> None:
-    name = plain(one["eval_set"])
+def _named(axes: Axes, result: dict, x: float, y: float) -> None:
+    name = plain(result["eval_set"])
     axes.annotate(name, (x, y), (4, 4), textcoords="offset points", fontsize="small")

@@ -46,7 +46,7 @@ BACKGROUND = 8_192  # pictures of the build, beside which similarities are seen
 
 
 @dataclass
-class Seen:
+class SetPictures:
     """An evaluation set's pictures as the detectors see them, in the set's order."""
 
     eval_set: EvalSet
@@ -108,10 +108,10 @@ class Search:
 
 
 @dataclass(frozen=True)
-class Found:
-    """What was found of one evaluation set."""
+class Overlap:
+    """Which pictures of one evaluation set are near training pictures, and how near."""
 
-    seen: Seen
+    seen: SetPictures
     threshold: Threshold
     by_hash: Neighbours  # values are bits
     by_look: Neighbours | None = None  # values are scores; only what passed the second check
@@ -135,13 +135,13 @@ class Found:
     def pair_ids(self) -> np.ndarray:
         """The training pairs near a picture that shows something, in order."""
         shows = ~self.seen.uniform
-        found = [self.by_hash.pair_id[shows[self.by_hash.row]]]
+        ids = [self.by_hash.pair_id[shows[self.by_hash.row]]]
         if self.by_look is not None:
-            found.append(self.by_look.pair_id[shows[self.by_look.row]])
-        return np.unique(np.concatenate(found))
+            ids.append(self.by_look.pair_id[shows[self.by_look.row]])
+        return np.unique(np.concatenate(ids))
 
 
-def search(build: Path, sets: Sequence[Seen], how: Search) -> list[Found]:
+def search(build: Path, sets: Sequence[SetPictures], how: Search) -> list[Overlap]:
     """Look for every set's pictures in the build: its pictures are read once for all sets."""
     for seen in sets:
         if not len(seen):
@@ -166,22 +166,24 @@ def with_background(how: Search, samples: Samples) -> Detector:
     return how.detector.beside(some_pictures(samples, BACKGROUND, 0, SIDE))
 
 
-def hash_threshold(seen: Seen, how: Search) -> Threshold:
+def hash_threshold(seen: SetPictures, how: Search) -> Threshold:
     """The bits within which two pictures of a set are near."""
     if how.threshold is not None:
         return Threshold(how.threshold, None, 0, "given")
     rows = calibrating(len(seen))
-    hashes, labels = (np.array(of)[rows] for of in (seen.hashes, seen.labels))
+    hashes, labels = (np.array(column)[rows] for column in (seen.hashes, seen.labels))
     distances = (
         bits_between(hashes[at : at + BLOCK], hashes)[_differ(labels, labels[at : at + BLOCK])]
         for at in range(0, len(rows), BLOCK)
     )
-    found = bits_within_rate(distances, how.rate or MOST_RATE)
-    return found if found.n_pairs >= LEAST_PAIRS else Threshold(EQUAL_BITS, None, 0, "default")
+    threshold = bits_within_rate(distances, how.rate or MOST_RATE)
+    return (
+        threshold if threshold.n_pairs >= LEAST_PAIRS else Threshold(EQUAL_BITS, None, 0, "default")
+    )
 
 
 def look_threshold(
-    seen: Seen, detector: Detector, embeddings: np.ndarray, rate: float
+    seen: SetPictures, detector: Detector, embeddings: np.ndarray, rate: float
 ) -> Threshold:
     """The score at which false positives come at the rate; embeddings (2 * E, EMBED).
 
@@ -189,14 +191,14 @@ def look_threshold(
     their hashes: such a picture stands in two classes.
     """
     rows, n = calibrating(len(seen)), len(seen)
-    hashes, labels = (np.array(of)[rows] for of in (seen.hashes, seen.labels))
+    hashes, labels = (np.array(column)[rows] for column in (seen.hashes, seen.labels))
     compared, scores = detector.compared(embeddings[rows]).T, Greatest()
     sought = [detector.sought(embeddings[side]) for side in (rows, rows + n)]
     for at in range(0, len(rows), BLOCK):
         differ = _differ(labels, labels[at : at + BLOCK])
         differ &= bits_between(hashes[at : at + BLOCK], hashes) > EQUAL_BITS
-        for one in sought:
-            scores.add((one[at : at + BLOCK] @ compared)[differ])
+        for side in sought:
+            scores.add((side[at : at + BLOCK] @ compared)[differ])
     if scores.n >= LEAST_PAIRS:
         return above_rate(scores, rate)
     return own_threshold(detector, rate)
@@ -204,14 +206,16 @@ def look_threshold(
 
 def own_threshold(detector: Detector, rate: float) -> Threshold:
     """The score that a detector's file notes for the rate, or for the next lower one it knows."""
-    known = {float(key): value for key, value in detector.about["thresholds"].items()}
-    if not known:
+    thresholds = {float(key): value for key, value in detector.about["thresholds"].items()}
+    if not thresholds:
         raise TrainerError(
             f"{detector.name} was trained on too few pictures to know a threshold, and there are "
             "too few pairs of different classes to choose one: expected --threshold"
         )
-    chosen = max((one for one in known if one <= rate), default=min(known))
-    return Threshold(known[chosen], chosen, 0, "detector")
+    chosen = max(
+        (rate_known for rate_known in thresholds if rate_known <= rate), default=min(thresholds)
+    )
+    return Threshold(thresholds[chosen], chosen, 0, "detector")
 
 
 def calibrating(n: int) -> np.ndarray:
@@ -219,18 +223,18 @@ def calibrating(n: int) -> np.ndarray:
     return np.unique(np.linspace(0, n - 1, min(n, MOST_CALIBRATED)).round().astype(np.int64))
 
 
-def _differ(labels: np.ndarray, of: np.ndarray) -> np.ndarray:
-    """bool (len(of), N): pairs of different classes."""
-    return of[:, None] != labels[None]
+def _differ(labels: np.ndarray, block: np.ndarray) -> np.ndarray:
+    """Labels (N,) and (B,) -> bool (B, N): pairs of different classes."""
+    return block[:, None] != labels[None]
 
 
-def _by_hash(build: Path, seen: Seen, threshold: Threshold) -> Found:
+def _by_hash(build: Path, seen: SetPictures, threshold: Threshold) -> Overlap:
     near = near_hashes(seen.both_hashes, trained_hashes(build), threshold.value)
-    return Found(seen, threshold, folded(near, len(seen), np.minimum))
+    return Overlap(seen, threshold, folded(near, len(seen), np.minimum))
 
 
 def _by_look(
-    samples: Samples, sets: Sequence[Seen], how: Search, rate: float
+    samples: Samples, sets: Sequence[SetPictures], how: Search, rate: float
 ) -> Iterator[tuple[Threshold, Neighbours]]:
     """Each set's threshold, and the candidates above it; the build is embedded once for all."""
     detector = with_background(how, samples)
@@ -241,9 +245,12 @@ def _by_look(
         else Threshold(how.threshold, None, 0, "given")
         for seen, embeddings in zip(sets, embedded, strict=True)
     ]
-    sought = np.concatenate([detector.sought(one) for one in embedded])
+    sought = np.concatenate([detector.sought(embeddings) for embeddings in embedded])
     least = np.concatenate(
-        [np.full(len(one), of.value) for one, of in zip(embedded, thresholds, strict=True)]
+        [
+            np.full(len(embeddings), threshold.value)
+            for embeddings, threshold in zip(embedded, thresholds, strict=True)
+        ]
     )
     bar = tqdm(total=len(samples), unit="image", desc="embed", disable=None, leave=False)
 
@@ -252,18 +259,18 @@ def _by_look(
             yield ids, detector.compared(detector.embed(pictures))
             bar.update(len(ids))
 
-    found = near_vectors(sought, trained(), least)
+    near = near_vectors(sought, trained(), least)
     bar.close()
     begin = 0
     for seen, threshold in zip(sets, thresholds, strict=True):
         end = begin + 2 * len(seen)
-        yield threshold, folded(_rows(found, begin, end), len(seen), np.maximum)
+        yield threshold, folded(_rows(near, begin, end), len(seen), np.maximum)
         begin = end
 
 
-def _rows(found: Neighbours, begin: int, end: int) -> Neighbours:
+def _rows(near: Neighbours, begin: int, end: int) -> Neighbours:
     """What was found of rows begin..end, which are then rows 0.. ."""
-    near = found.where((found.row >= begin) & (found.row < end))
+    near = near.where((near.row >= begin) & (near.row < end))
     return Neighbours(
         near.nearest[begin:end],
         near.nearest_pair_id[begin:end],
@@ -273,23 +280,25 @@ def _rows(found: Neighbours, begin: int, end: int) -> Neighbours:
     )
 
 
-def _checked(found: Found, threshold: Threshold, candidates: Neighbours, samples: Samples) -> Found:
+def _checked(
+    overlap: Overlap, threshold: Threshold, candidates: Neighbours, samples: Samples
+) -> Overlap:
     """The second check: of the candidates, those whose pixels agree."""
     pictures = pictures_of(samples, set(candidates.pair_id.tolist()))
     pairs = zip(candidates.row.tolist(), candidates.pair_id.tolist(), strict=True)
     likenesses = np.array(
         [
-            likeness(found.seen.thumbnails[row], pictures[pair_id])
+            likeness(overlap.seen.thumbnails[row], pictures[pair_id])
             for row, pair_id in tqdm(
                 pairs, total=len(candidates.row), desc="check", disable=None, leave=False
             )
         ]
     )
     agree = likenesses >= LEAST_AGREEMENT
-    return Found(
-        found.seen,
+    return Overlap(
+        overlap.seen,
         threshold,
-        found.by_hash,
+        overlap.by_hash,
         candidates.where(agree),
         likenesses[agree],
         len(agree),

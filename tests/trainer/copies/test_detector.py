@@ -24,7 +24,7 @@ from trainer.copies.synthetic import N_DRAWS, SIDE, STORED, copy
 from trainer.copies.thumbnails import mirrored, thumbnail
 from trainer.copies.training import batches, chosen_rows, neighbours_by_colour
 from trainer.overlap.duplicates import groups
-from trainer.overlap.search import Seen
+from trainer.overlap.search import SetPictures
 from trainer.settings import TrainerError
 
 STEPS = 12
@@ -199,7 +199,7 @@ def test_the_page_shows_neighbours_and_escapes_what_strangers_wrote(world, tmp_p
     from trainer.overlap.page import write_page
     from trainer.overlap.search import Search, search
 
-    seen = Seen(read_eval_set(world / "copied"))
+    seen = SetPictures(read_eval_set(world / "copied"))
     list(seen.noted(seen.eval_set.pictures()))
     seen.names[0] = "<script>alert(1)</script>"
     (found,) = search(world / "build", [seen], Search(threshold=2))

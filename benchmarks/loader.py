@@ -236,6 +236,7 @@ def waits(root: Path, steps: int) -> dict[str, float]:
             optimizer.zero_grad(set_to_none=True)
             contrastive(image, text, scale).backward()
             optimizer.step()
+            batch.release()
         total = time.monotonic() - began
     return {"share_percent": round(100 * waited / total, 2), "step_ms": round(1000 * total / steps)}
 

@@ -8,8 +8,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
-from sys import getrefcount
 
 import cv2
 import numpy as np
@@ -18,8 +18,6 @@ from trainer.data.samples import Samples
 from trainer.model.tokenizer import Tokenizer
 
 CHUNK = 16  # pictures that a thread decodes at a time: fewer cost more to hand over
-PAGES = 10  # batches' arrays that are used again: those under way, waiting and in use
-UNHELD = 3  # references to an array that only its list holds: the list's, `one`, the argument's
 AHEAD = 2  # batches under way at once, so that no thread idles at a border of batches
 
 
@@ -30,6 +28,16 @@ class Batch:
     images: np.ndarray
     tokens: np.ndarray
     keys: list[str] = field(default_factory=list)
+    _give_back: Callable[[], None] | None = None
+
+    def release(self) -> None:
+        """Let the loader use the memory of `images` again: call it when nothing reads them.
+
+        A batch that is never released keeps its memory, and the loader takes more.
+        """
+        give_back, self._give_back = self._give_back, None
+        if give_back:
+            give_back()
 
 
 def mixed(values: np.ndarray) -> np.ndarray:
@@ -60,6 +68,43 @@ def borders(n: int, batch: int) -> np.ndarray:
     """
     steps = max(1, -(-n // batch))
     return n * np.arange(steps + 1) // steps
+
+
+class _Pages:
+    """Arrays for batches: each is lent to one batch, and lent again once that is released.
+
+    Memory asked for anew is mapped page by page: a seventh of the time of a picture of 224 pixels.
+    """
+
+    def __init__(self, shape: tuple[int, ...]):
+        self._shape, self._free = shape, deque[np.ndarray]()  # any thread may give one back
+
+    def take(self) -> np.ndarray:
+        """An array of the shape; what is in it is of no meaning."""
+        try:
+            return self._free.pop()
+        except IndexError:
+            return np.empty(self._shape, np.uint8)
+
+    def give_back(self, page: np.ndarray) -> None:
+        """Nobody reads the array any more: the next batch may have it."""
+        self._free.append(page)
+
+
+@dataclass
+class _Decoding:
+    """Pictures of a batch that are being decoded into a page, in chunks."""
+
+    rows: np.ndarray  # (B,)
+    page: np.ndarray  # (B or more, H, W, 3): channels last, as the model takes them
+    chunks: list[Future[list[bool]]]
+
+    def sound(self) -> np.ndarray:
+        """bool (B,): which pictures could be decoded; all of them have been tried when it returns.
+
+        What one of the threads raised is raised here.
+        """
+        return np.array([ok for chunk in self.chunks for ok in chunk.result()], bool)
 
 
 @dataclass(frozen=True)
@@ -115,80 +160,49 @@ class Loader:
             for step, rows in enumerate(self.rows(epoch)):
                 if step < first_step:
                     continue
-                waiting.append(_Decoding.start(self, pool, rows, down, right, pages))
+                waiting.append(self._start(pool, rows, down, right, pages.take()))
                 if len(waiting) == AHEAD:
-                    yield waiting.popleft().batch()
+                    yield self._batch(waiting.popleft(), pages)
             while waiting:
-                yield waiting.popleft().batch()
+                yield self._batch(waiting.popleft(), pages)
         finally:
             pool.shutdown(cancel_futures=True)
+
+    def _start(
+        self,
+        pool: ThreadPoolExecutor,
+        rows: np.ndarray,
+        down: np.ndarray,
+        right: np.ndarray,
+        page: np.ndarray,
+    ) -> _Decoding:
+        """Let the pool decode the rows' crops into the first of the page's rows."""
+        parts = [slice(at, at + CHUNK) for at in range(0, len(rows), CHUNK)]
+        chunks = [
+            pool.submit(self._decode, rows[part], down[rows[part]], right[rows[part]], page[part])
+            for part in parts
+        ]
+        return _Decoding(rows, page, chunks)
 
     def _decode(
         self, rows: np.ndarray, down: np.ndarray, right: np.ndarray, images: np.ndarray
     ) -> list[bool]:
         """Fill images (b, H, W, 3) with the crops of the rows; which of them are sound."""
-        places = zip(rows.tolist(), down.tolist(), right.tolist(), images, strict=True)
-        return [self.samples.fill(*place) for place in places]
+        crops = zip(rows.tolist(), down.tolist(), right.tolist(), images[: len(rows)], strict=True)
+        return [self.samples.fill(*crop) for crop in crops]
 
-
-class _Pages:
-    """Arrays for batches, each given out again when nobody holds it or a view of it any more.
-
-    Memory asked for anew is mapped page by page: a seventh of the time of a picture of 224 pixels.
-    """
-
-    def __init__(self, shape: tuple[int, ...]):
-        self._shape, self._made = shape, list[np.ndarray]()
-
-    def take(self, rows: int) -> np.ndarray:
-        """An array of so many rows; what is in it is of no meaning."""
-        for one in self._made:
-            if getrefcount(one) == UNHELD:
-                return one[:rows]
-        one = np.empty(self._shape, np.uint8)
-        if len(self._made) < PAGES:  # who keeps more batches than that has new ones
-            self._made.append(one)
-        return one[:rows]
-
-
-@dataclass
-class _Decoding:
-    """A batch whose pictures are being decoded, in chunks."""
-
-    loader: Loader
-    rows: np.ndarray
-    images: np.ndarray  # (B, H, W, 3): channels last, as the model takes them
-    chunks: list[Future[list[bool]]]
-
-    @classmethod
-    def start(
-        cls,
-        loader: Loader,
-        pool: ThreadPoolExecutor,
-        rows: np.ndarray,
-        down: np.ndarray,
-        right: np.ndarray,
-        pages: _Pages,
-    ) -> "_Decoding":
-        images = pages.take(len(rows))
-        parts = [slice(at, at + CHUNK) for at in range(0, len(rows), CHUNK)]
-        chunks = [
-            pool.submit(
-                loader._decode, rows[part], down[rows[part]], right[rows[part]], images[part]
-            )
-            for part in parts
-        ]
-        return cls(loader, rows, images, chunks)
-
-    def batch(self) -> Batch:
-        """The batch, as soon as all its pictures are there; without the corrupt ones."""
-        sound = np.array([one for chunk in self.chunks for one in chunk.result()], bool)
-        rows, images = self.rows, self.images
+    def _batch(self, decoding: _Decoding, pages: _Pages) -> Batch:
+        """The batch of the decoded pictures and their captions, without the corrupt ones."""
+        sound = decoding.sound()
+        rows, images = decoding.rows, decoding.page[: len(decoding.rows)]
         if not sound.all():
             rows, images = rows[sound], images[sound]
-        samples, loader = self.loader.samples, self.loader
-        tokens = np.zeros((0, 2), np.int64)  # a start and an end
-        if len(rows):
-            tokens = loader.tokenizer.encode(samples.captions(rows), loader.context)
-        keys = [samples.key(row) for row in rows.tolist()]
-        return Batch(images.transpose(0, 3, 1, 2), tokens, keys)
+        keys = [self.samples.key(row) for row in rows.tolist()]
+        release = partial(pages.give_back, decoding.page)
+        return Batch(images.transpose(0, 3, 1, 2), self._tokens(rows), keys, release)
+
+    def _tokens(self, rows: np.ndarray) -> np.ndarray:
+        """The token ids (b, T) of the rows' captions."""
+        if not len(rows):
+            return np.zeros((0, 2), np.int64)  # a start and an end
+        return self.tokenizer.encode(self.samples.captions(rows), self.context)

@@ -91,4 +91,5 @@ def cosines_of(checkpoint: Checkpoint, samples: Samples) -> tuple[np.ndarray, np
                 where = np.searchsorted(ids, [int(key, 16) for key in batch.keys])
                 cosines[where] = (image * text).sum(dim=1).cpu().numpy()
             bar.update(len(batch.keys))
+            batch.release()
     return ids, cosines

@@ -22,7 +22,7 @@ from torch import nn
 from queries.tables.manifest import MANIFEST, manifest
 from queries.tables.parts import write_json, written_whole
 from trainer.data import negatives
-from trainer.data.loader import Loader, draws, mixed, order
+from trainer.data.loader import Batch, Loader, draws, mixed, order
 from trainer.data.prefetch import prefetched
 from trainer.data.samples import Samples, read_samples
 from trainer.model import CLIP, build, checkpoint, tokenizer
@@ -210,7 +210,7 @@ def run_steps(run: Run, done: Progress) -> None:
             if progress >= 1:
                 done.ended_by = "seconds"
                 break
-            keys, inputs = next(batches)
+            batch, inputs = next(batches)
             n_images = sum(group.sizes(len(inputs.images), device))
             done.batches += 1
             if n_images >= 2:  # else there is nothing to contrast: corrupt samples, counted so
@@ -218,7 +218,8 @@ def run_steps(run: Run, done: Progress) -> None:
                 take_step(stepper, inputs, lr, done)
                 done.images += n_images
                 if log:
-                    log.step(done, lr, temperature(stepper.model), keys, batches.waited_s)
+                    log.step(done, lr, temperature(stepper.model), batch.keys, batches.waited_s)
+            batch.release()
             if group.first:
                 end_epoch(run, done)
                 if time.monotonic() - saved >= run.habits.save_seconds:
@@ -233,8 +234,8 @@ def open_log(run: Run, done: Progress) -> Log:
     return Log(run.folder.log, charts, run.habits.log_every, run.clock, done)
 
 
-def batches_of(run: Run, first: int) -> Iterator[tuple[list[str], Inputs]]:
-    """Each batch's sample keys and inputs, from batch `first` of the run on."""
+def batches_of(run: Run, first: int) -> Iterator[tuple[Batch, Inputs]]:
+    """Each batch and the inputs made of it, from batch `first` of the run on."""
     begin, step = divmod(first, run.loader.steps_per_epoch)
     seed, n_views = run.settings.seed, run.stepper.objective.views
     for epoch in range(begin, run.settings.recipe.epochs):
@@ -242,7 +243,7 @@ def batches_of(run: Run, first: int) -> Iterator[tuple[list[str], Inputs]]:
             pair_ids = np.array([int(key, 16) for key in batch.keys], np.int64)
             bits = draws(pair_ids, seed, epoch)
             made = [views(batch.images, mixed(bits + np.uint64(n))) for n in range(1, n_views + 1)]
-            yield batch.keys, Inputs(batch.images, batch.tokens, tuple(made))
+            yield batch, Inputs(batch.images, batch.tokens, tuple(made))
         step = 0
 
 

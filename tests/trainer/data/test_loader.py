@@ -93,23 +93,39 @@ def test_pictures_that_no_cache_keeps_are_the_same(build):
     assert 0 < ours.samples._cached_bytes <= 50_000
 
 
-def test_a_batch_that_is_kept_stays_as_it_is(build):
-    """Arrays are used again, but not those that somebody still holds."""
+def address(batch):
+    return batch.images.__array_interface__["data"][0]
+
+
+def test_a_batch_that_is_not_released_stays_as_it_is(build):
+    """Also where others beside it are released, and as a tensor of the same memory."""
     held, copies = [], []
-    for batch in loader(build, batch=2).epoch(0):  # 24 batches
-        if len(held) % 2 == 0:
-            held.append(batch.images[0])
-            copies.append(batch.images[0].copy())
-        else:
-            held.append(torch.from_numpy(batch.images))
-            copies.append(held[-1].clone())
-    for one, copy in zip(held, copies, strict=True):
-        assert (one == copy).all()
+    for number, batch in enumerate(loader(build, batch=2).epoch(0)):  # 24 batches
+        if number % 3 == 2:
+            batch.release()
+            continue
+        held.append(batch.images if number % 3 else torch.from_numpy(batch.images))
+        copies.append(batch.images.copy())
+    assert len(held) == 16
+    for images, copy in zip(held, copies, strict=True):
+        assert (np.asarray(images) == copy).all()
 
 
-def test_a_batch_that_is_let_go_gives_its_array_to_another(build):
-    seen = {batch.images.__array_interface__["data"][0] for batch in loader(build, 2).epoch(0)}
-    assert len(seen) < 5
+def test_a_released_batch_gives_its_memory_to_another(build):
+    addresses = set()
+    for batch in loader(build, batch=2).epoch(0):
+        addresses.add(address(batch))
+        batch.release()
+    assert len(addresses) < 5
+
+
+def test_a_batch_that_is_released_twice_gives_its_memory_to_one_other(build):
+    batches = loader(build, batch=2).epoch(0)
+    first = next(batches)
+    for _ in range(2):
+        first.release()
+    held = [next(batches) for _ in range(6)]
+    assert len({address(batch) for batch in held}) == len(held)
 
 
 def test_a_loader_that_is_left_ends_its_threads(build):

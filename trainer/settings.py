@@ -194,12 +194,12 @@ class TrainSettings:
             raise TrainerError(
                 f"scores {self.scores}: expected --where beside it, such as 'clip_score > 0.2'"
             )
-        for name, value, known in (
+        for name, value, choices in (
             ("objective", recipe.objective, OBJECTIVES),
             ("precision", self.precision, PRECISIONS),
         ):
-            if value not in known:
-                raise TrainerError(f"{name} {value!r}: expected one of {', '.join(known)}")
+            if value not in choices:
+                raise TrainerError(f"{name} {value!r}: expected one of {', '.join(choices)}")
         for name, number, least in (
             ("micro_batch", means.micro_batch, 0),
             ("length_groups", means.length_groups, 1),
@@ -223,7 +223,7 @@ class TrainSettings:
         top, sections = [], []
         for name, value in asdict(self).items():
             if isinstance(value, dict):
-                lines = [f"{key} = {json.dumps(one)}" for key, one in value.items()]
+                lines = [f"{key} = {json.dumps(setting)}" for key, setting in value.items()]
                 sections.append("\n".join(["", f"[{name}]", *lines]))
             elif value is not None:
                 top.append(f"{name} = {json.dumps(value)}")
@@ -237,41 +237,42 @@ def read(path: Path | None, flags: dict[str, dict[str, Any]]) -> TrainSettings:
     expected.
     """
     try:
-        found = tomllib.loads(path.read_text()) if path else {}
+        toml = tomllib.loads(path.read_text()) if path else {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise TrainerError(f"{path}: {error}, expected a TOML of settings") from None
     for section, values in flags.items():
-        into = found.setdefault(section, {}) if section else found
+        into = toml.setdefault(section, {}) if section else toml
         if not isinstance(into, dict):
             raise TrainerError(f"{section}: {into!r}, expected a section [{section}]")
         into |= values
-    model = found.pop("model", "tiny-rn")
-    chosen = found.pop("recipe", {})
+    model = toml.pop("model", "tiny-rn")
+    chosen = toml.pop("recipe", {})
     if not isinstance(model, str) or not isinstance(chosen, dict):
         raise TrainerError(f"model {model!r}, recipe {chosen!r}: expected a name and a section")
     objective = chosen.get("objective", "clip")
     if objective not in OBJECTIVES:
         raise TrainerError(f"objective {objective!r}: expected one of {', '.join(OBJECTIVES)}")
     base = TrainSettings(model, recipe(model, objective))
-    return _changed(replace(base, recipe=_changed(base.recipe, chosen, "recipe.")), found, "")
+    return _changed(replace(base, recipe=_changed(base.recipe, chosen, "recipe.")), toml, "")
 
 
 def _changed(settings: Any, values: dict[str, Any], at: str) -> Any:
     """A frozen dataclass with some fields replaced, each checked against its declared type."""
     types = get_type_hints(type(settings))
-    known = [one.name for one in fields(settings)]
+    names = [field.name for field in fields(settings)]
     changes: dict[str, Any] = {}
     for name, value in values.items():
-        if name not in known:
-            raise TrainerError(f"unknown setting {at}{name}: expected one of {', '.join(known)}")
+        if name not in names:
+            raise TrainerError(f"unknown setting {at}{name}: expected one of {', '.join(names)}")
         if is_dataclass(getattr(settings, name)) and isinstance(value, dict):
             changes[name] = _changed(getattr(settings, name), value, f"{at}{name}.")
             continue
-        wanted = [one for one in get_args(types[name]) or (types[name],) if one is not type(None)]
+        kinds = get_args(types[name]) or (types[name],)
+        wanted = [kind for kind in kinds if kind is not type(None)]
         if float in wanted and type(value) is int:
             value = float(value)
         if type(value) not in wanted:
-            expected = " or ".join(one.__name__ for one in wanted)
+            expected = " or ".join(kind.__name__ for kind in wanted)
             raise TrainerError(f"{at}{name} {value!r}: expected {expected}")
         changes[name] = value
     return replace(settings, **changes)

@@ -27,9 +27,9 @@ def read_matches(build: Path, pair_ids: np.ndarray) -> tuple[np.ndarray, np.ndar
             for batch in file.iter_batches(columns=["pair_id", "query_id"]):
                 ids, query = (_numbers(batch.column(name)) for name in ("pair_id", "query_id"))
                 at = np.searchsorted(pair_ids, ids, sorter=order).clip(max=len(pair_ids) - 1)
-                known = pair_ids[order[at]] == ids  # most pairs were matched and not kept
-                rows.append(order[at][known])
-                queries.append(query[known])
+                kept = pair_ids[order[at]] == ids  # most pairs were matched and not kept
+                rows.append(order[at][kept])
+                queries.append(query[kept])
     return np.concatenate(rows), np.concatenate(queries)
 
 
@@ -43,15 +43,15 @@ def rarest_query(n: int, rows: np.ndarray, queries: np.ndarray) -> np.ndarray:
     >>> rarest_query(3, np.array([0, 1, 2, 0, 1]), np.array([7, 7, 7, 5, 5])).tolist()
     [5, 5, 7]
     """
-    found = np.full(n, -1, np.int64)
+    rarest = np.full(n, -1, np.int64)
     if len(queries) == 0:
-        return found
+        return rarest
     _, which, counts = np.unique(queries, return_inverse=True, return_counts=True)
     shared = counts[which] > 1
     rows, queries, counts = rows[shared], queries[shared], counts[which][shared]
     rarest_last = np.lexsort((-queries, -counts))  # of equal ones, the lowest query_id is last
-    found[rows[rarest_last]] = queries[rarest_last]
-    return found
+    rarest[rows[rarest_last]] = queries[rarest_last]
+    return rarest
 
 
 def order(

@@ -43,10 +43,10 @@ class Shards:
     def names(self) -> list[str]:
         """The shards by name, such as 00000, in order."""
         if self.files is None:
-            found = [path.name for path in Path(self.root).glob("*.parquet")]
+            files = [path.name for path in Path(self.root).glob("*.parquet")]
         else:
-            found = [str(path).rsplit("/", 1)[-1] for path in self.files.glob(f"{self.root}/*")]
-        return sorted(name.removesuffix(".parquet") for name in found if name.endswith(".parquet"))
+            files = [str(path).rsplit("/", 1)[-1] for path in self.files.glob(f"{self.root}/*")]
+        return sorted(name.removesuffix(".parquet") for name in files if name.endswith(".parquet"))
 
     def parquet(self, name: str) -> str:
         return f"{self.root}/{name}.parquet"
@@ -75,8 +75,8 @@ class Shards:
                     size, header = os.fstat(tar.fileno()).st_size, tar.read(BLOCK)
             check_first_header(header)
         except (OSError, ValueError) as error:
-            said = first_line(error)
-            raise TrainerError(f"{path}: {said}, expected an uncompressed tar") from None
+            fault = first_line(error)
+            raise TrainerError(f"{path}: {fault}, expected an uncompressed tar") from None
         return int(size)
 
     def index(self, name: str) -> dict[str, Place]:

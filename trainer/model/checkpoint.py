@@ -88,8 +88,8 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict]:
 def load(run: RunFolder) -> Checkpoint:
     """The run's model; TrainerError if there is none, or if its tokenizer is another's."""
     try:
-        weights, found = _read(run.checkpoint)
-        state = _state(found)
+        weights, metadata = _read(run.checkpoint)
+        state = _state(metadata)
         words = tokenizer.load(run.tokenizer)
         _check_sizes(state.model, weights)
     except DAMAGE as error:
@@ -113,8 +113,8 @@ def _check_sizes(config: ModelConfig, weights: Mapping[str, Tensor]) -> None:
     if config.text.layers + sum(config.vision.blocks) > len(weights):
         raise ValueError("more layers than weights")
     with torch.device("meta"):
-        expected = {name: one.shape for name, one in CLIP(config).state_dict().items()}
-    if expected != {name: one.shape for name, one in weights.items()}:
+        expected = {name: weight.shape for name, weight in CLIP(config).state_dict().items()}
+    if expected != {name: weight.shape for name, weight in weights.items()}:
         raise ValueError("the weights are those of another model")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from queries.tables.parts import written_whole
-from trainer.model import checkpoint
+from trainer.model.checkpoint import load
 from trainer.run_folder import RunFolder
 from trainer.settings import ModelConfig, TrainerError
 
@@ -32,8 +32,8 @@ def export(run: RunFolder, folder: Path) -> Exported:
 
     TrainerError for a CBOW text tower: no peer has one.
     """
-    found = checkpoint.load(run)
-    name, model = found.state.settings["model"], found.state.model
+    checkpoint = load(run)
+    name, model = checkpoint.state.settings["model"], checkpoint.state.model
     if not model.text.layers:
         raise TrainerError(
             f"{run.root}: {name} has a CBOW text tower, expected a transformer: "
@@ -47,12 +47,12 @@ def export(run: RunFolder, folder: Path) -> Exported:
         folder / "merges.txt.gz",
         openai=widths == {OPENAI_HEAD_WIDTH},
     )
-    weights = {key: tensor.contiguous() for key, tensor in found.model.state_dict().items()}
+    weights = {key: tensor.contiguous() for key, tensor in checkpoint.model.state_dict().items()}
     with written_whole(done.weights) as beside, beside.open("wb") as file:
         torch.save(weights, file)  # to a path, it would write the path's random name into it
     with written_whole(done.config) as beside:
         beside.write_text(json.dumps(config, indent=2) + "\n")
-    found.tokenizer.save_merges(done.merges)
+    checkpoint.tokenizer.save_merges(done.merges)
     return done
 
 

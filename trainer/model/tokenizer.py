@@ -121,17 +121,17 @@ def read_merges(path: Path, vocabulary: int) -> Tokenizer:
             f"{path}: begins with {heading[:40]!r}, expected a heading with #version"
         )
     wanted = lines[: max(0, vocabulary - 2 * N_BYTES - len(MARKS))]
-    known = set(_byte_pieces())
+    pieces = set(_byte_pieces())
     merges = []
     for number, line in enumerate(wanted, start=2):
         if not line and number == len(lines) + 1:
             break  # the end of the last line
         first, second, *more = [*line.split(" "), ""]
-        if first not in known or second not in known or more != [""]:
+        if first not in pieces or second not in pieces or more != [""]:
             raise TrainerError(
                 f"{path}, line {number}: {line[:40]!r}, expected two pieces made by lines before"
             )
-        known.add(first + second)
+        pieces.add(first + second)
         merges.append((first, second))
     sha256 = hashlib.sha256(data).hexdigest()
     record = {"merges_file": path.name, "merges_sha256": sha256, "size_asked": vocabulary}

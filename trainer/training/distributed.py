@@ -35,10 +35,10 @@ class Group:
         """What every process says, by rank."""
         if self.world == 1:
             return [own]
-        said = torch.zeros(self.world, dtype=torch.int64, device=device)
-        said[self.rank] = own
-        dist.all_reduce(said)
-        return said.tolist()
+        sizes = torch.zeros(self.world, dtype=torch.int64, device=device)
+        sizes[self.rank] = own
+        dist.all_reduce(sizes)
+        return sizes.tolist()
 
     def gather(self, own: Tensor) -> tuple[Tensor, int]:
         """(B, C) of each process -> all of them (N, C), and the row where one's own begin.
@@ -62,16 +62,16 @@ class Group:
         """What the first process says, for all."""
         if self.world == 1:
             return value
-        said = torch.tensor([value], dtype=torch.float64, device=device)
-        dist.broadcast(said, 0)
-        return said.item()
+        first_value = torch.tensor([value], dtype=torch.float64, device=device)
+        dist.broadcast(first_value, 0)
+        return first_value.item()
 
     def gathered(self, value: Any) -> list[Any]:
         """What every process says, by rank: anything that pickles."""
-        said: list[Any] = [value] * self.world
+        values: list[Any] = [value] * self.world
         if self.world > 1:
-            dist.all_gather_object(said, value)
-        return said
+            dist.all_gather_object(values, value)
+        return values
 
     def wait(self) -> None:
         """Until every process is here."""

@@ -49,17 +49,17 @@ def sigmoid(
     return -F.logsigmoid(signs * logits).sum() / len(texts)
 
 
-def simclr(one: Tensor, other: Tensor, group: Group = ALONE) -> Tensor:
+def simclr(first_view: Tensor, second_view: Tensor, group: Group = ALONE) -> Tensor:
     """Each view must find the other view of its picture among all views (SimCLR, equation 1).
 
-    one, other: (B, C), not normalised, row i of both of one picture. ln(2 B - 1) at first.
+    Both (B, C), not normalised, row i of both of one picture. ln(2 B - 1) at first.
     """
-    one, other = F.normalize(one, dim=-1), F.normalize(other, dim=-1)
-    ones, first = group.gather(one)  # (N, C)
-    others, _ = group.gather(other)
-    own = first + torch.arange(len(one), device=one.device)
-    total = one.new_zeros(())
-    for view, same, opposite in ((one, ones, others), (other, others, ones)):
+    first_view, second_view = F.normalize(first_view, dim=-1), F.normalize(second_view, dim=-1)
+    ones, first = group.gather(first_view)  # (N, C)
+    others, _ = group.gather(second_view)
+    own = first + torch.arange(len(first_view), device=first_view.device)
+    total = first_view.new_zeros(())
+    for view, same, opposite in ((first_view, ones, others), (second_view, others, ones)):
         among = view @ same.T / SIMCLR_TEMPERATURE  # (B, N)
         itself = F.one_hot(own, len(same)).bool()
         among = among.masked_fill(itself, float("-inf"))  # a view is not its own neighbour
@@ -91,17 +91,17 @@ class Objective(nn.Module):
         pairs = () if self.name == "simclr" else ("image", "text")
         return pairs + (("view1", "view2") if self.views else ())
 
-    def forward(self, found: dict[str, Tensor], scale: Tensor, group: Group = ALONE) -> Tensor:
+    def forward(self, embeddings: dict[str, Tensor], scale: Tensor, group: Group = ALONE) -> Tensor:
         """The share of the loss; SLIP's is CLIP's and SimCLR's added up (SLIP, algorithm 1).
 
-        found: image and text (B, embed) of length 1, view1 and view2 (B, C) before projection.
+        embeddings: image and text (B, embed) of length 1, view1 and view2 (B, C) before projection.
         """
         if self.name == "siglip":
-            return sigmoid(found["image"], found["text"], scale, self.logit_bias, group)
+            return sigmoid(embeddings["image"], embeddings["text"], scale, self.logit_bias, group)
         loss = scale.new_zeros(())
         if self.name != "simclr":
-            loss = contrastive(found["image"], found["text"], scale, group)
+            loss = contrastive(embeddings["image"], embeddings["text"], scale, group)
         if self.views:
-            one, other = self.image_mlp(found["view1"]), self.image_mlp(found["view2"])
-            loss = loss + simclr(one, other, group)
+            first, second = (self.image_mlp(embeddings[view]) for view in ("view1", "view2"))
+            loss = loss + simclr(first, second, group)
         return loss

@@ -84,12 +84,12 @@ class Stepper:
         """Add the gradients of this process's share of the loss to the weights; the share."""
         pieces = self.pieces(inputs)
         if self.n_pieces(len(inputs.images)) == 1:
-            loss = self._loss(joined([(p, self.embed(p)) for p in pieces]))
+            loss = self._loss(whole_batch([(p, self.embed(p)) for p in pieces]))
             self._scaled(loss).backward()
             return loss.detach()
         with torch.no_grad(), without_statistics(self.model):
-            found = joined([(p, self.embed(p)) for p in pieces])
-        leaves = {kind: one.requires_grad_() for kind, one in found.items()}
+            embeddings = whole_batch([(p, self.embed(p)) for p in pieces])
+        leaves = {kind: embedding.requires_grad_() for kind, embedding in embeddings.items()}
         loss = self._loss(leaves)
         self._scaled(loss).backward()
         for piece in pieces:
@@ -98,8 +98,8 @@ class Stepper:
             self.embed(piece).backward(gradient[piece.rows])
         return loss.detach()
 
-    def _loss(self, found: dict[str, Tensor]) -> Tensor:
-        return self.objective(found, self.model.logit_scale.exp(), self.group)
+    def _loss(self, embeddings: dict[str, Tensor]) -> Tensor:
+        return self.objective(embeddings, self.model.logit_scale.exp(), self.group)
 
     def _scaled(self, loss: Tensor) -> Tensor:
         return loss if self.scaler is None else self.scaler.scale(loss)
@@ -148,41 +148,41 @@ class Stepper:
         device = piece.inputs.device.type
         with torch.autocast(device, self.kind, enabled=self.kind in HALF):
             if piece.kind == "text":
-                found = self.model.encode_text(piece.inputs)
+                embeddings = self.model.encode_text(piece.inputs)
             elif piece.kind == "image":
-                found = self.model.encode_image(piece.inputs)
+                embeddings = self.model.encode_image(piece.inputs)
             else:
-                found = unprojected(self.model.visual, self.model.encode_image, piece.inputs)
-        found = found.float() if found.dtype in HALF else found
-        return found if piece.kind.startswith("view") else F.normalize(found, dim=-1)
+                embeddings = unprojected(self.model.visual, self.model.encode_image, piece.inputs)
+        embeddings = embeddings.float() if embeddings.dtype in HALF else embeddings
+        return embeddings if piece.kind.startswith("view") else F.normalize(embeddings, dim=-1)
 
 
 HALF = (torch.bfloat16, torch.float16)
 
 
-def joined(embedded: list[tuple[Piece, Tensor]]) -> dict[str, Tensor]:
+def whole_batch(embedded: list[tuple[Piece, Tensor]]) -> dict[str, Tensor]:
     """The pieces' embeddings as one (B, C) per kind, in the order of the batch."""
-    found = {}
+    by_kind = {}
     for kind in dict.fromkeys(piece.kind for piece, _ in embedded):
         rows = torch.cat([piece.rows for piece, _ in embedded if piece.kind == kind])
         whole = torch.cat([values for piece, values in embedded if piece.kind == kind])
-        found[kind] = whole[rows.argsort()] if kind == "text" else whole
-    return found
+        by_kind[kind] = whole[rows.argsort()] if kind == "text" else whole
+    return by_kind
 
 
 @contextmanager
 def without_statistics(model: nn.Module) -> Iterator[None]:
     """Batch normalisation as in training, but its running averages stay as they are."""
-    norms = [one for one in model.modules() if isinstance(one, _BatchNorm)]
-    before = [(one.momentum, _count(one).clone()) for one in norms]
-    for one in norms:
-        one.momentum = 0.0  # and not track_running_stats: checkpoints count the tensors kept
+    norms = [norm for norm in model.modules() if isinstance(norm, _BatchNorm)]
+    before = [(norm.momentum, _count(norm).clone()) for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0  # and not track_running_stats: checkpoints count the tensors kept
     try:
         yield
     finally:
-        for one, (momentum, count) in zip(norms, before, strict=True):
-            one.momentum = momentum
-            _count(one).copy_(count)
+        for norm, (momentum, count) in zip(norms, before, strict=True):
+            norm.momentum = momentum
+            _count(norm).copy_(count)
 
 
 def _count(norm: _BatchNorm) -> Tensor:

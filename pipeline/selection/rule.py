@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from queries.engine import DERIVE, Engine, Rows
-from queries.tables.parts import digest, read_rows, write_part
+from queries.tables.parts import compact, digest, read_rows, write_part
 from queries.tables.schemas import TABLES
 
 JUDGES = ("exclusion", "scored", "scorer")  # what attempts are judged by beside their measures
@@ -133,5 +133,5 @@ def request(
 def cut_request(rows: pa.Table, size: int) -> list[tuple[str, pa.Table]]:
     """The rows of a request, cut into image parts: (name that its rows decide, rows of `ask`)."""
     rows = rows.select(TABLES["ask"].schema.names)
-    cut = [rows.slice(start, size) for start in range(0, rows.num_rows, size)]
+    cut = [compact(rows.slice(start, size)) for start in range(0, rows.num_rows, size)]
     return [(digest("image_part", one.to_pydict()), one) for one in cut]

@@ -18,7 +18,15 @@ import pyarrow.compute as pc
 
 from queries.engine.progress import Progress, Step
 from queries.tables import store
-from queries.tables.parts import Counted, Part, read_batches, read_part, read_parts, write_part
+from queries.tables.parts import (
+    Counted,
+    Part,
+    compact,
+    read_batches,
+    read_part,
+    read_parts,
+    write_part,
+)
 from queries.tables.schemas import TABLES, Table
 
 SQL = Path(__file__).parents[1]
@@ -38,6 +46,11 @@ class MapInput:
 
     digest: str
     rows: Path | pa.Table
+
+    def __getstate__(self) -> dict[str, object]:
+        """What goes to another process: the rows, and not the table that they are a slice of."""
+        rows = compact(self.rows) if isinstance(self.rows, pa.Table) else self.rows
+        return {**vars(self), "rows": rows}
 
     def batches(self) -> Batches:
         if isinstance(self.rows, pa.Table):

@@ -148,6 +148,14 @@ def _regrouped(batches: Iterable[pa.RecordBatch], table: Table) -> Iterator[pa.R
         yield from pa.Table.from_batches(waiting).combine_chunks().to_batches()
 
 
+def compact(rows: pa.Table) -> pa.Table:
+    """The rows in buffers of their own: a slice keeps, and pickles, those of its whole table."""
+    written = pa.BufferOutputStream()
+    with pa.ipc.new_stream(written, rows.schema) as stream:
+        stream.write_table(rows)
+    return pa.ipc.open_stream(written.getvalue()).read_all()
+
+
 def read_part(path: Path) -> Part:
     """The part that write_part once wrote there."""
     counts = json.loads(pq.read_metadata(store.opened(path)).metadata[COUNTS])

@@ -1,6 +1,7 @@
 """The two verbs: the same rows for any number of workers, and nothing made twice."""
 
 import os
+import pickle
 import signal
 from concurrent.futures import BrokenExecutor
 from multiprocessing import active_children
@@ -8,6 +9,8 @@ from multiprocessing import active_children
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from queries.engine import DERIVE, MapInput
 from queries.engine.duck import DuckEngine
@@ -54,6 +57,19 @@ def test_map_gives_the_same_parts_for_any_number_of_workers(tmp_path, inputs):
     two.close()
     assert [part.path.read_bytes() for part in first] == [part.path.read_bytes() for part in second]
     assert pq.read_table(first[1].path)["pair_id"].to_pylist() == [20, 22, 24, 26, 28]
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(1, 64), st.integers(0, 2_000), st.integers(0, 200))
+def test_what_goes_to_other_processes_is_at_most_twice_the_rows(n_parts, n_rows, n_characters):
+    table = rows("pair", *[{"pair_id": n, "caption": "k" * n_characters} for n in range(n_rows)])
+    size = -(-n_rows // n_parts)
+    inputs = [MapInput(str(n), table.slice(n * size, size)) for n in range(n_parts)]
+    nothing = n_parts * len(pickle.dumps(MapInput("0", table.slice(0, 0))))
+    sent = [pickle.dumps(part_input) for part_input in inputs]
+    assert sum(map(len, sent)) - nothing <= 2 * table.nbytes + 1_000 * n_parts
+    received = [batch for part_input in sent for batch in pickle.loads(part_input).batches()]
+    assert pa.Table.from_batches(received, table.schema).equals(table)
 
 
 def test_a_part_that_is_there_is_not_made_again(tmp_path, inputs):

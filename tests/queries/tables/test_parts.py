@@ -5,6 +5,7 @@ import pytest
 
 from queries.tables.parts import (
     Counted,
+    compact,
     digest,
     folder_written_whole,
     read_batches,
@@ -61,6 +62,12 @@ def test_a_failure_leaves_nothing_behind(tmp_path):
 def test_rows_that_do_not_fit_the_schema_are_refused(tmp_path, wrong, said):
     with pytest.raises(ValueError, match=said):
         write_part(tmp_path / "a.parquet", TABLES["match"], wrong.to_batches())
+
+
+def test_a_compact_slice_has_its_own_rows_and_no_others():
+    piece = compact(MATCHES.slice(70_000, 10))
+    assert piece.equals(MATCHES.slice(70_000, 10))
+    assert piece.get_total_buffer_size() < 2_000 < MATCHES.get_total_buffer_size()
 
 
 def test_batches_are_read_back_in_order(tmp_path):

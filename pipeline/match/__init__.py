@@ -127,17 +127,17 @@ class Matcher:
             with suppress(ImportError):
                 self.compiled = _compiled()
         if self.compiled is None:
-            found = self._found(split(captions, row))
-            ids = found & ((1 << self.id_bits) - 1)
-            found >>= self.id_bits
-            return found, ids
+            matches = self._found(split(captions, row))
+            ids = matches & ((1 << self.id_bits) - 1)
+            matches >>= self.id_bits
+            return matches, ids
         text, begins, ends = fold_spans(captions, row)
-        known, steps = self.vocabulary, self.steps
+        vocabulary, steps = self.vocabulary, self.steps
         return self.compiled(
             (eights(text), begins, ends),
             (self.words.cells, self.words.bits),
-            (np.uint64(known.multiplier), known.longest),
-            (eights(known.words.text), known.words.starts, known.words.lengths),
+            (np.uint64(vocabulary.multiplier), vocabulary.longest),
+            (eights(vocabulary.words.text), vocabulary.words.starts, vocabulary.words.lengths),
             (steps.cells, steps.bits, steps.flags, FLAG_BITS, np.uint64(MULTIPLIERS[0])),
         )
 
@@ -157,28 +157,30 @@ class Matcher:
         follows = np.full(len(captions.starts) + 1, NONE)  # numbers of words that follow another
         follows[first] = node(values)
         follows[captions.first] = NONE
-        found, n_words = [np.empty(0, np.int64)], 1
+        parts, n_words = [np.empty(0, np.int64)], 1
         while len(first):
             whole = np.flatnonzero(values >> 32)
             rows = captions.rows.take(first.take(whole))
-            found.append(rows << self.id_bits | ((values.take(whole) >> 32) - 1))
+            parts.append(rows << self.id_bits | ((values.take(whole) >> 32) - 1))
             on = np.flatnonzero(values & 1)
             number = follows.take(first.take(on) + n_words)
-            known = np.flatnonzero(number != NONE)
-            on = on.take(known)
-            hit, values = self.steps.find_few(step(node(values.take(on)), number.take(known)))
+            hits = np.flatnonzero(number != NONE)
+            on = on.take(hits)
+            hit, values = self.steps.find_few(step(node(values.take(on)), number.take(hits)))
             first, n_words = first.take(on.take(hit)), n_words + 1
-        return _distinct(np.concatenate(found))
+        return _distinct(np.concatenate(parts))
 
     def _first_nodes(self, captions: Split) -> tuple[np.ndarray, np.ndarray]:
         """The captions' words that are words of queries: their places, their nodes' values."""
-        known = self.vocabulary
-        hit, values = self.words.find(word_hashes(captions, known.multiplier, known.longest))
+        vocabulary = self.vocabulary
+        hit, values = self.words.find(
+            word_hashes(captions, vocabulary.multiplier, vocabulary.longest)
+        )
         long = captions.lengths.take(hit) > SHORT
         long |= values & LONG != 0
         unsure = np.flatnonzero(long)
         number = node(values.take(unsure))
-        same = equal_words(captions, hit.take(unsure), known.words, number)
+        same = equal_words(captions, hit.take(unsure), vocabulary.words, number)
         if same.all():
             return hit, values
         long[unsure] = ~same
@@ -236,10 +238,10 @@ def match_pairs(batches: Iterator[pa.RecordBatch], query_file: Path) -> Iterator
     matcher = _matcher(query_file)
     schema = TABLES["match"].schema
     for batch in batches:
-        found = matcher.match(batch["caption"])
+        matches = matcher.match(batch["caption"])
         columns = {
-            "pair_id": batch["pair_id"].take(found["row"]),
-            "query_id": found["query_id"],
-            "priority": batch["priority"].take(found["row"]),
+            "pair_id": batch["pair_id"].take(matches["row"]),
+            "query_id": matches["query_id"],
+            "priority": batch["priority"].take(matches["row"]),
         }
         yield pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema)

@@ -94,10 +94,10 @@ def _flag(flags, bits, key):
 
 
 @compiled_in
-def _grown(found, needed):
+def _grown(matches, needed):
     """A larger array with the same beginning, which has a place `needed`."""
     more = np.empty(2 * needed + 1, np.int64)
-    more[: len(found)] = found
+    more[: len(matches)] = matches
     return more
 
 
@@ -140,45 +140,45 @@ def _cut(eights, at, end, hashing, hashes, spans, n_words):
 
 
 @compiled_in
-def _sort_few(found, first, end, few):
+def _sort_few(matches, first, end, few):
     """Sort at most FEW in place: each goes to the place that the number of smaller ones names,
     with no branch to foresee."""
     for n in range(end - first):  # no two are equal: their places are their last bits
-        few[n] = found[first + n] << FEW_BITS | n
+        few[n] = matches[first + n] << FEW_BITS | n
     for n in range(end - first):
         key, place = few[n], first
         for other in range(end - first):
             place += few[other] < key
-        found[place] = key >> FEW_BITS
+        matches[place] = key >> FEW_BITS
 
 
 @compiled_in
 def _sift(heap, top, n):
     """Let the one at the top of a heap of n sink to its place."""
-    one = heap[top]
+    key = heap[top]
     while True:
         below = 2 * top + 1
         if below >= n:
             break
         if below + 1 < n and heap[below + 1] > heap[below]:
             below += 1
-        if heap[below] <= one:
+        if heap[below] <= key:
             break
         heap[top] = heap[below]
         top = below
-    heap[top] = one
+    heap[top] = key
 
 
 @compiled_in
-def _sort(found, first, end, few):
+def _sort(matches, first, end, few):
     """Sort a row's matches in place, each once; returns their end.
 
     Many are sorted by a heap (Williams 1964), which no text can slow down.
     """
     if end - first <= FEW:
-        _sort_few(found, first, end, few)
+        _sort_few(matches, first, end, few)
     else:
-        heap = found[first:end]
+        heap = matches[first:end]
         for top in range(len(heap) // 2 - 1, -1, -1):
             _sift(heap, top, len(heap))
         for last in range(len(heap) - 1, 0, -1):
@@ -186,14 +186,14 @@ def _sort(found, first, end, few):
             _sift(heap, 0, last)
     kept = first
     for n in range(first + 1, end):
-        kept += found[n] != found[kept]
-        found[kept] = found[n]
+        kept += matches[n] != matches[kept]
+        matches[kept] = matches[n]
     return kept + 1 if end > first else end
 
 
-def _find(given, table, hashing, words, steps):
+def _find(texts, table, hashing, words, steps):
     """The rows and query_ids of all matches, sorted, each once."""
-    eights, begins, ends = given
+    eights, begins, ends = texts
     cells, bits = table
     step_cells, step_bits, flags, flag_bits, step_multiplier = steps
     n_rows = len(begins)
@@ -207,10 +207,10 @@ def _find(given, table, hashing, words, steps):
     follows = np.empty(room, np.int64)
     seen = np.empty(room, np.uint64)
     last = np.empty(n_rows, np.int64)  # words of a block's rows
-    found = np.empty(16 * n_rows + 16, np.int64)
+    matches = np.empty(16 * n_rows + 16, np.int64)
     few = np.empty(FEW, np.int64)
-    ends_found = np.empty(n_rows, np.int64)  # of each row's matches
-    n_found = 0
+    ends_of_rows = np.empty(n_rows, np.int64)  # of each row's matches
+    n_matches = 0
 
     first_row = 0
     while first_row < n_rows:
@@ -247,22 +247,22 @@ def _find(given, table, hashing, words, steps):
             n_follows += follows[n_follows] != FREE
 
         n = nth = 0
-        for one in range(first_row, row):
-            first = n_found
-            if n_found + last[one] - n >= len(found):
-                found = _grown(found, n_found + last[one] - n)
-            while n < last[one]:
-                found[n_found] = (values[n] >> 32) - 1
-                n_found += values[n] >> 32 > 0
+        for match_row in range(first_row, row):
+            first = n_matches
+            if n_matches + last[match_row] - n >= len(matches):
+                matches = _grown(matches, n_matches + last[match_row] - n)
+            while n < last[match_row]:
+                matches[n_matches] = (values[n] >> 32) - 1
+                n_matches += values[n] >> 32 > 0
                 n += 1
             n += 1
             while nth < n_follows and spans[nth, 0] < n:
                 value, after = follows[nth], spans[nth, 0] + 2
                 while value != FREE:
-                    if n_found == len(found):
-                        found = _grown(found, n_found)
-                    found[n_found] = (value >> 32) - 1
-                    n_found += value >> 32 > 0
+                    if n_matches == len(matches):
+                        matches = _grown(matches, n_matches)
+                    matches[n_matches] = (value >> 32) - 1
+                    n_matches += value >> 32 > 0
                     if not value & 1 or values[after] == FREE:
                         break
                     key = _step(value, values[after], step_multiplier)
@@ -271,15 +271,15 @@ def _find(given, table, hashing, words, steps):
                     value = _look_up(step_cells, step_bits, key)
                     after += 1
                 nth += 1
-            n_found = ends_found[one] = _sort(found, first, n_found, few)
+            n_matches = ends_of_rows[match_row] = _sort(matches, first, n_matches, few)
         first_row = row
-    rows = np.empty(n_found, np.int64)
+    rows = np.empty(n_matches, np.int64)
     n = 0
-    for one in range(n_rows):
-        while n < ends_found[one]:
-            rows[n] = one
+    for match_row in range(n_rows):
+        while n < ends_of_rows[match_row]:
+            rows[n] = match_row
             n += 1
-    return rows, found[:n_found].copy()
+    return rows, matches[:n_matches].copy()
 
 
 @contextmanager

@@ -15,6 +15,6 @@ def match_terms(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     terms = pc.unique(person_terms()["term"]).cast(pa.string())  # in order of term_id
     matcher, schema = Matcher(terms), TABLES["person_match"].schema
     for batch in batches:
-        found = matcher.match(batch["caption"])
-        columns = [batch["pair_id"].take(found["row"]), found["query_id"]]
+        matches = matcher.match(batch["caption"])
+        columns = [batch["pair_id"].take(matches["row"]), matches["query_id"]]
         yield pa.RecordBatch.from_arrays(columns, schema=schema)

@@ -102,8 +102,8 @@ class _Counter:
         keys, counts = _counted(keys)
         sorted_words = pa.array(words, pa.string())
         for start in range(0, len(keys), BATCH_ROWS):
-            some = slice(start, start + BATCH_ROWS)
-            yield _ngram_batch(sorted_words, keys[some], counts[some])
+            rows = slice(start, start + BATCH_ROWS)
+            yield _ngram_batch(sorted_words, keys[rows], counts[rows])
 
 
 def _tokens_of(chunks: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str]]:
@@ -116,11 +116,11 @@ def _tokens_of(chunks: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray, l
     ([1, 0, 0, 2, 0, 0, 0], [0, 2, 6], [1, 3, 0], ['', 'new', 'york'])
     """
     is_ascii = np.fromiter(map(str.isascii, chunks), bool, len(chunks))
-    found: list[str] = []
+    words: list[str] = []
     for group in (is_ascii, ~is_ascii):  # the former are searched twice as fast
-        found += _split(f" {_MARK} ".join([*compress(chunks, group), ""]))
+        words += _split(f" {_MARK} ".join([*compress(chunks, group), ""]))
     number_of: dict[str, int] = defaultdict(count().__next__)
-    numbers = np.fromiter(map(number_of.__getitem__, found), np.int32, len(found))
+    numbers = np.fromiter(map(number_of.__getitem__, words), np.int32, len(words))
     words = ["", *sorted(filter(_WORD_START.match, number_of))]
     rank = np.full(len(number_of), _BREAK, np.int32)
     places = np.fromiter(map(number_of.__getitem__, words[1:]), np.int32, len(words) - 1)

@@ -92,11 +92,11 @@ def _dict_files(path: Path, texts: dict[str, str]) -> Synsets:
 
 
 def _synset(path: Path, letter: str, line: str) -> tuple[str, list[str]]:
-    found = _LINE.match(line)
-    words = found[3].split()[: 2 * int(found[2], 16) : 2] if found else []
-    if not found or not words:
+    match = _LINE.match(line)
+    words = match[3].split()[: 2 * int(match[2], 16) : 2] if match else []
+    if not match or not words:
         raise InputError(f"{path}: expected a synset's line; found {line[:60]!r}")
-    return letter + found[1], [_MARKER.sub("", word) for word in words]
+    return letter + match[1], [_MARKER.sub("", word) for word in words]
 
 
 def _lmf(path: Path) -> Synsets:
@@ -105,16 +105,16 @@ def _lmf(path: Path) -> Synsets:
     members: dict[str, list[str]] = {}
     entry = ""
 
-    def start(tag: str, given: dict[str, str]) -> None:
+    def start(tag: str, attributes: dict[str, str]) -> None:
         nonlocal entry
         if tag == "LexicalEntry":
-            entry = given["id"]
+            entry = attributes["id"]
         elif tag == "Lemma":
-            lemma_of[entry] = given["writtenForm"]
+            lemma_of[entry] = attributes["writtenForm"]
         elif tag == "Synset":
-            members[given["id"]] = given.get("members", "").split()
+            members[attributes["id"]] = attributes.get("members", "").split()
         elif tag == "Sense":
-            named_by.setdefault(given["synset"], []).append(entry)
+            named_by.setdefault(attributes["synset"], []).append(entry)
 
     def no_entity(*_: object) -> None:
         raise InputError(f"{path}: expected no entity declarations in a WordNet")
@@ -134,6 +134,10 @@ def _lmf(path: Path) -> Synsets:
             f"{path}: expected a folder of dict files or an LMF file: {error}"
         ) from None
     for synset, ids in members.items():
-        lemmas = [lemma_of[one] for one in ids or named_by.get(synset, []) if one in lemma_of]
+        lemmas = [
+            lemma_of[entry_id]
+            for entry_id in ids or named_by.get(synset, [])
+            if entry_id in lemma_of
+        ]
         if lemmas:
             yield synset, lemmas

@@ -22,7 +22,9 @@ def reasons(text: str) -> tuple[str, ...]:
     (('http_error', 'timeout'), True)
     """
     names = (
-        sorted(PASSING) if text == "passing" else sorted({one.strip() for one in text.split(",")})
+        sorted(PASSING)
+        if text == "passing"
+        else sorted({reason.strip() for reason in text.split(",")})
     )
     unknown = [name for name in names if name not in FETCH]
     if unknown:
@@ -43,7 +45,7 @@ def lost_pairs(build: Path, names: tuple[str, ...]) -> pa.Table:
     wanted = outcome.filter(pc.is_in(outcome["reason"], pa.array(names)))
     if not wanted.num_rows:
         there = pc.unique(outcome["reason"]).to_pylist()
-        lost = sorted(one for one in there if one in FETCH)
+        lost = sorted(reason for reason in there if reason in FETCH)
         raise InputError(
             f"--retry: {build} lost no pair for {', '.join(names)}; it lost some for: "
             f"{', '.join(lost) or 'nothing'}"

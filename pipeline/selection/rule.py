@@ -56,11 +56,11 @@ def select(
             return engine.derive(DERIVE / f"{name}.sql", inputs, path).path
         return path if path.exists() else write_part(path, TABLES[name], []).path
 
-    given: dict[str, Rows] = {name: () for name in JUDGES} | dict(judges or {})
+    judging: dict[str, Rows] = {name: () for name in JUDGES} | dict(judges or {})
     near_bits = build["near_bits"][0].as_py()
-    known: dict[str, Rows] = {"fetched": fetched, "exclusion": given["exclusion"]}
-    given["excluded_hash"] = [derive("excluded_hash", *known.values(), **known)]
-    verdict = derive("verdict", fetched, fetched=fetched, pair=pair, build=build, **given)
+    attempts: dict[str, Rows] = {"fetched": fetched, "exclusion": judging["exclusion"]}
+    judging["excluded_hash"] = [derive("excluded_hash", *attempts.values(), **attempts)]
+    verdict = derive("verdict", fetched, fetched=fetched, pair=pair, build=build, **judging)
     near = derive("near", fetched if near_bits > 0 else (), verdict=[verdict], build=build)
     head = derive("head", pair_match=pair_match, verdict=[verdict], build=build)
     matches: dict[str, Rows] = {"pair_match": pair_match, "head": [head], "verdict": [verdict]}
@@ -74,14 +74,14 @@ def select(
         standing, kept = stand(engine, matches, part), part / "kept_match.parquet"
         n_passes += 1
         if not (none_near and for_request):
-            known = {**matches, "standing": standing, "open_match": [open_match], "build": build}
-            engine.derive(DERIVE / "kept_match.sql", known, kept)
+            inputs = {**matches, "standing": standing, "open_match": [open_match], "build": build}
+            engine.derive(DERIVE / "kept_match.sql", inputs, kept)
         if none_near:
             nothing = derive("suppressed", ())
             return Selection(verdict, nothing, standing, open_match, kept, n_passes)
-        found = {"verdict": [verdict], "near": [near], "kept_match": [kept], "build": build}
+        inputs = {"verdict": [verdict], "near": [near], "kept_match": [kept], "build": build}
         suppressed = engine.derive(
-            DERIVE / "suppressed.sql", found, part / "suppressed.parquet"
+            DERIVE / "suppressed.sql", inputs, part / "suppressed.parquet"
         ).path
         after = read_rows(suppressed)
         if after.equals(before):
@@ -100,8 +100,8 @@ def stand(engine: Engine, matches: Mapping[str, Rows], folder: Path) -> list[Pat
     head = matches["head"]
     while True:
         place = folder / f"reach{len(standing)}"
-        known = {**matches, "head": head}
-        made = engine.derive(DERIVE / "standing.sql", known, place / "standing.parquet")
+        inputs = {**matches, "head": head}
+        made = engine.derive(DERIVE / "standing.sql", inputs, place / "standing.parquet")
         standing.append(made.path)
         rows = read_rows(head)
         room = pc.sum(pc.subtract(rows["most"], rows["stood"]), min_count=0).as_py()
@@ -119,19 +119,19 @@ def request(
 ) -> pa.Table:
     """The pairs that round `number` asks for, by pair_id; none when every query is settled."""
     now = pa.Table.from_pylist([{"round": number}], TABLES["now"].schema)
-    known: dict[str, Rows] = {
+    inputs: dict[str, Rows] = {
         "standing": selection.standing,
         "open_match": [selection.open_match],
         "build": build,
         "now": now,
     }
-    engine.derive(DERIVE / "unsettled.sql", known, folder / "unsettled.parquet")
-    engine.derive(DERIVE / "request.sql", {**known, "pair": pair}, folder / "request.parquet")
+    engine.derive(DERIVE / "unsettled.sql", inputs, folder / "unsettled.parquet")
+    engine.derive(DERIVE / "request.sql", {**inputs, "pair": pair}, folder / "request.parquet")
     return read_rows(folder / "request.parquet")
 
 
 def cut_request(rows: pa.Table, size: int) -> list[tuple[str, pa.Table]]:
     """The rows of a request, cut into image parts: (name that its rows decide, rows of `ask`)."""
     rows = rows.select(TABLES["ask"].schema.names)
-    cut = [compact(rows.slice(start, size)) for start in range(0, rows.num_rows, size)]
-    return [(digest("image_part", one.to_pydict()), one) for one in cut]
+    parts = [compact(rows.slice(start, size)) for start in range(0, rows.num_rows, size)]
+    return [(digest("image_part", part.to_pydict()), part) for part in parts]

@@ -18,7 +18,7 @@ from queries.tables.errors import InputError
 
 SPACE, LINE_FEED = 0x20, 0x0A
 ALONE = 0x20000  # the first two planes: letters of living languages, and emoji
-_BETWEEN, _LINE_FEED = (pa.scalar(one, pa.large_string()) for one in " \n")
+_BETWEEN, _LINE_FEED = (pa.scalar(separator, pa.large_string()) for separator in " \n")
 PADDING = 8  # readable bytes behind the text, so that 8 bytes can be read at any place of it
 
 # What each byte of a folded text becomes: words are kept, in lower case; the rest is space.
@@ -80,14 +80,14 @@ def normalise_array(texts: pa.Array) -> pa.Array:
     >>> normalise_array(pa.array([" New  York (City)", None])).to_pylist()
     ['new york city', None]
     """
-    found = split(texts)
-    kept = found.folded != SPACE
-    follows = np.flatnonzero(found.rows[1:] == found.rows[:-1]) + 1
-    kept[found.starts[follows] - 1] = True
-    ends = np.concatenate([[0], np.cumsum(found.lengths)])[found.first]
-    n_spaces = np.maximum(np.diff(found.first) - 1, 0)
+    spans = split(texts)
+    kept = spans.folded != SPACE
+    follows = np.flatnonzero(spans.rows[1:] == spans.rows[:-1]) + 1
+    kept[spans.starts[follows] - 1] = True
+    ends = np.concatenate([[0], np.cumsum(spans.lengths)])[spans.first]
+    n_spaces = np.maximum(np.diff(spans.first) - 1, 0)
     offsets = ends + np.concatenate([[0], np.cumsum(n_spaces)])
-    keys = _strings(offsets, found.folded.compress(kept)).cast(texts.type)
+    keys = _strings(offsets, spans.folded.compress(kept)).cast(texts.type)
     return pc.if_else(pc.is_valid(texts), keys, None) if texts.null_count else keys
 
 
@@ -220,8 +220,8 @@ def _word_codes() -> np.ndarray:
     no_text = " " * 0x800  # surrogates have no UTF-8, so no text holds them
     every = "".join(map(chr, below)) + no_text + "".join(map(chr, above))
     codes = np.full(0x110000, SPACE, "<u4")
-    for found in WORD.finditer(every):
-        codes[found.start() : found.end()] = np.arange(*found.span())
+    for word in WORD.finditer(every):
+        codes[word.start() : word.end()] = np.arange(*word.span())
     codes[LINE_FEED] = LINE_FEED
     return codes
 
@@ -237,14 +237,14 @@ def _codes_alone() -> np.ndarray:
     """
     seconds = {chr(code) for code in (*range(0x1161, 0x1176), *range(0x11A7, 0x11C3))}
     for code in range(ALONE):  # none beyond decomposes into two
-        found = unicodedata.decomposition(chr(code)).split()
-        if len(found) == 2 and "<" not in found[0]:
-            seconds.add(chr(int(found[1], 16)))
+        parts = unicodedata.decomposition(chr(code)).split()
+        if len(parts) == 2 and "<" not in parts[0]:
+            seconds.add(chr(int(parts[1], 16)))
 
-    def folded(one: str) -> int:
-        composed = unicodedata.normalize("NFKC", one)
-        end = fold(one)
-        forms = one + composed + composed.lower() + end
+    def folded(character: str) -> int:
+        composed = unicodedata.normalize("NFKC", character)
+        end = fold(character)
+        forms = character + composed + composed.lower() + end
         if "Σ" in forms or any(each in seconds or unicodedata.combining(each) for each in forms):
             return 0
         if not WORD.search(end):

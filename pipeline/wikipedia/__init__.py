@@ -91,5 +91,5 @@ def _batched(rows: Iterator[Row]) -> Iterator[pa.RecordBatch]:
 
 def _batch(rows: list[Row]) -> pa.RecordBatch:
     columns = zip(*rows, strict=True)
-    arrays = [pa.array(column, one.type) for column, one in zip(columns, ARTICLE, strict=True)]
+    arrays = [pa.array(column, field.type) for column, field in zip(columns, ARTICLE, strict=True)]
     return pa.RecordBatch.from_arrays(arrays, schema=ARTICLE)

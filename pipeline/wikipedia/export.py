@@ -153,10 +153,10 @@ class _Parser:
         pages, self.pages = self.pages, []
         return pages
 
-    def not_an_export(self, found: str) -> NotAnExportError:
+    def not_an_export(self, beginning: str) -> NotAnExportError:
         return NotAnExportError(
             f"{self.path}: expected a MediaWiki XML export, plain or bz2, a Cirrus dump, JSON"
-            f" lines or Parquet; found {found}"
+            f" lines or Parquet; found {beginning}"
         )
 
     def refuse(self, *_: object) -> None:

@@ -83,9 +83,9 @@ def _summed(lines: Iterator[bytes], wiki: str) -> Iterator[pa.RecordBatch]:
     """Views summed by title, in the order of titles, as often as memory asks for it."""
     views: defaultdict[bytes, int] = defaultdict(int)
     mobile: defaultdict[bytes, int] = defaultdict(int)
-    for one in views_of_lines(lines, wiki):
-        if one is not None:
-            counted, n, is_mobile = one
+    for view in views_of_lines(lines, wiki):
+        if view is not None:
+            counted, n, is_mobile = view
             views[counted] += n
             if is_mobile:
                 mobile[counted] += n

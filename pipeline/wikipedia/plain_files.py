@@ -139,13 +139,13 @@ def _cirrus_rows(lines: Iterator[bytes | None]) -> Iterator[Row]:
     id was lost takes its own.
     """
     waiting: dict[str, Any] | None = None  # the id line of the document to come
-    for one in _objects(lines):
-        if one is not None and set(one) == {"index"}:
+    for document in _objects(lines):
+        if document is not None and set(document) == {"index"}:
             if waiting is not None:
                 yield _row(waiting, None, None)
-            waiting = _id_line(one["index"])
+            waiting = _id_line(document["index"])
             continue
-        yield _cirrus_row(waiting or {}, one or {})
+        yield _cirrus_row(waiting or {}, document or {})
         waiting = None
     if waiting is not None:
         yield _row(waiting, None, None)
@@ -161,8 +161,8 @@ def _cirrus_row(index: dict[str, Any], document: dict[str, Any]) -> Row:
     >>> _cirrus_row({"page_id": "7"}, {"title": "Dog", "namespace": 0, "text": "A dog."})
     (7, 'Dog', 'A dog.', None)
     """
-    known = index.get("page_id")
-    named = {"page_id": document.get("page_id") if known is None else known}
+    page_id = index.get("page_id")
+    named = {"page_id": document.get("page_id") if page_id is None else page_id}
     namespace = document.get("namespace")
     if type(namespace) is not int:  # True is an int, too
         return _row(named, document.get("title"), None)
@@ -175,12 +175,12 @@ def _cirrus_row(index: dict[str, Any], document: dict[str, Any]) -> Row:
 def _jsonl_rows(path: str | Path, lines: Iterator[bytes | None]) -> Iterator[Row]:
     """Rows of JSON objects. The first one shows which keys the file has."""
     checked = False
-    for one in _objects(lines):
-        if one is not None and not checked:
-            _check_columns(path, list(one))
+    for document in _objects(lines):
+        if document is not None and not checked:
+            _check_columns(path, list(document))
             checked = True
-        one = one or {}
-        yield _row(one, one.get("title"), one.get("text"))
+        document = document or {}
+        yield _row(document, document.get("title"), document.get("text"))
 
 
 def _parquet_rows(path: str | Path) -> Iterator[Row]:
@@ -203,10 +203,10 @@ def _check_columns(path: str | Path, names: list[str]) -> None:
 
 
 def _check_type(path: str | Path, schema: pa.Schema, name: str) -> None:
-    found = [field.type for field in schema if field.name == name]
-    if len(found) > 1:
-        raise InputError(f"{path}: expected one column {name}; found {len(found)}")
-    kind = found[0].value_type if pa.types.is_dictionary(found[0]) else found[0]
+    types = [field.type for field in schema if field.name == name]
+    if len(types) > 1:
+        raise InputError(f"{path}: expected one column {name}; found {len(types)}")
+    kind = types[0].value_type if pa.types.is_dictionary(types[0]) else types[0]
     if not (holds_text(kind) or (name in IDS and pa.types.is_integer(kind))):
         expected = "whole numbers or text" if name in IDS else "text"
         raise InputError(f"{path}: expected {expected} in column {name}; found {kind}")

@@ -50,16 +50,16 @@ def _read(
     for batch in batches:
         for path in batch["path"].to_pylist():
             rows = _rows(Path(path), wanted)
-            while some := list(islice(rows, BATCH_ROWS)):
-                yield pa.RecordBatch.from_pylist(some, schema)
+            while batch := list(islice(rows, BATCH_ROWS)):
+                yield pa.RecordBatch.from_pylist(batch, schema)
 
 
 def _rows(path: Path, wanted: dict[str, str]) -> Iterator[dict]:
     """The rows of a dump, those of its columns that are wanted. Raises InputError."""
     columns: list[str] = []
     for line in _lines(path):
-        if found := COLUMN.match(line):
-            columns.append(found[1])
+        if column := COLUMN.match(line):
+            columns.append(column[1])
         elif insert := INSERT.match(line):
             missing = sorted(set(wanted.values()) - set(columns))
             if missing:
@@ -69,7 +69,7 @@ def _rows(path: Path, wanted: dict[str, str]) -> Iterator[dict]:
                 values = VALUE.findall(row)
                 if len(values) != len(columns):
                     raise InputError(f"{path}: expected {len(columns)} values: {row[:80]!r}")
-                if not all(NUMBER.fullmatch(values[places[one]][1]) for one in NUMBERS):
+                if not all(NUMBER.fullmatch(values[places[number]][1]) for number in NUMBERS):
                     raise InputError(f"{path}: expected numbers as ids: {row[:80]!r}")
                 yield _row(values, places)
     if not columns:
@@ -79,11 +79,11 @@ def _rows(path: Path, wanted: dict[str, str]) -> Iterator[dict]:
 def _matches(path: Path, line: str, start: int) -> Iterator[str]:
     """The rows of an INSERT line, each without its parentheses."""
     while start < len(line):
-        found = ROW.match(line, start)
-        if not found:
+        row = ROW.match(line, start)
+        if not row:
             raise InputError(f"{path}: expected a row in parentheses: {line[start : start + 80]!r}")
-        yield found[1]
-        start = found.end()
+        yield row[1]
+        start = row.end()
 
 
 def _row(values: list[tuple[str, str]], places: dict[str, int]) -> dict:

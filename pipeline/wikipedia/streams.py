@@ -38,13 +38,13 @@ class Dump:
         page. It is looked for near its place; the index that Wikipedia offers is not used, since
         to decompress that takes a minute of the full export's, and all the looking ten seconds.
         """
-        found = [0]
-        while (wanted := (found[-1] // target_bytes + 1) * target_bytes) < self.size:
+        cuts = [0]
+        while (wanted := (cuts[-1] // target_bytes + 1) * target_bytes) < self.size:
             cut = self._cut(wanted)
             if cut is None:
                 break
-            found.append(cut)
-        return found[1:]
+            cuts.append(cut)
+        return cuts[1:]
 
     def _cut(self, wanted: int) -> int | None:
         if self.compressed:

@@ -3,13 +3,15 @@
 import shutil
 from pathlib import Path
 
+from queries.tables.contracts import RUN_RECORD, TRAINING_LOG
+from queries.tables.schemas import OF_A_RUN
+
 RESULTS = (
-    "run.json",  # first: from then on the run counts as unfinished
-    *("last.safetensors", "checkpoint.safetensors", "best.safetensors", "train.jsonl"),
+    RUN_RECORD,  # first: from then on the run counts as unfinished
+    *("last.safetensors", "checkpoint.safetensors", "best.safetensors", TRAINING_LOG),
     *("zeroshot.json", "retrieval.json", "probe.json", "fewshot.json"),
     *("robustness.json", "robustness.svg", "overlap.json", "overlap.svg"),
 )
-RESULT_TABLES = ("overlap", "neighbour", "evaluation", "clip_score")
 
 
 class RunFolder:
@@ -19,16 +21,16 @@ class RunFolder:
         self.root = root
         self.settings = root / "run.toml"
         self.tokenizer = root / "tokenizer.json"
-        self.log = root / "train.jsonl"
+        self.log = root / TRAINING_LOG
         self.last = root / "last.safetensors"  # all that it needs to go on; gone when it is done
         self.best = root / "best.safetensors"  # after the epoch of the lowest mean loss
         self.checkpoint = root / "checkpoint.safetensors"
-        self.done = root / "run.json"  # written last: its presence proves that it is finished
+        self.done = root / RUN_RECORD  # written last: its presence proves that it is finished
 
     def clear(self) -> None:
         """Remove what an earlier model left in the folder: its results are not the new one's."""
         for name in RESULTS:
             (self.root / name).unlink(missing_ok=True)
-        for name in RESULT_TABLES:
+        for name in OF_A_RUN:
             shutil.rmtree(self.root / "tables" / name, ignore_errors=True)
         shutil.rmtree(self.root / "overlap", ignore_errors=True)  # its pages

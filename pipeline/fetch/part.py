@@ -26,15 +26,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.fetch.log import FetchLog
-from pipeline.images.parts import IMAGES, write_images
+from pipeline.images.parts import write_images
 from pipeline.settings.fetch import FetchSettings
 from pipeline.settings.images import ImageSettings
+from queries.tables.contracts import FETCHED, IMAGES
 from queries.tables.errors import UserError
 from queries.tables.parts import Part, folder_written_whole, read_part, write_part
 from queries.tables.schemas import TABLES
 from queries.tables.store import workroom
 
-FETCHED = "fetched.parquet"
 ASKED, ANSWERED = "asked.parquet", "images/00000.parquet"  # to and from img2dataset
 WORKER = "pipeline.fetch.worker"
 ROWS_AT_A_TIME = 16  # originals may be of many megabytes

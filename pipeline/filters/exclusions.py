@@ -18,14 +18,13 @@ import pyarrow.parquet as pq
 
 from pipeline.filters.hosts import parents
 from pipeline.web.url import clean_host, normalise_url
+from queries.tables.contracts import EXCLUSION_COLUMNS, MOST_BITS
 from queries.tables.errors import InputError
 from queries.tables.parts import read_rows
 from queries.tables.schemas import TABLES
 
 BATCH_ROWS = 65_536
-COLUMNS = {"kind", "value", "radius", "reason", "date"}
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
-MOST_BITS = 6  # of a radius; further away is another picture as often as not
 PAIR_IDS = 1 << 63
 
 Line = tuple[str, dict[str, Any]]  # where it stands, and its columns
@@ -182,7 +181,9 @@ def _parquet_lines(path: Path) -> Iterator[Line]:
 
 def _checked(names: list[str], path: Path) -> list[str]:
     """The columns' names; one that is misspelt would be passed over, so there may be no others."""
-    if not {"kind", "value"} <= set(names) <= COLUMNS or len(set(names)) < len(names):
+    if not {"kind", "value"} <= set(names) <= set(EXCLUSION_COLUMNS) or len(set(names)) < len(
+        names
+    ):
         raise InputError(
             f"{path}: columns {', '.join(names)[:200]!r}: expected kind and value, and at most "
             f"radius, reason and date beside them"

@@ -17,12 +17,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from queries.tables import store
+from queries.tables.contracts import IMAGES, MOVED
 from queries.tables.errors import UserError
 from queries.tables.parts import read_rows, write_part, written_whole
 from queries.tables.schemas import TABLES
 from queries.tables.tars import picture_places
 
-IMAGES, MOVED = "images.parquet", "moved.parquet"
 ROWS_PER_GROUP = 256  # pictures: a reader of one shard's range of ids loads little else
 GROUP_BYTES = 1 << 26  # a group ends here, too: originals may be of many megabytes
 ALL = (0, (1 << 63) - 1)  # pair_ids

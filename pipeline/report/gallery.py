@@ -20,6 +20,7 @@ from queries.engine.duck import DuckEngine
 from queries.pixels.header import read_header
 from queries.pixels.png import png_fits
 from queries.questions import answer, sql
+from queries.tables.contracts import FETCHED, IMAGES
 from queries.tables.parts import read_rows
 from queries.tables.store import opened
 from queries.tables.tars import read_pictures
@@ -106,8 +107,8 @@ def fetched_pictures(workspace: Path, pair_ids: Collection[int]) -> Iterator[tup
     """(pair_id, picture) of those that a workspace's image parts still hold."""
     if not pair_ids:
         return
-    for path in sorted(workspace.glob("images/*/[!.]*/images.parquet")):
-        if wanted := those_in(path.with_name("fetched.parquet"), pair_ids):
+    for path in sorted(workspace.glob(f"images/*/[!.]*/{IMAGES}")):
+        if wanted := those_in(path.with_name(FETCHED), pair_ids):
             rows = read_rows(path, filters=[("pair_id", "in", sorted(wanted))])
             for row in rows.to_pylist():
                 if picture := thumbnail(row["jpg"]):

@@ -4,6 +4,8 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from queries.tables.contracts import RUN_RECORD, TRAINING_LOG
+
 ZEROSHOT = (
     *("set", "images", "classes", "top-1 %", "95% interval", "top-5 %", "mean per class %"),
     "chance %",
@@ -29,7 +31,7 @@ OVERLAP = (
 def results(run: Path) -> Iterator[tuple[str, dict]]:
     """(title, grid) of each result that a trainer's run holds; there may be none yet."""
     names: tuple[str, ...]
-    if trained := _json(run / "run.json"):
+    if trained := _json(run / RUN_RECORD):
         names = ("parameters", "samples", "images", "steps", "seconds", "loss")
         yield "Training", {"names": names, "rows": [[trained[one] for one in names]]}
     if sets := _json(run / "zeroshot.json"):
@@ -55,7 +57,7 @@ def results(run: Path) -> Iterator[tuple[str, dict]]:
 
 def training_lines(run: Path) -> list[dict]:
     """The lines of train.jsonl, but for one that a killed run has cut off."""
-    path = run / "train.jsonl"
+    path = run / TRAINING_LOG
     lines = path.read_text().splitlines(keepends=True) if path.exists() else []
     return [json.loads(line) for line in lines if line.endswith("\n")]
 

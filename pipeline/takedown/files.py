@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.workspace.takedown_log import REASON, TakedownLog
+from queries.tables.contracts import FETCHED
 from queries.tables.manifest import MANIFEST
 from queries.tables.parts import read_batches, write_part, written_whole
 from queries.tables.schemas import Table
@@ -49,7 +50,7 @@ def files_of_tables(workspace: Path, *names: str) -> Iterator[Path]:
         if name == "sample":
             paths += workspace.glob("[!.]*/shards/[!.]*.parquet")
         if name == "fetched":
-            paths += workspace.glob("images/*/[!.]*/fetched.parquet")
+            paths += workspace.glob(f"images/*/[!.]*/{FETCHED}")
     return unique_files(paths)
 
 

@@ -4,7 +4,6 @@ The new version is written beside the old one and shares all files that do not c
 renamed to the old one's place. Its manifest says how many pairs the version has lost.
 """
 
-import hashlib
 import json
 import shutil
 import struct
@@ -33,12 +32,12 @@ from pipeline.takedown.files import (
     versions,
 )
 from pipeline.workspace.takedown_log import REASON, TakedownLog
+from queries.tables.contracts import CHECKPOINT_STATE, FETCHED, RUN_RECORD, manifest_digest
 from queries.tables.manifest import MANIFEST, list_files, manifest, table_files
 from queries.tables.parts import folder_written_whole, write_json, write_part
 from queries.tables.schemas import TABLES
 
 STAGES = ("collect", "filter", "pool", "match")  # where a row of `drop` was dropped
-CHECKPOINT_STATE = "buildwit"  # in the metadata of a safetensors file
 LONGEST_HEADER = 100_000_000  # bytes: what safetensors itself reads
 
 
@@ -83,14 +82,14 @@ def _take_back_pictures(workspace: Path, version: Path, log: TakedownLog) -> Non
     tars = {
         path.with_suffix(".tar").resolve() for path in shards if has_pairs(path, log.pair_ids())
     }
-    for fetched in workspace.glob("images/*/[!.]*/fetched.parquet"):
+    for fetched in workspace.glob(f"images/*/[!.]*/{FETCHED}"):
         take_back(fetched.parent, tars)
 
 
 def _rewrite_version(version: Path, log: TakedownLog, urls: frozenset[str]) -> None:
     """Put the version without the pairs in the place of the version with them."""
     about = manifest(version)
-    before = [*about.get("manifests_before", []), _manifest_digest(version)]
+    before = [*about.get("manifests_before", []), manifest_digest(version)]
     with folder_written_whole(version) as beside:
         for path in sorted(path for path in version.rglob("*") if path.is_file()):
             if path.relative_to(version).as_posix() not in {MANIFEST, REPORT, *CARD}:
@@ -203,13 +202,13 @@ def runs_trained_on(workspace: Path, runs: Path, log: TakedownLog) -> Iterator[P
     full = [path for path in versions(workspace) if version_has_taken_down(path, log, frozenset())]
     concerned = {*full, *(version for version in versions(workspace) if n_lost(version))}
     names = {version.name for version in concerned}
-    digests = {_manifest_digest(version) for version in full}
+    digests = {manifest_digest(version) for version in full}
     for version in concerned:
         digests |= {*manifest(version).get("manifests_before", [])}
     for run in sorted(path for path in runs.glob("*") if path.is_dir()):
         states = [_checkpoint_state(path) for path in sorted(run.glob("*.safetensors"))]
         seen = {state["build_digest"] for state in states if state.get("build_digest")}
-        named = _read_object(run / "run.json").get("build_version") in names
+        named = _read_object(run / RUN_RECORD).get("build_version") in names
         if not seen.isdisjoint(digests) if seen else named:
             yield run
 
@@ -222,11 +221,6 @@ def sweep_run(run: Path, log: TakedownLog) -> None:
                 remove_pairs(path, log.pair_ids())
     for page in sorted(run.glob("overlap/*.html")):
         page.unlink()
-
-
-def _manifest_digest(version: Path) -> str:
-    """What checkpoints name a version by."""
-    return hashlib.sha256((version / MANIFEST).read_bytes()).hexdigest()
 
 
 def _read_object(path: Path) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from pipeline import sources
 from pipeline.fetch.log import FetchStatus
-from pipeline.fetch.part import FETCHED, fetch_part
+from pipeline.fetch.part import fetch_part
 from pipeline.images.scorers import score_pictures
 from pipeline.selection.retry import lost_pairs, reasons
 from pipeline.selection.rule import cut_request, request, select
@@ -18,6 +18,7 @@ from pipeline.settings.scorers import Scorer
 from pipeline.tasks.pairs import MatchPairs
 from pipeline.tasks.stage import Parts, Stage, files
 from queries.engine import MapInput, Rows
+from queries.tables.contracts import FETCHED
 from queries.tables.parts import digest, read_part, write_json
 from queries.tables.schemas import TABLES
 

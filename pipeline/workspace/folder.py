@@ -24,6 +24,7 @@ from pipeline.workspace.lease import Lease
 from pipeline.workspace.takedown_log import LOG
 from queries.engine import Engine, MapInput
 from queries.engine.duck import DuckEngine
+from queries.tables.contracts import FETCHED
 from queries.tables.errors import UserError
 from queries.tables.manifest import LATEST, find
 from queries.tables.parts import digest, read_rows, write_json
@@ -129,11 +130,11 @@ class Workspace:
 
     def image_part_names(self) -> list[str]:
         """The image parts that are whole."""
-        return sorted(path.parent.name for path in self.images.glob("[!.]*/fetched.parquet"))
+        return sorted(path.parent.name for path in self.images.glob(f"[!.]*/{FETCHED}"))
 
     def fetched(self, part_names: Sequence[str]) -> list[Path]:
         """The attempts of image parts: files of the table `fetched`."""
-        return [self.images / name / "fetched.parquet" for name in part_names]
+        return [self.images / name / FETCHED for name in part_names]
 
     def missing(self, wanted: pa.Table) -> pa.Table:
         """The rows of `ask` that no image part holds the attempt of, in their order."""

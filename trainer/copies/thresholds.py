@@ -12,10 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from queries.tables.contracts import MOST_BITS
+
 TAIL = 1e-3  # of the pairs, the greatest: what the tail is fitted to
 LEAST_TAIL, MOST_TAIL = 20, 10_000  # pairs
 LEAST_PAIRS = 1_000  # with fewer nothing is measured
-MOST_BITS = 6  # of pHash: an exclusion reaches no further
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,12 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from queries.pixels.fingerprint import phash
+from queries.tables.contracts import MOST_BITS
 from queries.tables.manifest import manifest
 from trainer.copies.detector import BATCH, Detector, Network, save
 from trainer.copies.neighbours import bits_between
 from trainer.copies.synthetic import N_DRAWS, copy
-from trainer.copies.thresholds import MOST_BITS, Greatest, above_rate
+from trainer.copies.thresholds import Greatest, above_rate
 from trainer.copies.thumbnails import chosen_pictures, mirrored, thumbnail
 from trainer.data.prefetch import prefetched
 from trainer.settings import TrainerError

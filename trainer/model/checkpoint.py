@@ -16,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from queries.tables.contracts import CHECKPOINT_STATE
 from queries.tables.errors import first_line
 from queries.tables.parts import written_whole
 from trainer.model import CLIP, tokenizer
@@ -23,7 +24,6 @@ from trainer.model.tokenizer import Tokenizer
 from trainer.run_folder import RunFolder
 from trainer.settings import ModelConfig, TextConfig, TrainerError, TrainSettings, VisionConfig
 
-STATE = "buildwit"  # key of the state in the file's metadata
 # What a file raises that is no checkpoint of ours, or is one of a hostile hand.
 DAMAGE = (
     *(OSError, SafetensorError, LookupError, ValueError, TypeError, AttributeError),
@@ -74,14 +74,14 @@ def _write(path: Path, tensors: Mapping[str, Tensor], state: dict) -> None:
     """Whole, and on the disk before the file has its name: also after a power failure."""
     whole = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
     with written_whole(path) as beside:
-        save_file(whole, beside, {STATE: json.dumps(state)})
+        save_file(whole, beside, {CHECKPOINT_STATE: json.dumps(state)})
         with beside.open("rb") as written:
             os.fsync(written.fileno())
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict]:
     with safe_open(path, framework="pt") as file:
-        state = json.loads((file.metadata() or {})[STATE])
+        state = json.loads((file.metadata() or {})[CHECKPOINT_STATE])
         return {name: file.get_tensor(name) for name in file.keys()}, state  # noqa: SIM118
 
 
@@ -140,7 +140,7 @@ def read_state(path: Path) -> dict | None:
     """The state in a file of save_last, none of its tensors read; None if there is no such file."""
     try:
         with safe_open(path, framework="pt") as file:
-            state = json.loads((file.metadata() or {})[STATE])
+            state = json.loads((file.metadata() or {})[CHECKPOINT_STATE])
     except (OSError, SafetensorError, KeyError, ValueError):
         return None
     return state if isinstance(state, dict) else None

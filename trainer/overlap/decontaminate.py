@@ -13,14 +13,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from queries.tables.contracts import EXCLUSION_COLUMNS, MOST_BITS
 from queries.tables.manifest import find
 from queries.tables.parts import written_whole
-from trainer.copies.thresholds import MOST_BITS
 from trainer.evaluation.sets import EvalSet
 from trainer.overlap.search import EQUAL_BITS, Overlap, Search, SetPictures, search
 from trainer.settings import TrainerError
 
-COLUMNS = ("kind", "value", "radius", "reason", "date")
 Lines = dict[tuple[str, str], dict[str, str]]  # by kind and value
 
 
@@ -47,7 +46,7 @@ def write_exclusions(path: Path, overlaps: Sequence[Overlap]) -> int:
             if key not in lines or int(lines[key]["radius"] or 0) < int(line["radius"] or 0):
                 lines[key] = line
     with written_whole(path) as beside, beside.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer = csv.DictWriter(file, EXCLUSION_COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(lines[key] for key in sorted(lines))
     return len(lines) - before
@@ -72,19 +71,19 @@ def _lines(overlap: Overlap) -> Iterable[dict[str, str]]:
 
 
 def _line(*cells: str) -> dict[str, str]:
-    return dict(zip(COLUMNS, (*cells, ""), strict=True))
+    return dict(zip(EXCLUSION_COLUMNS, (*cells, ""), strict=True))
 
 
 def _read(path: Path) -> Lines:
     try:
         with path.open(newline="", encoding="utf-8") as file:
             reader = csv.DictReader(file, strict=True)
-            if tuple(reader.fieldnames or ()) != COLUMNS:
+            if tuple(reader.fieldnames or ()) != EXCLUSION_COLUMNS:
                 raise ValueError(f"columns {reader.fieldnames}")
             return {(line["kind"], line["value"]): line for line in reader}
     except (OSError, ValueError, csv.Error) as error:
         raise TrainerError(
-            f"{path}: {error}, expected a list with the columns {','.join(COLUMNS)}"
+            f"{path}: {error}, expected a list with the columns {','.join(EXCLUSION_COLUMNS)}"
         ) from None
 
 

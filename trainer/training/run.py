@@ -5,7 +5,6 @@ killed goes on from its last save as if it had not been; under `torchrun` each p
 part of every batch, and the first one writes the files.
 """
 
-import hashlib
 import math
 import time
 from collections.abc import Iterator
@@ -19,7 +18,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from queries.tables.manifest import MANIFEST, manifest
+from queries.tables.contracts import manifest_digest
+from queries.tables.manifest import manifest
 from queries.tables.parts import write_json, written_whole
 from trainer.data import negatives
 from trainer.data.loader import Batch, Loader, draws, mixed, order
@@ -96,7 +96,7 @@ def start(
     vision, recipe = config(settings.model).vision, settings.recipe
     if recipe.batch % group.world:
         raise TrainerError(f"batch {recipe.batch}: expected a multiple of {group.world} processes")
-    build_digest = hashlib.sha256((build_path / MANIFEST).read_bytes()).hexdigest()
+    build_digest = manifest_digest(build_path)
     side = round(vision.pixels * (1 + recipe.margin))
     scores = None if settings.scores is None else Path(settings.scores)
     if scores and scores.resolve().is_relative_to(folder.root.resolve()):

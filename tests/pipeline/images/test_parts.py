@@ -8,10 +8,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.images.parts import IMAGES, MOVED, prune, read_images, write_images
+from pipeline.images.parts import prune, read_images, write_images
 from pipeline.publish.shards import pack
 from pipeline.settings.whole import SAMPLE, load
 from pipeline.workspace.folder import Workspace
+from queries.tables.contracts import IMAGES, MOVED
 from queries.tables.errors import UserError
 from queries.tables.parts import write_part
 from queries.tables.schemas import TABLES

@@ -8,11 +8,12 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from pipeline.images.parts import IMAGES, write_images
+from pipeline.images.parts import write_images
 from pipeline.images.scorers import Model, as_input, check, score_pictures
 from pipeline.settings.images import ImageSettings
 from pipeline.settings.scorers import OnnxScorer, OpenNsfwScorer
 from pipeline.settings.whole import SettingsError, load
+from queries.tables.contracts import IMAGES
 from queries.tables.errors import InputError
 from queries.tables.schemas import TABLES
 from tests.mean_model import mean_model

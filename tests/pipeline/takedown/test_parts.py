@@ -10,13 +10,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.images.parts import MOVED, forget, prune, read_images, take_back, write_images
+from pipeline.images.parts import forget, prune, read_images, take_back, write_images
 from pipeline.report.gallery import thumbnail
 from pipeline.takedown.files import remove_samples
 from pipeline.takedown.find import CLUE, PENDING, Targets, resolve
 from pipeline.takedown.verify import Clues, find_remains
 from pipeline.takedown.work import sweep_work
 from pipeline.workspace.takedown_log import TakedownLog, blank_taken_down, write_log
+from queries.tables.contracts import MOVED
 from queries.tables.parts import write_part
 from queries.tables.schemas import TABLES
 from queries.tables.tars import picture_places, with_places

@@ -26,12 +26,13 @@ import s3fs
 from pyarrow import csv
 
 from pipeline import sources
-from pipeline.images.parts import IMAGES, read_images, write_images
+from pipeline.images.parts import read_images, write_images
 from pipeline.settings.whole import FilterSettings
 from pipeline.sources import place as places
 from pipeline.tasks.stage import workspace
 from pipeline.workspace import lease as leases
 from pipeline.workspace.lease import Lease
+from queries.tables.contracts import IMAGES
 from queries.tables.errors import UserError
 from queries.tables.manifest import BuildError, find, manifest
 from queries.tables.store import is_store, place, put

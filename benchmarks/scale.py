@@ -138,7 +138,7 @@ class Simulation:
     def collect(self) -> list[Path]:
         files = tuple(str(path) for path in sorted(self.given.glob("source*.parquet")))
         source = TablesSource(kind="tables", name="made up", paths=files)
-        parts = sources.parts(source, sources.Given(lambda path: path.name))
+        parts = sources.parts(source, sources.Planning(lambda path: path.name))
         inputs = [MapInput(f"{n}", part.rows) for n, part in enumerate(parts)]
         return self.map("candidate", partial(sources.collect, source=source, seed=0), inputs)
 

@@ -27,7 +27,7 @@ def collected(*paths: Path | str, **settings: object) -> list[dict]:
     source = source_of(*paths, **settings)
     found = [
         batch
-        for part in sources.parts(source, sources.Given(str))
+        for part in sources.parts(source, sources.Planning(str))
         for batch in sources.collect(iter(part.rows.to_batches()), source, 0)
     ]
     assert all(batch.schema.equals(TABLES["candidate"].schema) for batch in found)

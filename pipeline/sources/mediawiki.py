@@ -14,7 +14,7 @@ from urllib.parse import urljoin
 from pipeline.settings.sources import MediaWikiSource
 from pipeline.sources import search
 from pipeline.sources.candidate import Raw
-from pipeline.sources.plan import Given
+from pipeline.sources.interface import PlannedPart, Planning
 from pipeline.sources.search import Answer, Site, text_of_html
 from pipeline.web.reading import at
 
@@ -37,15 +37,15 @@ def check(source: MediaWikiSource) -> None:
     Site(source).admit(source.api)
 
 
-def parts(source: MediaWikiSource, given: Given) -> Iterator[tuple[str, tuple, dict[str, list]]]:
+def parts(source: MediaWikiSource, planning: Planning) -> Iterator[PlannedPart]:
     """(name, identity, rows) of some queries each."""
-    asked = {
+    request = {
         "kind": source.kind,
         "api": source.api,
         "results": source.results_per_query,
         **_params(source, ""),
     }
-    yield from search.parts(source, given, asked, source.language)
+    yield from search.parts(source, planning, request, source.language)
 
 
 def read(row: dict, source: MediaWikiSource) -> Iterator[Raw]:
@@ -61,8 +61,8 @@ def find(site: Site, source: MediaWikiSource, query: str) -> Answer:
     Raises DownloadError if the server stays away.
     """
     found: dict[str, dict] = {}  # by title: a page's parts may come one after another
-    asked = {**_params(source, query), "maxlag": LAG_S}
-    params = asked
+    request = {**_params(source, query), "maxlag": LAG_S}
+    params = request
     refusals = iter(range(INTERNAL_TRIES))
 
     def later(answer: Any) -> str | None:
@@ -81,7 +81,7 @@ def find(site: Site, source: MediaWikiSource, query: str) -> Answer:
         whole = at(answer, "batchcomplete") is not None
         if not isinstance(going_on, dict) or (whole and len(found) >= source.results_per_query):
             break
-        params = {**asked, **going_on}
+        params = {**request, **going_on}
     else:
         error = "endless: the server always says how to go on"
     best = sorted(found.values(), key=_rank)[: source.results_per_query]

@@ -11,7 +11,7 @@ from typing import Any
 from pipeline.settings.sources import OpenverseSource
 from pipeline.sources import search
 from pipeline.sources.candidate import Raw, SourceError
-from pipeline.sources.plan import Given
+from pipeline.sources.interface import PlannedPart, Planning
 from pipeline.sources.search import Answer, Site
 from pipeline.web.client import StatusError
 from pipeline.web.reading import at
@@ -29,15 +29,15 @@ def check(source: OpenverseSource) -> None:
     Site(source).admit(source.base)
 
 
-def parts(source: OpenverseSource, given: Given) -> Iterator[tuple[str, tuple, dict[str, list]]]:
+def parts(source: OpenverseSource, planning: Planning) -> Iterator[PlannedPart]:
     """(name, identity, rows) of some queries each."""
-    asked = {
+    request = {
         "kind": source.kind,
         "base": source.base,
         "results": source.results_per_query,
         **_params(source, "", 1),
     }
-    yield from search.parts(source, given, asked)
+    yield from search.parts(source, planning, request)
 
 
 def read(row: dict, source: OpenverseSource) -> Iterator[Raw]:
@@ -76,12 +76,12 @@ def find(site: Site, source: OpenverseSource, query: str) -> Answer:
 
 def _params(source: OpenverseSource, query: str, page: int) -> dict[str, Any]:
     """What is asked for a page of a query's results."""
-    asked = {
+    request = {
         "q": search.phrase(query),
         "page": page,
         "page_size": min(RESULTS_PER_PAGE, source.results_per_query),
     }
-    return {**asked, "license": source.license} if source.license else asked
+    return {**request, "license": source.license} if source.license else request
 
 
 def _raw(result: Any, searched: dict[str, Any]) -> Raw:

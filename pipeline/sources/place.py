@@ -19,7 +19,7 @@ from fsspec.core import url_to_fs
 
 from pipeline.settings.values import is_remote
 from pipeline.sources.candidate import SourceError
-from pipeline.sources.plan import Given
+from pipeline.sources.interface import Planning
 from queries.tables.errors import one_line
 
 TRIES = 3
@@ -63,14 +63,14 @@ def beside(path: str, name: str) -> str:
     return str(Path(path).with_name(name))
 
 
-def identity(path: str, given: Given) -> object:
+def identity(path: str, planning: Planning) -> object:
     """What tells one content from another: a digest, or what a remote store says of the file.
 
     That is its address, its size, and its ETag, checksum, version or date, as far as the store
     has them. Where it has none, a change that keeps the size goes unseen.
     """
     if not is_remote(path):
-        return given.content(Path(path))
+        return planning.content(Path(path))
     said = _tried(path, lambda: _information(path))
     known = [[name, str(said[name])] for name in (*VERSIONS, *DATES) if said.get(name)]
     return [path, said.get("size"), known]
@@ -79,11 +79,12 @@ def identity(path: str, given: Given) -> object:
 def open_file(path: str) -> IO[bytes]:
     """A file's bytes, in one direction where the store knows no other. Raises OSError if it is
     of this machine and cannot be read, SourceError if it is remote and does not come."""
-    return Remote(path) if is_remote(path) else Path(path).open("rb")  # type: ignore[return-value]
+    return FsspecFile(path) if is_remote(path) else Path(path).open("rb")  # type: ignore[return-value]
 
 
-class Remote(io.RawIOBase):
-    """A remote file. A read that fails is tried again; the last failure is SourceError."""
+class FsspecFile(io.RawIOBase):
+    """A remote file as fsspec opens it. A read that fails is tried again; the last failure is
+    SourceError."""
 
     def __init__(self, address: str) -> None:
         self.address = address

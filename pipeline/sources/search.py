@@ -21,7 +21,7 @@ from selectolax.lexbor import LexborHTMLParser
 from pipeline.settings.sources import SearchSource
 from pipeline.settings.whole import DownloadSettings
 from pipeline.sources.candidate import Raw, SourceError
-from pipeline.sources.plan import Given
+from pipeline.sources.interface import PlannedPart, Planning
 from pipeline.web.client import AgainError, Client, DownloadError
 from pipeline.web.manners import retry_after_s
 from pipeline.web.reading import at, json_object
@@ -141,21 +141,21 @@ class Journal:
 
 
 def parts(
-    source: SearchSource, given: Given, asked: Answer, *decided_by: object
-) -> Iterator[tuple[str, tuple, dict[str, list]]]:
+    source: SearchSource, planning: Planning, request: Answer, *decided_by: object
+) -> Iterator[PlannedPart]:
     """(name, identity, rows) of some queries each, in the order of the query list.
 
-    `asked` is what decides the answers to a query, `decided_by` what decides the rows made of
+    `request` is what decides the answers to a query, `decided_by` what decides the rows made of
     them. Each part is one row: its queries, their ids and its journal.
     """
-    assert given.queries is not None  # the class of its settings says that it searches
-    queries = given.queries.select(["query_id", "text"]).sort_by("query_id")
+    assert planning.queries is not None  # the class of its settings says that it searches
+    queries = planning.queries.select(["query_id", "text"]).sort_by("query_id")
     queries = queries.slice(0, source.most_queries or None)
     for start in range(0, len(queries), source.queries_per_part):
         ids, texts = queries.slice(start, source.queries_per_part).to_pydict().values()
-        journal = given.journals / f"{digest(FORM, asked, texts)}.jsonl"
+        journal = planning.journals / f"{digest(FORM, request, texts)}.jsonl"
         rows = {"query_id": [ids], "query": [texts], "journal": [str(journal)]}
-        yield f"{ids[0]}-{ids[-1]}", (asked, ids, texts, *decided_by), rows
+        yield f"{ids[0]}-{ids[-1]}", (request, ids, texts, *decided_by), rows
 
 
 def answers(row: dict, ask: Callable[[str], Answer]) -> Iterator[tuple[dict[str, Any], Answer]]:

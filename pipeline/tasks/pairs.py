@@ -24,12 +24,12 @@ class CollectPairs(Stage):
         return [self.clone(DeriveQueries)] if searching else []
 
     def source_inputs(self, source: Source) -> list[MapInput]:
-        given = sources.Given(self.ws.file_digest, journals=self.ws.local / "work" / "search")
+        planning = sources.Planning(self.ws.file_digest, journals=self.ws.local / "work" / "search")
         if source.searches:
-            given = replace(given, queries=read_rows(self.paths("query")))
+            planning = replace(planning, queries=read_rows(self.paths("query")))
         return [
             MapInput(digest(part.identity, self.used.seed, self.version), part.rows)
-            for part in sources.parts(source, given)
+            for part in sources.parts(source, planning)
         ]
 
     def settings_used(self) -> object:

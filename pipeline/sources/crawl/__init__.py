@@ -1,1 +1,5 @@
 """Crawled pages, WARC and WAT: each page's pictures with their texts."""
+
+from pipeline.sources.crawl.pages import check, parts, read
+
+__all__ = ["check", "parts", "read"]

@@ -19,7 +19,7 @@ from pipeline.settings.values import is_remote
 from pipeline.settings.whole import DownloadSettings
 from pipeline.sources.candidate import SourceError
 from pipeline.sources.crawl.warc import File
-from pipeline.sources.place import Remote
+from pipeline.sources.place import FsspecFile
 from pipeline.web.client import AgainError, Client, DownloadError
 from queries.tables.errors import InputError
 
@@ -96,7 +96,7 @@ def opened(source: CommonCrawlSource, path: str) -> Iterator[File]:
             yield file
         return
     if not is_web(path):
-        with io.BufferedReader(Remote(path)) as stored:  # read by it, a piece is never short
+        with io.BufferedReader(FsspecFile(path)) as stored:  # read by it, a piece is never short
             yield stored
         return
     with closing(RemoteFile(client_of(source, path), path)) as remote:

@@ -15,8 +15,8 @@ from pipeline.sources.crawl.files import files, is_web, opened
 from pipeline.sources.crawl.page import decoded, pictures, trapped
 from pipeline.sources.crawl.warc import HEAD_BYTES, MOST_PAGE_BYTES, Fault, Page, pages, start_of
 from pipeline.sources.crawl.wat import wat_pictures
+from pipeline.sources.interface import PlannedPart, Planning
 from pipeline.sources.place import identity
-from pipeline.sources.plan import Given
 
 
 def check(source: CommonCrawlSource) -> None:
@@ -32,14 +32,14 @@ def check(source: CommonCrawlSource) -> None:
             )
 
 
-def parts(source: CommonCrawlSource, given: Given) -> Iterator[tuple[str, tuple, dict[str, list]]]:
+def parts(source: CommonCrawlSource, planning: Planning) -> Iterator[PlannedPart]:
     """(name, identity, rows) of each file.
 
     What a crawl has published on the web it does not change, so that the address is enough to know
     a part by, and a part that is done is never asked for again.
     """
     for path in files(source):
-        known = path if is_web(path) else identity(path, given)
+        known = path if is_web(path) else identity(path, planning)
         yield path.rpartition("/")[2], (known,), {"path": [path]}
 
 

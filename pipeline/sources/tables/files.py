@@ -18,8 +18,8 @@ import pyarrow as pa
 from pipeline.settings.sources import TablesSource
 from pipeline.settings.values import is_remote
 from pipeline.sources.candidate import Raw, SourceError
+from pipeline.sources.interface import PlannedPart, Planning
 from pipeline.sources.place import beside, expand, identity, name_of
-from pipeline.sources.plan import Given
 from pipeline.sources.tables import lines, nested, parquet
 from pipeline.sources.tables.layouts import Layout, Row, layout_of
 from pipeline.sources.tables.lines import PACKED, BombError, DamagedError
@@ -76,14 +76,14 @@ def files(source: TablesSource) -> list[str]:
     return found
 
 
-def parts(source: TablesSource, given: Given) -> Iterator[tuple[str, tuple, dict[str, list]]]:
+def parts(source: TablesSource, planning: Planning) -> Iterator[PlannedPart]:
     """(name, identity, rows) of each file; a local file's identity is its content, not its path
     or date."""
     layout = layout_of(source)
     for path in files(source):
-        decided_by = [identity(path, given)]
+        decided_by = [identity(path, planning)]
         if layout.nested and layout.nested.images_file:
-            decided_by.append(identity(beside(path, layout.nested.images_file), given))
+            decided_by.append(identity(beside(path, layout.nested.images_file), planning))
         yield name_of(path), (_kind(path, layout), decided_by, asdict(layout)), {"path": [path]}
 
 

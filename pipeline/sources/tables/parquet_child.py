@@ -24,20 +24,20 @@ DAMAGED, BOMB, UNREACHABLE = 65, 66, 67  # exit codes; the fault's line is on st
 
 def main(path: str, columns: list[str], most_bytes: int) -> int:
     """Write the columns of all rows. No more than the given memory is taken for that."""
-    remote = None
+    unreachable: type[Exception] | tuple[()] = ()  # what place raises, where it is imported
     try:
         file = path
         if "://" in path or "::" in path:
-            from pipeline.sources import place as places
+            from pipeline.sources.place import SourceError, open_file
 
-            remote = places.SourceError
-            file = pa.PythonFile(places.open_file(path), "r")
+            unreachable = SourceError
+            file = pa.PythonFile(open_file(path), "r")
         bound_memory(most_bytes)
         write(pq.ParquetFile(file, buffer_size=1 << 20, pre_buffer=False), columns)
     except MemoryError as error:
         return failed(BOMB, error)
     except Exception as error:  # of whatever kind: the process has nothing else to do
-        return failed(UNREACHABLE if remote and isinstance(error, remote) else DAMAGED, error)
+        return failed(UNREACHABLE if isinstance(error, unreachable) else DAMAGED, error)
     return 0
 
 

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from pipeline import sources
 from pipeline.settings.sources import MediaWikiSource
-from pipeline.sources import Given, SourceError, mediawiki, search
+from pipeline.sources import Planning, SourceError, mediawiki, search
 from pipeline.sources.candidate import candidates
 from pipeline.sources.mediawiki import find, read
 from pipeline.sources.search import Site, text_of_html
@@ -45,12 +45,12 @@ def queries(*texts: str) -> pa.Table:
 
 
 def planned(source: MediaWikiSource, folder: Path, *texts: str) -> list[tuple]:
-    return list(mediawiki.parts(source, Given(str, queries(*texts), folder / "search")))
+    return list(mediawiki.parts(source, Planning(str, queries(*texts), folder / "search")))
 
 
 def collected(source: MediaWikiSource, folder: Path, *texts: str) -> list[dict]:
     """The candidates of these queries, as a build makes them."""
-    given = Given(str, queries(*texts), folder / "search")
+    given = Planning(str, queries(*texts), folder / "search")
     found = [
         row
         for part in sources.parts(source, given)
@@ -407,7 +407,7 @@ def test_a_build_that_was_killed_goes_on_at_the_query_it_had_not_noted(tmp_path,
 
 def test_a_part_of_the_engine_is_made_from_a_search(tmp_path, wiki):
     source, engine = source_of(wiki.api, queries_per_part=1), DuckEngine(quiet=True)
-    given = Given(str, queries("kite", "zeppelin", "fox"), tmp_path / "search")
+    given = Planning(str, queries("kite", "zeppelin", "fox"), tmp_path / "search")
     inputs = [MapInput(digest(one.identity), one.rows) for one in sources.parts(source, given)]
     made = engine.map(
         "candidate",

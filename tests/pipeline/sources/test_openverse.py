@@ -10,7 +10,7 @@ import pytest
 
 from pipeline import sources
 from pipeline.settings.sources import OpenverseSource
-from pipeline.sources import Given, SourceError, openverse, search
+from pipeline.sources import Planning, SourceError, openverse, search
 from pipeline.web.client import Client, DownloadError
 from tests.tables import rows
 
@@ -128,7 +128,7 @@ def collected(server: Openverse, folder, *texts: str, **changed: object) -> list
     queries = rows("query", *[{"query_id": n, "text": text} for n, text in enumerate(texts)])
     found = [
         row
-        for part in sources.parts(source, Given(str, queries, folder / "search"))
+        for part in sources.parts(source, Planning(str, queries, folder / "search"))
         for batch in sources.collect(iter(part.rows.to_batches()), source, 0)
         for row in batch.to_pylist()
     ]

@@ -8,8 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline import sources
-from pipeline.sources import SourceError
-from pipeline.sources import place as places
+from pipeline.sources import SourceError, place
 from tests.table_source import CAT, collected, reasons, seen, source_of, store_of, written
 
 GOOD = f"url,caption\n{CAT},a cat\n"
@@ -19,7 +18,7 @@ GOOD = f"url,caption\n{CAT},a cat\n"
 def store(tmp_path, monkeypatch):
     """A folder with a table of each kind, behind HTTP."""
     pytest.importorskip("aiohttp", reason="fsspec reads http by aiohttp")
-    monkeypatch.setattr(places, "PAUSE_S", 0.0)
+    monkeypatch.setattr(place, "PAUSE_S", 0.0)
     written(tmp_path / "a.csv", GOOD)
     with pa.output_stream(str(tmp_path / "a.jsonl.gz"), compression="gzip") as out:
         out.write(json.dumps({"url": CAT, "caption": "a cat"}).encode())
@@ -35,21 +34,21 @@ def test_a_table_is_read_where_it_is(store, name):
     address = store.address(name)
     sources.check([source_of(address)])
     assert seen(address) == [(CAT, "a cat", None)]
-    (part,) = sources.parts(source_of(address), sources.Given(str))
+    (part,) = sources.parts(source_of(address), sources.Planning(str))
     assert part.name == f"mine/{name}"
 
 
 def test_a_remote_file_is_known_by_what_the_store_says_of_it(store):
     source = source_of(store.address("a.csv"))
-    one, same = (sources.parts(source, sources.Given(str))[0].identity for _ in range(2))
+    one, same = (sources.parts(source, sources.Planning(str))[0].identity for _ in range(2))
     written(store.folder / "a.csv", GOOD.replace("cat", "dog"))  # of the same size
     fsspec.filesystem("http").clear_instance_cache()
-    (other,) = sources.parts(source, sources.Given(str))
+    (other,) = sources.parts(source, sources.Planning(str))
     assert one == same != other.identity
 
 
 def test_a_read_that_fails_is_tried_again(store):
-    store.to_fail = places.TRIES - 1
+    store.to_fail = place.TRIES - 1
     assert seen(store.address("a.csv")) == [(CAT, "a cat", None)]
 
 
@@ -64,7 +63,7 @@ def test_a_network_that_fails_drops_no_row_but_ends_the_stage_in_one_line(store,
 
 def test_a_remote_parquet_that_does_not_come_ends_the_stage_too(store):
     source = source_of(store.address("a.parquet"))
-    (part,) = sources.parts(source, sources.Given(str))
+    (part,) = sources.parts(source, sources.Planning(str))
     written(store.folder / "a.parquet", "")
     (store.folder / "a.parquet").unlink()
     with pytest.raises(SourceError, match="FileNotFoundError"):

@@ -28,7 +28,6 @@ from pyarrow import csv
 from pipeline import sources
 from pipeline.images.parts import read_images, write_images
 from pipeline.settings.whole import FilterSettings
-from pipeline.sources import place as places
 from pipeline.tasks.stage import workspace
 from pipeline.workspace import lease as leases
 from pipeline.workspace.lease import Lease
@@ -259,7 +258,7 @@ def test_an_address_at_fault_is_one_line(s3, small, capsys, out, expected):
 
 @pytest.mark.parametrize("name", ["a.csv", "a.jsonl.gz", "a.parquet"])
 def test_tables_are_read_from_a_store_through_cuts(server, s3, monkeypatch, name):
-    monkeypatch.setattr(places, "PAUSE_S", 0.01)
+    monkeypatch.setattr("pipeline.sources.place.PAUSE_S", 0.01)
     rows = [{"url": f"http://x.org/{n}.png", "caption": f"a kite {n}"} for n in range(3_000)]
     content = io.BytesIO()
     if name.endswith("parquet"):
@@ -279,11 +278,11 @@ def test_crawls_are_read_from_a_store(s3):
     s3.pipe(address, packed(record(), record(), record()))
     source = crawl_source(address)
     sources.check([source])
-    (part,) = sources.parts(source, sources.Given(str))
+    (part,) = sources.parts(source, sources.Planning(str))
     batches = list(sources.collect(iter(part.rows.to_batches()), source, 0))
     assert [one["caption"] for batch in batches for one in batch.to_pylist()] == ["kite"] * 3
     s3.pipe(address, packed(record()))
-    (other,) = sources.parts(source, sources.Given(str))
+    (other,) = sources.parts(source, sources.Planning(str))
     assert other.identity != part.identity
 
 

@@ -14,10 +14,10 @@ import pytest
 from pipeline.settings.sources import CommonCrawlSource
 from pipeline.settings.values import Section
 from pipeline.sources.candidate import Raw, SourceError
-from pipeline.sources.crawl import files as crawl_files
 from pipeline.sources.crawl import warc
+from pipeline.sources.crawl.files import files
 from pipeline.sources.crawl.pages import check, parts, read
-from pipeline.sources.plan import Given
+from pipeline.sources.interface import Planning
 from tests.download_server import DownloadServer
 
 PAGE = "http://site.example/news/today.html"
@@ -335,9 +335,9 @@ def test_a_wat_with_a_lone_surrogate_is_read(tmp_path):
 
 @pytest.fixture
 def server(monkeypatch) -> Iterator[DownloadServer]:
-    monkeypatch.setattr(crawl_files, "BACKOFF_S", 0.001)
-    monkeypatch.setattr(crawl_files, "BLOCK_BYTES", 20_000)
-    crawl_files.files.cache_clear()
+    monkeypatch.setattr("pipeline.sources.crawl.files.BACKOFF_S", 0.001)
+    monkeypatch.setattr("pipeline.sources.crawl.files.BLOCK_BYTES", 20_000)
+    files.cache_clear()
     with DownloadServer() as running:
         yield running
 
@@ -395,7 +395,7 @@ def test_a_crawl_that_cannot_be_had_stops_in_one_line(server, moves, expected):
 
 
 def planned(source: Section) -> list[tuple[str, tuple, dict]]:
-    return list(parts(source, Given(content=lambda path: f"digest of {path.name}")))
+    return list(parts(source, Planning(content=lambda path: f"digest of {path.name}")))
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, bytes])

@@ -14,8 +14,8 @@ import pytest
 
 from pipeline import sources
 from pipeline.sources import SourceError
-from pipeline.sources.tables import files as tables
 from pipeline.sources.tables import lines, parquet_child
+from pipeline.sources.tables.files import files
 from tests import ROOT
 from tests.table_source import CAT, DOG, collected, reasons, seen, source_of, written
 
@@ -225,7 +225,7 @@ from pipeline import sources
 from tests.table_source import source_of
 for path in sys.argv[1:]:
     source = source_of(path, header=("url", "caption"))
-    (part,) = sources.parts(source, sources.Given(str))
+    (part,) = sources.parts(source, sources.Planning(str))
     last = None
     for batch in sources.collect(iter(part.rows.to_batches()), source, 0):
         last = batch["reason"][-1].as_py()
@@ -266,7 +266,7 @@ def test_what_is_no_file_in_a_folder_is_passed_over(tmp_path):
     os.mkfifo(tmp_path / "b.csv")
     (tmp_path / "c.csv").mkdir()
     written(tmp_path / "stats.json", "{}")
-    assert tables.files(source_of(tmp_path)) == [str(tmp_path / "a.csv")]
+    assert files(source_of(tmp_path)) == [str(tmp_path / "a.csv")]
 
 
 def test_random_damage_ends_in_rows_or_reasons(tmp_path):

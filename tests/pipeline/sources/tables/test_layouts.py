@@ -220,7 +220,7 @@ def test_a_changed_file_of_pictures_makes_another_part(tmp_path):
     identities = []
     for text in ("[]", "[{}]"):
         written(tmp_path / "image_data.json", text)
-        (part,) = sources.parts(source, sources.Given(Path.read_text))
+        (part,) = sources.parts(source, sources.Planning(Path.read_text))
         identities.append(part.identity)
     assert identities[0] != identities[1]
 

@@ -261,8 +261,10 @@ def test_a_part_is_known_by_content_and_columns(tmp_path):
     one = written(tmp_path / "a.csv", f"url,caption\n{CAT},a cat\n")
     two = written(tmp_path / "b.csv", f"url,caption\n{CAT},a cat\n")
     content = Path.read_text
-    a, b = (sources.parts(source_of(path), sources.Given(content))[0] for path in (one, two))
-    (other,) = sources.parts(source_of(one, columns={"license": "caption"}), sources.Given(content))
+    a, b = (sources.parts(source_of(path), sources.Planning(content))[0] for path in (one, two))
+    (other,) = sources.parts(
+        source_of(one, columns={"license": "caption"}), sources.Planning(content)
+    )
     assert a.identity == b.identity != other.identity
     assert (a.name, b.name) == ("mine/a.csv", "mine/b.csv")
 
@@ -271,7 +273,7 @@ def test_a_part_is_known_by_content_and_columns(tmp_path):
 def test_all_rows_of_a_real_table_are_kept_or_have_a_reason(shared):
     source = source_of(shared / "laion_url_caption_10k.parquet", columns="laion")
     sources.check([source])
-    (part,) = sources.parts(source, sources.Given(str))
+    (part,) = sources.parts(source, sources.Planning(str))
     batches = sources.collect(iter(part.rows.to_batches()), source, 0)
     rows = pa.Table.from_batches(filter_pairs(batches, FilterSettings())).to_pylist()
     kept = [row for row in rows if row["reason"] is None]

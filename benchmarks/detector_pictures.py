@@ -17,7 +17,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from pipeline.sources.sample import pictures as sample
+from pipeline.sources.sample import pictures
 from pipeline.sources.sample.server import draw
 from queries.pixels.fingerprint import hash63
 from queries.tables.parts import folder_written_whole
@@ -61,18 +61,18 @@ def plain(code: str) -> str:
     return code.replace("-FE0F", "")
 
 
-def openmoji() -> list[sample.Picture]:
-    return [one for one in sample.pictures() if not TONES & set(one.code.split("-"))]
+def openmoji() -> list[pictures.Picture]:
+    return [one for one in pictures.pictures() if not TONES & set(one.code.split("-"))]
 
 
 def training_build(root: Path, quick: bool) -> Path:
     """A build of one shard with the training pictures; quick: drawings that are not tested."""
     if quick:
         others = sorted(openmoji(), key=lambda one: hash63("tested", one.code))[TESTED:]
-        pictures = [decode(draw(one.file, SIDE)) for one in others[:200]]
+        drawings = [decode(draw(one.file, SIDE)) for one in others[:200]]
     else:
-        pictures = [*packaged()]
-    shown = [fitted(one) for one in pictures if shows(one)]
+        drawings = [*packaged()]
+    shown = [fitted(one) for one in drawings if shows(one)]
     write_build(root / "build", shown)
     return root / "build"
 

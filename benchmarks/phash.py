@@ -26,7 +26,7 @@ from benchmarks.harness import Row, arguments, show, take_turns
 from pipeline.images import judge as guard_image
 from pipeline.images.judge import Picture, guard
 from pipeline.settings.images import ImageSettings
-from pipeline.sources.sample import pictures as sample
+from pipeline.sources.sample import pictures
 from pipeline.sources.sample.server import draw
 
 CLOTHES = Path(__file__).parents[2] / "shared" / "data" / "clothing_192px.tar"
@@ -93,7 +93,7 @@ CHANGES: tuple[Callable[[Pixels], Pixels], ...] = (
 
 def drawings(quick: bool) -> list[bytes]:
     """The sample's pictures as its server answers with them."""
-    chosen = sample.pictures()[:: 40 if quick else 1]
+    chosen = pictures.pictures()[:: 40 if quick else 1]
     return [draw(picture.file, 256) for picture in chosen]
 
 

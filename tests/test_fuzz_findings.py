@@ -19,7 +19,7 @@ from pipeline.report.gallery import thumbnail
 from pipeline.settings.images import ImageSettings
 from pipeline.settings.sources import CommonCrawlSource
 from pipeline.settings.whole import SettingsError, load
-from pipeline.sources.crawl import pages as commoncrawl
+from pipeline.sources import crawl
 from pipeline.wikipedia.sql_tables import read_page_table
 from queries.tables.errors import InputError
 from queries.tables.folder import of_manifest
@@ -65,7 +65,7 @@ def test_a_crawl_that_is_nothing_but_damage_is_given_up_within_a_second(tmp_path
     path = tmp_path / "a.warc"
     path.write_bytes(b"WARC/1.0\r\n" * 30_000)
     source = CommonCrawlSource(kind="commoncrawl", name="a", paths=(str(path),))
-    raws = list(commoncrawl.read({"path": str(path)}, source))
+    raws = list(crawl.read({"path": str(path)}, source))
     assert len(raws) <= 2_001
     assert raws[-1].reason == "bad_stream"
 

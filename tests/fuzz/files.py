@@ -13,9 +13,8 @@ from pipeline.filters.exclusions import read_exclusions
 from pipeline.query_list.wordnet import read_synsets
 from pipeline.settings.sources import CommonCrawlSource, TablesSource
 from pipeline.settings.whole import SettingsError, load
+from pipeline.sources import crawl, tables
 from pipeline.sources.candidate import SourceError, candidates
-from pipeline.sources.crawl import pages as commoncrawl
-from pipeline.sources.tables import files as tables
 from pipeline.wikipedia import pieces, read_pages
 from pipeline.wikipedia.pageviews import read_views
 from pipeline.wikipedia.sql_tables import read_page_table
@@ -30,7 +29,7 @@ from tests.fuzz.target import Target, file_of
 from tests.fuzz.texts import rows
 
 OF_A_SOURCE = {**COLLECT, "bad_stream": PAGE["bad_stream"]}
-Given = tuple[bytes, str]  # a file's content, and how its name ends
+NamedContent = tuple[bytes, str]  # a file's content, and how its name ends
 
 
 def asked(path: Path) -> Any:
@@ -123,17 +122,17 @@ CRAWL_TOKENS = tokens(
 )
 
 
-def crawl(data: bytes) -> None:
+def read_crawl(data: bytes) -> None:
     with file_of(data, ".warc") as path:
         source = CommonCrawlSource(kind="commoncrawl", name="fuzz", paths=(str(path),))
         with suppress(SourceError):
-            commoncrawl.check(source)
-        raws = commoncrawl.read({"path": str(path)}, source)
+            crawl.check(source)
+        raws = crawl.read({"path": str(path)}, source)
         rows(candidates(raws, "fuzz", 0), OF_A_SOURCE)
 
 
 # --- tables and lists ---------------------------------------------------------------------------
-TABLES: list[Given] = [
+TABLES: list[NamedContent] = [
     (b'url,caption,more\nhttp://a.org/1,A red kite,"x ""y"""\nhttp://a.org/2,b,c\n', ".csv"),
     (b"url\tcaption\nhttp://a.org/1\tA red kite\n", ".tsv"),
     (b'{"url": "http://a.org/1", "caption": "A red kite", "at": [1, 2.5]}\n', ".jsonl"),
@@ -143,7 +142,7 @@ TABLE_TOKENS = tokens(
     b'"|,|\t|\n|\r|\0|\xff|\xef\xbb\xbf|url|caption|[|{|}|]|:|"a":|\\ud800|1e999|NaN|null|true|'
     b"-|99999999999999999999|http://a.org/"
 )
-LISTS: list[Given] = [
+LISTS: list[NamedContent] = [
     (b"kind,value,radius\nhost,*.example.org,\nphash,00ff00ff00ff00ff,4\n", ".csv"),
     (b"kind\tvalue\nurl\thttp://a.org/\nsha256\t" + b"0f" * 32 + b"\n", ".tsv"),
     (b"# hosts\nexample.org\nhttp://a.org/b\n", ".txt"),
@@ -153,27 +152,27 @@ LIST_TOKENS = tokens(
 )
 
 
-def edited(files: list[Given], pieces_of: list[bytes]) -> st.SearchStrategy[Given]:
+def edited(files: list[NamedContent], pieces_of: list[bytes]) -> st.SearchStrategy[NamedContent]:
     """One of the files, changed, packed or not, under the ending of any."""
     endings = st.sampled_from([ending for _, ending in files])
     both = st.tuples(changed([data for data, _ in files], pieces_of), endings)
     ways = st.sampled_from(["", "", ".gz", ".bz2", ".zst"])
-    return st.builds(lambda given, way: (given[0], given[1] + way), both, ways) | st.tuples(
+    return st.builds(lambda content, way: (content[0], content[1] + way), both, ways) | st.tuples(
         packed(changed([data for data, _ in files], pieces_of)),
         endings.map(lambda ending: ending + ".gz"),
     )
 
 
-def table(given: Given) -> None:
-    with file_of(*given) as path:
+def table(content: NamedContent) -> None:
+    with file_of(*content) as path:
         source = TablesSource(kind="tables", name="fuzz", paths=(str(path),), extra="all")
         with suppress(SourceError):
             tables.check(source)
             rows(candidates(tables.read({"path": str(path)}, source), "fuzz", 0), OF_A_SOURCE)
 
 
-def exclusions(given: Given) -> None:
-    with file_of(*given) as path, suppress(InputError):
+def exclusions(content: NamedContent) -> None:
+    with file_of(*content) as path, suppress(InputError):
         list(read_exclusions(asked(path)))
 
 
@@ -219,7 +218,7 @@ TARGETS = (
     Target("views", packed(changed(VIEWS, VIEW_TOKENS)), dump(read_views)),
     Target("page tables", packed(changed(PAGES, PAGE_TOKENS)), dump(read_page_table)),
     Target("wordnet", packed(changed(LEXICON, LEXICON_TOKENS)), dump(read_synsets)),
-    Target("crawls", packed(changed(CRAWL, CRAWL_TOKENS)), crawl),
+    Target("crawls", packed(changed(CRAWL, CRAWL_TOKENS)), read_crawl),
     Target("tables", edited(TABLES, TABLE_TOKENS), table),
     Target("exclusions", edited(LISTS, LIST_TOKENS), exclusions),
     Target(

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from pipeline.filters.exclusions import read_exclusions
 from pipeline.settings.sources import TablesSource
+from pipeline.sources import tables
 from pipeline.sources.candidate import SourceError, candidates
-from pipeline.sources.tables import files as tables
 from pipeline.wikipedia import read_pages
 from queries.engine.duck import DuckEngine
 from queries.tables.errors import InputError, UserError

@@ -7,7 +7,6 @@ from ftfy.chardata import CHARMAP_ENCODINGS
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pipeline.filters import rows as filters
 from pipeline.filters.captions import is_mojibake, read_blocked, shapes
 from pipeline.filters.hosts import host_reason, host_reasons
 from pipeline.filters.language import languages
@@ -284,7 +283,7 @@ def test_every_candidate_comes_out_once_with_its_reason(monkeypatch):
         *({"pair_id": n, "caption": one, "url_key": URL} for n, one in enumerate(captions)),
     )
     for most_bytes in (1, 100, 1 << 20):  # of captions judged at once
-        monkeypatch.setattr(filters, "MOST_BYTES", most_bytes)
+        monkeypatch.setattr("pipeline.filters.rows.MOST_BYTES", most_bytes)
         out = pa.Table.from_batches(filter_pairs(iter(given.to_batches()), FilterSettings()))
         assert out["pair_id"].to_pylist() == [0, 1, 2, 3, 4]
         assert out["reason"].to_pylist() == [

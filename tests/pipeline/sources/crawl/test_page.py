@@ -4,8 +4,15 @@ import random
 
 import pytest
 
-from pipeline.sources.crawl import page as module
-from pipeline.sources.crawl.page import LONGEST_TAG, decoded, pictures, skeleton, srcset
+from pipeline.sources.crawl.page import (
+    LONGEST_TAG,
+    MOST_CHARACTERS,
+    MOST_PICTURES,
+    decoded,
+    pictures,
+    skeleton,
+    srcset,
+)
 from pipeline.sources.crawl.warc import MOST_PAGE_BYTES, pages
 
 PAGE = "http://site.example/news/today.html"
@@ -159,7 +166,7 @@ def test_the_tags_kept_of_real_pages_give_what_the_whole_pages_give(shared, monk
         with (shared / name).open("rb") as file:
             texts += [decoded(page.body, page.charset) for page in pages(file)]
     quick = [found(text) for text in texts]
-    monkeypatch.setattr(module, "skeleton", everything_kept)
+    monkeypatch.setattr("pipeline.sources.crawl.page.skeleton", everything_kept)
     assert quick == [found(text) for text in texts]
     assert sum(map(len, quick)) > 75
 
@@ -178,7 +185,7 @@ def test_the_tags_kept_of_random_pages_give_what_the_whole_pages_give(monkeypatc
     chance = random.Random(7)
     texts = ["".join(chance.choices(bits, k=chance.randint(1, 30))) for _ in range(2_000)]
     quick = [sorted(set(found(text))) for text in texts]
-    monkeypatch.setattr(module, "skeleton", everything_kept)
+    monkeypatch.setattr("pipeline.sources.crawl.page.skeleton", everything_kept)
     whole = [sorted(set(found(text))) for text in texts]
     differ = [text for text, a, b in zip(texts, quick, whole, strict=True) if a != b]
     assert not differ
@@ -206,8 +213,8 @@ HOSTILE = {
 @pytest.mark.timeout(60)  # half a second at most; what they aim at takes minutes
 @pytest.mark.parametrize("name", HOSTILE)
 def test_no_page_takes_long_or_gives_more_than_a_page_may(name):
-    assert len(list(pictures(HOSTILE[name][:MOST_PAGE_BYTES], PAGE))) <= module.MOST_PICTURES + 1
+    assert len(list(pictures(HOSTILE[name][:MOST_PAGE_BYTES], PAGE))) <= MOST_PICTURES + 1
 
 
 def test_the_skeleton_is_bounded_whatever_the_page():
-    assert len(skeleton(HOSTILE["attributes"])[0]) <= module.MOST_CHARACTERS
+    assert len(skeleton(HOSTILE["attributes"])[0]) <= MOST_CHARACTERS

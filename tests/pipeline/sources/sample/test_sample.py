@@ -29,7 +29,7 @@ from pipeline.settings.fetch import FetchSettings
 from pipeline.settings.images import ImageSettings
 from pipeline.settings.sources import SampleSource
 from pipeline.sources import SourceError
-from pipeline.sources.sample import pictures as sample
+from pipeline.sources.sample import pictures
 from pipeline.sources.sample.evaluation import N_PLANTED, write_evaluation_set
 from queries.tables.schemas import TABLES
 
@@ -48,7 +48,7 @@ def source() -> SampleSource:
 def chapters(source: SampleSource) -> dict[str, list[dict]]:
     """Candidates of each chapter: fourteen languages and the faults."""
     found = {}
-    for part in sources.parts(source, sources.Given(str)):
+    for part in sources.parts(source, sources.Planning(str)):
         batches = sources.collect(iter(part.rows.to_batches()), source, 0)
         found[part.name.removeprefix("openmoji/")] = pa.Table.from_batches(batches).to_pylist()
     return found
@@ -61,11 +61,11 @@ def served(source: SampleSource) -> Iterator[str]:
 
 
 def test_every_picture_that_is_not_held_out_has_a_name_in_every_language(chapters, source):
-    shown, held_out = sample.divided(source)
+    shown, held_out = pictures.divided(source)
     assert len(shown) + len(held_out) == 3953
     assert 0.05 < len(held_out) / 3953 < 0.11
     assert len(chapters) == 15
-    for language in sample.languages():
+    for language in pictures.languages():
         urls = {row["url"] for row in chapters[language]}
         assert 0.99 * len(shown) < len(urls) <= len(shown)
         assert {row["reason"] for row in chapters[language]} == {None}
@@ -84,10 +84,10 @@ def test_names_are_captions_as_they_are(chapters, source):
 
 
 def test_held_out_concepts_never_become_candidates(chapters, source):
-    _, held_out = sample.divided(source)
+    _, held_out = pictures.divided(source)
     codes = {picture.code for picture in held_out}
-    for language in sample.languages():
-        names = {name for picture in held_out for name in sample.captions(picture, language)}
+    for language in pictures.languages():
+        names = {name for picture in held_out for name in pictures.captions(picture, language)}
         assert not names & {row["caption"] for row in chapters[language]}
     for row in (row for rows in chapters.values() for row in rows):
         assert row["url"].rpartition("/")[2].removesuffix(".png") not in codes
@@ -95,7 +95,7 @@ def test_held_out_concepts_never_become_candidates(chapters, source):
 
 def test_a_concept_is_held_out_in_all_its_skin_tones(source):
     sides: dict[str, set[bool]] = {}
-    for picture in sample.pictures():
+    for picture in pictures.pictures():
         sides.setdefault(picture.concept, set()).add(picture.held_out(source.held_out))
     assert {len(both) for both in sides.values()} == {1}
     assert len(sides) < 2000
@@ -191,7 +191,7 @@ def test_the_server_ends_with_its_program(how):
 
 
 def test_a_missing_package_is_one_line_with_the_command(monkeypatch, source):
-    monkeypatch.setitem(sample.PACKAGES, "no_such_package", "no-such-package")
+    monkeypatch.setitem(pictures.PACKAGES, "no_such_package", "no-such-package")
     with pytest.raises(SourceError, match="pip install no-such-package"):
         sources.check([source])
 
@@ -210,7 +210,7 @@ def test_the_evaluation_set_reads_as_clip_benchmark_reads_it(evaluation, source)
     samples = list(
         webdataset.WebDataset(str(evaluation / "test" / "0.tar"), shardshuffle=False).decode("pil")
     )
-    shown, held_out = sample.divided(source)
+    shown, held_out = pictures.divided(source)
     assert len(samples) == len(held_out) + N_PLANTED
     names = {picture.code: picture.name for picture in (*shown, *held_out)}
     for one in samples:

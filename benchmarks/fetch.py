@@ -18,7 +18,6 @@ import json
 import os
 import random
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -46,6 +45,7 @@ from pipeline.settings.fetch import FetchSettings
 from pipeline.settings.images import ImageSettings
 from queries.tables.schemas import TABLES
 from tests.guard_server import GuardServer
+from tests.processes import command_of, free_port, wait_until_it_listens
 
 PEER = "img2dataset 1.47"
 IMAGES = ImageSettings()
@@ -95,8 +95,7 @@ def draw(folder: Path, n: int) -> None:
 @contextlib.contextmanager
 def serving(folder: Path) -> Iterator[tuple[str, str]]:
     """Serve FOLDER/www: what serves, and where."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     nginx = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
     if nginx:
         config = folder / "nginx.conf"
@@ -108,10 +107,7 @@ def serving(folder: Path) -> Iterator[tuple[str, str]]:
     os.chmod(folder, 0o755)  # nginx serves as a user without rights
     server = subprocess.Popen(command)
     try:
-        for _ in range(100):
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                break
-            time.sleep(0.05)
+        wait_until_it_listens(port, server)
         yield ("nginx" if nginx else "Python's http.server"), f"http://127.0.0.1:{port}"
     finally:
         server.terminate()
@@ -225,10 +221,11 @@ def worker_mb(urls: list[str], folder: Path, settings: FetchSettings) -> float:
     def watch() -> None:
         me = psutil.Process()
         while not ended.wait(0.005):
-            for one in me.children():
-                with contextlib.suppress(psutil.Error, OSError, ValueError):
-                    if WORKER in one.cmdline():
-                        status = Path(f"/proc/{one.pid}/status").read_text()
+            for process in me.children():
+                if WORKER in command_of(process):
+                    # The process may have ended; that of a zombie has no VmHWM.
+                    with contextlib.suppress(OSError, IndexError):
+                        status = Path(f"/proc/{process.pid}/status").read_text()
                         peaks.append(int(status.split("VmHWM:")[1].split()[0]))
 
     watcher = threading.Thread(target=watch)

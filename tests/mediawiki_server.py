@@ -15,14 +15,14 @@ import http.client
 import json
 import os
 import shutil
-import socket
 import subprocess
 import threading
-import time
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
+
+from tests.processes import free_port, wait_until_it_listens
 
 CODE = Path("/usr/share/mediawiki")
 PHP_MODULES = {"sqlite3", "mbstring", "xml", "intl", "gd"}
@@ -122,18 +122,13 @@ class MediaWiki:
         assert done.returncode == 0, done.stdout + done.stderr
 
     def __enter__(self) -> "MediaWiki":
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         command = ["php", "-S", f"127.0.0.1:{self.port}", "-t", CODE, self.folder / "router.php"]
         self.log = (self.folder / "php.log").open("wb")
         self.php = subprocess.Popen(
             list(map(str, command)), env=self.environment, stdout=self.log, stderr=self.log
         )
-        for _ in range(200):
-            with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
-                break
-            time.sleep(0.05)
+        wait_until_it_listens(self.port, self.php)
         self.proxy = Proxy(("127.0.0.1", 0), Handler)
         self.proxy.wiki = self
         threading.Thread(target=self.proxy.serve_forever, args=(0.01,), daemon=True).start()

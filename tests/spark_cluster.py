@@ -9,12 +9,8 @@ Also what a test needs to know before it starts Java, and settings that make Jav
 
 import os
 import shutil
-import signal
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,7 +18,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-WAIT_S = 600
+from tests import processes
+from tests.processes import command_of, descendants, free_port, name_of, wait_for
+
 JAVA = "-XX:TieredStopAtLevel=1"  # half the processor time of a short run
 WORKER = "org.apache.spark.deploy.worker.Worker"
 
@@ -37,21 +35,12 @@ def spark_home() -> Path:
     return Path(spec.origin).parent
 
 
-def wait_for(true: Callable[[], object], what: str) -> None:
-    end = time.monotonic() + WAIT_S
-    while not true():
-        assert time.monotonic() < end, f"not in {WAIT_S} s: {what}"
-        time.sleep(0.02)
-
-
 class Cluster:
     """The daemons, children of this process; all that they start is killed at the end."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.home = folder, spark_home()
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.master = f"spark://127.0.0.1:{self.port}"
         self.daemons: list[psutil.Process] = []
 
@@ -96,24 +85,25 @@ class Cluster:
         self.start("worker.Worker", "-c", "1", "-m", "1g", "-d", str(work), self.master)
         wait_for(lambda: self.log.read_text().count("Registering worker") >= registered, "a worker")
 
-    def processes(self) -> Iterator[psutil.Process]:
+    def processes(self) -> list[psutil.Process]:
         """All that the workers started."""
-        for daemon in self.daemons:
-            with suppress(psutil.Error):
-                yield from daemon.children(recursive=True)
+        return [child for daemon in self.daemons for child in descendants(daemon)]
 
-    def worker_of(self, process: psutil.Process) -> psutil.Process:
-        return next(one for one in process.parents() if WORKER in one.cmdline())
+    def executors(self) -> list[psutil.Process]:
+        return [process for process in self.processes() if "java" in name_of(process)]
+
+    def worker_of(self, process: psutil.Process) -> psutil.Process | None:
+        """The worker that started the process; None where the process has ended."""
+        with suppress(psutil.Error):
+            parents = process.parents()
+            return next((parent for parent in parents if WORKER in command_of(parent)), None)
+        return None
 
     def kill(self, daemon: psutil.Process) -> None:
         """SIGKILL to it and all that it started, as when its machine stops."""
-        family = [daemon]
         with suppress(psutil.Error):
             daemon.suspend()  # so that it starts nothing more
-            family += daemon.children(recursive=True)
-        for process in family:
-            with suppress(psutil.Error):
-                process.send_signal(signal.SIGKILL)
+        processes.kill(daemon, *descendants(daemon))
         with suppress(psutil.Error):
             daemon.wait()
 

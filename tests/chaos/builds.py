@@ -8,9 +8,8 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +21,7 @@ import pyarrow.parquet as pq
 
 from queries.tables.manifest import BuildError, find
 from queries.tables.reasons import PASSING
+from tests.processes import kill, marked, wait_for
 from tests.small_build import LUIGI, ROOT, published, table
 
 MARK = "BUILDWIT_DISTURBED_AS"
@@ -58,7 +58,7 @@ class Build:
     def end(self) -> int:
         """Wait for it, and for all that it started; its exit status."""
         self.program.wait(BUILD_S)
-        wait_for(lambda: not family(self.mark))
+        wait_for(lambda: not family(self.mark), "all that a build started ends")
         return self.program.returncode
 
 
@@ -83,12 +83,13 @@ def building(
             start_new_session=True,
         )
         try:
-            wait_for(lambda: program.poll() is not None or holds_a_lock(program.pid))
+            wait_for(
+                lambda: program.poll() is not None or holds_a_lock(program.pid),
+                "the build begins",
+            )
             yield Build(program, mark, out, said)
         finally:
-            for process in family(mark):
-                with suppress(psutil.Error):
-                    process.kill()
+            kill(*family(mark))
             program.wait()
 
 
@@ -102,20 +103,7 @@ def built(
 
 def family(mark: str) -> list[psutil.Process]:
     """The living processes that a program with this mark has started, and itself."""
-    found = []
-    for process in psutil.process_iter():
-        with suppress(psutil.Error):
-            alive = process.status() != psutil.STATUS_ZOMBIE
-            if alive and process.environ().get(MARK) == mark:
-                found.append(process)
-    return found
-
-
-def wait_for(what: Callable[[], object]) -> None:
-    until = time.monotonic() + BUILD_S
-    while not what():
-        assert time.monotonic() < until, f"not within {BUILD_S} s"
-        time.sleep(0.01)
+    return marked(MARK, mark)
 
 
 def holds_a_lock(pid: int) -> bool:

@@ -17,17 +17,12 @@ from pathlib import Path
 
 import psutil
 
-from tests.chaos.builds import (
-    Build,
-    building,
-    family,
-    is_published,
-    n_files,
-    wait_for,
-)
+from tests import processes
+from tests.chaos.builds import Build, building, family, is_published, n_files
 from tests.chaos.disk import Disk
 from tests.chaos.server import MortalServer
 from tests.chaos.shim import ALWAYS, Plan, Shim
+from tests.processes import command_of, descendants, wait_for
 
 NOT_REACHED = "not reached"  # a build that goes on from a disturbed one has less to do
 HOURS = (1, -1, 24, -24, 24 * 365 * 10, -24 * 365 * 10)  # that a clock jumps
@@ -68,7 +63,7 @@ def kill(whom: str, model: Model, out: Path, chance: random.Random) -> Disturbed
     """Kill somebody when so many files are there, or up to 0.2 s later."""
     moment = chance.randint(1, model.n_files)
     with building(model.settings, out) as build:
-        wait_for(lambda: n_files(out) >= moment or build.has_ended)
+        wait_for(lambda: n_files(out) >= moment or build.has_ended, f"{moment} files")
         time.sleep(chance.random() / 5)
         there = n_files(out)
         met = killed(whom, build, chance)
@@ -79,37 +74,30 @@ def kill(whom: str, model: Model, out: Path, chance: random.Random) -> Disturbed
 def killed(whom: str, build: Build, chance: random.Random) -> str:
     """Do it, and say whom it met."""
     if whom == "everything":  # as when the machine stops
-        for process in family(build.mark):
-            with suppress(psutil.Error):
-                process.kill()
+        processes.kill(*family(build.mark))
         return "all processes"
     if whom != "worker":
         build.program.send_signal(signal.SIGKILL if whom == "luigi" else signal.Signals[whom])
         return "luigi"
-    wait_for(lambda: workers(build) or build.has_ended)
-    found = sorted(workers(build), key=lambda process: process.pid)
+    wait_for(lambda: workers(build) or build.has_ended, "a worker starts")
+    candidates = sorted(workers(build), key=lambda process: process.pid)
     with suppress(psutil.Error, IndexError):
-        one = chance.choice(found)
-        command = " ".join(one.cmdline())
-        one.kill()
+        worker = chance.choice(candidates)
+        command = command_of(worker)
+        worker.kill()
         return "of img2dataset" if "pipeline.fetch.worker" in command else "of the engine"
     return "nobody"
 
 
 def workers(build: Build) -> list[psutil.Process]:
     """The processes that work for the build: img2dataset's and those of the engine."""
-    with suppress(psutil.Error):
-        children = psutil.Process(build.program.pid).children(recursive=True)
-        return [one for one in children if is_worker(one)]
-    return []
+    return [process for process in descendants(build.program.pid) if is_worker(process)]
 
 
 def is_worker(process: psutil.Process) -> bool:
     """Not the standard library's tracker, whose death harms nobody."""
-    with suppress(psutil.Error):
-        command = " ".join(process.cmdline())
-        return "pipeline.fetch.worker" in command or "spawn_main" in command
-    return False
+    command = command_of(process)
+    return "pipeline.fetch.worker" in command or "spawn_main" in command
 
 
 # --- disks, clocks, servers ---------------------------------------------------------------------

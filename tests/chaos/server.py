@@ -5,7 +5,6 @@ address, since pairs are named by theirs.
 """
 
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -13,6 +12,7 @@ import time
 import urllib.request
 
 from tests.image_server import Handler, ImageServer
+from tests.processes import free_port, wait_until_it_listens
 from tests.small_build import ROOT
 
 
@@ -44,9 +44,7 @@ class MortalServer:
     """The process, on one port for as long as this lives."""
 
     def __init__(self) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.process: subprocess.Popen | None = None
         self.dying: subprocess.Popen | None = None
         self.watching: threading.Thread | None = None
@@ -89,14 +87,7 @@ class MortalServer:
     def _run(self, dies_at: int) -> None:
         command = [sys.executable, "-m", "tests.chaos.server", str(self.port), str(dies_at)]
         self.process = subprocess.Popen(command, cwd=ROOT)
-        for _ in range(600):
-            assert self.process.poll() is None, "the server did not start"
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
-                return
-            except OSError:
-                time.sleep(0.1)
-        raise AssertionError("the server does not answer")
+        wait_until_it_listens(self.port, self.process)
 
     def stop(self) -> None:
         self.back()

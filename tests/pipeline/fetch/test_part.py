@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,10 +31,11 @@ from queries.tables.reasons import FETCH, PASSING
 from queries.tables.schemas import TABLES
 from tests import ROOT
 from tests.image_server import ImageServer, picture
+from tests.processes import WAIT_S, command_of, wait_for
 
 IMAGES = ImageSettings(size=64)
 LOOPBACK = {"allow_networks": ("127.0.0.0/8",), "per_host": 64, "per_host_rate": 10_000.0}
-FETCH_ONCE = FetchSettings(deadline_s=1.0, retries=0, **LOOPBACK)
+FETCH_ONCE = FetchSettings(deadline_s=4.0, retries=0, **LOOPBACK)
 
 # (path of the server, the reason that is expected)
 ANSWERS = [
@@ -87,21 +87,8 @@ def rows_by_url(rows: pa.Table, folder: Path) -> dict[str, dict]:
 
 def workers(folder: Path) -> list[psutil.Process]:
     """img2dataset's processes that work under the folder, wherever they hang in the tree."""
-    found = []
-    for process in psutil.process_iter(["cmdline"]):
-        command = " ".join(process.info["cmdline"] or [])
-        if f"{fetch.WORKER} {folder}" in command:
-            found.append(process)
-    return found
-
-
-def soon(what) -> object:  # type: ignore[no-untyped-def]
-    """What the function returns once it is true; fails after 20 s."""
-    for _ in range(400):
-        if found := what():
-            return found
-        time.sleep(0.05)
-    raise AssertionError(f"{what} did not come true in 20 s")
+    command = f"{fetch.WORKER} {folder}"
+    return [process for process in psutil.process_iter() if command in command_of(process)]
 
 
 @pytest.fixture(scope="module")
@@ -246,7 +233,7 @@ def test_a_killed_process_leaves_nothing_and_says_so(server, tmp_path):
     requests = len(server.agents)
 
     def kill_in_the_middle() -> None:
-        soon(lambda: len(server.agents) > requests)
+        wait_for(lambda: len(server.agents) > requests, "a request")
         workers(tmp_path)[0].kill()
 
     killer = threading.Thread(target=kill_in_the_middle)
@@ -309,20 +296,20 @@ def fetching(server: ImageServer, tmp_path: Path) -> Iterator[subprocess.Popen]:
     command = [sys.executable, "-c", FETCHING, server.url("/slow/1.png"), str(tmp_path)]
     requests = len(server.agents)
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as program:
-        soon(lambda: len(server.agents) > requests)
+        wait_for(lambda: len(server.agents) > requests, "a request")
         yield program
 
 
 def test_an_interrupt_leaves_no_process_and_no_folder(fetching, tmp_path):
     fetching.send_signal(signal.SIGINT)
-    assert fetching.wait(20) != 0
+    assert fetching.wait(WAIT_S) != 0
     assert workers(tmp_path) == []
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_process_ends_with_a_parent_that_is_killed(fetching, tmp_path):
     os.kill(fetching.pid, signal.SIGKILL)
-    soon(lambda: not workers(tmp_path))
+    wait_for(lambda: not workers(tmp_path), "the worker ends")
     assert not (tmp_path / "part").exists()
 
 

@@ -15,8 +15,9 @@ import pytest
 from queries.tables.manifest import BuildError, find
 from queries.tables.parts import read_part
 from tests.image_server import ImageServer
+from tests.processes import command_of, name_of, wait_for
 from tests.small_build import LUIGI, ROOT, Small, published
-from tests.spark_cluster import Cluster, settings_for, spark_home, wait_for
+from tests.spark_cluster import Cluster, settings_for, spark_home
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 
@@ -55,51 +56,50 @@ def running(command: list[object], said: Path) -> Iterator[subprocess.Popen]:
 
 
 def kill_the_worker_of(
-    cluster: Cluster, find_one: Callable[[], psutil.Process | None], driver: subprocess.Popen
+    cluster: Cluster, find_process: Callable[[], psutil.Process | None], driver: subprocess.Popen
 ) -> None:
-    """Kill the machine on which a process was found, and let a new one take its place."""
-    found: list[psutil.Process] = []
+    """Kill the machine on which the process runs, and let a new machine take its place."""
 
-    def there() -> bool:
-        with suppress(psutil.Error, OSError):
-            found.extend(one for one in [find_one()] if one)
-        return bool(found) or driver.poll() is not None
+    def worker() -> psutil.Process | None:
+        assert driver.poll() is None, "the driver ended before"
+        process = find_process()
+        return process and cluster.worker_of(process)
 
-    wait_for(there, "what is to be killed")
-    assert found, "the driver ended before"
-    cluster.kill(cluster.worker_of(found[0]))
+    cluster.kill(wait_for(worker, "the process whose machine is to be killed"))
     cluster.add_worker()
 
 
 def that_writes(cluster: Cluster, folder: Path) -> psutil.Process | None:
     """The process that writes a file of this folder, made to stand still while it does.
 
-    Writing takes a fraction of a second: all stand still first, then it is seen which one it is.
+    Writing takes a fraction of a second: all processes stand still before their files are listed.
     """
-    workers = [one for one in cluster.processes() if "python" in one.name()]
+    workers = [process for process in cluster.processes() if "python" in name_of(process)]
     if not any(folder.glob(".*")):
         return None
     for worker in workers:
-        worker.suspend()
-    writing = [one for one in workers if folder in {path.parent for path in open_files(one)}]
+        with suppress(psutil.Error):
+            worker.suspend()
+    writing = [worker for worker in workers if folder in folders_of_open_files(worker)]
     for worker in workers:
         if worker not in writing[:1]:
-            worker.resume()
+            with suppress(psutil.Error):
+                worker.resume()
     return writing[0] if writing else None
 
 
-def open_files(process: psutil.Process) -> Iterator[Path]:
-    for link in Path(f"/proc/{process.pid}/fd").iterdir():
-        with suppress(OSError):
-            yield link.readlink()
+def folders_of_open_files(process: psutil.Process) -> set[Path]:
+    folders = set()
+    with suppress(OSError):  # the process has ended
+        for link in Path(f"/proc/{process.pid}/fd").iterdir():
+            with suppress(OSError):  # the file is closed
+                folders.add(link.readlink().parent)
+    return folders
 
 
 def that_fetches(cluster: Cluster) -> psutil.Process | None:
-    for process in cluster.processes():
-        with suppress(psutil.Error):
-            if "pipeline.fetch.worker" in " ".join(process.cmdline()):
-                return process
-    return None
+    fetchers = (it for it in cluster.processes() if "pipeline.fetch.worker" in command_of(it))
+    return next(fetchers, None)
 
 
 def that_caps(cluster: Cluster, out: Path) -> psutil.Process | None:
@@ -107,7 +107,7 @@ def that_caps(cluster: Cluster, out: Path) -> psutil.Process | None:
     writing = any((out / "work/scratch").glob("derive-*/rows/_temporary"))
     under_way = any((out / "work/cap").glob("*/verdict.parquet"))
     if writing and under_way and not any((out / "work/cap").glob("*/*/kept_match.parquet")):
-        return next((one for one in cluster.processes() if "java" in one.name()), None)
+        return next(iter(cluster.executors()), None)
     return None
 
 
@@ -133,7 +133,7 @@ def test_a_cluster_of_which_machines_are_killed_makes_the_build_of_one_machine(
     assert not list(out.glob("*/manifest.json"))
     whole = [read_part(path) for path in (out / "work").rglob("[!.]*.parquet") if no_scratch(path)]
     assert len(whole) > 20
-    wait_for(lambda: not list(executors(cluster)), "the executors of a driver that is gone to end")
+    wait_for(lambda: not cluster.executors(), "the executors of a driver that is gone to end")
 
     # The same command by spark-submit, whose --master counts before that of the settings.
     settings.write_text(alone + settings_for("local[1]"))
@@ -150,7 +150,3 @@ def test_a_cluster_of_which_machines_are_killed_makes_the_build_of_one_machine(
 
 def no_scratch(path: Path) -> bool:
     return "scratch" not in path.parts
-
-
-def executors(cluster: Cluster) -> Iterator[psutil.Process]:
-    return (one for one in cluster.processes() if "java" in one.name())

@@ -35,12 +35,13 @@ from queries.tables.contracts import IMAGES
 from queries.tables.errors import UserError
 from queries.tables.manifest import BuildError, find, manifest
 from queries.tables.store import is_store, place, put
-from tests.chaos.builds import building, wait_for
+from tests.chaos.builds import building
 from tests.cutting_proxy import CuttingProxy
 from tests.image_server import ImageServer
 from tests.pipeline.images.test_parts import EVERY, PICTURES, give_up, publish
 from tests.pipeline.sources.crawl.test_crawl import packed, record
 from tests.pipeline.sources.crawl.test_crawl import source_of as crawl_source
+from tests.processes import wait_for
 from tests.s3_server import BUCKET, CREDENTIALS, S3Server
 from tests.small_build import ROOT, Small, published
 from tests.table_source import seen
@@ -116,7 +117,7 @@ def remote(server, small, tmp_path_factory):
         fs = s3fs.S3FileSystem(use_listings_cache=False)
         env = {"AWS_ENDPOINT_URL": proxy.address, "XDG_CACHE_HOME": str(cache)}
         with building(few_rounds(small), OUT, env=env) as build:
-            wait_for(lambda: build.program.poll() is not None or hashing(proxy))
+            wait_for(lambda: build.program.poll() is not None or hashing(proxy), "the hashing")
         left = {path for path in fs.find(f"{BUCKET}/wit") if "work" not in Path(path).parts}
         readable = None
         with pytest.raises(BuildError) as seen:

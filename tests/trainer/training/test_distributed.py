@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from tests.processes import free_port
 from tests.trainer.training.test_step import (
     assert_equal,
     gradients,
@@ -71,10 +71,7 @@ def summed(stepper: Stepper, inputs: Inputs) -> dict[str, torch.Tensor]:
 
 def run_two(command: list[str]) -> None:
     """Run the command as torchrun does, twice, on loopback."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    processes = []
+    processes, port = [], free_port()
     for rank in ("0", "1"):
         place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": "2", "OMP_NUM_THREADS": "1"}
         place |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "CUDA_VISIBLE_DEVICES": ""}

@@ -3,7 +3,6 @@
 import io
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tarfile
@@ -32,11 +31,7 @@ from pipeline.sources import SourceError
 from pipeline.sources.sample import pictures
 from pipeline.sources.sample.evaluation import N_PLANTED, write_evaluation_set
 from queries.tables.schemas import TABLES
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        return int(one.getsockname()[1])
+from tests.processes import WAIT_S, free_port
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +117,7 @@ def test_a_few_dozen_rows_fail_in_the_ways_the_web_does(chapters, source, served
         tmp_path / "part",
         ImageSettings(),
         FetchSettings(
-            deadline_s=3.0,
+            deadline_s=10.0,
             retries=0,
             allow_networks=("127.0.0.0/8",),
             per_host=64,
@@ -175,7 +170,7 @@ from pipeline import sources
 from pipeline.settings.sources import SampleSource
 with sources.serving(SampleSource(kind="sample", name="openmoji", port=int(sys.argv[1]))):
     print("serving", flush=True)
-    time.sleep(60)
+    time.sleep(3600)
 """
 
 
@@ -187,7 +182,7 @@ def test_the_server_ends_with_its_program(how):
         assert program.stdout.readline() == b"serving\n"
         (server,) = psutil.Process(program.pid).children()
         os.kill(program.pid, how)
-        server.wait(10)
+        server.wait(WAIT_S)
 
 
 def test_a_missing_package_is_one_line_with_the_command(monkeypatch, source):

@@ -23,6 +23,7 @@ import psutil
 
 from benchmarks.harness import child
 from queries.tables.parts import write_json
+from tests.processes import leave_none_behind
 
 ROOT = Path(__file__).parents[1]
 RESULTS, PAGE = ROOT / "benchmarks/results", ROOT / "docs/benchmarks.md"
@@ -43,6 +44,7 @@ def main() -> None:
     parser.add_argument("--full", action="store_true", help="all the data: hours")
     parser.add_argument("--page", action="store_true", help="only write the page anew")
     asked = parser.parse_args()
+    leave_none_behind()
     size = SIZES[0] if asked.full else SIZES[1]
     failed = [] if asked.page else [one for one in asked.name or names if not kept(one, size)]
     PAGE.write_text(page(names))

@@ -16,6 +16,7 @@ import pytest
 
 from pipeline.settings.values import locate
 from tests import ROOT
+from tests.processes import leave_none_behind
 
 SHARED = ROOT.parent / "shared" / "data"
 
@@ -46,6 +47,10 @@ def world_of_shapes(tmp_path_factory) -> Path:
     from tests.trainer_fixtures import make_world
 
     return make_world(tmp_path_factory.mktemp("world"))
+
+
+def pytest_configure() -> None:
+    leave_none_behind()  # what the tests start ends with them, also when they are killed
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

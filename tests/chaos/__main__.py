@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 from tests.chaos.runs import KINDS, Run, kind_of, modelled, run, why_not
+from tests.processes import leave_none_behind
 
 
 def main() -> int:
@@ -16,6 +17,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="of the first run; 0 by default")
     parser.add_argument("--kind", choices=KINDS, help="only the runs of this kind")
     asked = parser.parse_args()
+    leave_none_behind()
     seeds = range(asked.seed, asked.seed + asked.runs)
     ended: Counter[tuple[str, str]] = Counter()
     print("| seed | disturbed by | when and how; exit | then | s |\n|---|---|---|---|---|")

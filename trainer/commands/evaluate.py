@@ -13,10 +13,77 @@ from typing import Any
 
 from rich.console import Console
 
+from trainer.commands.arguments import EVAL, Commands, add_command, add_sets, add_trained_run
 from trainer.evaluation.results import Evaluation, show
 from trainer.evaluation.sets import EvalSet, read_captioned_set, read_eval_set, read_templates
 from trainer.run_folder import RunFolder
 from trainer.settings import TrainerError
+
+ZEROSHOT = """\
+classify evaluation sets by their class names alone
+
+example:
+  python -m trainer zeroshot --run RUN --eval SET SET
+      top-1, top-5 and the mean of the classes' top-1, with 95% intervals, beside chance; kept in
+      RUN/zeroshot.json and RUN/tables/evaluation
+
+A template says where the class goes, as in "a photo of a {c}."; the embeddings of a class's
+prompts are averaged (CLIP, section 3.1.4). docs/evaluation.md says how each figure is made.
+"""
+RETRIEVAL = """\
+find captions by pictures, and pictures by captions
+
+example:
+  python -m trainer retrieval --run RUN --eval SET
+      recall at 1, 5 and 10 from pictures to captions and back, with 95% intervals, beside chance;
+      kept in RUN/retrieval.json and RUN/tables/evaluation
+
+In a template, "a photo of {c}" by default, {c} is the caption (CLIP, section 3.1.4).
+"""
+PROBE = """\
+fit a linear classifier to the model's features
+
+example:
+  python -m trainer probe --run RUN --eval SET
+      accuracies of a logistic regression on the features of the frozen model; kept in
+      RUN/probe.json and RUN/tables/evaluation
+
+The strength of L2 is chosen on val/, or on a fifth of train/ (CLIP, section 3.2 and appendix A.3).
+Needs scikit-learn: pip install '.[probe]'.
+"""
+FEWSHOT = """\
+how many labelled pictures zero-shot is worth
+
+example:
+  python -m trainer fewshot --run RUN --eval SET
+      probes of 1, 2, 4, 8, 16 and all train pictures a class, beside zero-shot, and the number of
+      pictures at which a probe equals zero-shot (CLIP, section 3.1.5); kept in RUN/fewshot.json
+      and RUN/tables/evaluation
+"""
+ROBUSTNESS = """\
+what a shift of the pictures costs zero-shot and a probe
+
+example:
+  python -m trainer robustness --run RUN --pair SET SHIFTED --pair SET OTHER
+      zero-shot and a probe of SET, on SET and under its shift; kept in RUN/robustness.json,
+      RUN/robustness.svg and RUN/tables/evaluation
+
+SHIFTED's classes are those of SET, or some of them, by name; only these are told apart. The
+reference models are those of a CSV (in_distribution, shifted, model, accuracy, shifted_accuracy;
+sets by their folders' names), or regressions on thumbnails of SET (CLIP, section 3.3).
+"""
+CAPTIONED = (
+    "a captioned set: test/*.tar of pictures with a .txt each, a caption a line, or a folder of "
+    "pictures with a .txt beside each"
+)
+FITTED = f"{EVAL}; with train/ and, if there is one, val/ beside test/"
+TEMPLATES = (
+    "[templates] with a list for a set's folder's name, which goes before the set's own list, or "
+    'for `default`, which serves sets without a list; "a photo of a {c}." otherwise'
+)
+
+
+ReadSet = Callable[[Path, dict[str, list[str]]], EvalSet]
 
 
 def _zeroshot() -> Evaluation:
@@ -49,20 +116,23 @@ def _robustness() -> Evaluation:
     return robustness
 
 
-def sets_to_classify(args: argparse.Namespace) -> list[EvalSet]:
+def sets_to_classify(args: argparse.Namespace, read: ReadSet = read_eval_set) -> list[EvalSet]:
     """The sets of --eval, with the templates of --templates. Raises TrainerError."""
-    return _read_sets(args, read_eval_set)
+    templates = read_templates(args.templates)
+    sets = [read(root, templates) for root in args.eval]
+    need_names_apart([eval_set.name for eval_set in sets], "--eval")
+    return sets
 
 
 def captioned_sets(args: argparse.Namespace) -> list[EvalSet]:
     """The captioned sets of --eval. Raises TrainerError."""
-    return _read_sets(args, read_captioned_set)
+    return sets_to_classify(args, read_captioned_set)
 
 
 def sets_to_fit(args: argparse.Namespace) -> list[EvalSet]:
     """The sets of --eval, all of which have train pictures. Raises TrainerError."""
     need_sklearn(args.command)
-    sets = _read_sets(args, read_eval_set)
+    sets = sets_to_classify(args)
     for eval_set in sets:
         if not eval_set.has("train"):
             raise TrainerError(f"{eval_set.root}: no split train, expected train/ beside test/")
@@ -87,19 +157,44 @@ def pairs_of_sets(args: argparse.Namespace) -> list[Any]:
 
 @dataclass(frozen=True)
 class Command:
-    """How a command reads what it evaluates on, and the module that evaluates, imported late."""
+    """An evaluation's help, how its sets are read, and its module, which is imported late."""
 
+    text: str
+    sets: str  # help of --eval; "": the sets are pairs, of --pair
     read: Callable[[argparse.Namespace], list[Any]]
     evaluation: Callable[[], Evaluation]
 
 
 COMMANDS = {
-    "zeroshot": Command(sets_to_classify, _zeroshot),
-    "retrieval": Command(captioned_sets, _retrieval),
-    "probe": Command(sets_to_fit, _probe),
-    "fewshot": Command(sets_to_fit, _fewshot),
-    "robustness": Command(pairs_of_sets, _robustness),
+    "zeroshot": Command(ZEROSHOT, EVAL, sets_to_classify, _zeroshot),
+    "retrieval": Command(RETRIEVAL, CAPTIONED, captioned_sets, _retrieval),
+    "probe": Command(PROBE, FITTED, sets_to_fit, _probe),
+    "fewshot": Command(FEWSHOT, FITTED, sets_to_fit, _fewshot),
+    "robustness": Command(ROBUSTNESS, "", pairs_of_sets, _robustness),
 }
+
+
+def add_evaluations(commands: Commands) -> None:
+    """Every command of the table, and its arguments."""
+    for name, command in COMMANDS.items():
+        arguments = add_command(commands, evaluate, name, command.text)
+        add_trained_run(arguments)
+        if command.sets:
+            add_sets(arguments, command.sets)
+        else:
+            _add_pairs(arguments)
+        if name == "probe":
+            arguments.set_defaults(templates=None)  # a probe reads no text
+        else:
+            arguments.add_argument("--templates", type=Path, metavar="TOML", help=TEMPLATES)
+
+
+def _add_pairs(command: argparse.ArgumentParser) -> None:
+    about, names = f"{FITTED}; and a set of its classes under a shift", ("SET", "SHIFTED")
+    command.add_argument(
+        "--pair", type=Path, required=True, nargs=2, action="append", metavar=names, help=about
+    )
+    command.add_argument("--reference", type=Path, metavar="CSV", help="reference models")
 
 
 def evaluate(args: argparse.Namespace) -> None:
@@ -113,15 +208,6 @@ def evaluate(args: argparse.Namespace) -> None:
     show(evaluation, results, Console())
     if args.command == "robustness":
         print(run.root / "robustness.svg")
-
-
-def _read_sets(
-    args: argparse.Namespace, read: Callable[[Path, dict[str, list[str]]], EvalSet]
-) -> list[EvalSet]:
-    templates = read_templates(args.templates)
-    sets = [read(root, templates) for root in args.eval]
-    need_names_apart([eval_set.name for eval_set in sets], "--eval")
-    return sets
 
 
 def need_names_apart(names: Sequence[str], flag: str) -> None:

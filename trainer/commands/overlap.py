@@ -10,17 +10,93 @@ from pathlib import Path
 from rich.console import Console
 
 from queries.tables.manifest import find
-from trainer.commands.evaluate import need_names_apart
-from trainer.evaluation.sets import EvalSet, read_eval_set
+from trainer.commands.arguments import Commands, add_command, add_data, add_sets
+from trainer.commands.evaluate import sets_to_classify
 from trainer.run_folder import RunFolder
 from trainer.settings import TrainerError
 
 PHASH = "phash"
+OVERLAP = """\
+report what evaluation sets share with the training data
+
+examples:
+  python -m trainer overlap --data OUT --run RUN --eval SET SET
+      accuracy on all pictures, on those without and on those with a near duplicate among the
+      training pictures (CLIP, section 5); kept in RUN/overlap.json, RUN/overlap.svg and
+      RUN/tables/, with a page of the neighbours around the threshold in RUN/overlap/
+  python -m trainer overlap --data OUT --eval SET --detector FILE --write-exclusions FILE
+      the same search with a learned detector, without a model; and a list for BuildWIT --exclude
+
+A threshold is the number of bits of pHash that may differ (always even: 4 equals 5), or the least
+score of a learned detector. Without --threshold it is chosen for each set: at --rate false
+positives per pair, on pairs of pictures of different classes. docs/overlap.md says how.
+"""
+DECONTAMINATE = """\
+exclude pairs that are near evaluation sets, and build again, until none is
+
+example:
+  python -m trainer decontaminate --data OUT --eval SET --exclude excluded.csv --settings TOML
+      searches the newest build for SET, adds the pairs found to the list, makes the next version
+      without them (BuildWIT --exclude), and searches again until no pair is near
+"""
+DUPLICATES = """\
+near duplicates among a build's own pictures
+
+example:
+  python -m trainer duplicates --data OUT --detector FILE --run RUN
+      groups of near duplicates among a build's own pictures: how many, how large, what share;
+      kept in RUN/duplicates.json
+"""
+DETECTOR = """\
+train a copy detector for overlap on a build's pictures
+
+example:
+  python -m trainer detector --data OUT --to detector.safetensors --seconds 600
+      a copy detector trained on the build's own pictures and their synthetic copies (CLIP,
+      appendix C); one frozen file, which results name by its digest
+
+Equal pictures, seed and steps give equal weights on one machine; --seconds is CPU time.
+"""
+
+
+def add_overlap(commands: Commands) -> None:
+    """overlap, decontaminate and duplicates, which search with a detector, and detector."""
+    audit = add_command(commands, overlap, "overlap", OVERLAP)
+    audit.add_argument("--run", type=Path, metavar="RUN", help="a trained run, to evaluate")
+    about = "a list of pairs to exclude, made or added to"
+    audit.add_argument("--write-exclusions", type=Path, metavar="FILE", help=about)
+
+    clean = add_command(commands, decontaminate, "decontaminate", DECONTAMINATE)
+    clean.add_argument("--exclude", type=Path, required=True, metavar="FILE", help=about)
+    clean.add_argument("--settings", type=Path, metavar="TOML", help="of the build; default: own")
+    clean.add_argument("--rounds", type=int, default=5, metavar="N", help="most builds; default 5")
+
+    within = add_command(commands, duplicates, "duplicates", DUPLICATES)
+    within.add_argument("--run", type=Path, metavar="RUN", help="folder for duplicates.json")
+
+    for command in (audit, clean, within):
+        add_data(command)
+        about = "phash, the default, or a file of `trainer detector`"
+        command.add_argument("--detector", default="phash", metavar="FILE", help=about)
+        about = "bits, or a score; default: chosen by --rate"
+        command.add_argument("--threshold", type=float, metavar="X", help=about)
+        about = "false positives per pair, to choose a threshold by"
+        command.add_argument("--rate", type=float, metavar="R", help=about)
+    for command in (audit, clean):
+        add_sets(command)
+        command.set_defaults(templates=None)  # no text is compared
+
+    command = add_command(commands, detector, "detector", DETECTOR)
+    add_data(command)
+    command.add_argument("--to", type=Path, required=True, metavar="FILE", help="file to write")
+    command.add_argument("--steps", type=int, default=1_200, metavar="N", help="default 1200")
+    command.add_argument("--seconds", type=float, metavar="S", help="of CPU, an upper bound")
+    command.add_argument("--seed", type=int, default=0, metavar="N", help="default 0")
 
 
 def overlap(args: argparse.Namespace) -> None:
     """Compare sets with the training data, and print the table."""
-    build, sets = find(args.data), read_sets(args)
+    build, sets = find(args.data), sets_to_classify(args)
     from trainer.overlap import audit
 
     run = RunFolder(args.run) if args.run else None
@@ -33,7 +109,7 @@ def overlap(args: argparse.Namespace) -> None:
 def decontaminate(args: argparse.Namespace) -> None:
     """Exclude and build again until nothing is near."""
     find(args.data)
-    sets = read_sets(args)
+    sets = sets_to_classify(args)
     if args.rounds < 1:
         raise TrainerError(f"rounds {args.rounds}: expected at least 1")
     from trainer.overlap.decontaminate import decontaminate as rebuild
@@ -65,12 +141,6 @@ def detector(args: argparse.Namespace) -> None:
         f"{args.to}: {done.name}, {about['pictures']:,} pictures, {about['steps']:,} steps, "
         f"{about['cpu_seconds']:.0f} CPU seconds"
     )
-
-
-def read_sets(args: argparse.Namespace) -> list[EvalSet]:
-    sets = [read_eval_set(root) for root in args.eval]
-    need_names_apart([eval_set.name for eval_set in sets], "--eval")
-    return sets
 
 
 def search_of(args: argparse.Namespace):

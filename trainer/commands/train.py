@@ -1,0 +1,119 @@
+"""The command train: settings from flags and TOML, and what is said of a run at its end."""
+
+import argparse
+import json
+from dataclasses import asdict
+from importlib.util import find_spec
+from pathlib import Path
+
+from queries.tables.manifest import find, manifest
+from trainer.commands.arguments import Commands, add_command, add_data
+from trainer.run_folder import RunFolder
+from trainer.settings import MODELS, OBJECTIVES, PRECISIONS, TrainerError, TrainSettings, read
+
+TEXT = """\
+train a model on a build
+
+examples:
+  python -m trainer train --data OUT --run RUN
+      the tiny ResNet, 64 pixels, for its epochs: about a minute on two cores
+  python -m trainer train --data OUT --run RUN --max-seconds 50
+      the same, but warmed up and cooled down within 50 seconds at most
+  python -m trainer train --data OUT --run RUN --model ViT-B-32 --micro-batch 256
+      the paper's batch of 32,768 in the memory of 256
+  torchrun --nproc-per-node 2 -m -- trainer train --data OUT --run RUN
+      the same run, each batch shared by two processes ("--": or torchrun claims --run)
+  python -m trainer train --data OUT --run RUN --settings RUN/run.toml
+      as that run was; a flag beside it changes one of its settings
+  python -m trainer train --data OUT --run RUN --where "width >= 256 and n_words > 3"
+      on a part of the build; --scores FILE adds the column clip_score (trainer score --help)
+
+The run's folder gets run.toml (all settings), tokenizer.json, train.jsonl (a line every 10
+steps), best.safetensors (the epoch of the lowest mean loss), checkpoint.safetensors and, last,
+run.json. A finished run of the same settings and build is not trained again. A killed run goes on
+from its last save, exactly. Equal settings give equal weights, unless --max-seconds ends the run.
+
+Settings without a flag stand in the TOML: [recipe] has the papers' numbers and hard_negatives,
+[means] has length_groups, checkpointing and compile.
+"""
+
+
+def add_train(commands: Commands) -> None:
+    """train, and its settings that have a flag."""
+    command = add_command(commands, train, "train", TEXT)
+    add_data(command)
+    command.add_argument("--run", type=Path, required=True, metavar="RUN", help="folder to write")
+    command.add_argument("--settings", type=Path, metavar="TOML", help="such as a run's run.toml")
+    command.add_argument("--model", metavar="NAME", help=f"default tiny-rn; {', '.join(MODELS)}")
+    command.add_argument("--objective", choices=OBJECTIVES, help="default clip")
+    command.add_argument("--epochs", type=int, metavar="N", help="default: the model's own")
+    command.add_argument("--batch", type=int, metavar="N", help="pairs; default: the model's own")
+    command.add_argument("--lr", type=float, metavar="RATE", help="peak; default: the model's own")
+    command.add_argument("--seed", type=int, metavar="N", help="default 0")
+    command.add_argument("--max-seconds", type=float, metavar="S", help="an upper bound")
+    about = "default auto: bf16 where the device computes in bf16"
+    command.add_argument("--precision", choices=PRECISIONS, help=about)
+    about = "a condition on the table sample: the pairs to train on"
+    command.add_argument("--where", metavar="SQL", help=about)
+    about = "a table of `trainer score`; --where may then name its column clip_score"
+    command.add_argument("--scores", metavar="FILE", help=about)
+    about = "CLIP's BPE merges; default: learned from the captions"
+    command.add_argument("--merges", metavar="FILE", help=about)
+    about = "pairs in memory at a time; default: the whole batch"
+    command.add_argument("--micro-batch", type=int, metavar="N", help=about)
+    about = "between saves; default 300"
+    command.add_argument("--save-seconds", type=float, default=300, metavar="S", help=about)
+    about = "steps per line of train.jsonl; default 10"
+    command.add_argument("--log-every", type=int, default=10, metavar="N", help=about)
+    command.add_argument("--tensorboard", action="store_true", help="charts in RUN/tensorboard")
+
+
+def train(args: argparse.Namespace) -> None:
+    """Train, unless the run is there already."""
+    settings = read(args.settings, flags(args))
+    if args.log_every < 1:
+        raise TrainerError(f"log-every {args.log_every}: expected at least 1")
+    if args.tensorboard and find_spec("tensorboard") is None:
+        raise TrainerError("no package tensorboard, expected by --tensorboard")
+    build, run = find(args.data), RunFolder(args.run)
+    if is_finished(run, settings, manifest(build)["version"]):
+        print(f"{args.run}: finished with these settings and this build; nothing to do")
+        return
+    from trainer.training.run import Habits
+    from trainer.training.run import train as run_training
+
+    habits = Habits(args.save_seconds, args.log_every, args.tensorboard)
+    done = run_training(build, run, settings, habits)
+    if not done:
+        return  # one of several processes: the first one reports
+    for key, why in done["corrupt"].items():
+        print(f"corrupt sample {key}: {why}")
+    print(
+        f"{args.run}: {settings.model}, {done['parameters'] / 1e6:.2f} M parameters, "
+        f"{done['steps']:,} of {done['steps_planned']:,} steps, {done['images']:,} images of "
+        f"{done['samples']:,} samples in {done['seconds']:.1f} s, ended by {done['ended_by']}; "
+        f"loss {done['loss']:.3f}, temperature {done['temperature']:.3f}, "
+        f"{len(done['corrupt'])} corrupt samples"
+    )
+
+
+def flags(args: argparse.Namespace) -> dict[str, dict]:
+    """The settings that were given as flags, by section, as `trainer.settings.read` takes them."""
+    sections = {
+        "": ("model", "seed", "max_seconds", "precision", "where", "scores", "merges"),
+        "recipe": ("objective", "epochs", "batch", "lr"),
+        "means": ("micro_batch",),
+    }
+    return {
+        section: {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+        for section, names in sections.items()
+    }
+
+
+def is_finished(run: RunFolder, settings: TrainSettings, version: str) -> bool:
+    """A run of equal settings and build has ended there, and its checkpoint is in place."""
+    if not (run.done.is_file() and run.checkpoint.is_file() and run.tokenizer.is_file()):
+        return False
+    done = json.loads(run.done.read_text())
+    made_with = (done["settings"], done["build_version"], done.get("scores_sha256", ""))
+    return made_with == (asdict(settings), version, settings.scores_digest())

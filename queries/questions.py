@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from queries.engine import SQL
 from queries.engine.duck import DuckEngine, view_of_files
-from queries.tables.folder import files_now, members_now, of_manifest
+from queries.tables.folder import file_now_table, manifest_tables, member_now_table
 from queries.tables.manifest import files_by_table
 from queries.tables.schemas import TABLES
 from queries.tables.store import opened
@@ -85,11 +85,11 @@ def tables(
     Files and tars are listed anew, which reads every byte, only if the SQL that is `asked` names
     `file_now` or `member_now`.
     """
-    found: Inputs = {**files_by_table(build, run), **of_manifest(build)}
-    for name, listed in (("file_now", files_now), ("member_now", members_now)):
+    found: Inputs = {**files_by_table(build, run), **manifest_tables(build)}
+    for name, listed in (("file_now", file_now_table), ("member_now", member_now_table)):
         found[name] = listed(build) if name in asked else TABLES[name].empty()
     if other is not None:
-        of_other: Inputs = {**files_by_table(other), **of_manifest(other)}
+        of_other: Inputs = {**files_by_table(other), **manifest_tables(other)}
         found |= {
             OTHER + name: rows or TABLES[name].empty() if isinstance(rows, list) else rows
             for name, rows in of_other.items()
@@ -113,7 +113,7 @@ def _views_of_build(build: Path, prefix: str, run: Path | None = None) -> Iterat
             yield view_of_files(prefix + name, files)
         elif name in TABLES:
             yield empty_view(name, prefix)
-    for name, rows in of_manifest(build).items():
+    for name, rows in manifest_tables(build).items():
         yield view_of_rows(name, rows, prefix)
 
 
@@ -150,6 +150,12 @@ def _literal(value: object) -> str:
     if value is None:
         return "NULL"
     return "'" + value.replace("'", "''") + "'" if isinstance(value, str) else str(value)
+
+
+def counts(engine: DuckEngine, inputs: Mapping[str, list[Path] | pa.Table]) -> dict[str, int]:
+    """How many there are of what in a build, by the columns of queries/report/counts.sql."""
+    (row,) = answer(engine, inputs, sql("report", "counts")).to_pylist()
+    return {name: int(n or 0) for name, n in row.items()}
 
 
 def answer(

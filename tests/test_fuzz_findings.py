@@ -22,7 +22,7 @@ from pipeline.settings.whole import SettingsError, load
 from pipeline.sources import crawl
 from pipeline.wikipedia.sql_tables import read_page_table
 from queries.tables.errors import InputError
-from queries.tables.folder import of_manifest
+from queries.tables.folder import manifest_tables
 from queries.tables.manifest import BuildError, find
 from tests.fuzz.limits import watched
 from trainer.data.pixels import BadPictureError, decode
@@ -152,5 +152,5 @@ def test_a_version_is_the_name_of_a_folder_and_no_path(version, tmp_path):
 def test_a_manifest_that_is_none_is_refused_in_one_line(text, tmp_path):
     (tmp_path / "manifest.json").write_text(text)
     with pytest.raises(BuildError) as told:
-        of_manifest(find(tmp_path))
+        manifest_tables(find(tmp_path))
     assert str(tmp_path) in str(told.value)

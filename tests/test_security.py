@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 from pipeline.query_list.wordnet import read_synsets
 from pipeline.settings.whole import SettingsError, load
 from queries.questions import views
-from queries.tables.folder import samples_of
+from queries.tables.folder import tar_samples
 from queries.tables.parts import folder_written_whole, write_json, written_whole
 from tests.test_architecture import MODULES, ROOT, imports, name
 from trainer.data.shards import open_shards
@@ -97,7 +97,7 @@ def test_members_with_absolute_and_parent_paths_are_names_and_nothing_else(tmp_p
         tar.addfile(link)
     (rows,) = read_synsets(iter([pa.record_batch({"path": [str(archive)]})]))
     assert rows["name"].to_pylist() == ["kite"] * 4
-    assert samples_of(archive)
+    assert tar_samples(archive)
     assert [one.name for one in tmp_path.rglob("*")] == ["in", "a.tar"]
 
 

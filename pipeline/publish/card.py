@@ -13,9 +13,10 @@ import pyarrow as pa
 
 from queries.answers import markdown
 from queries.engine.duck import DuckEngine
-from queries.questions import Inputs, answer, sql, tables
-from queries.tables.manifest import manifest
-from queries.tables.parts import written_whole
+from queries.questions import Inputs, answer, counts, sql, tables
+from queries.tables.folder import manifest_tables
+from queries.tables.manifest import files_by_table, manifest
+from queries.tables.parts import read_rows, written_whole
 from queries.tables.schemas import TABLES
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -51,20 +52,6 @@ CONTEXT: dict[str, object] = {
     **{word: f"cr:{word}" for word in OF_CROISSANT.split()},
 }
 FORMATS = {".parquet": "application/x-parquet", ".tar": "application/x-tar"}
-COUNTS = {
-    "samples": "SELECT COUNT(*) FROM sample",
-    "shards": "SELECT COUNT(*) FROM file WHERE path LIKE 'shards/%.tar'",
-    "queries": "SELECT COUNT(*) FROM query",
-    "candidates": "SELECT SUM(rows_in) FROM stage WHERE stage = 'collect'",
-    "pairs": "SELECT COUNT(*) FROM pair",
-    "asked": "SELECT COUNT(*) FROM outcome",
-    "bytes": "SELECT SUM(bytes) FROM file WHERE path LIKE 'shards/%'",
-    "licensed": "SELECT COUNT(license) FROM sample",
-    "credited": "SELECT COUNT(page_url) FROM sample",
-    "exclusions": "SELECT COUNT(*) FROM exclusion",
-    "hash_exclusions": "SELECT COUNT(*) FROM exclusion WHERE kind IN ('sha256', 'phash')",
-    "robots": "SELECT COUNT(*) FROM outcome WHERE reason IN ('robots', 'opted_out')",
-}
 SHOWN = (
     *("funnel", "drops_by_reason", "query_sources", "balance", "pairs_by_source", "languages"),
     *("licences", "hosts", "image_sizes", "image_aspects", "caption_words", "total_words"),
@@ -98,22 +85,19 @@ def write_card(build: Path, run: Path | None = None, name: str = "buildwit") -> 
 def facts(build: Path, engine: DuckEngine, inputs: Inputs, name: str) -> dict:
     """What the templates tell: counts, answers of audits as Markdown, and settings."""
     languages = answer(engine, inputs, sql("audit", "languages")).to_pylist()
-    settings = answer(engine, inputs, "SELECT name, value FROM setting ORDER BY name")
-    counts = {
-        about: int(answer(engine, inputs, question).column(0)[0].as_py() or 0)
-        for about, question in COUNTS.items()
-    }
+    settings = manifest_tables(build)["setting"].sort_by("name")
+    numbers = counts(engine, inputs)
     return {
         "name": name,
         "version": build.name,
-        "counts": counts,
-        "size": size_category(counts["samples"]),
+        "counts": numbers,
+        "size": size_category(numbers["samples"]),
         "languages": [
             row["language"]
             for row in languages
             if row["samples"] and re.fullmatch("[a-z]{2,3}", row["language"])
         ],
-        "build": answer(engine, inputs, "SELECT * FROM build").to_pylist()[0],
+        "build": read_rows(files_by_table(build)["build"]).to_pylist()[0],
         "settings": markdown(settings),
         "blocked": any(
             row["name"].startswith("filters.blocked_words") and row["value"] != "[]"

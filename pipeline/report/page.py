@@ -20,7 +20,7 @@ from pipeline.report import charts
 from pipeline.report import run as report_run
 from pipeline.report.gallery import gallery, near_duplicates, neighbours, shortened
 from queries.engine.duck import DuckEngine
-from queries.questions import answer, sql, title
+from queries.questions import answer, counts, sql, title
 from queries.tables.manifest import files_by_table, manifest
 from queries.tables.parts import written_whole
 from queries.tables.reasons import REASONS
@@ -31,30 +31,28 @@ HEAD_QUERIES = 30
 EXAMPLE_CHARACTERS = 300  # of a dropped caption or address
 Tables = Mapping[str, list[Path] | pa.Table]
 
-COUNTS = {
-    "queries": "SELECT COUNT(*) FROM query",
-    "queries offered by words": "SELECT COUNT(*) FROM query WHERE sources % 2 >= 1",
-    "queries offered by bigrams": "SELECT COUNT(*) FROM query WHERE sources % 4 >= 2",
-    "queries offered by titles": "SELECT COUNT(*) FROM query WHERE sources % 8 >= 4",
-    "queries offered by WordNet": "SELECT COUNT(*) FROM query WHERE sources % 16 >= 8",
-    "candidates": "SELECT SUM(rows_in) FROM stage WHERE stage = 'collect'",
-    "pairs with a query": "SELECT COUNT(*) FROM pair",
-    "matches": "SELECT COUNT(*) FROM match",
-    "matches kept": "SELECT COUNT(*) FROM kept_match",
-    "images asked for": "SELECT COUNT(*) FROM outcome",
-    "images fetched": "SELECT COUNT(DISTINCT pair_id) FROM attempt WHERE reason IS NULL",
-    "samples": "SELECT COUNT(*) FROM sample",
-    "shards": "SELECT COUNT(*) FROM file WHERE path LIKE 'shards/%.tar'",
-    "words in captions": "SELECT COALESCE(SUM(n_words), 0) FROM sample",
+COUNTS = {  # in words, and as queries/report/counts.sql has it
+    "queries": "queries",
+    "queries offered by words": "offered_by_words",
+    "queries offered by bigrams": "offered_by_bigrams",
+    "queries offered by titles": "offered_by_titles",
+    "queries offered by WordNet": "offered_by_wordnet",
+    "candidates": "candidates",
+    "pairs with a query": "pairs",
+    "matches": "matches",
+    "matches kept": "kept",
+    "images asked for": "asked",
+    "images fetched": "fetched",
+    "samples": "samples",
+    "shards": "shards",
+    "words in captions": "words",
 }
 
 
-def counts(engine: DuckEngine, inputs: Tables) -> dict[str, int]:
+def shown_counts(engine: DuckEngine, inputs: Tables) -> dict[str, int]:
     """The numbers that matter first."""
-    return {
-        name: int(answer(engine, inputs, question).column(0)[0].as_py() or 0)
-        for name, question in COUNTS.items()
-    }
+    numbers = counts(engine, inputs)
+    return {words: numbers[column] for words, column in COUNTS.items()}
 
 
 def announce(build: Path, verdict: str) -> None:
@@ -75,7 +73,7 @@ def print_counts(build: Path) -> None:
     engine, inputs = DuckEngine(quiet=True), files_by_table(build)
     grid = Grid("", "rows")
     grid.columns[1].justify = "right"
-    for name, n in counts(engine, inputs).items():
+    for name, n in shown_counts(engine, inputs).items():
         grid.add_row(name, f"{n:,}")
         if name == "candidates":
             for row in answer(engine, inputs, sql("audit", "drops_by_reason")).to_pylist():
@@ -110,7 +108,7 @@ def _of_build(build: Path, engine: DuckEngine, inputs: Tables) -> dict:
     funnel, per_query, rounds = audit("funnel"), audit("pairs_per_query"), audit("rounds")
     shares, stages = asked("query_shares"), funnel["stage"].to_pylist()
     return {
-        "counts": counts(engine, inputs),
+        "counts": shown_counts(engine, inputs),
         "funnel": charts.funnel(funnel),
         "funnel_grid": _grid(funnel),
         "pairs_per_query": charts.pairs_per_query(per_query),

@@ -17,7 +17,7 @@ from queries.tables.tars import PICTURES, members
 SUFFIXES = {**dict.fromkeys(PICTURES, "image_bytes"), "txt": "caption_bytes", "json": "row_bytes"}
 
 
-def of_manifest(build: Path) -> dict[str, pa.Table]:
+def manifest_tables(build: Path) -> dict[str, pa.Table]:
     """The tables of the manifest: its settings and its list of files."""
     about = manifest(build)
     settings = [{"name": name, "value": value} for name, value in flat(about.get("settings"))]
@@ -51,22 +51,22 @@ def flat(value: object, name: str = "") -> Iterator[tuple[str, str]]:
         yield from flat(one, f"{name}.{key}" if name else str(key))
 
 
-def files_now(build: Path) -> pa.Table:
+def file_now_table(build: Path) -> pa.Table:
     """The table `file_now`."""
     return pa.Table.from_pylist(list(list_files(build)), TABLES["file_now"].schema)
 
 
-def members_now(build: Path) -> pa.Table:
+def member_now_table(build: Path) -> pa.Table:
     """The table `member_now`; of a damaged tar what stands before the damage."""
     schema = TABLES["member_now"].schema
     batches = [
-        pa.RecordBatch.from_pylist(samples_of(path), schema)
+        pa.RecordBatch.from_pylist(tar_samples(path), schema)
         for path in sorted((build / "shards").glob("*.tar"))
     ]
     return pa.Table.from_batches(batches, schema)
 
 
-def samples_of(tar_file: Path) -> list[dict]:
+def tar_samples(tar_file: Path) -> list[dict]:
     """Rows of `member_now` of one tar; two samples of one key next to each other are two rows."""
     rows: list[dict] = []
     shard = f"{tar_file.parent.name}/{tar_file.stem}"

@@ -19,7 +19,7 @@ from pipeline.wikipedia import pieces, read_pages
 from pipeline.wikipedia.pageviews import read_views
 from pipeline.wikipedia.sql_tables import read_page_table
 from queries.tables.errors import InputError, UserError
-from queries.tables.folder import of_manifest
+from queries.tables.folder import manifest_tables
 from queries.tables.manifest import LATEST, find
 from queries.tables.manifest import MANIFEST as MANIFEST_NAME
 from queries.tables.reasons import COLLECT, PAGE
@@ -207,7 +207,7 @@ def stranger_build(data: bytes) -> None:
             for name in (MANIFEST_NAME, LATEST):
                 (folder / name).write_bytes(data)
                 with suppress(UserError):
-                    of_manifest(find(folder))
+                    manifest_tables(find(folder))
                 (folder / name).unlink()
         finally:
             rmtree(folder)

@@ -15,7 +15,7 @@ from pipeline.query_list.wordnet import read_synsets
 from pipeline.report.gallery import thumbnail
 from pipeline.settings.images import ImageSettings
 from queries.tables.errors import InputError
-from queries.tables.folder import samples_of
+from queries.tables.folder import tar_samples
 from queries.tables.reasons import FETCH
 from queries.tables.tars import members
 from tests.fuzz.files import asked
@@ -104,7 +104,7 @@ def tar(data: bytes) -> None:
     except ValueError:
         pass
     with file_of(data, ".tar") as path:
-        samples_of(path)
+        tar_samples(path)
         with suppress(InputError):
             list(read_synsets(asked(path)))
 

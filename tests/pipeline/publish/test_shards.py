@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from pipeline.publish.shards import cut, pack, shard_bits, shard_digest
-from queries.tables.folder import samples_of
+from queries.tables.folder import tar_samples
 from tests.tables import rows
 
 IDS = [0, 5, 2**61, 2**62, 2**62 + 1, 2**63 - 1]
@@ -78,7 +78,7 @@ def test_an_original_has_the_ending_of_its_type(tmp_path):
         image_digest="i",
     )
     list(function(iter(rows_of.to_batches())))
-    samples = samples_of(tmp_path / f"{shard_digest(rows_of, 'i')}.tar")
+    samples = tar_samples(tmp_path / f"{shard_digest(rows_of, 'i')}.tar")
     assert [row["image_bytes"] for row in samples] == [6, 16, 3]
     with tarfile.open(tmp_path / f"{shard_digest(rows_of, 'i')}.tar") as tar:
         assert tar.getnames()[::3] == [f"{IDS[0]:016x}.png", f"{5:016x}.webp", f"{2**61:016x}.jpg"]

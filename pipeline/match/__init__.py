@@ -33,7 +33,9 @@ from pipeline.match.tables import (
     MULTIPLIERS,
     SHORT,
     Table,
+    leads_on,
     node,
+    query_number,
     step,
     tree,
     vocabulary,
@@ -159,10 +161,10 @@ class Matcher:
         follows[captions.first] = NONE
         parts, n_words = [np.empty(0, np.int64)], 1
         while len(first):
-            whole = np.flatnonzero(values >> 32)
+            whole = np.flatnonzero(query_number(values))
             rows = captions.rows.take(first.take(whole))
-            parts.append(rows << self.id_bits | ((values.take(whole) >> 32) - 1))
-            on = np.flatnonzero(values & 1)
+            parts.append(rows << self.id_bits | (query_number(values.take(whole)) - 1))
+            on = np.flatnonzero(leads_on(values))
             number = follows.take(first.take(on) + n_words)
             hits = np.flatnonzero(number != NONE)
             on = on.take(hits)

@@ -16,7 +16,7 @@ from typing import Any
 import numba as nb
 import numpy as np
 
-from pipeline.match.tables import FREE, LONG, SHORT
+from pipeline.match.tables import FREE, LONG, SHORT, STEP_SHIFT, leads_on, node, query_number
 
 BLOCK_WORDS = 4096  # their cells, 64 bytes each, stay in the processor's cache
 FEW_BITS = 6
@@ -58,14 +58,12 @@ def _look_up(cells, bits, key):
     return value if cells[at] == key else FREE
 
 
-@compiled_in
-def _node(value):
-    return (value >> 1) & 0x3FFF_FFFF
+_node, _query_number, _leads_on = map(compiled_in, (node, query_number, leads_on))
 
 
 @compiled_in
 def _step(value, follower, multiplier):
-    return np.uint64(_node(value) << 32 | _node(follower)) * multiplier
+    return np.uint64(_node(value) << STEP_SHIFT | _node(follower)) * multiplier
 
 
 @compiled_in
@@ -191,93 +189,133 @@ def _sort(matches, first, end, few):
     return kept + 1 if end > first else end
 
 
+@compiled_in
+def _cut_block(texts, first_row, hashing, hashes, spans, ends):
+    """Cut rows into words, until there are BLOCK_WORDS; the row and the word behind the last.
+
+    ends: of each row the end of its words. Behind the words of a row stands a word for none.
+    """
+    eights, begins, stops = texts
+    row, n_words = first_row, 0
+    while row < len(begins) and n_words < BLOCK_WORDS:
+        n_words = _cut(eights, begins[row], stops[row], hashing, hashes, spans, n_words)
+        ends[row] = n_words
+        hashes[n_words], spans[n_words] = 0, 0
+        n_words += 1
+        row += 1
+    return row, n_words
+
+
+@compiled_in
+def _find_words(eights, n_words, table, words, hashes, spans, values, seen):
+    """The value of each word's node, FREE of words that begin no query."""
+    cells, bits = table
+    for n in range(n_words):  # bring the cells
+        seen[n] = cells[_wish(hashes[n], bits)]
+    for n in range(n_words):
+        value = _look_up(cells, bits, hashes[n])
+        start, length = spans[n]
+        long = value != FREE and (length > SHORT or value & LONG)
+        if long and not _equal(eights, start, length, words, _node(value)):
+            value = FREE
+        values[n] = value
+
+
+@compiled_in
+def _find_pairs(n_words, steps, values, hashes, spans, follows, seen):
+    """The values of the nodes of two words, at `spans[:, 0]`, in order; how many there are.
+
+    The flags tell most steps that lead nowhere, before any cell is read for them.
+    """
+    cells, bits, flags, flag_bits, multiplier = steps
+    likely = 0
+    for n in range(n_words - 1):
+        key = _step(values[n], values[n + 1], multiplier)
+        hashes[likely], spans[likely, 0] = key, n
+        on = _leads_on(values[n]) & (values[n] != FREE) & (values[n + 1] != FREE)
+        likely += on & _flag(flags, flag_bits, key)
+    for n in range(likely):
+        seen[n] = cells[_wish(hashes[n], bits)]
+    n_follows = 0
+    for n in range(likely):
+        follows[n_follows] = _look_up(cells, bits, hashes[n])
+        spans[n_follows, 0] = spans[n, 0]
+        n_follows += follows[n_follows] != FREE
+    return n_follows
+
+
+@compiled_in
+def _match_rows(rows, ends, values, pairs, steps, matches, match_ends, few):
+    """Write the query_ids of a block's rows behind those of the rows before; `matches`, grown.
+
+    rows: the first and the one behind the last. pairs: what `_find_pairs` has found.
+    """
+    cells, bits, flags, flag_bits, multiplier = steps
+    spans, follows, n_follows = pairs
+    first_row, stop_row = rows
+    n_matches = match_ends[first_row - 1] if first_row else 0
+    n = nth = 0
+    for row in range(first_row, stop_row):
+        first = n_matches
+        if n_matches + ends[row] - n >= len(matches):
+            matches = _grown(matches, n_matches + ends[row] - n)
+        while n < ends[row]:
+            matches[n_matches] = _query_number(values[n]) - 1
+            n_matches += _query_number(values[n]) > 0
+            n += 1
+        n += 1
+        while nth < n_follows and spans[nth, 0] < n:
+            value, after = follows[nth], spans[nth, 0] + 2
+            while value != FREE:
+                if n_matches == len(matches):
+                    matches = _grown(matches, n_matches)
+                matches[n_matches] = _query_number(value) - 1
+                n_matches += _query_number(value) > 0
+                if not _leads_on(value) or values[after] == FREE:
+                    break
+                key = _step(value, values[after], multiplier)
+                if not _flag(flags, flag_bits, key):
+                    break
+                value = _look_up(cells, bits, key)
+                after += 1
+            nth += 1
+        n_matches = _sort(matches, first, n_matches, few)
+        match_ends[row] = n_matches
+    return matches
+
+
 def _find(texts, table, hashing, words, steps):
     """The rows and query_ids of all matches, sorted, each once."""
-    eights, begins, ends = texts
-    cells, bits = table
-    step_cells, step_bits, flags, flag_bits, step_multiplier = steps
+    eights, begins, stops = texts
     n_rows = len(begins)
     most = 0
     for row in range(n_rows):
-        most = max(most, ends[row] - begins[row])
+        most = max(most, stops[row] - begins[row])
     room = 2 * BLOCK_WORDS + most // 2 + 2  # of a row no more words than that, and a word for none
     hashes = np.empty(room, np.uint64)
     spans = np.empty((room, 2), np.int64)
     values = np.empty(room, np.int64)
     follows = np.empty(room, np.int64)
     seen = np.empty(room, np.uint64)
-    last = np.empty(n_rows, np.int64)  # words of a block's rows
+    ends = np.empty(n_rows, np.int64)  # of the words of a block's rows
     matches = np.empty(16 * n_rows + 16, np.int64)
     few = np.empty(FEW, np.int64)
-    ends_of_rows = np.empty(n_rows, np.int64)  # of each row's matches
-    n_matches = 0
+    match_ends = np.empty(n_rows, np.int64)  # of each row's matches
 
     first_row = 0
     while first_row < n_rows:
-        row, n_words = first_row, 0
-        while row < n_rows and n_words < BLOCK_WORDS:
-            n_words = _cut(eights, begins[row], ends[row], hashing, hashes, spans, n_words)
-            last[row] = n_words
-            hashes[n_words], spans[n_words] = 0, 0  # behind each row, no word
-            n_words += 1
-            row += 1
-
-        for n in range(n_words):  # bring the cells
-            seen[n] = cells[_wish(hashes[n], bits)]
-        for n in range(n_words):
-            value = _look_up(cells, bits, hashes[n])
-            start, length = spans[n]
-            long = value != FREE and (length > SHORT or value & LONG)
-            if long and not _equal(eights, start, length, words, _node(value)):
-                value = FREE
-            values[n] = value
-
-        likely = 0  # steps from a word by the next one, but for most of those that lead nowhere
-        for n in range(n_words - 1):
-            key = _step(values[n], values[n + 1], step_multiplier)
-            hashes[likely], spans[likely, 0] = key, n
-            on = (values[n] & 1) & (values[n] != FREE) & (values[n + 1] != FREE)
-            likely += on & _flag(flags, flag_bits, key)
-        for n in range(likely):
-            seen[n] = step_cells[_wish(hashes[n], step_bits)]
-        n_follows = 0
-        for n in range(likely):
-            follows[n_follows] = _look_up(step_cells, step_bits, hashes[n])
-            spans[n_follows, 0] = spans[n, 0]
-            n_follows += follows[n_follows] != FREE
-
-        n = nth = 0
-        for match_row in range(first_row, row):
-            first = n_matches
-            if n_matches + last[match_row] - n >= len(matches):
-                matches = _grown(matches, n_matches + last[match_row] - n)
-            while n < last[match_row]:
-                matches[n_matches] = (values[n] >> 32) - 1
-                n_matches += values[n] >> 32 > 0
-                n += 1
-            n += 1
-            while nth < n_follows and spans[nth, 0] < n:
-                value, after = follows[nth], spans[nth, 0] + 2
-                while value != FREE:
-                    if n_matches == len(matches):
-                        matches = _grown(matches, n_matches)
-                    matches[n_matches] = (value >> 32) - 1
-                    n_matches += value >> 32 > 0
-                    if not value & 1 or values[after] == FREE:
-                        break
-                    key = _step(value, values[after], step_multiplier)
-                    if not _flag(flags, flag_bits, key):
-                        break
-                    value = _look_up(step_cells, step_bits, key)
-                    after += 1
-                nth += 1
-            n_matches = ends_of_rows[match_row] = _sort(matches, first, n_matches, few)
-        first_row = row
+        stop_row, n_words = _cut_block(texts, first_row, hashing, hashes, spans, ends)
+        _find_words(eights, n_words, table, words, hashes, spans, values, seen)
+        pairs = spans, follows, _find_pairs(n_words, steps, values, hashes, spans, follows, seen)
+        block = first_row, stop_row
+        matches = _match_rows(block, ends, values, pairs, steps, matches, match_ends, few)
+        first_row = stop_row
+    n_matches = match_ends[n_rows - 1] if n_rows else 0
     rows = np.empty(n_matches, np.int64)
     n = 0
-    for match_row in range(n_rows):
-        while n < ends_of_rows[match_row]:
-            rows[n] = match_row
+    for row in range(n_rows):
+        while n < match_ends[row]:
+            rows[n] = row
             n += 1
     return rows, matches[:n_matches].copy()
 

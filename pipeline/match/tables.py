@@ -16,7 +16,13 @@ from pipeline.text.arrays import Split, equal_words, word_hashes
 MULTIPLIERS = (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
 
 SHORT = 8  # bytes: a word that one 64-bit number holds
-LONG = 1 << 31  # flag in the value of a longer one
+# A node's value, an int64: from the top query_id + 1, or 0 where the node is no query; LONG where
+# the node is a first word of more than SHORT bytes; the node's number; LEADS_ON where a step does.
+QUERY_SHIFT, NODE_SHIFT = 32, 1
+LONG = 1 << 31
+NODE_MASK = (1 << 30) - 1
+LEADS_ON = 1
+STEP_SHIFT = 32  # of the node, in the key of a step from the node by a word: the word stands below
 FLAG_BITS = 22  # 512 KB of flags
 FREE = -1  # the value where a table has no key
 
@@ -107,8 +113,7 @@ def vocabulary(queries: Split, multipliers: Sequence[int]) -> tuple[Vocabulary, 
 def tree(queries: Split, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The keys of the steps to all nodes but the first words', and the value of every node.
 
-    A value is, from the top, query_id + 1, or 0 if the node is no query; LONG, set later; 30 bits
-    of the node; and 1 if a step leads on from it. First words' nodes have the words' numbers.
+    LONG is set later. The nodes of first words have the words' numbers.
     """
     n_words, ids = np.diff(queries.first), np.arange(len(queries.first) - 1)
     node_of_query, inner = np.empty(len(ids), np.int64), [np.empty(0, np.int64)]
@@ -123,16 +128,28 @@ def tree(queries: Split, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         new, nth = np.unique(steps, return_inverse=True)
         keys.append(new)
         nodes, n_nodes = n_nodes + nth, n_nodes + len(new)
-    values = np.arange(n_nodes) << 1
-    values[np.concatenate(inner)] |= 1
-    values[node_of_query] |= np.arange(1, len(node_of_query) + 1) << 32
+    values = np.arange(n_nodes) << NODE_SHIFT
+    values[np.concatenate(inner)] |= LEADS_ON
+    values[node_of_query] |= np.arange(1, len(node_of_query) + 1) << QUERY_SHIFT
     return np.concatenate(keys), values
 
 
 def step(nodes: np.ndarray, numbers: np.ndarray) -> np.ndarray:
     """The keys of the steps from nodes by words: distinct, as the multiplier is odd."""
-    return (nodes << 32 | numbers).view(np.uint64) * np.uint64(MULTIPLIERS[0])
+    return (nodes << STEP_SHIFT | numbers).view(np.uint64) * np.uint64(MULTIPLIERS[0])
 
 
+# Numba compiles these three for the kernel, too.
 def node(values: np.ndarray) -> np.ndarray:
-    return (values >> 1) & 0x3FFF_FFFF
+    """The numbers of the nodes, int64."""
+    return (values >> NODE_SHIFT) & NODE_MASK
+
+
+def query_number(values: np.ndarray) -> np.ndarray:
+    """query_id + 1 of the nodes, int64; 0 of those that are no query."""
+    return values >> QUERY_SHIFT
+
+
+def leads_on(values: np.ndarray) -> np.ndarray:
+    """1 where a step leads on from the node, else 0, int64."""
+    return values & LEADS_ON

@@ -23,8 +23,8 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from benchmarks.harness import Row, arguments, show, take_turns
-from pipeline.images import judge as guard_image
-from pipeline.images.judge import Picture, guard
+from pipeline.images import judge
+from pipeline.images.judge import Picture, judge_picture
 from pipeline.settings.images import ImageSettings
 from pipeline.sources.sample import pictures
 from pipeline.sources.sample.server import draw
@@ -108,7 +108,7 @@ def photographs(quick: bool) -> list[bytes]:
 
 
 def stored(body: bytes) -> Picture:
-    picture = guard(body, SETTINGS)
+    picture = judge_picture(body, SETTINGS)
     if not isinstance(picture, Picture):
         raise ValueError(f"a picture of the benchmark is refused: {picture}")
     return picture
@@ -212,18 +212,18 @@ def print_quality(name: str, found: dict) -> None:
 
 def cost(bodies: list[bytes], rounds: int) -> tuple[list[float], list[float]]:
     """Milliseconds a picture, with the hash and without."""
-    hashing = guard_image.phash
+    hashing = judge.phash
 
     def run(of: Callable[[Pixels], int]) -> None:
-        guard_image.phash = of
+        judge.phash = of
         for body in bodies:
-            guard(body, SETTINGS)
+            judge_picture(body, SETTINGS)
 
     contest = {"with": lambda: run(hashing), "without": lambda: run(lambda _: 0)}
     try:
         seconds = take_turns(contest, rounds)
     finally:
-        guard_image.phash = hashing
+        judge.phash = hashing
     per_picture = 1000 / len(bodies)
     return [one * per_picture for one in seconds["with"]], [
         one * per_picture for one in seconds["without"]

@@ -27,7 +27,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.harness import Row, child, peak_mb, show, take_turns
-from pipeline.images.judge import Picture, guard
+from pipeline.images.judge import Picture, judge_picture
 from pipeline.settings.images import ImageSettings
 
 SETTINGS = ImageSettings()
@@ -87,7 +87,7 @@ def stock_resizer() -> Callable[[bytes], bytes]:
 
 
 def ours(body: bytes) -> bytes:
-    picture = guard(body, SETTINGS)
+    picture = judge_picture(body, SETTINGS)
     if not isinstance(picture, Picture):
         raise ValueError(f"a picture of the benchmark is refused: {picture}")
     return picture.jpeg
@@ -136,7 +136,7 @@ def memory(file: Path) -> dict[str, Any]:
     ours(saved(photo(800, 600, 0), "JPEG"))  # what every picture needs
     gc.collect()
     before = peak_mb()
-    answer = guard(body, SETTINGS)
+    answer = judge_picture(body, SETTINGS)
     said = answer if isinstance(answer, str) else f"{answer.width} x {answer.height}"
     return {"kind": file.name, "answer": said, "above_idle_mb": round(peak_mb() - before, 1)}
 

@@ -13,7 +13,7 @@ import pytest
 import simplejpeg
 
 from pipeline.filters.hosts import parents
-from pipeline.images.judge import guard
+from pipeline.images.judge import judge_picture
 from pipeline.query_list.wordnet import read_synsets
 from pipeline.report.gallery import thumbnail
 from pipeline.settings.images import ImageSettings
@@ -111,8 +111,8 @@ def subsampled_as(sampling: int) -> bytes:
 
 @pytest.mark.parametrize("sampling", [0x14, 0x00, 0xFF])
 def test_a_jpeg_of_a_strange_subsampling_is_a_damaged_picture(sampling):
-    assert guard(subsampled_as(0x22), ImageSettings()) != "image_damaged"
-    assert guard(subsampled_as(sampling), ImageSettings()) == "image_damaged"
+    assert judge_picture(subsampled_as(0x22), ImageSettings()) != "image_damaged"
+    assert judge_picture(subsampled_as(sampling), ImageSettings()) == "image_damaged"
     with pytest.raises(BadPictureError):
         decode(subsampled_as(sampling))
 
@@ -121,13 +121,13 @@ def test_a_png_whose_chunk_claims_gigabytes_is_refused_at_once():
     chunk = struct.pack(">I4s", 4_278_192_855, b"IDAT") + b"x" * 40
     made = cv2.imencode(".png", np.full((16, 16, 3), 9, np.uint8))[1].tobytes()
     for body in (made[:33] + chunk, made[:-20]):  # the first took 4 GB and 14 s
-        watched(lambda one: guard(one, ImageSettings()))(body)
-        assert guard(body, ImageSettings()) == "image_damaged"
+        watched(lambda one: judge_picture(one, ImageSettings()))(body)
+        assert judge_picture(body, ImageSettings()) == "image_damaged"
         assert thumbnail(body) is None
         with pytest.raises(BadPictureError):
             decode(body)
     assert thumbnail(made)
-    assert guard(made, ImageSettings()) != "image_damaged"
+    assert judge_picture(made, ImageSettings()) != "image_damaged"
     assert decode(made).shape == (16, 16, 3)
 
 

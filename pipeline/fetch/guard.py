@@ -1,11 +1,11 @@
-"""Ask a stranger's server for one picture, within limits that it cannot move.
+"""Ask an unknown server for one picture, within limits that the server cannot extend.
 
     attempt("http://example.org/cat.png", settings)  # Answer(reason=None, body=b"…", status=200, …)
 
 Every hop's host is resolved and checked, and the connection is made to the address that was
-checked. One clock runs over all of an attempt; it stands only while this process makes it wait: for
-a turn at a host, for its robots.txt (which has a deadline of its own), for room for a large body.
-Proxies of the environment are not used: what connects elsewhere cannot be checked here.
+checked. One clock runs over a whole attempt; it is paused only while this process makes it wait:
+for a slot at a host, for its robots.txt (which has its own deadline), for room for a large body.
+Proxies of the environment are not used: the address that they connect to cannot be checked here.
 """
 
 import http.client
@@ -37,14 +37,14 @@ from pipeline.web.robots import MAX_ROBOTS_BYTES, opted_out, parse_robots
 from pipeline.web.url import Target, as_address, may_be_asked, parse_url, redirected
 
 MAX_ADDRESSES = 4  # of a host that are tried
-KNOWN_S = 300.0  # how long a host's addresses are remembered; each connection checks them anew
+REMEMBER_S = 300.0  # how long a host's addresses are kept; each connection checks them anew
 MAX_LOOKUPS = 128  # threads; the system's resolver knows no deadline, so a stuck one is left behind
 REDIRECTS = {301, 302, 303, 307, 308}
 AGAIN = {408, 425, 429, *range(500, 600)}
 STATUS_REASONS = {401: "forbidden", 403: "forbidden", 451: "forbidden"}
 STATUS_REASONS |= {404: "not_found", 410: "not_found"}
 TRIED_AGAIN = {"timeout", "connection_error", "host_unreachable"}
-# What says about a host, whatever the path: true of its pictures if true of its robots.txt.
+# Reasons that hold for the whole host: if its robots.txt fails so, its pictures would, too.
 OF_THE_HOST = {"host_unreachable", "private_address", "retry_later"}
 OF_THE_HOST |= {"tls_expired", "tls_wrong_name", "tls_untrusted", "tls_error"}
 
@@ -53,7 +53,7 @@ Resolve = Callable[[str, int], list[str]]
 
 @dataclass(frozen=True)
 class Answer:
-    """What became of an attempt: a body, or a reason of queries/tables/reasons.py."""
+    """The outcome of an attempt: a body, or a reason of queries/tables/reasons.py."""
 
     reason: str | None
     body: bytes | None = None
@@ -80,8 +80,8 @@ def attempt(url: str, settings: GuardSettings, hosts: Hosts | None = None) -> An
 def look_up(host: str, port: int) -> list[str]:
     """The host's addresses. A dot at the end keeps the machine's own domains out of the search."""
     name = f"{host}." if "." in host else host
-    found = socket.getaddrinfo(name.encode(), port, type=socket.SOCK_STREAM)
-    return [str(address[0]) for *_, address in found]
+    entries = socket.getaddrinfo(name.encode(), port, type=socket.SOCK_STREAM)
+    return [str(address[0]) for *_, address in entries]
 
 
 @dataclass
@@ -96,14 +96,14 @@ class Guard:
     )
 
     def __post_init__(self) -> None:
-        self._networks = [ipaddress.ip_network(one) for one in self.settings.allow_networks]
-        self._known: dict[str, tuple[float, list[str]]] = {}
+        self._networks = [ipaddress.ip_network(text) for text in self.settings.allow_networks]
+        self._looked_up: dict[str, tuple[float, list[str]]] = {}
 
     @contextmanager
     def fetched(self, url: str) -> Iterator[Answer]:
         """The answer of the first attempt that does not call for another, or of the last one.
 
-        A large body keeps its place among the few until the block ends: decode it there.
+        A large body holds one of the LARGE_BODIES places until the block ends: decode it there.
         """
         target = parse_url(url)
         with ExitStack() as room:
@@ -113,7 +113,7 @@ class Guard:
                 yield self._retried(target, True, room)
 
     def fetch(self, url: str) -> Answer:
-        """What `fetched` gives, for one whose memory is not at stake."""
+        """The answer of `fetched`, for a caller that may hold large bodies."""
         with self.fetched(url) as answer:
             return answer
 
@@ -138,7 +138,7 @@ class Guard:
         while True:
             try:
                 if picture and self.settings.robots != "ignore":
-                    with clock.standing():
+                    with clock.paused():
                         self._heed_robots(target)
                 answer, location = self._ask(target, clock, picture, room)
                 if location is None:
@@ -178,7 +178,7 @@ class Guard:
             raise AttemptError("robots", "robots.txt disallows it")
 
     def _robots(self, target: Target) -> RobotsAnswer:
-        """RFC 9309, section 2.3.1: what is not there allows all, what is not to be had nothing."""
+        """RFC 9309, section 2.3.1: a missing file allows all, an unreachable one allows nothing."""
         place = replace(target, path="/robots.txt")
         answer = self._retried(place, False, ExitStack())
         if answer.body is not None:
@@ -195,8 +195,8 @@ class Guard:
         """One request: its answer, or the place that it redirects to. Raises AttemptError."""
         with ExitStack() as held:
             try:
-                with clock.standing():
-                    held.enter_context(self.hosts.turn(target.host))
+                with clock.paused():
+                    held.enter_context(self.hosts.slot(target.host))
             except LaterError as later:
                 raise AttemptError("retry_later", str(later), later.wait_s) from None
             connection = held.enter_context(self._connected(target, clock))
@@ -206,29 +206,29 @@ class Guard:
                     connection = held.enter_context(tls)
                 connection.settimeout(clock.left_s())
                 connection.sendall(request(target, self.settings.contact))
-                said = held.enter_context(response(Wire(connection, clock)))
-                location = said.headers.get("Location")
-                if said.status in REDIRECTS and location is not None:
+                reply = held.enter_context(response(Wire(connection, clock)))
+                location = reply.headers.get("Location")
+                if reply.status in REDIRECTS and location is not None:
                     return Answer(None), location
-                answer = self._judged(target, said, picture)
+                answer = self._judged(target, reply, picture)
                 if answer.reason is not None:
                     return answer, None
 
                 def take_room() -> None:
-                    with clock.standing():
+                    with clock.paused():
                         room.enter_context(self.hosts.large_bodies)
 
                 max_bytes = self.settings.max_bytes if picture else MAX_ROBOTS_BYTES
-                body = read_body(said, max_bytes, cut=not picture, take_room=take_room)
+                body = read_body(reply, max_bytes, cut=not picture, take_room=take_room)
                 return replace(answer, body=body), None
 
-    def _judged(self, target: Target, said: http.client.HTTPResponse, picture: bool) -> Answer:
-        """What status and headers say. Raises AttemptError for an opt-out and for a long wait."""
-        status, headers = said.status, said.headers
+    def _judged(self, target: Target, reply: http.client.HTTPResponse, picture: bool) -> Answer:
+        """The answer by status and headers. Raises AttemptError for an opt-out or a long wait."""
+        status, headers = reply.status, reply.headers
         answer = Answer(None, None, headers.get("Content-Type"), status, target.url)
         if 200 <= status < 300 and status != 206:
-            tags, tdm = (headers.get_all(one, []) for one in ("X-Robots-Tag", "TDM-Reservation"))
-            if picture and opted_out(tags, tdm):  # of a robots.txt they say it is no page
+            tags, tdm = (headers.get_all(name, []) for name in ("X-Robots-Tag", "TDM-Reservation"))
+            if picture and opted_out(tags, tdm):  # on a robots.txt they are for search
                 raise AttemptError("opted_out")
             return answer
         message = f"HTTP {status}"
@@ -252,7 +252,7 @@ class Guard:
             addresses = self._addresses(target, clock)
             connection = connect(addresses, target.port, clock)
         except TimeoutError as error:
-            if late:  # it is not this host that took the time
+            if late:  # earlier hops took the time, not this host
                 raise AttemptError("timeout", "no time left to connect") from None
             self.hosts.failed(target.origin)
             raise AttemptError("host_unreachable", f"timed out: {error}") from None
@@ -266,36 +266,36 @@ class Guard:
     def _addresses(self, target: Target, clock: Clock) -> list[str]:
         """The host's addresses that may be asked. Raises AttemptError if there is none."""
         literal = as_address(target.host)
-        found = [target.host] if literal else self._looked_up(target, clock)
+        addresses = [target.host] if literal else self._look_up(target, clock)
         fitting = [
-            one
-            for one in dict.fromkeys(found)
-            if may_be_asked(ipaddress.ip_address(one), self._networks)
+            address
+            for address in dict.fromkeys(addresses)
+            if may_be_asked(ipaddress.ip_address(address), self._networks)
         ]
         if not fitting:
-            raise AttemptError("private_address", f"{target.host} is {', '.join(found)[:200]}")
+            raise AttemptError("private_address", f"{target.host} is {', '.join(addresses)[:200]}")
         return fitting[:MAX_ADDRESSES]
 
-    def _looked_up(self, target: Target, clock: Clock) -> list[str]:
-        """The host's addresses. Raises OSError, of which TimeoutError is one, and UnicodeError."""
-        until, known = self._known.get(target.host, (0.0, []))
+    def _look_up(self, target: Target, clock: Clock) -> list[str]:
+        """The host's addresses. Raises OSError, with TimeoutError, and UnicodeError."""
+        until, remembered = self._looked_up.get(target.host, (0.0, []))
         if time.monotonic() < until:
-            return known
-        with clock.standing():
+            return remembered
+        with clock.paused():
             self.lookups.acquire()
-        found: Future[list[str]] = Future()
+        lookup: Future[list[str]] = Future()
 
         def look() -> None:
             try:
-                found.set_result(self.resolve(target.host, target.port))
+                lookup.set_result(self.resolve(target.host, target.port))
             except Exception as error:
-                found.set_exception(error)
+                lookup.set_exception(error)
             finally:
                 self.lookups.release()
 
         threading.Thread(target=look, daemon=True).start()
-        addresses = found.result(clock.left_s())
+        addresses = lookup.result(clock.left_s())
         if not addresses:
             raise OSError("no address")
-        self._known[target.host] = time.monotonic() + KNOWN_S, addresses
+        self._looked_up[target.host] = time.monotonic() + REMEMBER_S, addresses
         return addresses

@@ -1,6 +1,6 @@
-"""Manners towards each host, shared by all threads that ask: turns, pauses, robots, dead hosts.
+"""The state of each host, shared by all threads that ask: slots, pauses, robots.txt, failures.
 
-Knows no network: who asks says what came.
+Nothing here uses the network: the guard asks, and reports what came.
 """
 
 import threading
@@ -15,11 +15,11 @@ from pipeline.settings.fetch import GuardSettings
 from pipeline.web.manners import backoff_s, chance
 from pipeline.web.robots import Robots
 
-LARGE_BODIES = 8  # at a time, of all threads: so many times max_bytes is the memory they may fill
+LARGE_BODIES = 8  # held at a time by all threads: they fill at most 8 * max_bytes of memory
 
 
 class LaterError(Exception):
-    """The host has asked for a wait that is longer than the settings bear."""
+    """The host asked for a wait that is longer than `max_wait_s`."""
 
     def __init__(self, wait_s: float):
         super().__init__(f"to be asked again in {wait_s:.0f} s")
@@ -28,17 +28,17 @@ class LaterError(Exception):
 
 @dataclass
 class _Host:
-    """One host's places, and the moments of the clock before which it is not asked."""
+    """One host's slots, and the times, in seconds of `now`, before which it is not asked."""
 
-    places: threading.Semaphore
-    next_turn: float = 0.0
+    slots: threading.Semaphore
+    next_start: float = 0.0
     paused_until: float = 0.0
     closed_until: float = 0.0
 
 
 @dataclass(frozen=True)
 class RobotsAnswer:
-    """What came of asking for robots.txt: rules, or none there, or why it is not known."""
+    """The outcome of asking for robots.txt: its rules, None without one, or why nobody knows."""
 
     rules: Robots | None
     reason: str | None = None
@@ -46,7 +46,7 @@ class RobotsAnswer:
 
 @dataclass
 class Hosts:
-    """What one process knows of the hosts that it asks. `now` and `sleep` are a clock's."""
+    """What one process knows of the hosts that it asks; `now` and `sleep` are its clock."""
 
     settings: GuardSettings
     now: Callable[[], float] = time.monotonic
@@ -62,48 +62,48 @@ class Hosts:
         self._failures: Counter[str] = Counter()
 
     @contextmanager
-    def turn(self, host: str) -> Iterator[None]:
-        """Hold one of the host's places, from the moment its rate and its pauses leave.
+    def slot(self, host: str) -> Iterator[None]:
+        """Hold one of the host's `per_host` slots, once its rate and its pauses allow a request.
 
-        Raises LaterError. Who holds a turn must not ask for another: two could wait for each other.
+        Raises LaterError. A thread that holds a slot must not ask for another: deadlock.
         """
         with self._lock:
             if host not in self._hosts:
                 self._hosts[host] = _Host(threading.Semaphore(self.settings.per_host))
-            one = self._hosts[host]
-        with one.places:
-            while wait_s := self._until_turn(one):
+            state = self._hosts[host]
+        with state.slots:
+            while wait_s := self._start_or_wait_s(state):
                 self.sleep(wait_s)
             yield
 
-    def _until_turn(self, one: _Host) -> float:
-        """The seconds to wait before looking again; 0 takes the turn."""
+    def _start_or_wait_s(self, state: _Host) -> float:
+        """The seconds to wait before the next look; 0 begins a request."""
         with self._lock:
             now = self.now()
-            if now < one.closed_until:
-                raise LaterError(one.closed_until - now)
-            wait_s = max(one.next_turn, one.paused_until) - now
+            if now < state.closed_until:
+                raise LaterError(state.closed_until - now)
+            wait_s = max(state.next_start, state.paused_until) - now
             if wait_s <= 0:
-                one.next_turn = now + 1 / self.settings.per_host_rate
+                state.next_start = now + 1 / self.settings.per_host_rate
             return max(0.0, wait_s)
 
     def pause(self, host: str, wait_s: float) -> None:
-        """Leave the host alone for so long, in the middle of a turn; all its URLs feel it.
+        """Ask the host for nothing for `wait_s` seconds; it applies to all its URLs.
 
-        A wait beyond `max_wait_s` is not waited for: until then every turn ends in LaterError.
+        With a wait beyond `max_wait_s` nobody waits: until then every slot ends in LaterError.
         """
         with self._lock:
-            one, until = self._hosts[host], self.now() + wait_s
+            state, until = self._hosts[host], self.now() + wait_s
             if wait_s > self.settings.max_wait_s:
-                one.closed_until = max(one.closed_until, until)
+                state.closed_until = max(state.closed_until, until)
             else:
-                one.paused_until = max(one.paused_until, until)
+                state.paused_until = max(state.paused_until, until)
 
     def n_waiting(self) -> int:
-        """How many hosts have asked to be left alone for a while that is not over."""
+        """The number of hosts that are paused now."""
         with self._lock:
             now = self.now()
-            pauses = (max(one.paused_until, one.closed_until) for one in self._hosts.values())
+            pauses = (max(state.paused_until, state.closed_until) for state in self._hosts.values())
             return sum(until > now for until in pauses)
 
     def backoff_s(self, url: str, tries: int) -> float:
@@ -116,17 +116,17 @@ class Hosts:
             return self._failures[origin] >= self.settings.dead_after
 
     def failed(self, origin: str) -> None:
-        """No connection came about."""
+        """Count a failed connection."""
         with self._lock:
             self._failures[origin] += 1
 
     def reached(self, origin: str) -> None:
-        """A connection came about."""
+        """Forget the failures: a connection was made."""
         with self._lock:
             del self._failures[origin]
 
     def robots(self, origin: str, ask: Callable[[], RobotsAnswer]) -> RobotsAnswer:
-        """What the first who wanted to know was told; those who come meanwhile wait for it."""
+        """The origin's robots.txt: the first thread asks for it, the others wait for its answer."""
         with self._lock:
             first = origin not in self._robots
             answer = self._robots.setdefault(origin, Future())
@@ -142,8 +142,8 @@ class Hosts:
 def interleaved(hosts: Sequence[str]) -> list[int]:
     """The rows in an order that spreads every host evenly from the first to the last.
 
-    A host of many rows is begun early, so that its rate does not leave a long tail, and hosts of
-    one row lie anywhere between, each by a hash of its name.
+    A host of many rows begins early, or its rate would leave a long tail. A host of one row lies
+    anywhere, by a hash of its name.
 
     >>> interleaved(["a", "a", "a", "a", "b"])
     [4, 0, 1, 2, 3]

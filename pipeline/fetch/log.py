@@ -1,4 +1,4 @@
-"""How a fetch goes: what a person sees while it runs, and the same numbers in fetch_log.jsonl.
+"""Progress of a fetch: what a person sees while it runs, and the same numbers in fetch_log.jsonl.
 
 Times and rates are here and nowhere else: no table depends on them.
 """
@@ -19,7 +19,7 @@ Reasons = dict[str, int]  # rows that ended with each reason; '' is kept
 
 @dataclass
 class FetchStatus:
-    """Makes what `advance` is told words of a step: how many are kept, why others are not.
+    """Shows what `advance` gets as the words of a step: the share kept, and why others are lost.
 
     >>> shown: list[str] = []
     >>> class Shown:
@@ -30,33 +30,33 @@ class FetchStatus:
     """
 
     step: Any
-    told: Counter[str] = field(default_factory=Counter)
+    counts: Counter[str] = field(default_factory=Counter)
 
     def __call__(self, reasons: Reasons, waiting: int) -> None:
-        self.told.update(reasons)
-        total = sum(self.told.values())
+        self.counts.update(reasons)
+        total = sum(self.counts.values())
         self.step.update(sum(reasons.values()))
         if total:
-            shares = [("kept", self.told[""]), *top_reasons(self.told)]
-            said = [f"{name} {n / total:.0%}" for name, n in shares]
+            shares = [("kept", self.counts[""]), *top_reasons(self.counts)]
+            words = [f"{name} {n / total:.0%}" for name, n in shares]
             hosts = [f"{waiting} hosts waiting"] if waiting else []
-            self.step.say(", ".join([*said, *hosts]))
+            self.step.say(", ".join([*words, *hosts]))
 
 
-def top_reasons(told: Counter[str]) -> list[tuple[str, int]]:
+def top_reasons(counts: Counter[str]) -> list[tuple[str, int]]:
     """The most frequent reasons why rows were lost.
 
     >>> top_reasons(Counter({"": 9, "timeout": 1, "not_found": 2}))
     [('not_found', 2), ('timeout', 1)]
     """
-    return Counter({name: n for name, n in told.items() if name}).most_common(TOP)
+    return Counter({name: n for name, n in counts.items() if name}).most_common(TOP)
 
 
 @dataclass
 class FetchLog:
     """The lines of one part in fetch_log.jsonl: a status every STATUS_S, the part, its lost rows.
 
-    Of a status: rows that ended, images a second, the share kept, the top reasons, hosts that wait,
+    A status has: rows that ended, images a second, the share kept, the top reasons, paused hosts,
     seconds left at this rate.
     """
 
@@ -64,22 +64,22 @@ class FetchLog:
     part: str
     n_rows: int
     now: Callable[[], float] = time.monotonic
-    told: Counter[str] = field(default_factory=Counter)
+    counts: Counter[str] = field(default_factory=Counter)
     waiting: int = 0
 
     def __post_init__(self) -> None:
         self._started = self._last = self.now()
 
-    def heed(self, reasons: Reasons, waiting: int) -> None:
-        """What `advance` is told, at least twice a second."""
-        self.told.update(reasons)
+    def count(self, reasons: Reasons, waiting: int) -> None:
+        """Add the rows that ended since the last call; called at least twice a second."""
+        self.counts.update(reasons)
         self.waiting = waiting
         if self.now() - self._last >= STATUS_S:
             self._last = self.now()
             self._append([self._status()])
 
     def _status(self) -> dict[str, Any]:
-        seconds, done = self.now() - self._started, sum(self.told.values())
+        seconds, done = self.now() - self._started, sum(self.counts.values())
         left_s = round(seconds * (self.n_rows - done) / done) if done else None
         ended = {"part": self.part, "ended": done, "of": self.n_rows, "left_s": left_s}
         return ended | self._rate(done, seconds)
@@ -88,16 +88,16 @@ class FetchLog:
         return {
             "seconds": round(seconds, 3),
             "rows_per_s": round(done / seconds, 1) if seconds else None,
-            "kept_share": round(self.told[""] / done, 4) if done else None,
-            "top_reasons": dict(top_reasons(self.told)),
+            "kept_share": round(self.counts[""] / done, 4) if done else None,
+            "top_reasons": dict(top_reasons(self.counts)),
             "hosts_waiting": self.waiting,
         }
 
     def end(self, fetched: Iterable[dict[str, Any]], messages: dict[int, str | None]) -> None:
         """The part is published: a line for it, and one for each row of `fetched` that is lost."""
         rows = list(fetched)
-        self.told = Counter(row["reason"] or "" for row in rows)
-        whole = {"part": self.part, "rows": self.n_rows, "kept": self.told[""]}
+        self.counts = Counter(row["reason"] or "" for row in rows)
+        whole = {"part": self.part, "rows": self.n_rows, "kept": self.counts[""]}
         lines = [whole | self._rate(len(rows), self.now() - self._started)]
         for row in filter(lambda row: row["reason"], rows):
             about = {"part": self.part} | {

@@ -1,4 +1,4 @@
-"""Fetch one part: ask for its pictures, believe what came only if it adds up, publish it whole.
+"""Fetch one image part: ask for its pictures, verify what came, publish the part whole.
 
 Rows of table `ask` go in; out comes a folder that holds `fetched.parquet` (every asked row once,
 with its reason or its measures) and `images.parquet` (the bytes), both in order of pair_id. The
@@ -40,7 +40,7 @@ WORKER = "pipeline.fetch.worker"
 ROWS_AT_A_TIME = 16  # originals may be of many megabytes
 SLACK_S = 120  # for the start of the process and the writing of the last rows
 LOST_SHARE = 0.01  # of the rows; losing more is a fault of the machine, not of a picture
-DECODED_AGAIN = 100  # of so many stored pictures one is decoded, to see that it is one
+VERIFY_EVERY = 100  # decode every 100th stored picture to verify it
 
 Advance = Callable[[dict[str, int], int], object]
 
@@ -59,9 +59,9 @@ def fetch_part(
 ) -> Part:
     """Fetch the rows of table `ask` into the folder, unless it is there, and return its part.
 
-    `advance` is told twice a second how many more rows ended with which reason ('' is kept), and
-    how many hosts have asked to be left alone for a while. Raises FetchError, and then leaves
-    neither a folder nor a process behind; so does an interrupt.
+    `advance` is called twice a second: how many more rows ended with which reason ('' is kept), and
+    how many hosts are paused. Raises FetchError. Neither an error nor an interrupt leaves a folder
+    or a process behind.
     """
     if (folder / FETCHED).exists():
         return _published(folder)
@@ -69,7 +69,7 @@ def fetch_part(
     lines = FetchLog(log, folder.name, rows.num_rows)
 
     def tell(reasons: dict[str, int], waiting: int) -> None:
-        lines.heed(reasons, waiting)
+        lines.count(reasons, waiting)
         advance(reasons, waiting)
 
     with folder_written_whole(folder) as beside, workroom(beside) as work:
@@ -111,9 +111,9 @@ def _download(
     (work / "job.json").write_text(json.dumps(job))
     # A row may wait for its host's robots.txt, its own tries and what the host asks for.
     longest = 2 * (fetch.retries + 1) * (fetch.deadline_s + fetch.max_wait_s)
-    said = work / "worker.log"
+    log = work / "worker.log"
     progress, report = os.pipe()
-    with open(progress, "rb", buffering=0), said.open("wb") as output:
+    with open(progress, "rb", buffering=0), log.open("wb") as output:
         command = [sys.executable, "-P", "-m", WORKER, work, report, os.getpid()]
         worker = subprocess.Popen(  # noqa: S603  # a fixed command, no shell
             [str(word) for word in command],
@@ -135,12 +135,12 @@ def _download(
                 os.killpg(worker.pid, signal.SIGKILL)
                 worker.wait()
     if worker.returncode:
-        last = said.read_text("utf-8", "replace").strip().splitlines()[-1:] or ["nothing"]
+        last = log.read_text("utf-8", "replace").strip().splitlines()[-1:] or ["nothing"]
         raise FetchError(f"fetch: img2dataset ended with {worker.returncode}, saying: {last[0]}")
 
 
 def _environment(max_pixels: int) -> dict[str, str]:
-    """This process's, without albumentations' call home, and with a bound on decoding."""
+    """This process's environment, with albumentations' update check off and decoding bounded."""
     return {
         **os.environ,
         "NO_ALBUMENTATIONS_UPDATE": "1",
@@ -150,8 +150,11 @@ def _environment(max_pixels: int) -> dict[str, str]:
 
 
 def _watch(progress: int, longest_s: float, advance: Advance) -> None:
-    """Pass on what is reported, until the process closes its end; raise if rows stop ending."""
-    told: Counter[str] = Counter()
+    """Pass every report to `advance` until the worker closes the pipe.
+
+    Raises FetchError where the worker fails, or finishes no row in `longest_s`.
+    """
+    counts: Counter[str] = Counter()
     unread, last = b"", time.monotonic()
     with selectors.DefaultSelector() as selector:
         selector.register(progress, selectors.EVENT_READ)
@@ -163,8 +166,8 @@ def _watch(progress: int, longest_s: float, advance: Advance) -> None:
             for status in map(json.loads, lines):
                 if "failed" in status:
                     raise FetchError(f"fetch: img2dataset failed: {status['failed']}")
-                more = Counter(status["reasons"]) - told
-                told += more
+                more = Counter(status["reasons"]) - counts
+                counts += more
                 last = time.monotonic() if more else last
                 advance(dict(more), status["waiting"])
             if time.monotonic() > last + longest_s:
@@ -177,8 +180,8 @@ def _answered(
 ) -> tuple[list[dict[str, Any]], dict[int, str | None]]:
     """Rows of `fetched` in order of pair_id, and messages for the log; writes the pictures.
 
-    Pictures arrive in any order and may be more than memory holds: they pass through a file, of
-    which only the places are kept.
+    Pictures come in any order and may not fit in memory: they pass through a file, and only their
+    places in it are held.
     """
     answered: dict[int, dict[str, Any]] = {}
     messages: dict[int, str | None] = {}
@@ -190,11 +193,11 @@ def _answered(
             if row["reason"] is None and picture is not None:
                 if len(picture) != row["image_bytes"]:
                     raise FetchError(f"fetch: the picture of pair {pair_id} was not stored whole")
-                if len(places) % DECODED_AGAIN == 0:
-                    _look_at(picture, row)
+                if len(places) % VERIFY_EVERY == 0:
+                    _verify_picture(picture, row)
                 places[pair_id] = spool.tell(), spool.write(picture)
             answered[pair_id] = row
-        _believe(rows, answers, answered, len(places))
+        _verify_counts(rows, answers, answered, len(places))
         write_images(images, _spooled(spool, places))
     lost = {"reason": "fetch_error"}
     return [
@@ -203,36 +206,38 @@ def _answered(
     ], messages
 
 
-def _look_at(picture: bytes, row: dict[str, Any]) -> None:
+def _verify_picture(picture: bytes, row: dict[str, Any]) -> None:
     """Raise FetchError unless a stored picture decodes to the size that its row says.
 
-    One that is kept as it was served has been decoded: its hash says that it is still the same.
+    An original was decoded when it was judged: its hash says that it is still the same.
     """
     if hashlib.sha256(picture).hexdigest() == row["sha256"]:
         return
     pixels = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
-    found = None if pixels is None else pixels.shape[1::-1]
-    if found != (row["width"], row["height"]):
-        said = f"{row['width']} x {row['height']}"
-        raise FetchError(f"fetch: pair {row['pair_id']} is stored as {found}, not as {said}")
+    sides = None if pixels is None else pixels.shape[1::-1]
+    if sides != (row["width"], row["height"]):
+        expected = f"{row['width']} x {row['height']}"
+        raise FetchError(f"fetch: pair {row['pair_id']} is stored as {sides}, not as {expected}")
 
 
 def _answers(path: Path) -> Iterator[dict[str, Any]]:
-    """img2dataset's rows, those of its columns that are ours."""
+    """img2dataset's rows, with our columns alone."""
     ours = [name for name in TABLES["fetched"].schema.names if name != "image_part"]
-    wanted = [*ours, "message", "jpg"]
+    columns = [*ours, "message", "jpg"]
     try:
         with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(ROWS_AT_A_TIME, columns=wanted):
+            for batch in file.iter_batches(ROWS_AT_A_TIME, columns=columns):
                 yield from batch.to_pylist()
     except (OSError, pa.ArrowException) as error:
         raise FetchError(f"fetch: img2dataset left no whole Parquet file: {error}") from None
 
 
-def _believe(rows: pa.Table, answers: Path, answered: dict[int, Any], n_pictures: int) -> None:
-    """Raise FetchError unless img2dataset's own count, its rows and our plan agree.
+def _verify_counts(
+    rows: pa.Table, answers: Path, answered: dict[int, Any], n_pictures: int
+) -> None:
+    """Raise FetchError unless img2dataset's own count, its rows and the asked rows agree.
 
-    It swallows exceptions sample by sample, so a few rows may be lost; they stay in the books.
+    img2dataset catches the exceptions of a sample, so a few rows may be lost: `fetch_error`.
     """
     try:
         stats = json.loads(answers.with_name("00000_stats.json").read_text())

@@ -1,9 +1,9 @@
-"""Guarded answers to the rows of one shard: who asks, who decodes, and what is told meanwhile.
+"""Fetch and judge the pictures of one shard in threads, and report the counts meanwhile.
 
-    for row, jpeg in answers(rows, guard, images, threads, tell): ...
+    for row, jpeg in answers(rows, guard, images, threads, report): ...
 
-Threads ask, hosts interleaved; as many as there are cores decode at a time, so that memory is
-bounded by them and not by the threads.
+Every thread asks, hosts interleaved. As many threads as there are cores decode at a time, so that
+memory is bounded by the cores and not by the threads.
 """
 
 import os
@@ -19,11 +19,11 @@ import simplejpeg
 
 from pipeline.fetch.guard import Guard
 from pipeline.fetch.hosts import interleaved
-from pipeline.images.judge import guard as judged
+from pipeline.images.judge import judge_picture
 from pipeline.settings.images import ImageSettings
 from pipeline.web.url import parse_url
 
-TELL_S = 0.5
+REPORT_S = 0.5
 JPEG_END = b"\xff\xd9"
 MEASURES = ("width", "height", "original_width", "original_height", "sha256", "phash", "spread")
 
@@ -32,14 +32,14 @@ Status = dict[str, Any]
 
 
 @dataclass
-class Teller:
-    """Tells twice a second how many rows ended with which reason ('' is kept), until closed."""
+class Reporter:
+    """Reports twice a second how many rows ended with which reason ('' is kept), until closed."""
 
-    tell: Callable[[Status], object]
-    waiting: Callable[[], int]  # hosts that are not asked just now
+    report: Callable[[Status], object]
+    waiting: Callable[[], int]  # the number of hosts that are paused
     counts: Counter[str] = field(default_factory=Counter)
 
-    def __enter__(self) -> "Teller":
+    def __enter__(self) -> "Reporter":
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -52,8 +52,8 @@ class Teller:
     def _run(self) -> None:
         last = False
         while not last:
-            last = self._end.wait(TELL_S)
-            self.tell({"reasons": dict(self.counts), "waiting": self.waiting()})
+            last = self._end.wait(REPORT_S)
+            self.report({"reasons": dict(self.counts), "waiting": self.waiting()})
 
 
 def answers(
@@ -61,11 +61,11 @@ def answers(
     guard: Guard,
     images: ImageSettings,
     threads: int,
-    tell: Callable[[Status], object],
+    report: Callable[[Status], object],
 ) -> Iterator[tuple[Row, bytes | None]]:
     """Each row with its reason, message and measures, and its picture as it is to be stored.
 
-    In the order in which they end. No more than twice as many as there are threads are held.
+    In the order in which they end. At most twice as many rows as threads are held in memory.
     """
     cv2.setNumThreads(1)
     decoding = threading.BoundedSemaphore(os.cpu_count() or 1)
@@ -78,16 +78,16 @@ def answers(
             held.acquire()
             yield rows[n]
 
-    def one(row: Row) -> tuple[Row, bytes | None]:
+    def ask(row: Row) -> tuple[Row, bytes | None]:
         try:
             return _answered(row, guard, images, decoding)
         except Exception as error:  # a fault of ours must not lose the row
             return _lost(row, "fetch_error", repr(error)), None
 
-    with Teller(tell, guard.hosts.n_waiting) as teller, ThreadPool(threads) as pool:
-        for row, picture in pool.imap_unordered(one, bounded()):
+    with Reporter(report, guard.hosts.n_waiting) as reporter, ThreadPool(threads) as pool:
+        for row, picture in pool.imap_unordered(ask, bounded()):
             yield row, picture
-            teller.counts[row["reason"] or ""] += 1
+            reporter.counts[row["reason"] or ""] += 1
             held.release()
 
 
@@ -98,7 +98,7 @@ def _answered(
         if answer.body is None:
             return _lost(row, answer.reason, answer.message), None
         with decoding:
-            picture = judged(answer.body, images)
+            picture = judge_picture(answer.body, images)
     if isinstance(picture, str):
         return _lost(row, picture, answer.content_type), None
     if picture.jpeg is not answer.body and not is_whole(
@@ -111,7 +111,7 @@ def _answered(
 
 
 def is_whole(jpeg: bytes, width: int, height: int) -> bool:
-    """Whether an encoded picture has its end, and says its sides: what can be seen at no cost.
+    """Whether an encoded picture has its end marker and these sides: a check that costs nothing.
 
     >>> import numpy as np
     >>> is_whole(simplejpeg.encode_jpeg(np.zeros((2, 3, 3), np.uint8)), 3, 2)

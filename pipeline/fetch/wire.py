@@ -1,7 +1,7 @@
-"""One exchange on one connection: what a server may send, and how long it may take.
+"""One HTTP exchange on one connection, bounded in time and in bytes.
 
-http.client parses; here its reads are given a deadline, its heads and bodies a bound, and what can
-go wrong one of the reasons.
+http.client parses. Here its reads get a deadline, its heads and bodies a bound, and its errors a
+reason of queries/tables/reasons.py.
 """
 
 import http.client
@@ -19,7 +19,7 @@ import certifi
 from pipeline.web.manners import user_agent
 from pipeline.web.url import Target
 
-CONNECT_S = 5.0  # for one address; who takes longer is as good as dead
+CONNECT_S = 5.0  # for one address; a slower server counts as unreachable
 MAX_HEAD_BYTES = 1 << 16  # http.client allows 100 lines of 64 KiB, and interim answers without end
 CHUNK_BYTES = 1 << 16
 LARGE_BODY = 1 << 20  # bytes from which a body needs one of the few places for large ones
@@ -28,7 +28,7 @@ VERIFY_REASONS = {9: "tls_expired", 10: "tls_expired", 62: "tls_wrong_name", 64:
 
 
 class AttemptError(Exception):
-    """An attempt that ends with a reason; `final` if another one would end so, too."""
+    """An attempt that failed, with its reason; `final` if another attempt would fail, too."""
 
     def __init__(
         self, reason: str, message: str = "", wait_s: float | None = None, final: bool = False
@@ -51,8 +51,8 @@ class Clock:
         return left
 
     @contextmanager
-    def standing(self) -> Iterator[None]:
-        """While this process, and no server, makes the attempt wait."""
+    def paused(self) -> Iterator[None]:
+        """Stop the clock while this process, and no server, makes the attempt wait."""
         started = time.monotonic()
         try:
             yield
@@ -62,7 +62,7 @@ class Clock:
 
 @contextmanager
 def named_failures() -> Iterator[None]:
-    """Turn what can go wrong on a connection into a AttemptError."""
+    """Turn the errors of a connection into an AttemptError with its reason."""
     try:
         yield
     except TimeoutError:
@@ -92,7 +92,7 @@ def encrypted(
     plain: socket.socket, host: str, ca_file: str | None, clock: Clock
 ) -> Iterator[socket.socket]:
     """The connection in TLS, once the certificate is found to be the host's."""
-    plain.settimeout(clock.left_s())  # of the handshake as a whole
+    plain.settimeout(clock.left_s())  # for the whole handshake
     try:
         connection = tls_context(ca_file).wrap_socket(plain, server_hostname=host)
     except ssl.SSLCertVerificationError as error:
@@ -105,7 +105,7 @@ def encrypted(
 
 
 def request(target: Target, contact: str) -> bytes:
-    """The bytes that ask for the target, and for nothing packed."""
+    """The bytes of a GET request for the target, which asks for no compression."""
     lines = (
         f"GET {target.path} HTTP/1.1",
         f"Host: {target.authority}",
@@ -118,9 +118,9 @@ def request(target: Target, contact: str) -> bytes:
 
 
 class Wire(io.RawIOBase):
-    """What a server sends: each read is given the seconds that are left, and the head is bounded.
+    """What a server sends: each read times out at the attempt's deadline, and the head is bounded.
 
-    A timeout for each read alone would let one byte a second extend an attempt without end.
+    With a fixed timeout for each read, one byte a second would extend an attempt without end.
     """
 
     def __init__(self, connection: socket.socket, clock: Clock):
@@ -172,7 +172,7 @@ def read_body(
 ) -> bytes:
     """The body, unpacked; one too long is refused, or cut off there.
 
-    `take_room` is called once, when the body proves to be a large one. Raises AttemptError.
+    `take_room` is called once, when more than LARGE_BODY bytes have come. Raises AttemptError.
     """
     if not cut and (response.length or 0) > max_bytes:
         raise AttemptError("too_large", f"{response.length} bytes announced")
@@ -221,7 +221,7 @@ class _Inflate:
         return self._inflate.eof or not (self._started and self._packed)
 
     def __call__(self, chunk: bytes) -> Iterator[bytes]:
-        """In small parts, as long as they are wanted: a chunk can hold a thousand times its own."""
+        """In small parts, so that a reader can stop: a chunk can unpack to 1,000 times its size."""
         if not self._started:
             self._started, self._packed = True, chunk[0] in (0x1F, 0x78, 0x58, 0x38, 0x18)
         if not self._packed:
@@ -238,9 +238,9 @@ class _Inflate:
 
 
 def _unpacker(headers: http.client.HTTPMessage) -> "_Plain | _Inflate":
-    """For the encodings in use; other words, such as utf-8, are servers' slips and mean nothing."""
+    """By Content-Encoding; words such as utf-8 are mistakes of servers and are ignored."""
     named = ",".join(headers.get_all("Content-Encoding", [])).lower()
-    encodings = {one.strip() for one in named.split(",")}
+    encodings = {word.strip() for word in named.split(",")}
     if encodings & {"br", "zstd", "compress", "x-compress", "dcb", "dcz"}:
         raise AttemptError("bad_encoding", named[:200])
     return _Inflate() if encodings & {"gzip", "x-gzip", "deflate"} else _Plain()
@@ -248,7 +248,7 @@ def _unpacker(headers: http.client.HTTPMessage) -> "_Plain | _Inflate":
 
 @lru_cache
 def tls_context(ca_file: str | None) -> ssl.SSLContext:
-    """Trusts Mozilla's list, what the system trusts, and the file; takes 20 ms to make."""
+    """Trusts Mozilla's list, the system's certificates and the file; takes 20 ms to make."""
     context = ssl.create_default_context()
     context.load_verify_locations(certifi.where())
     if ca_file is not None:

@@ -2,13 +2,13 @@
 
 WORK is a folder with asked.parquet and job.json (the settings of images and fetch); the answers go
 to WORK/images. A line of JSON is written to the file descriptor FD twice a second: how many rows
-ended with which reason; a failure is its last line, as the disk may have no room for a log. The
+ended with which reason. A failure is the last line, as the disk may have no room for a log. The
 process ends when the process PARENT does.
 
-img2dataset would start a logger process and a pool of workers. One part is one shard, so neither
-has work to share: here the shard runs in this process. That halves the start, a death cannot hang
-a pool (stock waits for ever), and one process to watch is one process to kill. What asks for the
-pictures and what makes them are ours: GuardedDownloader and GuardedResizer, swapped in by name.
+img2dataset would start a logger process and a pool of workers. One part is one shard, so the pool
+has no work to share: here the shard runs in this process. That halves the start time, a dead worker
+cannot hang a pool (img2dataset waits for ever), and there is one process to watch and to kill. The
+downloader and the resizer are ours, put in their place by name: GuardedDownloader, GuardedResizer.
 """
 
 import importlib
@@ -24,7 +24,7 @@ from typing import Any
 from queries.processes import die_with
 
 FLUSH_BYTES = 1 << 24  # of pictures that wait to be written
-OURS = (  # columns that img2dataset has not
+OUR_COLUMNS = (  # those that img2dataset lacks
     *(("reason", "string"), ("message", "string"), ("image_bytes", "int64")),
     *(("phash", "int64"), ("spread", "float64")),
 )
@@ -34,7 +34,7 @@ Status = dict[str, Any]
 
 
 class NoLogger:
-    """Stands for img2dataset's logger process, which would only print rates."""
+    """Takes the place of img2dataset's logger process, which would only print rates."""
 
     def __init__(self, *_: Any):
         self.done_shards: set[int] = set()
@@ -47,7 +47,7 @@ class NoLogger:
 
 
 class GuardedResizer:
-    """Stands for img2dataset's resizer: the guard's pictures come ready from its threads."""
+    """Takes the place of img2dataset's resizer: the guard's threads deliver resized pictures."""
 
     def __init__(self, **_: Any):
         """Its settings are the job's."""
@@ -56,15 +56,15 @@ class GuardedResizer:
 def in_this_process(
     _processes: int, downloader: Any, reader: Any, _subjob: int, _retries: int
 ) -> None:
-    """Stands for img2dataset's distributor: all rows of the input are one shard, made here.
+    """Takes the place of img2dataset's distributor: all rows of the input are one shard, made here.
 
-    Its reader would write the shard down once more, and on a full disk try so for three minutes.
+    Its reader would write the shard a second time, and on a full disk retry for three minutes.
     """
     downloader.download_shard((0, reader.input_files[0]))
 
 
-def guarded(img2dataset: Any, job: dict[str, Any], tell: Callable[[Status], object]) -> type:
-    """img2dataset's downloader with another way to make a shard: the guard's."""
+def guarded(img2dataset: Any, job: dict[str, Any], report: Callable[[Status], object]) -> type:
+    """A class: img2dataset's downloader, which makes a shard by the guard."""
     import pyarrow as pa
     import pyarrow.parquet as pq
     from img2dataset.logger import CappedCounter, write_stats
@@ -93,14 +93,14 @@ def guarded(img2dataset: Any, job: dict[str, Any], tell: Callable[[Status], obje
             )
             rows = asked.to_pylist()
             for number, (answer, picture) in enumerate(
-                answers(rows, Guard(settings, Hosts(settings)), images, self.thread_count, tell)
+                answers(rows, Guard(settings, Hosts(settings)), images, self.thread_count, report)
             ):
                 counts.increment(answer["reason"] or "success")
                 status = "lost" if picture is None else "success"
                 answer |= {"key": str(number), "status": status, "error_message": None}
                 writer.write(picture, answer["key"], None, answer)
                 waiting += len(picture or b"")
-                if waiting > FLUSH_BYTES:  # or it would hold 100 pictures, however large
+                if waiting > FLUSH_BYTES:  # the writer would hold 100 pictures, however large
                     writer.buffered_parquet_writer.flush()
                     waiting = 0
             writer.close()
@@ -110,31 +110,33 @@ def guarded(img2dataset: Any, job: dict[str, Any], tell: Callable[[Status], obje
             write_stats(self.output_folder, shard_id, *stats, self.oom_shard_count)
 
         def schema(self, asked: pa.Schema) -> pa.Schema:
-            """Of the shard's Parquet: the asked columns, img2dataset's own, and ours."""
+            """The schema of the shard's Parquet: the asked columns, img2dataset's own, and ours."""
             text = ("key", "status", "error_message", "sha256")
             sides = ("width", "height", "original_width", "original_height")
             fields = [*asked]
             fields += [pa.field(name, pa.string()) for name in text]
             fields += [pa.field(name, pa.int32()) for name in sides]
-            return pa.schema([*fields, *(pa.field(name, getattr(pa, of)()) for name, of in OURS)])
+            return pa.schema(
+                [*fields, *(pa.field(name, getattr(pa, kind)()) for name, kind in OUR_COLUMNS)]
+            )
 
     return GuardedDownloader
 
 
 def report_to(descriptor: int) -> Callable[[Status], None]:
-    """What writes a status for the parent to read, and ends the process if nobody reads."""
+    """A function that writes a status to the parent, and ends the process if nobody reads."""
 
-    def tell(status: Status) -> None:
+    def report(status: Status) -> None:
         try:
             os.write(descriptor, (json.dumps(status) + "\n").encode())
         except BrokenPipeError:
             os._exit(1)
 
-    return tell
+    return report
 
 
 def img2dataset_main() -> Any:
-    """The module img2dataset.main, without what it loads and we never use.
+    """The module img2dataset.main, without two packages that it imports and we never use.
 
     torch comes in through webdataset, and costs 230 MB and 1.3 s; wandb costs 0.35 s of 1.2 s.
     """
@@ -144,7 +146,7 @@ def img2dataset_main() -> Any:
 
 
 def arguments(work: Path, job: dict[str, Any]) -> dict[str, Any]:
-    """img2dataset's arguments for the job: one shard; what is not here, the guard knows."""
+    """img2dataset's arguments for the job, one shard; the guard has all other settings."""
     images, fetch = job["images"], job["fetch"]
     return {
         "url_list": str(work / "asked.parquet"),
@@ -162,17 +164,17 @@ def arguments(work: Path, job: dict[str, Any]) -> dict[str, Any]:
 def main() -> None:
     work, descriptor, parent = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     die_with(parent)
-    tell = report_to(descriptor)
+    report = report_to(descriptor)
     try:
         img2dataset = img2dataset_main()
         job = json.loads((work / "job.json").read_text())
         img2dataset.LoggerProcess = NoLogger
         img2dataset.multiprocessing_distributor = in_this_process
         img2dataset.Resizer = GuardedResizer
-        img2dataset.Downloader = guarded(img2dataset, job, tell)
+        img2dataset.Downloader = guarded(img2dataset, job, report)
         img2dataset.download(**arguments(work, job))
     except Exception as error:
-        tell({"failed": " ".join(f"{type(error).__name__}: {error}".split())[:500]})
+        report({"failed": " ".join(f"{type(error).__name__}: {error}".split())[:500]})
         raise
 
 

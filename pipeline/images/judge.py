@@ -1,9 +1,9 @@
-"""A picture as a stranger served it -> the picture as a build stores it, or a reason.
+"""Judge a picture as a server sent it: the picture as a build stores it, or a reason.
 
-    guard(body, settings)  # Picture(jpeg=b"…", width=341, height=256, …) or "too_many_pixels"
+    judge_picture(body, settings)  # Picture(jpeg=b"…", width=341, …) or "too_many_pixels"
 
 The header is judged before anything is decoded; what is decoded is upright, of three channels,
-flattened on white, not enlarged, and encoded anew, and no byte of the stranger's survives. The
+flattened on white, not enlarged, and encoded anew, so no byte of the server's file survives. The
 measures that the image rules need are taken on the way. Colour profiles are not applied: a picture
 of a wide gamut comes out a little paler.
 """
@@ -22,13 +22,13 @@ from queries.pixels.header import Header, is_svg, read_header
 from queries.pixels.png import png_fits
 
 MOST_SIDE = 65_500  # pixels; a JPEG cannot hold more
-MOST_SCANS = 64  # of a progressive JPEG, which has about 10; each costs 40 ms at 50 megapixels
-# libjpeg warns of most damage, and of these two that cameras write and that spoil no pixel.
+MOST_SCANS = 64  # of a progressive JPEG, which has about 10; a scan takes 40 ms at 50 megapixels
+# libjpeg's warnings mean damage, but for these two: cameras write them, and no pixel is lost.
 HARMLESS = re.compile(r"Invalid SOS parameters|: \d extraneous bytes before marker 0xd9")
 KEPT_AS_SERVED = ("jpeg", "png", "webp")
-STRIP = 256  # rows that are flattened at a time: 16-bit pixels are not held twice
-# A JPEG comes decoded at less than twice its size, where bilinear takes a sixth of the time of
-# the mean over areas and is as close to Lanczos (37.1 and 37.6 dB on eight photographs).
+STRIP = 256  # rows flattened at a time, so that 16-bit pixels are not held twice
+# The decoder shrinks a JPEG to less than twice the stored size. From there bilinear takes a sixth
+# of the time of INTER_AREA and is as close to Lanczos (37.1 and 37.6 dB on eight photographs).
 SHRINK = {True: cv2.INTER_LINEAR, False: cv2.INTER_AREA}
 OPAQUE, PLAIN = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION, cv2.IMREAD_UNCHANGED
 
@@ -48,17 +48,17 @@ class Picture:
     spread: float
 
 
-def guard(body: bytes, settings: ImageSettings) -> Picture | str:
-    """The picture of an answer, or why it is not taken: a reason of queries/tables/reasons.py.
+def judge_picture(body: bytes, settings: ImageSettings) -> Picture | str:
+    """The picture to store, or the reason of queries/tables/reasons.py why there is none.
 
     >>> from pipeline.settings.images import ImageSettings
-    >>> guard(b"<svg/>", ImageSettings()), guard(b"not found", ImageSettings())
+    >>> judge_picture(b"<svg/>", ImageSettings()), judge_picture(b"not found", ImageSettings())
     ('svg', 'not_an_image')
     """
     header = read_header(body)
     if header is None:
         return "svg" if is_svg(body) else "not_an_image"
-    pixels = _seen(body, header, settings)
+    pixels = _decode(body, header, settings)
     if isinstance(pixels, str):
         return pixels
     height, width, _ = pixels.shape
@@ -78,19 +78,19 @@ def guard(body: bytes, settings: ImageSettings) -> Picture | str:
     )
 
 
-def seen(body: bytes, settings: ImageSettings) -> np.ndarray | str:
-    """The pixels (H, W, 3) of a picture as `guard` stores it, RGB, or why there are none.
+def stored_pixels(body: bytes, settings: ImageSettings) -> np.ndarray | str:
+    """The pixels (H, W, 3) of a picture as `judge_picture` stores it, RGB, or the reason why not.
 
     >>> from pipeline.settings.images import ImageSettings
-    >>> seen(b"not found", ImageSettings())
+    >>> stored_pixels(b"not found", ImageSettings())
     'not_an_image'
     """
     header = read_header(body)
-    return "not_an_image" if header is None else _seen(body, header, settings)
+    return "not_an_image" if header is None else _decode(body, header, settings)
 
 
-def _seen(body: bytes, header: Header, settings: ImageSettings) -> np.ndarray | str:
-    """Judged by its header, decoded, shrunk and turned."""
+def _decode(body: bytes, header: Header, settings: ImageSettings) -> np.ndarray | str:
+    """The pixels (H, W, 3), RGB: judged by the header, decoded, shrunk and turned upright."""
     if header.width * header.height > settings.max_pixels:
         return "too_many_pixels"
     if max(header.width, header.height) > MOST_SIDE:
@@ -105,9 +105,8 @@ def _seen(body: bytes, header: Header, settings: ImageSettings) -> np.ndarray | 
 
 
 def is_plain(header: Header) -> bool:
-    """Whether readers see the same as we do: a type that they know, one frame, upright as it is."""
-    known = header.type in KEPT_AS_SERVED and not header.animated
-    return known and header.orientation == 1
+    """Whether every reader shows the file as we do: a common type, one frame, already upright."""
+    return header.type in KEPT_AS_SERVED and not header.animated and header.orientation == 1
 
 
 def stored_sides(width: int, height: int, size: int) -> tuple[int, int]:
@@ -121,7 +120,7 @@ def stored_sides(width: int, height: int, size: int) -> tuple[int, int]:
 
 
 def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """The picture (H, W, 3) as EXIF's orientation wants it seen: (H, W, 3) or (W, H, 3).
+    """The picture (H, W, 3) turned as EXIF's orientation says: (H, W, 3) or (W, H, 3).
 
     >>> upright(np.array([[[1], [2], [3]]]), 6).ravel(), upright(np.zeros((2, 3, 3)), 6).shape
     (array([1, 2, 3]), (3, 2, 3))
@@ -138,8 +137,8 @@ def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
 def _decoded(body: bytes, header: Header, sides: tuple[int, int]) -> np.ndarray | None:
     """The pixels (H, W, 3), RGB, no smaller than `sides`; None if they are not all there.
 
-    The decoder must have seen the header that was judged. OpenCV has a limit of its own, in
-    OPENCV_IO_MAX_IMAGE_PIXELS; libjpeg has none, so it is asked beforehand.
+    The decoder must find the sides that the judged header has. OpenCV has a limit of its own, in
+    OPENCV_IO_MAX_IMAGE_PIXELS; libjpeg has none, so its header is read beforehand.
     """
     try:
         if header.type == "jpeg":
@@ -152,10 +151,10 @@ def _decoded(body: bytes, header: Header, sides: tuple[int, int]) -> np.ndarray 
 
 
 def _jpeg(body: bytes, header: Header, sides: tuple[int, int]) -> np.ndarray:
-    """Decoded at 1/8, 1/4 or 1/2 if that is not below the sides: the rest of the DCT is left out.
+    """Decode at 1/8, 1/4 or 1/2 where that is no smaller than `sides`: less of the DCT is computed.
 
-    libjpeg has other scales, slower and less like the picture. Raises ValueError at damage that
-    shows: libjpeg would paint what is missing in gray.
+    libjpeg's other scales are slower and less exact. Raises ValueError where a part of the picture
+    is damaged: libjpeg would paint that part gray.
     """
     if header.scans and body.count(b"\xff\xda") > MOST_SCANS:
         raise ValueError("too many scans")
@@ -172,7 +171,7 @@ def _jpeg(body: bytes, header: Header, sides: tuple[int, int]) -> np.ndarray:
 
 
 def reduction(width: int, height: int, sides: tuple[int, int]) -> int:
-    """The greatest of 8, 4, 2 and 1 by which a picture can be divided and be no smaller.
+    """The greatest of 8, 4, 2 and 1 by which a picture can be divided and still cover `sides`.
 
     >>> reduction(1200, 900, (341, 256)), reduction(1021, 1024, (256, 257))
     (2, 2)
@@ -182,7 +181,7 @@ def reduction(width: int, height: int, sides: tuple[int, int]) -> int:
 
 
 def _other(body: bytes, header: Header) -> np.ndarray | None:
-    """Decoded in full by OpenCV; the first frame of an animation."""
+    """Decode in full by OpenCV; of an animation the first frame."""
     if not png_fits(body):
         return None
     data = np.frombuffer(body, np.uint8)

@@ -1,8 +1,8 @@
-"""The pictures of image parts: written once, read by ranges of ids, given up to published shards.
+"""Pictures in image parts: written once, read by ranges of ids, moved to published shards.
 
-An image part is a folder with `fetched.parquet` (what was asked for) and `images.parquet` (the
-bytes). With `prune = true` the bytes that the newest build's shards hold leave `images.parquet`;
-`moved.parquet` says where each is, and read_images finds it there.
+An image part is a folder with `fetched.parquet` (the attempts) and `images.parquet` (the bytes).
+With `prune = true` the bytes that the newest build's shards hold leave `images.parquet`;
+`moved.parquet` has their places in the shards, where read_images reads them.
 """
 
 import os
@@ -33,19 +33,20 @@ Row = dict[str, Any]
 def read_images(folder: Path, lowest: int, highest: int) -> Iterator[tuple[int, bytes]]:
     """(pair_id, picture) of an image part for lowest <= pair_id <= highest, in order of pair_id.
 
-    Reads only the row groups whose range of ids meets the wanted one. Raises UserError where a
-    picture was moved to a shard that is no longer there.
+    Reads only the row groups whose ids overlap this range. Raises UserError where a picture
+    was moved to a shard that is gone.
     """
     away = {row["pair_id"]: row for row in _moved(folder, lowest, highest)}
-    both = merge(_stored(folder, lowest, highest), ((one, None) for one in away), key=itemgetter(0))
-    for pair_id, found in groupby(both, key=itemgetter(0)):
-        # It is in both places where a process was killed between writing the one and the other.
-        here = next((picture for _, picture in found if picture is not None), None)
-        yield pair_id, _in_shard(folder, away[pair_id]) if here is None else here
+    no_bytes = ((pair_id, None) for pair_id in away)
+    both = merge(_stored(folder, lowest, highest), no_bytes, key=itemgetter(0))
+    for pair_id, places in groupby(both, key=itemgetter(0)):
+        # A picture is in both places where a process was killed between the two writes.
+        own = next((picture for _, picture in places if picture is not None), None)
+        yield pair_id, _in_shard(folder, away[pair_id]) if own is None else own
 
 
 def write_images(path: Path, pictures: Iterable[tuple[int, bytes]]) -> None:
-    """Write (pair_id, picture), given in order of pair_id, in row groups."""
+    """Write pairs of (pair_id, picture), which come in order of pair_id, in row groups."""
     with (
         written_whole(path) as beside,
         pq.ParquetWriter(
@@ -75,28 +76,28 @@ def _groups(pictures: Iterable[tuple[int, bytes]]) -> Iterator[list[tuple[int, b
 
 
 def prune(images: Path, build: Path, picked: pa.Table) -> int:
-    """Take out of the image parts the bytes that the build's shards hold; how many bytes went.
+    """Delete from the image parts the bytes that the build's shards hold; returns how many.
 
-    picked: the table `picked` of the build. A picture goes only if the shard's bytes are the same.
-    What no shard holds stays, so nothing is asked for again. Where a picture is now is written
-    down before it goes: a process that is killed in between loses nothing.
+    picked: the table `picked` of the build. A picture is deleted only if the shard's bytes are the
+    same. A picture in no shard stays, so nothing is fetched again. The place in the shard is
+    written down before the picture is deleted: a process killed in between loses nothing.
     """
     part_of = dict(
         zip(picked["pair_id"].to_pylist(), picked["image_part"].to_pylist(), strict=True)
     )
-    of_part: dict[str, list[Row]] = {}
+    rows_of_part: dict[str, list[Row]] = {}
     for path in sorted((build / "shards").glob("*.parquet")):
         tar = str(path.with_suffix(".tar"))
         for pair_id, offset, size in picture_places(path):
             row = {"pair_id": pair_id, "tar": tar, "offset": offset, "size": size}
-            of_part.setdefault(part_of[pair_id], []).append(row)
-    return sum(_prune_part(images / part, rows) for part, rows in sorted(of_part.items()))
+            rows_of_part.setdefault(part_of[pair_id], []).append(row)
+    return sum(_prune_part(images / part, rows) for part, rows in sorted(rows_of_part.items()))
 
 
 def _prune_part(folder: Path, in_shards: list[Row]) -> int:
-    """Give up the pictures of a part that these rows place in shards; the bytes that went."""
+    """Delete the pictures of a part that these rows place in shards; returns the bytes deleted."""
     rows = {
-        one["pair_id"]: one | {"tar": os.path.relpath(one["tar"], str(folder))} for one in in_shards
+        row["pair_id"]: row | {"tar": os.path.relpath(row["tar"], str(folder))} for row in in_shards
     }
     going = {
         pair_id: len(picture)
@@ -104,43 +105,46 @@ def _prune_part(folder: Path, in_shards: list[Row]) -> int:
         if pair_id in rows and _in_shard(folder, rows[pair_id]) == picture
     }
     before = {row["pair_id"]: row for row in _moved(folder, *ALL)}
-    # What went earlier is now looked for in this build, so that an older one may be deleted.
-    after = before | {one: rows[one] for one in (going.keys() | before.keys()) & rows.keys()}
+    # Pictures moved earlier are now read from this build, so that an older build may be deleted.
+    moved = (going.keys() | before.keys()) & rows.keys()
+    after = before | {pair_id: rows[pair_id] for pair_id in moved}
     if after != before:
-        _write_moved(folder, [after[one] for one in sorted(after)])
+        _write_moved(folder, [after[pair_id] for pair_id in sorted(after)])
     if going:
-        stay = (one for one in _stored(folder, *ALL) if one[0] not in going)
-        write_images(folder / IMAGES, stay)
+        write_images(folder / IMAGES, _without(folder, going))
     return sum(going.values())
 
 
-def stored(folder: Path, pair_ids: Collection[int]) -> Iterator[tuple[int, bytes]]:
+def stored_pictures(folder: Path, pair_ids: Collection[int]) -> Iterator[tuple[int, bytes]]:
     """(pair_id, picture) of these pairs, where the part itself holds the bytes."""
-    return (one for one in _stored(folder, *ALL) if one[0] in pair_ids)
+    return (picture for picture in _stored(folder, *ALL) if picture[0] in pair_ids)
 
 
-def forget(folder: Path, pair_ids: Collection[int]) -> None:
-    """Take the pictures of these pairs out of a part, and the places of those that were moved."""
+def _without(folder: Path, pair_ids: Collection[int]) -> Iterator[tuple[int, bytes]]:
+    return (picture for picture in _stored(folder, *ALL) if picture[0] not in pair_ids)
+
+
+def delete_pictures(folder: Path, pair_ids: Collection[int]) -> None:
+    """Delete the pictures of these pairs from a part, and the rows of `moved` that place them."""
     moved_rows = _moved(folder, *ALL)
     if any(row["pair_id"] in pair_ids for row in moved_rows):
         _write_moved(folder, [row for row in moved_rows if row["pair_id"] not in pair_ids])
-    if next(stored(folder, pair_ids), None):
-        stay = (one for one in _stored(folder, *ALL) if one[0] not in pair_ids)
-        write_images(folder / IMAGES, stay)
+    if next(stored_pictures(folder, pair_ids), None):
+        write_images(folder / IMAGES, _without(folder, pair_ids))
 
 
-def take_back(folder: Path, tars: Collection[Path]) -> None:
-    """Read the pictures that were moved to these shards, which are to change, back into the part.
+def restore_pictures(folder: Path, tars: Collection[Path]) -> None:
+    """Copy the pictures that were moved to these shards back into the part: the shards will change.
 
-    They are in both places where a process was killed in between: read_images takes the part's.
+    A process killed in between leaves them in both places: read_images takes the part's.
     """
     rows = _moved(folder, *ALL)
     back = [row for row in rows if (folder / row["tar"]).resolve() in tars]
     if not back:
         return
-    here = {pair_id for pair_id, _ in _stored(folder, *ALL)}
+    held = {pair_id for pair_id, _ in _stored(folder, *ALL)}
     coming = (
-        (row["pair_id"], _in_shard(folder, row)) for row in back if row["pair_id"] not in here
+        (row["pair_id"], _in_shard(folder, row)) for row in back if row["pair_id"] not in held
     )
     write_images(folder / IMAGES, merge(_stored(folder, *ALL), coming, key=itemgetter(0)))
     _write_moved(folder, [row for row in rows if row not in back])
@@ -152,7 +156,7 @@ def _write_moved(folder: Path, rows: list[Row]) -> None:
 
 
 def _moved(folder: Path, lowest: int, highest: int) -> list[Row]:
-    """Rows of `moved` in order of pair_id; none where nothing was given up."""
+    """Rows of `moved` in order of pair_id; none where nothing was moved."""
     path = folder / MOVED
     if not path.exists():
         return []
@@ -167,13 +171,13 @@ def _in_shard(folder: Path, row: Row) -> bytes:
             file.seek(row["offset"])
             picture = file.read(row["size"])
     except OSError as error:
-        picture, said = b"", error.strerror or str(error)
+        picture, fault = b"", error.strerror or str(error)
     else:
-        said = "it is too short"
+        fault = "it is too short"
     if len(picture) != row["size"]:
         raise UserError(
-            f"{tar}: {said}; expected a picture of pair {row['pair_id']}, of which only this shard "
-            f"has the bytes: put it back, or delete {folder} to fetch that part again"
+            f"{tar}: {fault}; expected a picture of pair {row['pair_id']}, of which only this "
+            f"shard has the bytes: put it back, or delete {folder} to fetch that part again"
         )
     return picture
 

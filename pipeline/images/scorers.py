@@ -1,10 +1,10 @@
-"""Scores of stored pictures by ONNX models: an image part in, a row a picture out.
+"""Score stored pictures with ONNX models: an image part in, a row for each picture out.
 
     score_pictures(batches, scorer, images)  # table `scored`
 
 onnxruntime is imported late: only a build that names a scorer needs it (the extra `safety`). A
-score depends on the picture and the model alone: pictures go through one by one, on one thread, and
-scores are rounded to 5 digits, since processors differ in the last ones.
+score depends on the picture and the model alone: pictures are scored one by one, on one thread, and
+scores are rounded to 5 digits, as processors differ in the last digits.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import pyarrow as pa
 
-from pipeline.images.judge import seen
+from pipeline.images.judge import stored_pixels
 from pipeline.images.parts import ALL, read_images
 from pipeline.settings.images import ImageSettings
 from pipeline.settings.scorers import Scorer
@@ -29,7 +29,7 @@ Pixels = np.ndarray  # (H, W, 3), RGB uint8
 
 
 class Model:
-    """A scorer's model, loaded. Raises InputError, in one line, where it is none that can score."""
+    """A scorer's model, loaded. Raises InputError, in one line, for a model that cannot score."""
 
     def __init__(self, scorer: Scorer):
         self.scorer = scorer
@@ -44,8 +44,8 @@ class Model:
         """The score of a picture; None where the model gives no finite number."""
         numbers = self._run(as_input(pixels, self.scorer))
         if self.scorer.output >= numbers.size:
-            said = f"an output of {numbers.size} numbers"
-            raise _unfit(self.scorer, said, f"one with a place {self.scorer.output}")
+            output = f"an output of {numbers.size} numbers"
+            raise _unfit(self.scorer, output, f"one with a place {self.scorer.output}")
         score = float(numbers.ravel()[self.scorer.output])
         return float(f"{score:.{DIGITS}g}") if np.isfinite(score) else None
 
@@ -53,7 +53,7 @@ class Model:
         try:
             (output,) = self._session.run([self._first], {self._input: values})
             return np.asarray(output, np.float64)
-        except Exception as error:  # onnxruntime's have no base of their own
+        except Exception as error:  # onnxruntime's errors share no base class
             raise _unfit(self.scorer, first_line(error), "a model of pictures") from None
 
 
@@ -68,15 +68,15 @@ def score_pictures(
 ) -> Iterator[pa.RecordBatch]:
     """Map: rows of a column `folder`, image parts, to a row of `scored` for each picture there.
 
-    A picture is decoded as it was when it was fetched, within the same limits.
+    A picture is decoded within the same limits as when it was fetched.
     """
     cv2.setNumThreads(1)
     model = Model(scorer)
-    folders = [place(one) for batch in batches for one in batch["folder"].to_pylist()]
+    folders = [place(folder) for batch in batches for folder in batch["folder"].to_pylist()]
     rows: list[dict[str, Any]] = []
     for folder in folders:
         for pair_id, picture in read_images(folder, *ALL):
-            pixels = seen(picture, images)
+            pixels = stored_pixels(picture, images)
             score = None if isinstance(pixels, str) else model.score(pixels)
             row = {"pair_id": pair_id, "image_part": folder.name}
             rows.append({**row, "scorer": scorer.name, "score": score})
@@ -87,7 +87,7 @@ def score_pictures(
 
 
 def as_input(pixels: Pixels, scorer: Scorer) -> np.ndarray:
-    """A picture as the model sees it: (1, 3, S, S) or (1, S, S, 3), float32.
+    """A picture as the model takes it: (1, 3, S, S) or (1, S, S, 3), float32.
 
     >>> from pipeline.settings.scorers import OnnxScorer
     >>> scorer = OnnxScorer(name="a", kind="onnx", model=__file__, side=8)
@@ -101,8 +101,8 @@ def as_input(pixels: Pixels, scorer: Scorer) -> np.ndarray:
         scale = square / min(height, width)
         sides = (max(square, round(width * scale)), max(square, round(height * scale)))
     shrinks = sides[0] * sides[1] < height * width
-    way = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    pixels = middle(cv2.resize(pixels, sides, interpolation=way), scorer.side)
+    interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    pixels = centre_crop(cv2.resize(pixels, sides, interpolation=interpolation), scorer.side)
     if scorer.colours == "bgr":
         pixels = pixels[..., ::-1]
     mean, std = np.array(scorer.mean, np.float32), np.array(scorer.std, np.float32)
@@ -112,9 +112,10 @@ def as_input(pixels: Pixels, scorer: Scorer) -> np.ndarray:
     return np.ascontiguousarray(values[None])
 
 
-def middle(pixels: Pixels, side: int) -> Pixels:
-    """
-    >>> middle(np.zeros((8, 12, 3), np.uint8), 6).shape
+def centre_crop(pixels: Pixels, side: int) -> Pixels:
+    """The middle square.
+
+    >>> centre_crop(np.zeros((8, 12, 3), np.uint8), 6).shape
     (6, 6, 3)
     """
     top, left = (pixels.shape[0] - side) // 2, (pixels.shape[1] - side) // 2
@@ -131,14 +132,14 @@ def _session(scorer: Scorer) -> Any:
         ) from None
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 4  # what goes wrong is raised, too
+    options.log_severity_level = 4  # errors are raised; the log would repeat them
     try:
         return onnxruntime.InferenceSession(
             scorer.model, options, providers=["CPUExecutionProvider"]
         )
-    except Exception as error:  # onnxruntime's have no base of their own
+    except Exception as error:  # onnxruntime's errors share no base class
         raise _unfit(scorer, first_line(error), "an ONNX model") from None
 
 
-def _unfit(scorer: Scorer, found: str, expected: str) -> InputError:
-    return InputError(f"scorers: {scorer.name}: {scorer.model}: {found}; expected {expected}")
+def _unfit(scorer: Scorer, fault: str, expected: str) -> InputError:
+    return InputError(f"scorers: {scorer.name}: {scorer.model}: {fault}; expected {expected}")

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.filters.exclusions import normal_url, parent_in
-from pipeline.images.parts import stored
+from pipeline.images.parts import stored_pictures
 from pipeline.report.gallery import thumbnail
 from pipeline.takedown.files import column_names, files_of_tables, has_pairs
 from pipeline.workspace.takedown_log import TakedownLog, Why
@@ -181,7 +181,7 @@ def _stored_pictures(workspace: Path, pair_ids: pa.Array) -> Iterator[tuple[int,
     ids = set(pair_ids.to_pylist())
     for path in files_of_tables(workspace, "fetched"):
         if has_pairs(path, pair_ids):
-            yield from stored(path.parent, ids)
+            yield from stored_pictures(path.parent, ids)
     for path in files_of_tables(workspace, "sample"):
         if has_pairs(path, pair_ids):
             yield from read_pictures(path, ids)

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline.images.parts import take_back
+from pipeline.images.parts import restore_pictures
 from pipeline.publish.card import CARD
 from pipeline.publish.version import link, stage_row
 from pipeline.report.page import REPORT, write_report
@@ -83,7 +83,7 @@ def _take_back_pictures(workspace: Path, version: Path, log: TakedownLog) -> Non
         path.with_suffix(".tar").resolve() for path in shards if has_pairs(path, log.pair_ids())
     }
     for fetched in workspace.glob(f"images/*/[!.]*/{FETCHED}"):
-        take_back(fetched.parent, tars)
+        restore_pictures(fetched.parent, tars)
 
 
 def _rewrite_version(version: Path, log: TakedownLog, urls: frozenset[str]) -> None:

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.filters.exclusions import normal_url
-from pipeline.images.parts import forget
+from pipeline.images.parts import delete_pictures
 from pipeline.takedown.files import files_of_tables, has_pairs, has_taken_down, rewrite
 from pipeline.workspace.takedown_log import TakedownLog, blank_taken_down
 from queries.tables.parts import read_batches, write_part, written_whole
@@ -111,7 +111,7 @@ def _sweep_image_part(path: Path, log: TakedownLog) -> None:
     ids = log.pair_ids()
     if not has_pairs(path, ids):
         return
-    forget(path.parent, log.pairs.keys())
+    delete_pictures(path.parent, log.pairs.keys())
     names = [column.name for column in IMAGE_COLUMNS]
     rows = pq.read_table(path, columns=names, filters=pc.field("pair_id").isin(ids))
     if any(rows[name].null_count < rows.num_rows for name in names):

@@ -1,1 +1,1 @@
-"""Servers of strangers: addresses, robots.txt, polite clients, downloads and what they bring."""
+"""Deal with web servers: spell URLs, obey robots.txt, ask politely, download, unpack."""

@@ -1,7 +1,7 @@
-"""Asks web servers politely: who asks is told, waits are kept, what may pass is tried again.
+"""A polite HTTP client: it names itself, keeps the waits asked for, and retries passing failures.
 
-Servers are strangers: the length of a list, of a wait and of a chain of redirects is bounded, and
-only http and https are spoken.
+Servers are not trusted: the size of a list, the length of a wait and the number of redirects are
+bounded, and only http and https are used.
 """
 
 import ipaddress
@@ -21,23 +21,23 @@ from pipeline.web.manners import backoff_s, retry_after_s, user_agent
 from queries.tables.errors import InputError, UserError
 
 CHUNK_BYTES = 1 << 16
-GAIN_BYTES = 1 << 20  # an attempt that brings this much is no failure in a row
+GAIN_BYTES = 1 << 20  # an attempt that brought this much resets the count of failures
 MAX_LIST_BYTES = 16 << 20
 MAX_REDIRECTS = 5
-LEAST_BYTES_PER_S = 1_000  # a slower answer is given up: it might never end
+LEAST_BYTES_PER_S = 1_000  # a slower answer is given up
 
 T = TypeVar("T")
 
 
 class DownloadError(UserError):
-    """A file that could not be had: one line that says why."""
+    """A file that could not be downloaded: one line that says why."""
 
 
 class StatusError(DownloadError):
-    """An answer whose status will not pass."""
+    """An answer with an HTTP status that no retry will change."""
 
     def __init__(self, url: str, status: int):
-        super().__init__(url, status)  # as it is made: from a process of the engine it is pickled
+        super().__init__(url, status)  # the arguments, as the engine's processes pickle it
         self.status = status
 
     def __str__(self) -> str:
@@ -45,7 +45,7 @@ class StatusError(DownloadError):
 
 
 class AgainError(Exception):
-    """A failure that may pass, and what is known of when."""
+    """A failure that may pass, after `wait_s` seconds where the server said so."""
 
     def __init__(self, about: str, wait_s: float = 0.0):
         super().__init__(about)
@@ -55,18 +55,18 @@ class AgainError(Exception):
 
 @dataclass
 class Client:
-    """Asks servers, and asks again where that may help. Threads may share one."""
+    """Asks servers, and retries failures that may pass. Threads may share a client."""
 
     settings: DownloadSettings
     stop: threading.Event = field(default_factory=threading.Event)
     contact_key: str = "downloads.contact"  # what the settings call it
 
     def admit(self, url: str) -> None:
-        """Raise InputError for an address that is not to be asked."""
+        """Raise InputError unless this is an http or https address and a contact is set."""
         try:
             parts = urlsplit(url)
             host = parts.hostname if parts.scheme in ("http", "https") else None
-        except ValueError:  # such as brackets around what is no IPv6 address
+        except ValueError:  # such as brackets without an IPv6 address
             host = None
         if not host:
             raise InputError(f"{url[:200]!r}: expected an http or https address")
@@ -91,7 +91,7 @@ class Client:
         return self.retried(url, attempt)
 
     def retried(self, url: str, attempt: Callable[[], T]) -> T:
-        """What the attempt returns, once it does; raises DownloadError after too many."""
+        """The result of the first attempt that succeeds; DownloadError after `retries` failures."""
         tries = 0
         while True:
             try:
@@ -101,9 +101,9 @@ class Client:
                 if tries > self.settings.retries:
                     raise DownloadError(f"{url}: {again}, asked {tries} times") from None
                 if again.wait_s > (most := self.settings.max_wait_s):
-                    asked = f"asks to be left alone for {again.wait_s:,.0f} s"
-                    said = f"{asked}, longer than max_wait_s = {most:g}: try again later"
-                    raise DownloadError(f"{url}: {again}; {said}") from None
+                    wait = f"asks to be left alone for {again.wait_s:,.0f} s"
+                    advice = f"{wait}, longer than max_wait_s = {most:g}: try again later"
+                    raise DownloadError(f"{url}: {again}; {advice}") from None
                 self._wait(max(again.wait_s, backoff_s(self.settings.backoff_s, url, tries)))
 
     def _wait(self, seconds: float) -> None:
@@ -114,7 +114,7 @@ class Client:
     def opened(self, url: str, headers: dict[str, str]) -> Iterator[requests.Response]:
         """The answer to a GET: 200, or 206 or 416 to a Range. Raises AgainError, DownloadError.
 
-        Each has a connection of its own, which is closed with it.
+        Each answer has its own connection, which is closed with it.
         """
         try:
             with _Session() as session, self._get(session, url, headers) as response:
@@ -148,9 +148,9 @@ class Client:
         raise DownloadError(f"{url}: expected at most {MAX_REDIRECTS} redirects")
 
     def chunks(self, response: requests.Response) -> Iterator[bytes]:
-        """The body as sent: a .gz file stays one, even if the server calls that its encoding."""
+        """The body as sent: a .gz file stays packed, even if the server calls gzip its encoding."""
         since, n_bytes = time.monotonic(), 0
-        # read1 gives what has come; read would wait for a whole chunk, however slow it comes.
+        # read1 returns the bytes that have come; read would wait for a whole chunk.
         while chunk := response.raw.read1(CHUNK_BYTES, decode_content=False):
             if self.stop.is_set():
                 raise DownloadError("stopped")
@@ -193,5 +193,5 @@ def _is_loopback(host: str) -> bool:
 def _cause(error: BaseException) -> str:
     """The innermost cause's name, such as ReadTimeoutError: the messages quote objects."""
     causes = [getattr(error, "reason", None), *error.args]
-    inner = next((one for one in causes if isinstance(one, BaseException)), None)
+    inner = next((cause for cause in causes if isinstance(cause, BaseException)), None)
     return _cause(inner) if inner else type(error).__name__

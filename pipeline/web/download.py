@@ -1,7 +1,7 @@
-"""Files from web servers: two at a time, carried on where they broke off, checked, then renamed.
+"""Download files: two at a time, resumed where they broke off, checked by sum, then renamed.
 
-Beside NAME grow `.NAME.part` and `.NAME.part.json`, which tells of what the part is one;
-`.NAME.json` tells of the whole file.
+Beside NAME grow `.NAME.part` and `.NAME.part.json`, the URL and version that the part is from;
+`.NAME.json` has the URL, size and sum of the whole file.
 """
 
 import hashlib
@@ -28,11 +28,11 @@ STRONG_ETAG = re.compile(r'"[\x21\x23-\x7e]{1,200}"')
 DATE = re.compile(r"[\x20-\x7e]{1,100}")
 CONTENT_RANGE = re.compile(r"bytes (\d{1,15})-\d{1,15}/(\d{1,15})", re.ASCII)
 
-Progress = Callable[[int], object]  # told of bytes gained, or lost when a file starts anew
+Progress = Callable[[int], object]  # bytes gained, negative when a file starts anew
 
 
 class CorruptError(DownloadError):
-    """A file whose sum is not the published one."""
+    """A file whose checksum is not the published one."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +60,10 @@ class Remote:
 def download(
     remotes: Sequence[Remote], folder: Path, settings: DownloadSettings, progress: Progress
 ) -> list[Path]:
-    """The files' paths in the folder, in their order; what is there whole is not asked for.
+    """The files' paths in the folder, in their order; whole files are not asked for.
 
-    `progress` is told of bytes, by one thread at a time. Raises InputError before anything is
-    asked for, and DownloadError at the first file that cannot be had; parts stay for the next try.
+    `progress` is called with bytes, by one thread at a time. Raises InputError before the first
+    request, DownloadError at the first file that fails; parts stay for the next try.
     """
     client = Client(settings)
     names = [remote.name for remote in remotes]
@@ -72,22 +72,22 @@ def download(
     for remote in remotes:
         client.admit(remote.url)
     folder.mkdir(parents=True, exist_ok=True)
-    told = partial(_tell, progress, threading.Lock())
+    report = partial(_report, progress, threading.Lock())
     pool = ThreadPoolExecutor(settings.connections)
-    waiting = [pool.submit(_Transfer(client, remote, folder, told).run) for remote in remotes]
+    waiting = [pool.submit(_Transfer(client, remote, folder, report).run) for remote in remotes]
     try:
         for done in as_completed(waiting):
             done.result()
     except BaseException as error:
         client.stop.set()
-        # Whoever pressed Ctrl-C need not wait for a silent server.
+        # After Ctrl-C nobody waits for a silent server.
         pool.shutdown(wait=isinstance(error, Exception), cancel_futures=True)
         raise
     pool.shutdown()
     return [folder / name for name in names]
 
 
-def _tell(progress: Progress, lock: threading.Lock, n_bytes: int) -> None:
+def _report(progress: Progress, lock: threading.Lock, n_bytes: int) -> None:
     with lock:
         progress(n_bytes)
 
@@ -106,36 +106,36 @@ class _Transfer:
         self.reported = 0
 
     def run(self) -> None:
-        """Have the file. A wrong sum is given a second chance, from the first byte."""
+        """Download the file; after a wrong sum once more, from the first byte."""
         try:
-            if self.is_there():
+            if self.is_complete():
                 self.report(self.path.stat().st_size)
                 return
             for last in (False, True):
                 self.client.retried(self.remote.url, self.attempt)
-                if self.is_right(last):
+                if self.has_right_sum(last):
                     break
             self.publish()
-        except OSError as error:  # of the disk: what the network raises is an AgainError by now
+        except OSError as error:  # of the disk: the client makes network errors AgainError
             raise DownloadError(f"{self.path}: {error.strerror or error}") from None
 
-    def is_there(self) -> bool:
-        """Whether the file was had before, or lies there with the published sum."""
+    def is_complete(self) -> bool:
+        """Whether the file was downloaded before, or has the published sum."""
         if not self.path.is_file():
             return False
-        note, wanted = _read_note(self.note), self.remote.checksum
+        note, expected = _read_note(self.note), self.remote.checksum
         size = self.path.stat().st_size
         noted = (note.get("url"), note.get("bytes")) == (self.remote.url, size)
-        if noted and wanted in ("", note.get("checksum")):
+        if noted and expected in ("", note.get("checksum")):
             return True
-        if not wanted or wanted != self.checksum_of(_hashed(self.path, self.remote.algorithm)):
+        if not expected or expected != self.checksum_of(_hashed(self.path, self.remote.algorithm)):
             return False
-        self.write_note(size, wanted)
+        self.write_note(size, expected)
         return True
 
     def attempt(self) -> None:
-        """Ask for what the part lacks and append it. Raises AgainError, keeping what came."""
-        headers = self.go_on()
+        """Ask for the bytes that the part lacks and append them. Raises AgainError."""
+        headers = self.resume()
         before = self.size
         try:
             with self.client.opened(self.remote.url, headers) as response:
@@ -150,12 +150,12 @@ class _Transfer:
             again.gained = self.size - before
             raise
 
-    def go_on(self) -> dict[str, str]:
-        """Take up what an earlier attempt left; returns the headers that ask for the rest."""
+    def resume(self) -> dict[str, str]:
+        """Open the part that an earlier attempt left; returns the headers that ask for the rest."""
         note = _read_note(self.part_note)
         validator = str(note.get("validator") or "")
-        known = validator or self.remote.checksum  # else no one could tell another version
-        if not self.part.is_file() or note.get("url") != self.remote.url or not known:
+        checkable = validator or self.remote.checksum  # or another version would go unnoticed
+        if not self.part.is_file() or note.get("url") != self.remote.url or not checkable:
             self.restart()
         elif self.size != self.part.stat().st_size:
             self.hasher = _hashed(self.part, self.remote.algorithm)
@@ -166,7 +166,7 @@ class _Transfer:
         return {"Range": f"bytes={self.size}-", **({"If-Range": validator} if validator else {})}
 
     def begin(self, response: requests.Response) -> int | None:
-        """Make the part what the answer goes on from; returns the whole file's bytes if known."""
+        """Prepare the part for this answer; returns the whole file's bytes, if they are known."""
         headers = response.headers
         if response.status_code == 200:
             self.restart()
@@ -177,12 +177,12 @@ class _Transfer:
         sent = headers.get("Content-Range", "")
         if response.status_code == 416 and sent == f"bytes */{self.size}":
             return self.size  # the part was whole already
-        found = CONTENT_RANGE.fullmatch(sent)
+        span = CONTENT_RANGE.fullmatch(sent)
         same = _validator(headers) in ("", _read_note(self.part_note).get("validator"))
-        if response.status_code == 416 or not found or int(found[1]) != self.size or not same:
+        if response.status_code == 416 or not span or int(span[1]) != self.size or not same:
             self.restart()
             raise AgainError("another part than the one asked for")
-        return int(found[2])
+        return int(span[2])
 
     def append(self, response: requests.Response) -> None:
         with self.part.open("ab") as file:
@@ -199,14 +199,14 @@ class _Transfer:
         self.hasher, self.size = hashlib.new(self.remote.algorithm), 0
         self.report(0)
 
-    def is_right(self, last: bool) -> bool:
-        """Whether the part has the published sum; it is deleted if not. The last one raises."""
-        found, expected = self.checksum_of(self.hasher), self.remote.checksum
-        if expected in ("", found):
+    def has_right_sum(self, last: bool) -> bool:
+        """Whether the part has the published sum; if not, delete the part; the last try raises."""
+        checksum, expected = self.checksum_of(self.hasher), self.remote.checksum
+        if expected in ("", checksum):
             return True
         self.restart()
         if last:
-            raise CorruptError(f"{self.remote.url}: expected {expected}; found {found}, twice")
+            raise CorruptError(f"{self.remote.url}: expected {expected}; found {checksum}, twice")
         return False
 
     def publish(self) -> None:
@@ -231,7 +231,7 @@ class _Transfer:
 
 
 def _validator(headers: Mapping[str, str]) -> str:
-    """What tells a file's versions apart for If-Range: a strong ETag, else the date of change."""
+    """The validator for If-Range (RFC 9110, 13.1.5): a strong ETag, else Last-Modified, else ''."""
     tag, date = headers.get("ETag", ""), headers.get("Last-Modified", "")
     if STRONG_ETAG.fullmatch(tag):
         return tag
@@ -244,7 +244,7 @@ def _hashed(path: Path, algorithm: str) -> Any:
 
 
 def _read_note(path: Path) -> dict[str, Any]:
-    """What was noted; nothing if there is none, or none that can be read."""
+    """The note in a JSON file; empty if it is missing or damaged."""
     try:
         note = json.loads(path.read_text())
     except (OSError, ValueError):

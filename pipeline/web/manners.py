@@ -1,4 +1,4 @@
-"""Manners towards every server: who asks is told, and how long to wait before asking again."""
+"""Manners towards every server: the User-Agent, and how long to wait before the next try."""
 
 from email.utils import parsedate_to_datetime
 from functools import lru_cache

@@ -1,4 +1,4 @@
-"""What the readers of strangers' files share: unpacking, JSON objects, kinds of text."""
+"""Shared by readers of untrusted files: unpacking, JSON objects, text types of Arrow."""
 
 import bz2
 import gzip
@@ -12,9 +12,9 @@ GZIP, BZ2 = b"\x1f\x8b", b"BZh"
 
 
 def unpacked(raw: BufferedReader) -> BufferedReader | gzip.GzipFile | bz2.BZ2File:
-    """The file itself, or what it holds if it is gzip or bz2, as its first bytes tell.
+    """The file itself, or what it holds if it is gzip or bz2, by its first bytes.
 
-    Reading raises EOFError, zlib.error or an OSError without a number where it is damaged.
+    Reading a damaged file raises EOFError, zlib.error or an OSError without a number.
     """
     start = raw.peek(3)
     if start.startswith(GZIP):
@@ -29,7 +29,7 @@ def raise_if_of_the_disk(error: BaseException) -> None:
 
 
 def json_object(text: str | bytes) -> dict[str, Any] | None:
-    """The JSON object that a text, or its UTF-8, is; None if it is none.
+    """The JSON object in a text or in UTF-8; None for anything else.
 
     >>> json_object('{"id": 7}'), json_object(b"[7]"), json_object('{"id": ')
     ({'id': 7}, None, None)
@@ -42,7 +42,7 @@ def json_object(text: str | bytes) -> dict[str, Any] | None:
 
 
 def at(value: Any, *steps: str | int) -> Any:
-    """What stands there in objects and lists of JSON, None if nothing does.
+    """The value at these steps into objects and lists of JSON; None where a step is missing.
 
     >>> at({"pages": [{"title": "A"}]}, "pages", 0, "title"), at([], "pages", 0)
     ('A', None)

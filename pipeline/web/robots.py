@@ -1,8 +1,8 @@
-"""What a host says of robots: robots.txt (RFC 9309), X-Robots-Tag and TDM-Reservation.
+"""Parse what a host says to robots: robots.txt (RFC 9309), X-Robots-Tag and TDM-Reservation.
 
-All of it comes from strangers, so it takes time linear in its length: the best library for
-robots.txt keeps every rule once for each agent named above it, and 500 KB of agents and rules
-become 400 million rules; here only the rules meant for us are kept.
+Hosts are not trusted, so parsing takes time linear in the length. The best library for robots.txt
+keeps every rule once for each agent named above it: 500 KB of agents and rules become 400 million
+rules. Here only the rules meant for us are kept.
 """
 
 import re
@@ -40,9 +40,9 @@ class Rule:
             return not self.to_the_end or path == first
         place = len(first)
         for piece in others[:-1]:
-            if (found := path.find(piece, place)) < 0:
+            if (start := path.find(piece, place)) < 0:
                 return False
-            place = found + len(piece)
+            place = start + len(piece)
         if self.to_the_end:
             return path.endswith(others[-1]) and len(path) - len(others[-1]) >= place
         return path.find(others[-1], place) >= 0
@@ -84,8 +84,8 @@ def parse_robots(text: str, agent: str = AGENT) -> Robots:
             in_rules = True
             if value:
                 rule = _rule(key == "allow", value)
-                for one in meant:
-                    rules[one].append(rule)
+                for name in meant:
+                    rules[name].append(rule)
     best = rules[agent] if named else rules["*"]
     return Robots(tuple(sorted(best, key=lambda rule: (-rule.length, not rule.allow))))
 
@@ -103,13 +103,13 @@ def _canonical(path: str) -> str:
     >>> _canonical("/%7ejoe/ä%2f")
     '/~joe/%C3%A4%2F'
     """
-    path = re.sub(r"[^\x21-\x7e]+", lambda found: quote(found[0], errors="replace"), path)
+    path = re.sub(r"[^\x21-\x7e]+", lambda match: quote(match[0], errors="replace"), path)
     return re.sub(r"%[0-9A-Fa-f]{2}", _one_spelling, path)
 
 
-def _one_spelling(found: re.Match[str]) -> str:
-    character = chr(int(found[0][1:], 16))
-    return character if UNRESERVED.fullmatch(character) else found[0].upper()
+def _one_spelling(code: re.Match[str]) -> str:
+    character = chr(int(code[0][1:], 16))
+    return character if UNRESERVED.fullmatch(character) else code[0].upper()
 
 
 def opted_out(robots_tags: Iterable[str], tdm: Iterable[str], now: datetime | None = None) -> bool:
@@ -150,7 +150,7 @@ def _is_directive(text: str) -> bool:
 
 
 def _is_past(date: str, now: datetime) -> bool:
-    """Whether a date of RFC 822, RFC 850 or ISO 8601 lies before now; False if it is none.
+    """Whether a date of RFC 822, RFC 850 or ISO 8601 is past; False for other texts.
 
     >>> _is_past("25 jun 2010 15:00:00 gmt", datetime(2026, 1, 1, tzinfo=UTC))
     True

@@ -1,10 +1,10 @@
-"""The spelling of URLs: the key of one, what it asks for, and whether that may be asked at all.
+"""Spelling of URLs: the key of a URL, the request it stands for, and whether that may be sent.
 
     parse_url("http://BÜCHER.example/a cat.png")  # Target("http", "xn--bcher-kva.example", 80, …)
 
-What browsers repair is repaired (spaces, other alphabets, full-width digits); what has no one
-meaning is refused. Addresses are judged by lists written out here, not by ipaddress' properties,
-whose answers differ from one Python to the next.
+What browsers repair is repaired (spaces, other alphabets, full-width digits); a URL without one
+clear meaning is refused. Addresses are judged by the lists below, as the answers of ipaddress'
+properties differ from one Python to the next.
 """
 
 import ipaddress
@@ -21,7 +21,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 PORTS = {"http": 80, "https": 443}
-LEAST_PORT = 1024  # but for those two: below are mail, shells and printers, which obey strangers
+LEAST_PORT = 1024  # but for those two: below are mail, shells and printers, which obey any client
 LONGEST_URL = 8_000
 LONGEST_HOST = 253
 KEY_HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+")  # after IDNA; the second is an IPv6 address
@@ -47,7 +47,7 @@ NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # how a network without IPv4 sees
 
 @dataclass(frozen=True)
 class Target:
-    """What one request asks for: every part ASCII, the path percent-encoded and with its query."""
+    """The target of one request: every part ASCII, the path percent-encoded and with its query."""
 
     scheme: str
     host: str  # a name, or an address in its one spelling
@@ -70,7 +70,7 @@ class Target:
 
 
 def normalise_url(url: str) -> str:
-    """The key of a URL: equal for the spellings of one address. Raises ValueError if it is none.
+    """The key of a URL: equal for all spellings of one address. Raises ValueError for other texts.
 
     The query keeps its order and the path its slashes: a server may tell them apart. The key
     decides the pair_id. So IDNA 2008 stays as strict here as it was: of hosts with an emoji, which
@@ -95,8 +95,8 @@ def normalise_url(url: str) -> str:
 
 def _percent_encoded(text: str) -> str:
     """Space and other than ASCII encoded, and every code in capitals."""
-    text = re.sub(r"[^\x21-\x7e]+", lambda found: quote(found[0]), text)
-    return re.sub(r"%[0-9a-fA-F]{2}", lambda found: found[0].upper(), text)
+    text = re.sub(r"[^\x21-\x7e]+", lambda match: quote(match[0]), text)
+    return re.sub(r"%[0-9a-fA-F]{2}", lambda match: match[0].upper(), text)
 
 
 def parse_url(url: str) -> Target | None:
@@ -116,7 +116,7 @@ def parse_url(url: str) -> Target | None:
         host = clean_host(parts.hostname or "")
         port = PORTS[parts.scheme] if parts.port is None else parts.port
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        path = UNSENDABLE.sub(lambda found: quote(found[0], safe=""), path)
+        path = UNSENDABLE.sub(lambda match: quote(match[0], safe=""), path)
     except ValueError:  # a port of letters, brackets without an address, half a character
         return None
     if host is None or not (port in PORTS.values() or port >= LEAST_PORT):
@@ -125,7 +125,7 @@ def parse_url(url: str) -> Target | None:
 
 
 def redirected(target: Target, location: str) -> Target | None:
-    """What a Location header names, seen from the target; UTF-8 comes in the guise of Latin-1.
+    """What a Location header names, seen from the target; http.client reads its UTF-8 as Latin-1.
 
     >>> redirected(Target("http", "x.org", 80, "/a/b"), "../c").url
     'http://x.org/c'
@@ -180,7 +180,7 @@ def _idna(host: str) -> str:
 
 
 def as_address(host: str) -> Address | None:
-    """The address that a cleaned host is, if it is one."""
+    """The IP address that a cleaned host is, or None for a name."""
     try:
         return ipaddress.ip_address(host)
     except ValueError:
@@ -188,9 +188,10 @@ def as_address(host: str) -> Address | None:
 
 
 def is_public(address: Address) -> bool:
-    """Whether anyone's machine may be asked there; an address in disguise may never be.
+    """Whether an address is on the public internet; IPv4 written as IPv6 is not, NAT64 apart.
 
-    >>> [is_public(ipaddress.ip_address(one)) for one in ("1.1.1.1", "10.0.0.1", "::ffff:1.1.1.1")]
+    >>> texts = ("1.1.1.1", "10.0.0.1", "::ffff:1.1.1.1")
+    >>> [is_public(ipaddress.ip_address(text)) for text in texts]
     [True, False, False]
     """
     if isinstance(address, ipaddress.IPv4Address):

@@ -1,7 +1,7 @@
 """From an address of the settings to the files it stands for: one file, or a Wikimedia dump's.
 
-The only module that knows where Wikimedia keeps what, as of 2026; the base address is a setting,
-since they move it.
+Only this module knows the paths of Wikimedia's dumps, as of 2026; the base address is a setting,
+since it moves.
 """
 
 import re
@@ -29,8 +29,8 @@ Read = Callable[[str], str]  # the text at an address
 def expand(text: str, settings: DownloadSettings) -> list[Remote]:
     """The files that an address of the settings stands for; lists of files are asked for.
 
-    Raises InputError for an address of another form and for a dump that is not there as
-    described, DownloadError if a list cannot be had.
+    Raises InputError for an address of another form and for a dump that lacks its files,
+    DownloadError if a list cannot be read.
 
     >>> expand("https://example.org/a%20b.gz", DownloadSettings())
     [Remote(url='https://example.org/a%20b.gz', name='a b.gz', checksum='')]
@@ -40,8 +40,8 @@ def expand(text: str, settings: DownloadSettings) -> list[Remote]:
         return [Remote(url, unquote(basename(urlsplit(url).path)), checksum.lower())]
     read, base = Client(settings).read_list, settings.base.rstrip("/")
     for form, files in FORMS:
-        if found := re.fullmatch(form, text.removeprefix(SHORT), re.ASCII):
-            return files(read, base, *found.groups())
+        if match := re.fullmatch(form, text.removeprefix(SHORT), re.ASCII):
+            return files(read, base, *match.groups())
     raise InputError(f"{text[:200]!r}: expected {SHORT} and {EXAMPLES}")
 
 
@@ -96,9 +96,7 @@ def _sums(read: Read, url: str) -> dict[str, str]:
     """The files of a list of sums, lines of `SUM  NAME`, each with its sum as Remote writes it."""
     lines = (SUM_LINE.fullmatch(line.strip()) for line in read(url).splitlines())
     return {
-        found[2]: f"{'sha1' if len(found[1]) == 40 else 'sha256'}={found[1]}"
-        for found in lines
-        if found
+        line[2]: f"{'sha1' if len(line[1]) == 40 else 'sha256'}={line[1]}" for line in lines if line
     }
 
 
@@ -117,4 +115,4 @@ def _in_order(name: str) -> list[tuple[int, str]]:
     >>> sorted(["p10.bz2", "p9.bz2"], key=_in_order)
     ['p9.bz2', 'p10.bz2']
     """
-    return [(int(one) if one.isdecimal() else -1, one) for one in re.split(r"(\d+)", name)]
+    return [(int(piece) if piece.isdecimal() else -1, piece) for piece in re.split(r"(\d+)", name)]

@@ -10,7 +10,7 @@ import numpy as np
 from hypothesis import strategies as st
 from PIL import Image
 
-from pipeline.images.judge import Picture, guard
+from pipeline.images.judge import Picture, judge_picture
 from pipeline.query_list.wordnet import read_synsets
 from pipeline.report.gallery import thumbnail
 from pipeline.settings.images import ImageSettings
@@ -67,7 +67,7 @@ KEEPING = (ImageSettings(max_pixels=MAX_PIXELS), ImageSettings(keep_originals=Tr
 
 def picture(body: bytes) -> None:
     for one in KEEPING:
-        found = guard(body, one.model_copy(update={"max_pixels": MAX_PIXELS}))
+        found = judge_picture(body, one.model_copy(update={"max_pixels": MAX_PIXELS}))
         assert isinstance(found, Picture) or found in FETCH
     with suppress(BadPictureError):
         assert decode(body, 16).shape[2] == 3

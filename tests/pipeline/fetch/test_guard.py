@@ -349,7 +349,7 @@ def test_the_connection_goes_to_the_address_that_was_checked(fresh):
     with GuardServer("127.0.0.2", fresh.port) as public:
         one = guard(rebinding, allow_networks=("127.0.0.2/32",))
         assert one.attempt(fresh.url("/picture", "rebind.test")).reason is None
-        one._known.clear()
+        one._looked_up.clear()
         assert one.attempt(fresh.url("/picture", "rebind.test")).reason == "private_address"
         assert len(public.connections) == 1
     assert fresh.connections == []

@@ -34,7 +34,7 @@ def test_turns_at_one_host_come_at_its_rate():
     clock, starts = Clock(), []
     one = hosts(clock, per_host_rate=4.0)
     for _ in range(3):
-        with one.turn("a.org"):
+        with one.slot("a.org"):
             starts.append(clock.time)
     assert starts == [1000.0, 1000.25, 1000.5]
 
@@ -43,7 +43,7 @@ def test_hosts_do_not_wait_for_each_other():
     clock = Clock()
     one = hosts(clock, per_host_rate=0.1)
     for name in ("a.org", "b.org", "c.org"):
-        with one.turn(name):
+        with one.slot(name):
             pass
     assert clock.slept == []
 
@@ -54,7 +54,7 @@ def test_no_host_has_more_than_its_places():
     def ask(n: int) -> None:
         name = f"{n % 2}.org"
         for _ in range(20):
-            with one.turn(name):
+            with one.slot(name):
                 inside[name] += 1
                 most.append(inside[name])
                 inside[name] -= 1
@@ -71,35 +71,35 @@ def test_no_host_has_more_than_its_places():
 def test_a_pause_holds_all_turns_of_its_host():
     clock = Clock()
     one = hosts(clock, per_host_rate=1000)
-    with one.turn("a.org"):
+    with one.slot("a.org"):
         one.pause("a.org", 7)
-    with one.turn("b.org"):
+    with one.slot("b.org"):
         assert clock.time == 1000
-    with one.turn("a.org"):
+    with one.slot("a.org"):
         assert clock.time == 1007
 
 
 def test_a_shorter_pause_does_not_shorten_a_longer_one():
     clock = Clock()
     one = hosts(clock)
-    with one.turn("a.org"):
+    with one.slot("a.org"):
         one.pause("a.org", 30)
         one.pause("a.org", 1)
-    with one.turn("a.org"):
+    with one.slot("a.org"):
         assert clock.time == 1030
 
 
 def test_a_pause_beyond_the_longest_wait_refuses_turns_until_it_is_over():
     clock = Clock()
     one = hosts(clock, max_wait_s=60)
-    with one.turn("a.org"):
+    with one.slot("a.org"):
         one.pause("a.org", 61)
     clock.time += 30  # 31 s would be borne; but then the moment would decide who is refused
-    with pytest.raises(LaterError) as later, one.turn("a.org"):
+    with pytest.raises(LaterError) as later, one.slot("a.org"):
         pass
     assert later.value.wait_s == 31
     clock.time += 31
-    with one.turn("a.org"):
+    with one.slot("a.org"):
         pass
     assert clock.slept == []
 
@@ -107,7 +107,7 @@ def test_a_pause_beyond_the_longest_wait_refuses_turns_until_it_is_over():
 def test_a_place_is_given_back_by_who_fails():
     one = hosts(Clock(), per_host=1)
     for _ in range(3):
-        with pytest.raises(ZeroDivisionError), one.turn("a.org"):
+        with pytest.raises(ZeroDivisionError), one.slot("a.org"):
             raise ZeroDivisionError
 
 

@@ -177,9 +177,9 @@ def test_the_log_names_messages_and_rates(folder):
 def test_the_log_tells_every_ten_seconds_what_the_bar_shows(tmp_path):
     clock = iter([0.0, 5.0, 10.0, 10.0, 10.0, 12.0])
     log = FetchLog(tmp_path / "log.jsonl", "part", 40, lambda: next(clock))
-    log.heed({"": 4}, 0)
-    log.heed({"": 4, "timeout": 2}, 3)
-    log.heed({"": 1}, 0)
+    log.count({"": 4}, 0)
+    log.count({"": 4, "timeout": 2}, 3)
+    log.count({"": 1}, 0)
     (line,) = map(json.loads, (tmp_path / "log.jsonl").read_text().splitlines())
     assert line == {
         **{"part": "part", "ended": 10, "of": 40, "seconds": 10.0, "left_s": 30},

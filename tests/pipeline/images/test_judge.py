@@ -11,7 +11,14 @@ import pytest
 import simplejpeg
 from PIL import Image, ImageOps, PngImagePlugin
 
-from pipeline.images.judge import MOST_SCANS, Picture, guard, reduction, stored_sides, upright
+from pipeline.images.judge import (
+    MOST_SCANS,
+    Picture,
+    judge_picture,
+    reduction,
+    stored_sides,
+    upright,
+)
 from pipeline.settings.images import ImageSettings
 from queries.pixels.fingerprint import phash, spread
 from queries.tables.reasons import FETCH
@@ -129,7 +136,7 @@ KINDS = {
 
 @pytest.mark.parametrize(("body", "colour"), KINDS.values(), ids=KINDS)
 def test_every_kind_comes_out_in_three_channels_and_its_colour(body, colour):
-    picture = guard(body, SMALL)
+    picture = judge_picture(body, SMALL)
     pixels = pixels_of(picture)
     stored = cv2.imdecode(np.frombuffer(picture.jpeg, np.uint8), cv2.IMREAD_UNCHANGED)
     assert stored.shape == (30, 40, 3)
@@ -154,7 +161,7 @@ def test_every_orientation_is_applied(kind, orientation):
     body = saved(image, kind, exif=exif.tobytes(), **ORIENTED[kind])
     image.info["exif"] = exif.tobytes()
     expected = np.asarray(ImageOps.exif_transpose(image), np.int16)
-    picture = guard(body, SMALL)
+    picture = judge_picture(body, SMALL)
     pixels = pixels_of(picture)
     assert pixels.shape == expected.shape
     assert (picture.original_width, picture.original_height) == pixels.shape[1::-1]
@@ -184,14 +191,14 @@ def test_no_byte_of_the_metadata_survives(kind, options):
     profile = b"MARKER".ljust(200, b"\0")
     body = saved(image, kind, exif=exif.tobytes(), icc_profile=profile, **options)
     body += b"MARKER"
-    picture = guard(body, SMALL)
+    picture = judge_picture(body, SMALL)
     assert body.count(b"MARKER") >= 3 or kind == "PNG"  # PNG compresses the profile
     assert b"MARKER" not in picture.jpeg
     assert not Image.open(io.BytesIO(picture.jpeg)).getexif()
 
 
 def test_a_large_picture_gets_the_shorter_side_of_the_settings():
-    picture = guard(saved(photo(700, 500), "JPEG"), SMALL)
+    picture = judge_picture(saved(photo(700, 500), "JPEG"), SMALL)
     assert (picture.width, picture.height) == (90, 64)
     assert (picture.original_width, picture.original_height) == (700, 500)
     assert pixels_of(picture).shape == (64, 90, 3)
@@ -199,14 +206,14 @@ def test_a_large_picture_gets_the_shorter_side_of_the_settings():
 
 @pytest.mark.parametrize(("width", "height"), [(40, 30), (64, 64), (900, 20)])
 def test_nothing_is_enlarged(width, height):
-    picture = guard(saved(photo(width, height), "JPEG"), SMALL)
+    picture = judge_picture(saved(photo(width, height), "JPEG"), SMALL)
     assert (picture.width, picture.height) == (width, height)
 
 
 @pytest.mark.parametrize("size", [37, 64, 100, 149, 150, 151, 299])
 def test_a_reduced_decode_looks_like_a_full_one(size):
     body = saved(photo(400, 300), "JPEG", quality=95)
-    picture = guard(body, ImageSettings(size=size))
+    picture = judge_picture(body, ImageSettings(size=size))
     full = Image.open(io.BytesIO(body)).resize(
         (picture.width, picture.height), Image.Resampling.BOX
     )
@@ -227,7 +234,7 @@ def test_a_reduced_decode_is_never_smaller_than_what_is_stored():
 
 def test_the_measures_are_those_of_the_picture():
     body = saved(photo(), "JPEG")
-    picture = guard(body, SMALL)
+    picture = judge_picture(body, SMALL)
     stored = pixels_of(picture)
     assert picture.sha256 == hashlib.sha256(body).hexdigest()
     assert (
@@ -239,7 +246,7 @@ def test_the_measures_are_those_of_the_picture():
 
 def test_the_same_bytes_give_the_same_picture():
     body = saved(photo(), "JPEG")
-    assert guard(body, SMALL) == guard(body, SMALL)
+    assert judge_picture(body, SMALL) == judge_picture(body, SMALL)
 
 
 # --- refused ------------------------------------------------------------------------------------
@@ -274,12 +281,12 @@ WHOLE = {
 @pytest.mark.parametrize("name", WHOLE)
 def test_a_picture_that_is_cut_off_is_refused(name, left):
     cut = WHOLE[name][: int(len(WHOLE[name]) * left)]
-    assert guard(cut, SMALL) in {"image_damaged", "not_an_image"}
+    assert judge_picture(cut, SMALL) in {"image_damaged", "not_an_image"}
 
 
 def test_a_jpeg_with_a_hole_is_refused():
     body = WHOLE["jpeg"]
-    assert guard(body[:9_000] + bytes(400) + body[9_400:], SMALL) == "image_damaged"
+    assert judge_picture(body[:9_000] + bytes(400) + body[9_400:], SMALL) == "image_damaged"
 
 
 def test_a_jpeg_of_a_camera_that_writes_a_strange_scan_is_taken():
@@ -289,26 +296,27 @@ def test_a_jpeg_of_a_camera_that_writes_a_strange_scan_is_taken():
     with pytest.raises(ValueError, match="Invalid SOS"):
         simplejpeg.decode_jpeg(bytes(body))
     assert np.array_equal(
-        pixels_of(guard(bytes(body), SMALL)), pixels_of(guard(WHOLE["jpeg"], SMALL))
+        pixels_of(judge_picture(bytes(body), SMALL)), pixels_of(judge_picture(WHOLE["jpeg"], SMALL))
     )
 
 
 def test_a_jpeg_that_repeats_its_scans_is_refused():
     body = WHOLE["jpeg progressive"]
     last = body.rindex(b"\xff\xda")
-    assert guard(body[:last] + body[last:-2] * MOST_SCANS + body[-2:], SMALL) == "image_damaged"
+    many_scans = body[:last] + body[last:-2] * MOST_SCANS + body[-2:]
+    assert judge_picture(many_scans, SMALL) == "image_damaged"
 
 
 def test_a_gigantic_png_is_refused_by_its_header():
-    assert guard(png_of(30_000, 30_000), SMALL) == "too_many_pixels"
-    assert guard(png_of(2**31, 2**31), SMALL) == "too_many_pixels"
-    assert guard(png_of(65_501, 1), SMALL) == "too_many_pixels"
+    assert judge_picture(png_of(30_000, 30_000), SMALL) == "too_many_pixels"
+    assert judge_picture(png_of(2**31, 2**31), SMALL) == "too_many_pixels"
+    assert judge_picture(png_of(65_501, 1), SMALL) == "too_many_pixels"
 
 
 def test_the_most_pixels_are_a_setting():
     body = saved(photo(40, 30), "PNG")
-    assert isinstance(guard(body, ImageSettings(max_pixels=1_200)), Picture)
-    assert guard(body, ImageSettings(max_pixels=1_199)) == "too_many_pixels"
+    assert isinstance(judge_picture(body, ImageSettings(max_pixels=1_200)), Picture)
+    assert judge_picture(body, ImageSettings(max_pixels=1_199)) == "too_many_pixels"
 
 
 @pytest.mark.parametrize(
@@ -328,7 +336,7 @@ def test_the_most_pixels_are_a_setting():
     ],
 )
 def test_what_is_no_picture_has_its_reason(body, reason):
-    assert guard(body, SMALL) == reason
+    assert judge_picture(body, SMALL) == reason
 
 
 def test_a_jpeg_with_two_headers_is_refused():
@@ -337,7 +345,7 @@ def test_a_jpeg_with_two_headers_is_refused():
     frame = body.index(b"\xff\xc0")
     small = b"\xff\xc0" + struct.pack(">HBHHB", 17, 8, 8, 8, 3) + body[frame + 10 : frame + 19]
     for hidden in (small, b"\xff\x01" + small, b"\xff\xd0" + small, b"\xff\xfe\0\x15" + small):
-        picture = guard(body[:frame] + hidden + body[frame:], SMALL)
+        picture = judge_picture(body[:frame] + hidden + body[frame:], SMALL)
         assert picture == "image_damaged" or (picture.original_width, hidden[:2]) == (
             400,
             b"\xff\xfe",
@@ -353,7 +361,7 @@ def test_damaged_bytes_never_raise(name, capfd):
         within = 200 if chance.random() < 0.7 else len(body)
         for place in chance.integers(0, within, 4):
             body[place] = chance.integers(256)
-        result = guard(bytes(body), ImageSettings(size=64, max_pixels=1_000_000))
+        result = judge_picture(bytes(body), ImageSettings(size=64, max_pixels=1_000_000))
         if isinstance(result, str):
             reasons.add(result)
     assert reasons
@@ -366,7 +374,7 @@ KEEP = ImageSettings(size=64, keep_originals=True)
 
 @pytest.mark.parametrize("name", ["jpeg", "png", "webp"])
 def test_originals_are_kept_as_served_and_measured_as_ever(name):
-    kept, stored = guard(WHOLE[name], KEEP), guard(WHOLE[name], SMALL)
+    kept, stored = judge_picture(WHOLE[name], KEEP), judge_picture(WHOLE[name], SMALL)
     assert kept.jpeg == WHOLE[name]
     assert (kept.type, kept.width, kept.height) == (name, 400, 300)
     assert (kept.phash, kept.spread, kept.sha256) == (stored.phash, stored.spread, stored.sha256)
@@ -374,15 +382,15 @@ def test_originals_are_kept_as_served_and_measured_as_ever(name):
 
 @pytest.mark.parametrize("name", ["gif", "tiff", "bmp", "jp2", "avif"])
 def test_originals_that_readers_may_not_know_are_encoded_anew(name):
-    kept = guard(WHOLE[name], KEEP)
-    assert kept == guard(WHOLE[name], SMALL)
+    kept = judge_picture(WHOLE[name], KEEP)
+    assert kept == judge_picture(WHOLE[name], SMALL)
     assert kept.type == "jpeg"
 
 
 def test_animated_and_broken_originals_are_not_kept():
-    assert guard(KINDS["png animated"][0], KEEP).type == "jpeg"
-    assert guard(KINDS["webp animated"][0], KEEP).type == "jpeg"
-    assert guard(WHOLE["jpeg"][:5_000], KEEP) == "image_damaged"
+    assert judge_picture(KINDS["png animated"][0], KEEP).type == "jpeg"
+    assert judge_picture(KINDS["webp animated"][0], KEEP).type == "jpeg"
+    assert judge_picture(WHOLE["jpeg"][:5_000], KEEP) == "image_damaged"
 
 
 def test_originals_that_lie_on_their_side_are_turned_and_encoded_anew():
@@ -391,4 +399,4 @@ def test_originals_that_lie_on_their_side_are_turned_and_encoded_anew():
     exif[274] = 6
     body = io.BytesIO()
     turned.save(body, "JPEG", exif=exif)
-    assert guard(body.getvalue(), KEEP) == guard(body.getvalue(), SMALL)
+    assert judge_picture(body.getvalue(), KEEP) == judge_picture(body.getvalue(), SMALL)

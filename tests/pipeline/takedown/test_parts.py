@@ -10,7 +10,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.images.parts import forget, prune, read_images, take_back, write_images
+from pipeline.images.parts import (
+    delete_pictures,
+    prune,
+    read_images,
+    restore_pictures,
+    write_images,
+)
 from pipeline.report.gallery import thumbnail
 from pipeline.takedown.files import remove_samples
 from pipeline.takedown.find import CLUE, PENDING, Targets, resolve
@@ -159,8 +165,8 @@ def test_pictures_moved_to_a_shard_that_changes_come_back_before_it_does(tmp_pat
     picked = pa.table({"pair_id": [1, 2], "image_part": ["p", "p"]})
     assert prune(part.parent, tmp_path / "v", picked) > 0
     assert pq.read_table(part / MOVED).num_rows == 2
-    forget(part, {1})
-    take_back(part, {tar.resolve()})
+    delete_pictures(part, {1})
+    restore_pictures(part, {tar.resolve()})
     remove_samples(tar.with_suffix(".parquet"), pa.array([1]))
     assert dict(read_images(part, *ALL)) == {2: b"picture 2", 3: b"picture 3"}
     assert pq.read_table(part / MOVED).num_rows == 0

@@ -76,12 +76,16 @@ def answered(
     """Ask the questions, and show the answers; the exit status."""
     if options.verb == "check":
         questions = still_asked(questions, build)
-    inputs = tables(build, options.run, other, " ".join(one.sql for one in questions))
+    inputs = tables(build, options.run, other, " ".join(asked.sql for asked in questions))
     with tempfile.TemporaryDirectory() as scratch:
         engine = DuckEngine(memory=MEMORY, quiet=True, scratch=Path(scratch))
         if options.verb == "audit":
-            return audit(((one, answer(engine, inputs, one.sql)) for one in questions), options)
-        return check(((one, faults(engine, inputs, one)) for one in questions), options, build)
+            return audit(
+                ((asked, answer(engine, inputs, asked.sql)) for asked in questions), options
+            )
+        return check(
+            ((asked, faults(engine, inputs, asked)) for asked in questions), options, build
+        )
 
 
 def parser() -> argparse.ArgumentParser:
@@ -117,25 +121,25 @@ def wanted(options: argparse.Namespace) -> list[Asked]:
     if own is not None:
         if verb != "audit" or name:
             raise InputError("--sql: expected `audit` without a NAME beside it")
-        found = [Asked("own", own, own)]
+        questions = [Asked("own", own, own)]
     else:
-        known = names(verb)
-        if name is not None and name not in known:
-            raise InputError(f"no {verb} {name!r}: expected {', '.join(known)}")
-        chosen = [name] if name else known
-        found = [Asked(one, title(verb, one), sql(verb, one)) for one in chosen]
-    comparing = [one for one in found if compares(one.sql)]
+        every = names(verb)
+        if name is not None and name not in every:
+            raise InputError(f"no {verb} {name!r}: expected {', '.join(every)}")
+        chosen = [name] if name else every
+        questions = [Asked(each, title(verb, each), sql(verb, each)) for each in chosen]
+    comparing = [asked for asked in questions if compares(asked.sql)]
     if comparing and not options.other:
         if name or own:
             raise InputError(f"{comparing[0].name} compares two builds: expected --other BUILD")
-        found = [one for one in found if one not in comparing]
+        questions = [asked for asked in questions if asked not in comparing]
     if options.out and options.format == "table":
         raise InputError(f"--out: expected --format {', '.join(FORMATS[1:])} beside it")
-    if options.format in ("csv", "parquet") and len(found) > 1 and not options.out:
+    if options.format in ("csv", "parquet") and len(questions) > 1 and not options.out:
         raise InputError(f"--format {options.format} holds one answer: expected a NAME, or --out")
     if options.format == "parquet" and not options.out and sys.stdout.isatty():
         raise InputError("--format parquet: expected --out FOLDER, or a pipe instead of a terminal")
-    return found
+    return questions
 
 
 def still_asked(questions: list[Asked], build: Path) -> list[Asked]:
@@ -165,28 +169,30 @@ def faults(engine: DuckEngine, inputs: Inputs, asked: Asked) -> pa.Table:
         return pa.table({"cannot_be_asked": [str(error)]})
 
 
-def audit(found: Iterator[tuple[Asked, pa.Table]], options: argparse.Namespace) -> int:
+def audit(answers: Iterator[tuple[Asked, pa.Table]], options: argparse.Namespace) -> int:
     """Print or write the answer to each question."""
     if options.format != "table":
-        write_answers(list(found), options)
+        write_answers(list(answers), options)
         return 0
     console = Console()
-    for asked, rows in found:
+    for asked, rows in answers:
         if asked.name != "own":
             console.print(f"{asked.title} ({asked.name})", style="bold", markup=False)
         console.print(grid(rows, SHOWN_ROWS if options.rows is None else options.rows))
     return 0
 
 
-def check(found: Iterator[tuple[Asked, pa.Table]], options: argparse.Namespace, build: Path) -> int:
+def check(
+    answers: Iterator[tuple[Asked, pa.Table]], options: argparse.Namespace, build: Path
+) -> int:
     """Print a line for each check, and the first rows at fault; 1 if there are any."""
     if options.format != "table":
-        answers = list(found)
-        write_answers(answers, options)
-        return int(any(rows.num_rows for _, rows in answers))
+        listed = list(answers)
+        write_answers(listed, options)
+        return int(any(rows.num_rows for _, rows in listed))
     console = Console()
     n_failed = n_asked = 0
-    for asked, at_fault in found:
+    for asked, at_fault in answers:
         n_asked += 1
         n_failed += at_fault.num_rows > 0
         verdict = f"FAILED: {at_fault.num_rows} rows" if at_fault.num_rows else "passed"
@@ -199,7 +205,9 @@ def check(found: Iterator[tuple[Asked, pa.Table]], options: argparse.Namespace, 
 
 def write_answers(answers: list[tuple[Asked, pa.Table]], options: argparse.Namespace) -> None:
     """Answers in a format of programs: to files in a folder, or all to the standard output."""
-    cut = [(one, rows.slice(0, options.rows) if options.rows else rows) for one, rows in answers]
+    cut = [
+        (asked, rows.slice(0, options.rows) if options.rows else rows) for asked, rows in answers
+    ]
     if options.out:
         for asked, rows in cut:
             path = options.out / f"{asked.name}.{options.format}"

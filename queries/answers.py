@@ -20,7 +20,7 @@ FORMATS = ("table", "csv", "json", "parquet", "md")
 LEAST_WIDTH = 12  # characters that a column of text keeps on a narrow terminal
 
 
-def written(found: pa.Table, form: str) -> bytes:
+def written(rows: pa.Table, form: str) -> bytes:
     """An answer in one of the formats, but `table`.
 
     >>> written(pa.table({"text": ["a|b", None], "n": [1, 2]}), "csv")
@@ -30,26 +30,26 @@ def written(found: pa.Table, form: str) -> bytes:
     """
     if form == "csv":
         out = io.BytesIO()
-        pc.write_csv(found, out)
+        pc.write_csv(rows, out)
         return out.getvalue()
     if form == "parquet":
         out = io.BytesIO()
-        pq.write_table(found, out)
+        pq.write_table(rows, out)
         return out.getvalue()
     if form == "json":
-        return (json_rows(found) + "\n").encode()
-    return markdown(found).encode()
+        return (json_rows(rows) + "\n").encode()
+    return markdown(rows).encode()
 
 
-def json_rows(found: pa.Table) -> str:
+def json_rows(answer: pa.Table) -> str:
     """A JSON list of one object a row, each on a line."""
     rows = ",\n ".join(
-        json.dumps(row, ensure_ascii=False, default=str) for row in found.to_pylist()
+        json.dumps(row, ensure_ascii=False, default=str) for row in answer.to_pylist()
     )
     return f"[\n {rows}\n]" if rows else "[]"
 
 
-def markdown(found: pa.Table) -> str:
+def markdown(answer: pa.Table) -> str:
     """A table of Markdown; what would be markup in it is text.
 
     >>> print(markdown(pa.table({"text": ["a|<b>"], "n": [1000]})), end="")
@@ -57,28 +57,30 @@ def markdown(found: pa.Table) -> str:
     | --- | ---: |
     | a\\|&lt;b&gt; | 1,000 |
     """
-    rules = ["---:" if _is_number(one.type) else "---" for one in found.schema]
-    rows = [[_cell(value) for value in row.values()] for row in found.to_pylist()]
-    lines = [[_escaped(one) for one in line] for line in (found.column_names, *rows)]
+    rules = ["---:" if _is_number(column.type) else "---" for column in answer.schema]
+    rows = [[_cell(value) for value in row.values()] for row in answer.to_pylist()]
+    lines = [[_escaped(cell) for cell in line] for line in (answer.column_names, *rows)]
     lines.insert(1, rules)
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def _escaped(text: str) -> str:
     escaped = html.escape(text, quote=False)
-    return "".join("\\" + one if one in "\\|`*[]#" else one for one in escaped)
+    return "".join(
+        "\\" + character if character in "\\|`*[]#" else character for character in escaped
+    )
 
 
-def grid(found: pa.Table, n_rows: int) -> Grid:
+def grid(answer: pa.Table, n_rows: int) -> Grid:
     """An answer as a table that fits a terminal; captions and URLs are cut, never interpreted."""
-    shown = found.slice(0, n_rows) if n_rows else found
-    left = found.num_rows - shown.num_rows
+    shown = answer.slice(0, n_rows) if n_rows else answer
+    left = answer.num_rows - shown.num_rows
     made = Grid(caption=f"and {left:,} rows more" if left else None)
     rows = [[_cell(value) for value in row.values()] for row in shown.to_pylist()]
     cells = [max(map(cell_len, column), default=0) for column in zip(*rows, strict=True)]
-    cells = cells or [0] * found.num_columns
-    names, widths = headed([_plain(name) for name in found.column_names], cells, Console().width)
-    for name, field, width in zip(names, found.schema, widths, strict=True):
+    cells = cells or [0] * answer.num_columns
+    names, widths = headed([_plain(name) for name in answer.column_names], cells, Console().width)
+    for name, field, width in zip(names, answer.schema, widths, strict=True):
         made.add_column(
             Text(name),
             justify="right" if _is_number(field.type) else "left",
@@ -134,4 +136,4 @@ def _cell(value: object) -> str:
 
 def _plain(text: str) -> str:
     """Text of strangers without control characters."""
-    return "".join(one if one.isprintable() else " " for one in text)
+    return "".join(character if character.isprintable() else " " for character in text)

@@ -85,16 +85,16 @@ def tables(
     Files and tars are listed anew, which reads every byte, only if the SQL that is `asked` names
     `file_now` or `member_now`.
     """
-    found: Inputs = {**files_by_table(build, run), **manifest_tables(build)}
+    inputs: Inputs = {**files_by_table(build, run), **manifest_tables(build)}
     for name, listed in (("file_now", file_now_table), ("member_now", member_now_table)):
-        found[name] = listed(build) if name in asked else TABLES[name].empty()
+        inputs[name] = listed(build) if name in asked else TABLES[name].empty()
     if other is not None:
         of_other: Inputs = {**files_by_table(other), **manifest_tables(other)}
-        found |= {
+        inputs |= {
             OTHER + name: rows or TABLES[name].empty() if isinstance(rows, list) else rows
             for name, rows in of_other.items()
         }
-    return found
+    return inputs
 
 
 def views(build: Path, run: Path | None = None, other: Path | None = None) -> Iterator[str]:
@@ -123,7 +123,7 @@ def empty_view(name: str, prefix: str = "") -> str:
     >>> print(empty_view("suppressed"))
     CREATE OR REPLACE VIEW "suppressed" AS SELECT NULL::BIGINT AS "pair_id" WHERE FALSE;
     """
-    columns = (f'NULL::{KINDS[one.type]} AS "{one.name}"' for one in TABLES[name].schema)
+    columns = (f'NULL::{KINDS[column.type]} AS "{column.name}"' for column in TABLES[name].schema)
     return f'CREATE OR REPLACE VIEW "{prefix}{name}" AS SELECT {", ".join(columns)} WHERE FALSE;'
 
 
@@ -136,14 +136,17 @@ def view_of_rows(name: str, rows: pa.Table, prefix: str = "") -> str:
     if not rows.num_rows:
         return empty_view(name, prefix)
     schema = TABLES[name].schema
-    columns = (f'CAST("{one.name}" AS {KINDS[one.type]}) AS "{one.name}"' for one in schema)
-    values = (
-        f"({', '.join(_literal(row[one.name]) for one in schema)})" for row in rows.to_pylist()
+    columns = (
+        f'CAST("{column.name}" AS {KINDS[column.type]}) AS "{column.name}"' for column in schema
     )
-    quoted = ", ".join(f'"{one.name}"' for one in schema)
-    given = f"(VALUES {', '.join(values)}) AS given ({quoted})"
+    values = (
+        f"({', '.join(_literal(row[column.name]) for column in schema)})"
+        for row in rows.to_pylist()
+    )
+    quoted = ", ".join(f'"{column.name}"' for column in schema)
+    values_as_rows = f"(VALUES {', '.join(values)}) AS given ({quoted})"
     view = f'CREATE OR REPLACE VIEW "{prefix}{name}"'
-    return f"{view} AS SELECT {', '.join(columns)} FROM {given};"  # noqa: S608  # quoted
+    return f"{view} AS SELECT {', '.join(columns)} FROM {values_as_rows};"  # noqa: S608  # quoted
 
 
 def _literal(value: object) -> str:

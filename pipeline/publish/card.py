@@ -66,15 +66,15 @@ def write_card(build: Path, run: Path | None = None, name: str = "buildwit") -> 
     a hub as it is.
     """
     engine, inputs = DuckEngine(quiet=True), tables(build, run)
-    known = facts(build, engine, inputs, name)
+    values = facts(build, engine, inputs, name)
     environment = jinja2.Environment(  # noqa: S701  # Markdown: `text` escapes what is shown
         loader=jinja2.FileSystemLoader(TEMPLATES),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    pages = {one: environment.get_template(one).render(**known) for one in MARKDOWN}
-    described = croissant(build, inputs, name, known["counts"])
+    pages = {page: environment.get_template(page).render(**values) for page in MARKDOWN}
+    described = croissant(build, inputs, name, values["counts"])
     pages[CROISSANT] = json.dumps(described, indent=1, ensure_ascii=False) + "\n"
     for file, content in pages.items():
         with written_whole(build / file) as beside:
@@ -103,17 +103,17 @@ def facts(build: Path, engine: DuckEngine, inputs: Inputs, name: str) -> dict:
             row["name"].startswith("filters.blocked_words") and row["value"] != "[]"
             for row in settings.to_pylist()
         ),
-        "audit": {one: shown(answer(engine, inputs, sql("audit", one))) for one in SHOWN},
+        "audit": {audit: shown(answer(engine, inputs, sql("audit", audit))) for audit in SHOWN},
         "gap": GAP,
     }
 
 
-def shown(found: pa.Table) -> str:
+def shown(rows: pa.Table) -> str:
     """The first rows of an answer as Markdown, and how many more there are."""
-    if not found.num_rows:
+    if not rows.num_rows:
         return "None.\n"
-    more = found.num_rows - SHOWN_ROWS
-    return markdown(found.slice(0, SHOWN_ROWS)) + (
+    more = rows.num_rows - SHOWN_ROWS
+    return markdown(rows.slice(0, SHOWN_ROWS)) + (
         f"\nand {more:,} rows more.\n" if more > 0 else ""
     )
 
@@ -191,15 +191,15 @@ def record_set(table: str) -> dict:
         "field": [
             {
                 "@type": "cr:Field",
-                "@id": f"{table}/{one.name}",
-                "name": f"{table}/{one.name}",
-                "description": (one.metadata or {}).get(b"about", b"").decode(),
-                "dataType": KINDS[one.type],
+                "@id": f"{table}/{column.name}",
+                "name": f"{table}/{column.name}",
+                "description": (column.metadata or {}).get(b"about", b"").decode(),
+                "dataType": KINDS[column.type],
                 "source": {
                     "fileSet": {"@id": f"{table}-files"},
-                    "extract": {"column": one.name},
+                    "extract": {"column": column.name},
                 },
             }
-            for one in TABLES[table].schema
+            for column in TABLES[table].schema
         ],
     }

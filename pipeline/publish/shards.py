@@ -77,12 +77,12 @@ def pack(
 
 
 def _pictures(places: dict[int, str], images: Path, read_images: ReadImages) -> dict[int, bytes]:
-    found: dict[int, bytes] = {}
+    pictures: dict[int, bytes] = {}
     for part in sorted(set(places.values())):
         for pair_id, picture in read_images(images / part, min(places), max(places)):
             if places.get(pair_id) == part:
-                found[pair_id] = picture
-    return found
+                pictures[pair_id] = picture
+    return pictures
 
 
 def _sample(row: dict) -> dict:

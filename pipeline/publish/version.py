@@ -37,8 +37,8 @@ def stage_row(stage: str, rows_in: int, kept: int, dropped: int, part: str = "al
 
 def count_rows(paths: list[Path], column: str, value: str) -> int:
     """Rows of a table's files whose column has the value."""
-    found = (read_rows(path, columns=[column], filters=[(column, "=", value)]) for path in paths)
-    return sum(rows.num_rows for rows in found)
+    matching = (read_rows(path, columns=[column], filters=[(column, "=", value)]) for path in paths)
+    return sum(rows.num_rows for rows in matching)
 
 
 def publish(

@@ -29,7 +29,7 @@ STYLE: dict[Any, Any] = {
     "svg.hashsalt": "buildwit",
     "text.parse_math": False,
     "font.size": 10,
-    **{f"{one}color": INK for one in ("text.", "axes.edge", "axes.label", "xtick.", "ytick.")},
+    **{f"{part}color": INK for part in ("text.", "axes.edge", "axes.label", "xtick.", "ytick.")},
     "grid.color": LINE,
     "axes.grid": True,
     "axes.axisbelow": True,
@@ -51,15 +51,15 @@ class Chart:
 
 def funnel(rows: pa.Table) -> Chart | None:
     """Rows that went into each stage and that it kept; columns stage, rows_in, kept."""
-    found = rows.to_pylist()
-    if not found:
+    stages = rows.to_pylist()
+    if not stages:
         return None
-    labels = [f"{row['stage']}\n{row['kept']:,} of {row['rows_in']:,}" for row in found]
+    labels = [f"{row['stage']}\n{row['kept']:,} of {row['rows_in']:,}" for row in stages]
 
     def paint(axes) -> None:
-        places = range(len(found))
-        into = [max(row["rows_in"], 1) for row in found]
-        kept = [max(row["kept"], 1) for row in found]
+        places = range(len(stages))
+        into = [max(row["rows_in"], 1) for row in stages]
+        kept = [max(row["kept"], 1) for row in stages]
         axes.barh(places, into, color=LINE, height=0.7, label="read")
         axes.barh(places, kept, color=FIRST, height=0.4, label="kept")
         axes.set(xscale="log", xlim=(1, None), yticks=places, yticklabels=labels, xlabel="rows")
@@ -67,8 +67,8 @@ def funnel(rows: pa.Table) -> Chart | None:
         axes.invert_yaxis()
         axes.grid(axis="y", visible=False)
 
-    said = "; ".join(label.replace("\n", " keeps ") for label in labels)
-    return chart("funnel", f"Rows that each stage keeps of those it reads: {said}.", paint, 4.4)
+    summary = "; ".join(label.replace("\n", " keeps ") for label in labels)
+    return chart("funnel", f"Rows that each stage keeps of those it reads: {summary}.", paint, 4.4)
 
 
 def pairs_per_query(rows: pa.Table) -> Chart | None:
@@ -101,21 +101,21 @@ def pairs_per_query(rows: pa.Table) -> Chart | None:
 
 def query_shares(rows: pa.Table) -> Chart | None:
     """How each source's queries fare: brought_by, queries, with_a_match, with_a_pair."""
-    found = rows.to_pylist()
-    if not found:
+    sources = rows.to_pylist()
+    if not sources:
         return None
 
     def paint(axes) -> None:
-        places = range(len(found))
-        kept = [row["with_a_pair"] for row in found]
-        matched = [row["with_a_match"] - row["with_a_pair"] for row in found]
-        none = [row["queries"] - row["with_a_match"] for row in found]
+        places = range(len(sources))
+        kept = [row["with_a_pair"] for row in sources]
+        matched = [row["with_a_match"] - row["with_a_pair"] for row in sources]
+        none = [row["queries"] - row["with_a_match"] for row in sources]
         first = np.add(kept, matched)
         axes.barh(places, kept, color=FIRST, label="keep a pair")
         axes.barh(places, matched, left=kept, color=SECOND, hatch="//", label="match, keep none")
         axes.barh(places, none, left=first, color=LINE, label="no match")
         labels = [
-            f"{row['brought_by']}\n{row['with_a_pair']:,} of {row['queries']:,}" for row in found
+            f"{row['brought_by']}\n{row['with_a_pair']:,} of {row['queries']:,}" for row in sources
         ]
         axes.set(yticks=places, yticklabels=labels, xlabel="queries")
         axes.xaxis.set_major_locator(_locator(4))
@@ -123,12 +123,12 @@ def query_shares(rows: pa.Table) -> Chart | None:
         axes.invert_yaxis()
         axes.grid(axis="y", visible=False)
 
-    said = "; ".join(
+    summary = "; ".join(
         f"{row['brought_by']} brings {row['queries']:,}, of which {row['with_a_match']:,} match "
         f"and {row['with_a_pair']:,} keep a pair"
-        for row in found
+        for row in sources
     )
-    return chart("query_shares", f"Queries by the source that brings them: {said}.", paint, 3.2)
+    return chart("query_shares", f"Queries by the source that brings them: {summary}.", paint, 3.2)
 
 
 def image_sides(rows: pa.Table) -> Chart | None:
@@ -159,25 +159,25 @@ def image_sides(rows: pa.Table) -> Chart | None:
 
 def rounds(rows: pa.Table) -> Chart | None:
     """Pairs that each round asked for and that survived; columns round, asked, survived."""
-    found = rows.to_pylist()
-    if not found:
+    fetch_rounds = rows.to_pylist()
+    if not fetch_rounds:
         return None
 
     def paint(axes) -> None:
-        numbers = [row["round"] for row in found]
+        numbers = [row["round"] for row in fetch_rounds]
         for name, style, colour in (("asked", "o--", SECOND), ("survived", "s-", FIRST)):
-            axes.plot(numbers, [row[name] for row in found], style, color=colour, label=name)
+            axes.plot(numbers, [row[name] for row in fetch_rounds], style, color=colour, label=name)
         axes.set(xlabel="round", ylabel="pairs")
         axes.set_yscale("symlog", linthresh=1)  # a round may ask for none
         axes.set_ylim(bottom=0)
         axes.yaxis.set_major_formatter(_short)
         axes.xaxis.set_major_locator(_locator(8))
 
-    said = "; ".join(
+    summary = "; ".join(
         f"round {row['round']} asked for {row['asked']:,}, {row['survived']:,} survived"
-        for row in found[:20]
+        for row in fetch_rounds[:20]
     )
-    return chart("rounds", f"Pairs asked for and survived, by round: {said}.", paint, 3.2)
+    return chart("rounds", f"Pairs asked for and survived, by round: {summary}.", paint, 3.2)
 
 
 def losses(lines: Sequence[dict]) -> Chart | None:
@@ -222,9 +222,9 @@ def _svg(name: str, paint: Callable, width: float, height: float) -> Markup:
     with pyplot.rc_context(STYLE):
         figure, axes = pyplot.subplots(figsize=(width, height), layout="constrained")
         paint(axes)
-        found = [one.get_legend_handles_labels() for one in figure.axes]
-        if handles := [handle for one, _ in found for handle in one]:
-            labels = [label for _, some in found for label in some]
+        legends = [drawn.get_legend_handles_labels() for drawn in figure.axes]
+        if handles := [handle for drawn, _ in legends for handle in drawn]:
+            labels = [label for _, names in legends for label in names]
             figure.legend(handles, labels, loc="outside upper left", ncols=2 if width < 5 else 3)
         text = io.StringIO()
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))

@@ -38,8 +38,8 @@ def gallery(build: Path, engine: DuckEngine, inputs: Tables) -> list[dict]:
     shards = {"sample": first_shards(build)}
     rows = answer(engine, {**inputs, **shards}, sql("report", "gallery")).to_pylist()
     samples = []
-    for _, found in groupby(rows, key=lambda row: row["pair_id"]):
-        first, *more = found
+    for _, rows_of_pair in groupby(rows, key=lambda row: row["pair_id"]):
+        first, *more = rows_of_pair
         queries = [first["query"], *(row["query"] for row in more)]
         samples.append(
             {
@@ -89,8 +89,8 @@ def neighbours(build: Path, engine: DuckEngine, inputs: Tables) -> list[dict]:
 
 def with_pictures(build: Path, rows: list[dict]) -> list[dict]:
     """The rows, each with `data`: the picture of its pair_id, or None."""
-    found = dict(shard_pictures(build, {row["pair_id"] for row in rows}))
-    return [{**row, "data": found.get(row["pair_id"])} for row in rows]
+    pictures = dict(shard_pictures(build, {row["pair_id"] for row in rows}))
+    return [{**row, "data": pictures.get(row["pair_id"])} for row in rows]
 
 
 def shard_pictures(build: Path, pair_ids: Collection[int]) -> Iterator[tuple[int, str]]:

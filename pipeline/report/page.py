@@ -138,8 +138,8 @@ def _of_run(build: Path, run: Path, engine: DuckEngine, inputs: Tables) -> dict:
 
 
 def _samples_by_source(rows: pa.Table) -> Iterator[tuple[str, list[str]]]:
-    for source, found in groupby(rows.to_pylist(), key=lambda row: row["entered_by"]):
-        yield source, [row["text"] for row in found]
+    for source, rows_of_source in groupby(rows.to_pylist(), key=lambda row: row["entered_by"]):
+        yield source, [row["text"] for row in rows_of_source]
 
 
 def _drops(drops: pa.Table, examples: pa.Table, stages: list[str]) -> Iterator[dict]:
@@ -150,8 +150,8 @@ def _drops(drops: pa.Table, examples: pa.Table, stages: list[str]) -> Iterator[d
         by_reason.setdefault((row["stage"], row["reason"]), []).append(shown)
     places = {stage: place for place, stage in enumerate(stages)}
     for row in sorted(drops.to_pylist(), key=lambda row: places.get(row["stage"], len(places))):
-        found = by_reason.get((row["stage"], row["reason"]), [])
-        yield {**row, "about": REASONS.get(row["reason"], ""), "examples": found}
+        shown_examples = by_reason.get((row["stage"], row["reason"]), [])
+        yield {**row, "about": REASONS.get(row["reason"], ""), "examples": shown_examples}
 
 
 def _template() -> jinja2.Template:
@@ -172,10 +172,10 @@ def _sha256(script: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
-def _grid(found: pa.Table) -> dict:
+def _grid(rows: pa.Table) -> dict:
     """
     >>> _grid(pa.table({"rows_in": [1234]}))
     {'names': ['rows in'], 'rows': [[1234]]}
     """
-    names = [name.replace("_", " ") for name in found.column_names]
-    return {"names": names, "rows": [list(row.values()) for row in found.to_pylist()]}
+    names = [name.replace("_", " ") for name in rows.column_names]
+    return {"names": names, "rows": [list(row.values()) for row in rows.to_pylist()]}

@@ -33,12 +33,12 @@ def results(run: Path) -> Iterator[tuple[str, dict]]:
     names: tuple[str, ...]
     if trained := _json(run / RUN_RECORD):
         names = ("parameters", "samples", "images", "steps", "seconds", "loss")
-        yield "Training", {"names": names, "rows": [[trained[one] for one in names]]}
+        yield "Training", {"names": names, "rows": [[trained[name] for name in names]]}
     if sets := _json(run / "zeroshot.json"):
-        yield "Zero-shot", {"names": ZEROSHOT, "rows": [_zeroshot(*one) for one in sets.items()]}
+        yield "Zero-shot", {"names": ZEROSHOT, "rows": [_zeroshot(*pair) for pair in sets.items()]}
     for task, title in TASKS.items():
         if sets := _json(run / f"{task}.json"):
-            rows = [row for one in sets.items() for row in _figures(*one)]
+            rows = [row for result in sets.items() for row in _figures(*result)]
             yield title, {"names": FIGURES, "rows": rows}
     if sets := _json(run / "fewshot.json"):
         names = ("set", "a probe equals zero-shot at", "train pictures a class")
@@ -48,9 +48,9 @@ def results(run: Path) -> Iterator[tuple[str, dict]]:
         )
     if sets := _json(run / "robustness.json"):
         title = "Effective and relative robustness, in points"
-        yield title, {"names": ROBUSTNESS, "rows": [_robust(*one) for one in sets.items()]}
+        yield title, {"names": ROBUSTNESS, "rows": [_robust(*result) for result in sets.items()]}
     if sets := _json(run / "overlap.json"):
-        rows = [_overlap(*one) for one in sets.items()]
+        rows = [_overlap(*result) for result in sets.items()]
         title = "What the evaluation set shares with the dataset"
         yield title, {"names": OVERLAP, "rows": rows}
 
@@ -96,7 +96,9 @@ def _robust(name: str, of: dict) -> list:
 
 def _overlap(name: str, of: dict) -> list:
     names = ("accuracy", "clean_accuracy", "overlap_accuracy")
-    ps = (of[one] if of[one] is None else float(f"{of[one]:.2g}") for one in ("p", "p_bonferroni"))
+    ps = (
+        of[name] if of[name] is None else float(f"{of[name]:.2g}") for name in ("p", "p_bonferroni")
+    )
     return [
         name,
         of["detector"],
@@ -104,7 +106,7 @@ def _overlap(name: str, of: dict) -> list:
         of["n_overlap"],
         _percent(of["contamination"]),
         of["n_uniform"],
-        *(_percent(of[one]) for one in names),
+        *(_percent(of[name]) for name in names),
         _between(of["overlap_interval"]),
         _percent(of["gain"]),
         *ps,

@@ -81,11 +81,11 @@ class Engine(ABC):
         input into batches of the table; `in_turn` runs one after another, for servers that are
         not to be asked twice at once. Returns the parts in the order of the inputs.
         """
-        paths = [folder / f"{one.digest}.parquet" for one in inputs]
+        paths = [folder / f"{part_input.digest}.parquet" for part_input in inputs]
         there = store.there(paths)
         jobs = {
-            path: partial(_map_part, function, table, one, path)
-            for one, path in zip(inputs, paths, strict=True)
+            path: partial(_map_part, function, table, part_input, path)
+            for part_input, path in zip(inputs, paths, strict=True)
             if path not in there
         }
         with self.step(about, len(jobs), "parts") as step:
@@ -148,9 +148,9 @@ def kept_rows(batch: pa.RecordBatch) -> pa.RecordBatch:
     return batch.filter(pc.is_null(batch["reason"]))
 
 
-def _map_part(function: MapFunction, table: Table, one: MapInput, path: Path) -> Part:
-    read = Counted(one.batches())
-    counted = None if isinstance(one.rows, pa.Table) else read
+def _map_part(function: MapFunction, table: Table, part_input: MapInput, path: Path) -> Part:
+    read = Counted(part_input.batches())
+    counted = None if isinstance(part_input.rows, pa.Table) else read
     return write_part(path, table, function(iter(read)), counted)
 
 
@@ -159,5 +159,5 @@ def _cast(batch: pa.RecordBatch, table: Table) -> pa.RecordBatch:
     missing = set(table.schema.names) ^ set(batch.schema.names)
     if missing:
         raise ValueError(f"derive {table.name}: columns {sorted(missing)} on one side only")
-    arrays = [batch.column(one.name).cast(one.type) for one in table.schema]
+    arrays = [batch.column(column.name).cast(column.type) for column in table.schema]
     return pa.RecordBatch.from_arrays(arrays, schema=table.schema)

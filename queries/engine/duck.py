@@ -75,8 +75,8 @@ class DuckEngine(Engine):
         The pool ends those that it knows of. One that was being started while it did is waited for
         without end. Python 3.14 has a method for it.
         """
-        for one in list((getattr(self._pool, "_processes", None) or {}).values()):
-            one.kill()
+        for process in list((getattr(self._pool, "_processes", None) or {}).values()):
+            process.kill()
         self._pool = None
 
     @contextmanager
@@ -116,10 +116,10 @@ class DuckEngine(Engine):
         """
         try:
             with self.connect(inputs) as connection:
-                found = connection.sql(question)
-                if found is None or not found.columns:
+                relation = connection.sql(question)
+                if relation is None or not relation.columns:
                     raise InputError(f"{question[:80]!r}: expected a SELECT, which gives rows")
-                return _without_decimals(found.to_arrow_table())
+                return _without_decimals(relation.to_arrow_table())
         except duckdb.Error as error:
             raise InputError(str(error)) from None
 
@@ -142,10 +142,10 @@ class DuckEngine(Engine):
         tables = {"sample": rows} | ({} if beside is None else {"beside": beside})
         with self.connect(tables) as connection:
             try:
-                found = connection.view("sample")
+                relation = connection.view("sample")
                 if beside is not None:
-                    found = found.join(connection.view("beside"), "pair_id", how="left")
-                return found.filter(expression).project("pair_id").to_arrow_table().column(0)
+                    relation = relation.join(connection.view("beside"), "pair_id", how="left")
+                return relation.filter(expression).project("pair_id").to_arrow_table().column(0)
             except duckdb.Error as error:
                 raise InputError(
                     f"{expression!r}: {first_line(error)}; expected a condition on the "
@@ -203,10 +203,10 @@ def view_of_files(name: str, paths: Sequence[Path]) -> str:
     return f'CREATE OR REPLACE VIEW "{quoted}" AS SELECT * FROM read_parquet([{files}]);'  # noqa: S608
 
 
-def _without_decimals(found: pa.Table) -> pa.Table:
+def _without_decimals(table: pa.Table) -> pa.Table:
     """Sums of integers, which DuckDB gives 128 bits, as int64 columns."""
-    for place, one in enumerate(found.schema):
-        if pa.types.is_decimal(one.type) and one.type.scale == 0:
+    for place, column in enumerate(table.schema):
+        if pa.types.is_decimal(column.type) and column.type.scale == 0:
             with suppress(pa.ArrowInvalid):  # more than 64 bits: stays as it is
-                found = found.set_column(place, one.name, found.column(place).cast(pa.int64()))
-    return found
+                table = table.set_column(place, column.name, table.column(place).cast(pa.int64()))
+    return table

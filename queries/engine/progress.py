@@ -37,7 +37,7 @@ class Step:
     unit: str = ""
     rate: bool = False  # tell the units a second and the time left, too
     n: int = 0
-    said: str = ""
+    note: str = ""
     measure: Callable[[], float | None] | None = None  # its share, where no units tell it
     _began: float = field(default_factory=time.monotonic)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -47,7 +47,7 @@ class Step:
 
     def say(self, text: str) -> None:
         """Words that stand after the figures."""
-        self.said = text
+        self.note = text
 
     @contextmanager
     def measured(self, measure: Callable[[], float | None]) -> Iterator[None]:
@@ -68,13 +68,13 @@ class Step:
     def words(self) -> str:
         seconds = time.monotonic() - self._began
         of = f" of {self.total:,}" if self.total else ""
-        told = [f"{self.n:,}{of} {self.unit}"] if self.unit else []
-        told.append(clock(seconds))
+        figures = [f"{self.n:,}{of} {self.unit}"] if self.unit else []
+        figures.append(clock(seconds))
         if self.rate and self.n:
-            told.append(f"{self.n / seconds:,.1f} a second")
+            figures.append(f"{self.n / seconds:,.1f} a second")
             if self.total:
-                told.append(f"{clock(seconds * (self.total - self.n) / self.n)} left")
-        return f"{self.about}: " + ", ".join([*told, *([self.said] if self.said else [])])
+                figures.append(f"{clock(seconds * (self.total - self.n) / self.n)} left")
+        return f"{self.about}: " + ", ".join([*figures, *([self.note] if self.note else [])])
 
 
 def clock(seconds: float) -> str:
@@ -149,12 +149,12 @@ class Progress:
                     self._print(line)
 
     def _tell(self, listener: Listener, ended: threading.Event) -> None:
-        told = None
-        while not ended.wait(TELL_S if told else LOOK_S):
+        status = None
+        while not ended.wait(TELL_S if status else LOOK_S):
             if step := self.step:
                 share = step.share()
-                told = (None if share is None else int(100 * share), step.words())
-                listener(*told)
+                status = (None if share is None else int(100 * share), step.words())
+                listener(*status)
 
     def _print(self, text: str) -> None:
         if self.quiet:

@@ -128,8 +128,8 @@ class SparkEngine(Engine):
                     conf.setIfMissing(key, value)
                 return SparkSession.builder.config(conf=conf).getOrCreate()
         except (PySparkException, Py4JError, ConnectionError) as error:
-            said = " ".join(str(error).splitlines()[:2])
-            raise UserError(f"no session of Spark: {said}; {self.log} says more") from None
+            message = " ".join(str(error).splitlines()[:2])
+            raise UserError(f"no session of Spark: {message}; {self.log} says more") from None
 
     def _defaults(self) -> dict[str, str]:
         memory = self.memory.removesuffix("B").lower()  # 4GB is 4g
@@ -213,11 +213,11 @@ def _one_line() -> Iterator[None]:
     try:
         yield
     except (PySparkException, Py4JError, ConnectionError) as error:
-        said = str(error)
-        if found := FAULT.search(said):
-            raise UserError(found[1]) from None
-        if isinstance(error, ConnectionError) or any(word in said for word in GONE):
-            raise BrokenExecutor(said) from None
+        message = str(error)
+        if fault := FAULT.search(message):
+            raise UserError(fault[1]) from None
+        if isinstance(error, ConnectionError) or any(word in message for word in GONE):
+            raise BrokenExecutor(message) from None
         raise
 
 

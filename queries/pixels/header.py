@@ -50,7 +50,7 @@ def read_header(body: bytes) -> Header | None:
 scans=False, orientation=1)
     >>> read_header(b"<html>")
     """
-    reader = next((one for magic, one in READERS if re.match(magic, body, re.DOTALL)), None)
+    reader = next((reader for magic, reader in READERS if re.match(magic, body, re.DOTALL)), None)
     try:
         header = reader(body) if reader else None
     except (struct.error, ValueError):  # cut off, or a number that cannot be
@@ -202,10 +202,10 @@ def _tiff(body: bytes) -> Header | None:
 def _exif_orientation(exif: bytes) -> int:
     """1 where Exif data are broken: a picture is not lost for that."""
     try:
-        found = _tiff_fields(exif).get(ORIENTATION, 1)
+        orientation = _tiff_fields(exif).get(ORIENTATION, 1)
     except struct.error:
         return 1
-    return found if 1 <= found <= 8 else 1
+    return orientation if 1 <= orientation <= 8 else 1
 
 
 def _tiff_fields(body: bytes) -> dict[int, int]:
@@ -278,8 +278,8 @@ def _properties(body: bytes) -> Iterator[tuple[bytes, int, int]]:
     """The boxes in meta/iprp/ipco of a HEIF file."""
     for start, end in _named(b"meta", body, 0, len(body)):
         for first, last in _named(b"iprp", body, start + 4, end):  # after version and flags
-            for one, two in _named(b"ipco", body, first, last):
-                yield from _boxes(body, one, two)
+            for begin, end in _named(b"ipco", body, first, last):
+                yield from _boxes(body, begin, end)
 
 
 def _named(kind: bytes, body: bytes, at: int, end: int) -> list[tuple[int, int]]:

@@ -43,12 +43,12 @@ def flat(value: object, name: str = "") -> Iterator[tuple[str, str]]:
     of: dict[str, object] = {}
     if isinstance(value, dict):
         of = value
-    elif isinstance(value, list) and any(isinstance(one, dict) for one in value):
-        of = {str(place): one for place, one in enumerate(value)}
+    elif isinstance(value, list) and any(isinstance(entry, dict) for entry in value):
+        of = {str(place): entry for place, entry in enumerate(value)}
     elif name:
         yield name, json.dumps(value, ensure_ascii=False, sort_keys=True)
-    for key, one in of.items():
-        yield from flat(one, f"{name}.{key}" if name else str(key))
+    for key, entry in of.items():
+        yield from flat(entry, f"{name}.{key}" if name else str(key))
 
 
 def file_now_table(build: Path) -> pa.Table:

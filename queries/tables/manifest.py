@@ -55,7 +55,7 @@ def manifest(build: Path) -> dict:
     """The manifest of a build: version, counts, and every file with its size and hash."""
     about = _object(build / MANIFEST)
     files = about.get("files", [])
-    if not isinstance(files, list) or not all(isinstance(one, dict) for one in files):
+    if not isinstance(files, list) or not all(isinstance(file, dict) for file in files):
         raise BuildError(f"{build / MANIFEST}: files: expected a list of objects")
     return about
 
@@ -86,8 +86,8 @@ def _identity(build: Path) -> object:
     path = build / MANIFEST
     try:
         if store.is_store(path):
-            known = store.fs_of(path).info(store.key_of(path))
-            return known.get("ETag") or (known.get("size"), str(known.get("LastModified")))
+            state = store.fs_of(path).info(store.key_of(path))
+            return state.get("ETag") or (state.get("size"), str(state.get("LastModified")))
         state = path.stat()
     except store.faults():
         return None
@@ -97,15 +97,15 @@ def _identity(build: Path) -> object:
 def _object(path: Path) -> dict:
     """The JSON object that a file of a build is. Raises BuildError."""
     try:
-        found = json.loads(path.read_text("utf-8"))
+        content = json.loads(path.read_text("utf-8"))
     except (ValueError, RecursionError) as error:
-        said = "too many brackets" if isinstance(error, RecursionError) else str(error)
-        raise BuildError(f"{path}: expected JSON: {said}") from None
+        fault = "too many brackets" if isinstance(error, RecursionError) else str(error)
+        raise BuildError(f"{path}: expected JSON: {fault}") from None
     except store.faults() as error:
         raise BuildError(store.said(path, error)) from None
-    if not isinstance(found, dict):
+    if not isinstance(content, dict):
         raise BuildError(f"{path}: expected a JSON object")
-    return found
+    return content
 
 
 def table_files(folder: Path) -> Iterator[tuple[str, list[Path]]]:

@@ -62,18 +62,18 @@ def place(text: str | Path) -> Path:
         raise InputError(f"{shown}: expected {EXPECTED}")
     protocol = address.partition("://")[0]
     if protocol not in STORES:
-        known = ", ".join(f"{one}://" for one in STORES)
-        raise InputError(f"{address}: expected a folder, or an address of {known}")
+        schemes = ", ".join(f"{scheme}://" for scheme in STORES)
+        raise InputError(f"{address}: expected a folder, or an address of {schemes}")
     try:
         from upath import UPath
 
-        found: Any = UPath(address.rstrip("/"), **cast(Any, STORES[protocol]))
-        _ = found.fs
+        path: Any = UPath(address.rstrip("/"), **cast(Any, STORES[protocol]))
+        _ = path.fs
         _end_with_program()
     except ImportError as error:
         hint = ": pip install '.[s3]'" if protocol == "s3" else ""
         raise InputError(f"{address}: {one_line(error)}{hint}") from None
-    return cast(Path, found)
+    return cast(Path, path)
 
 
 @lru_cache(maxsize=1)
@@ -231,8 +231,8 @@ def there(paths: list[Path]) -> set[Path]:
     def names(folder: Path) -> set[Path]:
         return tried(folder, lambda: set(folder.glob("*")))
 
-    found = each(names, {path.parent for path in paths}, paths[0])
-    return set(paths) & {path for folder in found for path in folder}
+    listings = each(names, {path.parent for path in paths}, paths[0])
+    return set(paths) & {path for folder in listings for path in folder}
 
 
 @contextmanager

@@ -98,11 +98,11 @@ def with_places(sample: pa.RecordBatch, tar: Path) -> pa.RecordBatch:
     """
     with store.reading(tar) as file:
         places = {name: place for name, *place in members(file)}
-    found = [
+    picture_of_rows = [
         next((places[name] for name in picture_names(key) if name in places), (0, 0))
         for key in sample["key"].to_pylist()
     ]
-    for name, column in zip(PLACE, zip(*found, strict=True), strict=False):
+    for name, column in zip(PLACE, zip(*picture_of_rows, strict=True), strict=False):
         if (at := sample.schema.get_field_index(name)) >= 0:
             sample = sample.set_column(at, sample.field(at), pa.array(column, pa.int64()))
     return sample

@@ -1,8 +1,8 @@
 """Caption rules over whole Arrow arrays: lengths, file names, addresses, blocked words, mojibake.
 
-The plain form of every rule, a caption at a time, stands in tests/plain_filters.py, and a test
-holds the two equal. Patterns go to RE2, whose time is linear in the text, and name the ASCII
-characters that they mean, so that they mean the same everywhere.
+tests/plain_filters.py has the plain form of every rule, one caption at a time, and a test checks
+that both forms agree. RE2 searches the patterns: its time is linear in the length of the text. The
+patterns spell out ASCII characters instead of classes, since engines define classes differently.
 """
 
 from collections.abc import Iterator
@@ -25,11 +25,11 @@ from pipeline.text import normalise
 from pipeline.text.arrays import normalise_array, split, word_hashes
 from queries.tables.errors import InputError
 
-MOST_ROWS = 1 << 14  # of one call: what fits beside 50 bits of a hash
-LETTER, SPACE = 1, 2  # kinds of characters, as bits
+MOST_ROWS = 1 << 14  # texts of one call: their row number fits beside 50 bits of a hash
+LETTER, SPACE = 1, 2  # bits of a character's kind
 EVERY_LETTER = regex.compile(r"[\p{L}\p{M}]+")
 
-# Patterns of a whole text in lower case, but for the spaces at its ends.
+# Patterns of a whole text in lower case, without the spaces at its ends.
 _BLANK, _INK = r"[ \t\n\r\f\v]", r"[^ \t\n\r\f\v]"
 CAMERA_NAME = (
     r"(?:_mg|_dsc|c?img|imgp|imag|dscn?|dscf|dcp|dji|gopr|pict|pxl|mvi|vid|wp|scan|slide|"
@@ -51,7 +51,7 @@ ADDRESS = (
 
 
 def whole(pattern: str) -> str:
-    """The pattern of a text that is this and nothing else but spaces."""
+    """The pattern of a text that is this pattern, with spaces around it or none."""
     return f"{_BLANK}*(?:{pattern}){_BLANK}*"
 
 
@@ -61,20 +61,19 @@ def with_words(n: int) -> str:
 
 
 def caption_masks(texts: pa.StringArray, settings: FilterSettings) -> dict[str, np.ndarray]:
-    """For each rule about captions the rows that it drops, a bool each, in the order of the rules.
+    """For each caption rule, in order, an (N,) bool mask of the texts that the rule drops.
 
-    At most MOST_ROWS texts, none of them null.
+    Takes at most MOST_ROWS texts, none of them null.
 
     >>> masks = caption_masks(pa.array(["IMG_0412.jpg"]), FilterSettings())
     >>> [reason for reason, mask in masks.items() if mask[0]]
     ['caption_is_file_name']
     """
-    s, found = settings, shapes(texts)
-    masks = {
-        "caption_too_short": (found.n_words < s.min_words) | (found.n_characters < s.min_characters)
-    }
-    masks["caption_too_long"] = _above(found.n_words, s.max_words)
-    masks["caption_too_long"] |= _above(found.n_characters, s.max_characters)
+    s, measured = settings, shapes(texts)
+    masks = {"caption_too_short": measured.n_words < s.min_words}
+    masks["caption_too_short"] |= measured.n_characters < s.min_characters
+    masks["caption_too_long"] = _above(measured.n_words, s.max_words)
+    masks["caption_too_long"] |= _above(measured.n_characters, s.max_characters)
     lower = pc.ascii_lower(texts)
     if s.drop_urls:
         masks["caption_is_url"] = _is_whole(lower, ADDRESS)
@@ -82,8 +81,8 @@ def caption_masks(texts: pa.StringArray, settings: FilterSettings) -> dict[str, 
         masks["caption_is_file_name"] = _is_whole(lower, CAMERA_NAME) | _is_bare_file(lower, s)
     if s.drop_mojibake:
         masks["caption_mojibake"] = _is_mojibake(texts)
-    masks["caption_mostly_digits"] = found.letter_share < s.min_letter_share
-    masks["caption_placeholder"] = _is_placeholder(texts, found.n_visible, s.placeholders)
+    masks["caption_mostly_digits"] = measured.letter_share < s.min_letter_share
+    masks["caption_placeholder"] = _is_placeholder(texts, measured.n_visible, s.placeholders)
     masks["caption_repeats"] = repeated_share(texts) > s.max_repeated_share
     if s.blocked_words:
         masks["caption_blocked"] = _is_blocked(texts, s.blocked_words)
@@ -99,19 +98,19 @@ def _is_whole(texts: pa.StringArray, pattern: str) -> np.ndarray:
 
 
 def _is_bare_file(texts: pa.StringArray, settings: FilterSettings) -> np.ndarray:
-    """A file name that says nothing: "old-oak-in-snow.jpg" has words enough to stay."""
-    found = _is_whole(texts, FILE_NAME)
+    """Whether the text is a file name of too few words; "old-oak-in-snow.jpg" has enough."""
+    bare = _is_whole(texts, FILE_NAME)
     if settings.file_name_words:
-        found &= ~matches(texts, with_words(settings.file_name_words))
-    return found
+        bare &= ~matches(texts, with_words(settings.file_name_words))
+    return bare
 
 
 @dataclass(frozen=True)
 class Shapes:
-    """What each text consists of; every array has a number a text.
+    """Counts of each text, each an (N,) int64 array.
 
-    n_words: runs between spaces. n_characters: without the spaces at the ends. n_visible: without
-    any space. n_letters: of these, letters and the marks on them.
+    n_words: runs between spaces. n_characters: all but the spaces at both ends. n_visible: all but
+    spaces. n_letters: visible characters that are letters, or marks on letters.
     """
 
     n_words: np.ndarray
@@ -121,14 +120,14 @@ class Shapes:
 
     @property
     def letter_share(self) -> np.ndarray:
-        """Letters among the visible characters; 0 for a text without any."""
+        """The share of letters among the visible characters; 0 for a text without any."""
         return self.n_letters / np.maximum(self.n_visible, 1)
 
 
 def shapes(texts: pa.StringArray) -> Shapes:
     """
-    >>> one = shapes(pa.array([" room 101 "]))
-    >>> one.n_words.tolist(), one.n_characters.tolist(), one.letter_share.round(3).tolist()
+    >>> text = shapes(pa.array([" room 101 "]))
+    >>> text.n_words.tolist(), text.n_characters.tolist(), text.letter_share.round(3).tolist()
     ([2], [8], [0.571])
     """
     ends = np.cumsum(np.asarray(pc.utf8_length(texts)), dtype=np.int64)
@@ -151,7 +150,7 @@ def shapes(texts: pa.StringArray) -> Shapes:
 
 
 def _counts(flags: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """How many of the flags between each two edges are set."""
+    """How many flags are set between each edge and the next."""
     return np.diff(np.concatenate([[0], np.cumsum(flags, dtype=np.int64)])[edges])
 
 
@@ -161,56 +160,57 @@ def _kinds() -> np.ndarray:
     surrogates = range(0xD800, 0xE000)  # have no UTF-8, so no text holds them
     every = "".join("?" if code in surrogates else chr(code) for code in range(0x110000))
     kinds = np.zeros(0x110000, np.uint8)
-    for found in EVERY_LETTER.finditer(every):
-        kinds[found.start() : found.end()] = LETTER
-    kinds[[code for code, one in enumerate(every) if one.isspace()]] = SPACE
+    for letters in EVERY_LETTER.finditer(every):
+        kinds[letters.start() : letters.end()] = LETTER
+    kinds[[code for code, character in enumerate(every) if character.isspace()]] = SPACE
     return kinds
 
 
 def _is_placeholder(
     texts: pa.StringArray, n_visible: np.ndarray, placeholders: tuple[str, ...]
 ) -> np.ndarray:
-    keys = pa.array([normalise(one) for one in placeholders], pa.string())
+    keys = pa.array([normalise(placeholder) for placeholder in placeholders], pa.string())
     return np.asarray(pc.is_in(normalise_array(texts), keys))
 
 
 def repeated_share(texts: pa.StringArray) -> np.ndarray:
-    """Words that stand earlier in the same text, among its words; 0 for a text without any.
+    """The share of a text's words that repeat an earlier word of it; 0 for a text without words.
 
     >>> repeated_share(pa.array(["sofa Sofa, red sofa", "a red sofa", ""])).tolist()
     [0.5, 0.0, 0.0]
     """
     if len(texts) > MOST_ROWS:
         raise ValueError(f"{len(texts)} texts: expected at most {MOST_ROWS}")
-    found = split(texts)
-    longest = int(found.lengths.max(initial=0))
-    keys = word_hashes(found, MULTIPLIERS[0], longest) >> np.uint64(14)
-    keys |= found.rows.astype(np.uint64) << np.uint64(50)
+    words = split(texts)
+    longest = int(words.lengths.max(initial=0))
+    keys = word_hashes(words, MULTIPLIERS[0], longest) >> np.uint64(14)
+    keys |= words.rows.astype(np.uint64) << np.uint64(50)
     keys.sort()
     again = (keys[1:][keys[1:] == keys[:-1]] >> np.uint64(50)).astype(np.int64)
-    return np.bincount(again, minlength=len(texts)) / np.maximum(np.diff(found.first), 1)
+    return np.bincount(again, minlength=len(texts)) / np.maximum(np.diff(words.first), 1)
 
 
 def _suspect() -> str:
-    """A pattern that every text has which is UTF-8 read in another character set.
+    """A pattern that matches every text that was UTF-8 and was read in another character set.
 
-    In UTF-8 a character beyond ASCII is a byte 0xC2..0xF4 and one to three of 0x80..0xBF; read
-    in a set of one byte a character, it is a character for each. U+FFFD stands for a lost one.
+    In UTF-8 a character beyond ASCII is a byte 0xC2..0xF4 and one to three bytes 0x80..0xBF. A
+    character set of one byte a character reads each of those bytes as a character. U+FFFD stands
+    for a lost character.
     """
     sets = ftfy.chardata.CHARMAP_ENCODINGS
     lead, more = (
-        {one for name in sets for one in bytes(numbers).decode(name, "ignore")}
+        {char for name in sets for char in bytes(numbers).decode(name, "ignore")}
         for numbers in (range(0xC2, 0xF5), range(0x80, 0xC0))
     )
     return f"[{_escaped(lead)}][{_escaped(more)}]|[\x80-\x9f]|Ã |\ufffd"
 
 
 def _escaped(characters: set[str]) -> str:
-    return "".join(rf"\x{{{ord(one):x}}}" for one in sorted(characters))
+    return "".join(rf"\x{{{ord(character):x}}}" for character in sorted(characters))
 
 
 def is_mojibake(text: str) -> bool:
-    """Whether characters of the text are lost, or read in a wrong character set.
+    """Whether characters of the text are lost, or were read in a wrong character set.
 
     >>> is_mojibake("CafÃ© in Paris"), is_mojibake("Café in Paris")
     (True, False)
@@ -222,16 +222,16 @@ SUSPECT = _suspect()
 
 
 def _is_mojibake(texts: pa.StringArray) -> np.ndarray:
-    found = matches(texts, SUSPECT)
-    rows = np.flatnonzero(found)
-    found[rows] = [is_mojibake(text) for text in texts.take(pa.array(rows)).to_pylist()]
-    return found
+    mojibake = matches(texts, SUSPECT)
+    rows = np.flatnonzero(mojibake)
+    mojibake[rows] = [is_mojibake(text) for text in texts.take(pa.array(rows)).to_pylist()]
+    return mojibake
 
 
 def _is_blocked(texts: pa.StringArray, paths: tuple[str, ...]) -> np.ndarray:
-    found = np.zeros(len(texts), bool)
-    found[_blocked(paths).match(texts)["row"]] = True
-    return found
+    blocked = np.zeros(len(texts), bool)
+    blocked[_blocked(paths).match(texts)["row"]] = True
+    return blocked
 
 
 @lru_cache(maxsize=2)
@@ -241,9 +241,10 @@ def _blocked(paths: tuple[str, ...]) -> Matcher:
 
 
 def read_blocked(path: Path) -> Iterator[str]:
-    """The words and phrases of a list, one a line, normalised; # begins a comment line.
+    """The normalised words and phrases of a list, one a line; # begins a comment line.
 
-    Raises InputError for a line without a word, which nothing would ever match.
+    Raises InputError for text that is no UTF-8, and for a line without a word, which would match
+    nothing.
     """
     try:
         lines = path.read_text("utf-8-sig").splitlines()

@@ -1,7 +1,7 @@
 """What must not be in a dataset: lists of URLs, hosts, pairs and pictures, read and checked.
 
-Blocklists, opt-outs, takedowns and decontamination are all exclusions. A list that protects someone
-is read whole or not at all: a line that is not understood ends the build.
+Blocklists, opt-outs, takedowns and decontamination are all exclusions. Such a list protects
+someone, so a line that cannot be read ends the build.
 """
 
 import csv
@@ -27,7 +27,7 @@ BATCH_ROWS = 65_536
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 PAIR_IDS = 1 << 63
 
-Line = tuple[str, dict[str, Any]]  # where it stands, and its columns
+Line = tuple[str, dict[str, Any]]  # its place in the list, and its columns
 
 
 def read_exclusions(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -40,8 +40,8 @@ def read_exclusions(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatc
     for batch in batches:
         for path in map(Path, batch.column("path").to_pylist()):
             rows = (exclusion(*line) for line in _lines(path))
-            while some := list(islice(rows, BATCH_ROWS)):
-                yield pa.RecordBatch.from_pylist(some, TABLES["exclusion"].schema)
+            while batch_rows := list(islice(rows, BATCH_ROWS)):
+                yield pa.RecordBatch.from_pylist(batch_rows, TABLES["exclusion"].schema)
 
 
 def exclusion(where: str, columns: dict[str, Any]) -> dict[str, Any]:
@@ -85,7 +85,10 @@ def _text(columns: dict[str, Any], name: str) -> str:
 
 
 def _radius(where: str, kind: str, text: str) -> int | None:
-    """Bits that may differ: a phash has them, 0 where the list names none; nothing else has."""
+    """How many bits of a phash may differ, 0 where the list has no radius; None for other kinds.
+
+    Raises InputError.
+    """
     if kind != "phash" and not text:
         return None
     if kind != "phash" or not re.fullmatch("[0-9]{0,2}", text) or int(text or 0) > MOST_BITS:
@@ -97,7 +100,7 @@ def _radius(where: str, kind: str, text: str) -> int | None:
 
 
 def read_host(text: str) -> str:
-    """A host as it is compared; a list may write it with "*." or "." before it. ValueError.
+    """A host in its normal spelling, without a leading "*." or ".". Raises ValueError.
 
     >>> read_host("*.Bücher.example")
     'xn--bcher-kva.example'
@@ -180,7 +183,7 @@ def _parquet_lines(path: Path) -> Iterator[Line]:
 
 
 def _checked(names: list[str], path: Path) -> list[str]:
-    """The columns' names; one that is misspelt would be passed over, so there may be no others."""
+    """The names of the columns. InputError for an unknown name: it may be a misspelt known one."""
     if not {"kind", "value"} <= set(names) <= set(EXCLUSION_COLUMNS) or len(set(names)) < len(
         names
     ):
@@ -194,11 +197,11 @@ def _checked(names: list[str], path: Path) -> list[str]:
 def excluded_hosts(
     batches: Iterator[pa.RecordBatch], exclusions: tuple[Path, ...]
 ) -> Iterator[pa.RecordBatch]:
-    """Map: rows of `host` in; out, as rows of `excluded_host`, those that an exclusion names.
+    """Map: rows of `host` in, rows of `excluded_host` out, for the hosts that an exclusion names.
 
-    An exclusion names a host and all below it. Looking up each domain above a host takes a few
-    steps a host, however long the list is; in SQL it would be a join of every host with every
-    exclusion. `exclusions` are parts of the table `exclusion`.
+    An exclusion names a host and all hosts below it. To look up each domain above a host takes a
+    few steps, however long the list is; SQL would join every host with every exclusion.
+    `exclusions` are parts of the table `exclusion`.
     """
     named = {
         value
@@ -217,16 +220,16 @@ def excluded_hosts(
 
 
 def parent_in(host: str, named: Collection[str]) -> str | None:
-    """The host, without its port, or the nearest domain above it that is among those named.
+    """The host without its port, or the nearest domain above it, if `named` has it; else None.
 
     >>> parent_in("a.example.org:80", {"example.org"}), parent_in("example.com", {"example.org"})
     ('example.org', None)
     """
-    return next((one for one in parents(_name(host)) if one in named), None)
+    return next((domain for domain in parents(_name(host)) if domain in named), None)
 
 
 def normal_url(url: str) -> str:
-    """The key of an address, as candidates have it; '' for what is none.
+    """The key of an address, as candidates have it; '' for no address.
 
     >>> normal_url("HTTP://a.org"), normal_url("ftp://a.org")
     ('http://a.org/', '')

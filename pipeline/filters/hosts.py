@@ -1,7 +1,7 @@
-"""Address rules: hosts that only a private network knows, malformed hosts, files of other kinds.
+"""Rules about URLs: private hosts, malformed hosts, files that are no pictures.
 
-The rules read a URL's key, which pipeline.web.url has made one way of writing: http or
-https, lower case, no user name. What a name resolves to is the fetch's to check.
+The rules read the key of a URL, its normal spelling by pipeline.web.url: http or https, the host in
+lower case, no user name. The fetch checks later what address a name resolves to.
 """
 
 import re
@@ -14,19 +14,19 @@ from pipeline.settings.whole import FilterSettings
 from pipeline.web.url import LONGEST_HOST, as_address, clean_host, is_public
 
 HOST = r"^https?://(?P<host>\[[^\]/]*\]|[^/:]*)"
-# Of names that only some local network answers: RFC 6761, 6762, 8375, 7686 and ICANN's .internal,
-# with those that ICANN holds back because so many networks use them.
+# Endings of names that only local networks answer: RFC 6761, 6762, 8375, 7686, ICANN's .internal,
+# and the names that ICANN does not delegate because so many networks use them.
 LOCAL = (
     *(".localhost", ".local", ".localdomain", ".internal", ".intranet", ".private", ".corp"),
     *(".home", ".home.arpa", ".lan", ".test", ".invalid", ".onion"),
 )
-# Nearly all hosts: names of two labels or more that end in letters. The others go one by one.
+# Nearly all hosts: two or more labels, the last of letters. Others are checked one by one.
 ORDINARY = r"^[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*\.[a-z]{2,63}$"
 LOCAL_END = rf"(?:{'|'.join(map(re.escape, LOCAL))})$"
 
 
 def url_masks(url_keys: pa.StringArray, settings: FilterSettings) -> dict[str, np.ndarray]:
-    """For each rule about addresses the rows that it drops, a bool each.
+    """For each rule about URLs, an (N,) bool mask of the rows that the rule drops.
 
     >>> masks = url_masks(pa.array(["http://10.0.0.1/a.jpg"]), FilterSettings())
     >>> [reason for reason, mask in masks.items() if mask[0]]
@@ -49,7 +49,7 @@ def _equal(reasons: pa.StringArray, reason: str) -> np.ndarray:
 
 
 def matches(texts: pa.StringArray, pattern: str) -> np.ndarray:
-    """Whether RE2, which takes linear time whatever the text, finds the pattern: a bool a row."""
+    """(N,) bool: whether RE2, whose time is linear in the text, finds the pattern in each text."""
     return np.asarray(pc.match_substring_regex(texts, pattern))
 
 
@@ -68,7 +68,7 @@ def host_reasons(url_keys: pa.StringArray) -> pa.StringArray:
 
 
 def host_reason(host: str) -> str | None:
-    """Why no picture is to be asked for at this host; None where one may be.
+    """Why no picture may be requested from this host; None where it may.
 
     >>> host_reason("0x7f.1"), host_reason("[::ffff:10.0.0.1]"), host_reason("printer.local")
     ('url_private_host', 'url_private_host', 'url_private_host')
@@ -85,8 +85,10 @@ def host_reason(host: str) -> str | None:
 
 
 def parents(host: str) -> list[str]:
-    """The host itself and every domain above it; an address has none above, nor has a host that
-    is too long to be one: it may have a hundred thousand dots.
+    """The host and every domain above it, the nearest first.
+
+    An IP address has no domain above it. Neither has a name too long for a host, which may have a
+    hundred thousand dots.
 
     >>> parents("cdn.example.org"), parents("10.1")
     (['cdn.example.org', 'example.org', 'org'], ['10.0.0.1'])

@@ -1,7 +1,7 @@
-"""The language of captions by fastText, many at once, with lenience for the short ones.
+"""The language of captions by fastText, many captions at once, with more tolerance for short ones.
 
-What is found for a caption depends on it alone: fastText's scores of a list are those of its texts
-one by one, which a test holds.
+The result of a caption depends on that caption alone: fastText scores a list of texts as it scores
+each text by itself, which a test checks.
 """
 
 from collections.abc import Sequence
@@ -25,25 +25,26 @@ def _model(path: str) -> Any:
 def languages(captions: Sequence[str], settings: FilterSettings) -> list[tuple[str, bool]]:
     """(likeliest language, whether the caption passes) of every caption.
 
-    It passes if a wanted language has `language_min_score`, and if none is more than
-    `language_odds` times as likely: as it is written, or in lower case, since a title's capitals
-    make names of its words. Raises InputError for a wanted language that the model does not know.
+    A caption passes if a wanted language scores at least `language_min_score`, and no language
+    scores more than `language_odds` times as much. A caption that fails is scored again in lower
+    case, since the model takes capitalised words for names. Raises InputError for a wanted
+    language that the model lacks.
     """
     if not captions:
         return []
     model = _model(str(settings.language_model))
     wanted = _labels(model, settings.languages)
     texts = [caption.replace("\n", " ") for caption in captions]
-    found = _look(model, texts, wanted, settings)
+    verdicts = _look(model, texts, wanted, settings)
     again = [
-        n for n, (_, passes) in enumerate(found) if not passes and texts[n] != texts[n].lower()
+        n for n, (_, passes) in enumerate(verdicts) if not passes and texts[n] != texts[n].lower()
     ]
     if again:
         second = _look(model, [texts[n].lower() for n in again], wanted, settings)
         for n, (name, passes) in zip(again, second, strict=True):
             if passes:
-                found[n] = name, True
-    return found
+                verdicts[n] = name, True
+    return verdicts
 
 
 def _look(
@@ -62,15 +63,15 @@ def _passes(
     floor = max(score / settings.language_odds, settings.language_min_score)
     if best in wanted or not wanted:
         return score >= floor
-    # Only what is above the floor is asked for: all 176 languages take four times as long.
+    # Request only the scores above the floor: all 176 languages take four times as long.
     labels, scores = model.predict(text, k=-1, threshold=max(floor - SLACK, 0.0))
-    return any(one in wanted and at >= floor for one, at in zip(labels, scores, strict=True))
+    return any(label in wanted and p >= floor for label, p in zip(labels, scores, strict=True))
 
 
 def _labels(model: Any, codes: tuple[str, ...]) -> set[str]:
-    known = set(model.get_labels())
+    labels = set(model.get_labels())
     for code in codes:
-        if PREFIX + code not in known:
-            some = ", ".join(sorted(one.removeprefix(PREFIX) for one in known))
-            raise InputError(f"filters.languages: {code!r}: expected one of {some}")
+        if PREFIX + code not in labels:
+            names = ", ".join(sorted(label.removeprefix(PREFIX) for label in labels))
+            raise InputError(f"filters.languages: {code!r}: expected one of {names}")
     return {PREFIX + code for code in codes}

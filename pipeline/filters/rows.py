@@ -1,7 +1,7 @@
-"""The row half of FilterPairs: each candidate keeps its row and gets a reason, or none.
+"""The filters that look at one row: each candidate keeps its row and gets a reason, or none.
 
-What a rule says depends on the row alone, so each part is judged alone, and matching runs part by
-part on the result; rules over the whole pool are SQL, in pooled.sql.
+A row's verdict depends on that row alone, so each part is filtered by itself, and matching runs
+part by part on the result. Rules over the whole pool are SQL, in pooled.sql.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,7 +16,7 @@ from pipeline.filters.language import languages
 from pipeline.settings.whole import FilterSettings
 from queries.tables.schemas import TABLES
 
-MOST_BYTES = 4 << 20  # of captions judged at once: some 60 bytes are taken for each
+MOST_BYTES = 4 << 20  # of captions judged at once; each byte takes about 60 bytes of memory
 
 
 def filter_pairs(
@@ -25,9 +25,9 @@ def filter_pairs(
     """Map: candidates to rows of `filtered`, each with its reason or none."""
     schema = TABLES["filtered"].schema
     for batch in batches:
-        for some in _slices(batch):
-            reason, language = judge(some["url_key"], some["caption"], settings)
-            columns = {**dict(zip(some.schema.names, some.columns, strict=True))}
+        for piece in _slices(batch):
+            reason, language = judge(piece["url_key"], piece["caption"], settings)
+            columns = {**dict(zip(piece.schema.names, piece.columns, strict=True))}
             columns |= {"reason": reason, "language": language}
             yield pa.RecordBatch.from_arrays(
                 [columns[name] for name in schema.names], schema=schema
@@ -35,7 +35,7 @@ def filter_pairs(
 
 
 def _slices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    """The batch, halved until it is small: a stranger may write captions of a million letters."""
+    """The batch, halved until each slice is small: a caption may have a million letters."""
     if batch.num_rows <= 1 or (
         batch.num_rows <= MOST_ROWS and batch["caption"].nbytes <= MOST_BYTES
     ):
@@ -51,7 +51,7 @@ def judge(
 ) -> tuple[pa.StringArray, pa.StringArray]:
     """The reason and the language of every row: the first rule that drops it gives the reason.
 
-    The language is only asked of captions that pass all other rules.
+    Only captions that pass all other rules get a language.
 
     >>> judge(pa.array(["http://a.org/1"]), pa.array(["untitled"]), FilterSettings())[0].to_pylist()
     ['caption_placeholder']
@@ -61,9 +61,9 @@ def judge(
     if not settings.language_model:
         return reasons, pa.nulls(len(captions), pa.string())
     rest = pc.is_null(reasons)
-    found = languages(captions.filter(rest).to_pylist(), settings)
-    wrong = pa.array([None if passes else "wrong_language" for _, passes in found], pa.string())
-    names = pa.array([name for name, _ in found], pa.string())
+    verdicts = languages(captions.filter(rest).to_pylist(), settings)
+    wrong = pa.array([None if passes else "wrong_language" for _, passes in verdicts], pa.string())
+    names = pa.array([name for name, _ in verdicts], pa.string())
     nothing = pa.nulls(len(captions), pa.string())
     return (
         pc.replace_with_mask(reasons, rest, wrong),

@@ -1,7 +1,7 @@
-"""From what a source says of a picture to a row of table `candidate`: ids, order, reasons.
+"""Raw rows of a source to rows of table `candidate`: ids, order, reasons.
 
-The one place where every source's rows are built, so that the same URL and caption get the same
-pair_id wherever they come from. Every raw row gives exactly one candidate, good or not.
+Every source's rows are built here, so the same URL and caption get the same pair_id from any
+source. Every raw row gives exactly one candidate, valid or not.
 """
 
 import json
@@ -19,7 +19,7 @@ from queries.tables.schemas import TABLES
 
 BATCH_ROWS = 8_192
 SURROGATE = re.compile("[\ud800-\udfff]")
-NOT_TEXT = object()  # stands for a value that is no text: a list, a date, a picture
+NOT_TEXT = object()  # a value that is no text: a list, a date, a picture
 
 
 class SourceError(InputError):
@@ -27,21 +27,21 @@ class SourceError(InputError):
 
 
 class Raw(NamedTuple):
-    """One row as a source has it; `reason` where the source itself cannot read it."""
+    """One row as a source has it; it has a `reason` where the source cannot read the row."""
 
     url: Any = None
     caption: Any = None
     license: Any = None
     page_url: Any = None
     reason: str | None = None
-    extra: dict[str, Any] | None = None  # JSON-able: what else the source says
+    extra: dict[str, Any] | None = None  # JSON-able: other columns of the source
 
 
 def candidates(raws: Iterable[Raw], source: str, seed: int) -> Iterator[pa.RecordBatch]:
     """Batches of table `candidate`, one row for each raw row, in their order."""
     rows = (candidate(raw, source, seed, n) for n, raw in enumerate(raws))
-    while some := list(islice(rows, BATCH_ROWS)):
-        yield pa.RecordBatch.from_pylist(some, TABLES["candidate"].schema)
+    while batch_rows := list(islice(rows, BATCH_ROWS)):
+        yield pa.RecordBatch.from_pylist(batch_rows, TABLES["candidate"].schema)
 
 
 def candidate(raw: Raw, source: str, seed: int, row: int) -> dict[str, Any]:
@@ -65,20 +65,20 @@ def candidate(raw: Raw, source: str, seed: int, row: int) -> dict[str, Any]:
 
 
 def as_json(extra: dict[str, Any]) -> str:
-    """What else a source says, in one order of keys; what JSON lacks is written as text.
+    """A source's other columns as JSON, keys sorted; a value that JSON lacks is written as text.
 
     >>> as_json({"width": 640, "author": "Zoë", "note": None})
     '{"author": "Zoë", "width": 640}'
     """
-    there = {str(key): value for key, value in extra.items() if value is not None}
-    text = json.dumps(there, ensure_ascii=False, sort_keys=True, default=str)
+    present = {str(key): value for key, value in extra.items() if value is not None}
+    text = json.dumps(present, ensure_ascii=False, sort_keys=True, default=str)
     return SURROGATE.sub("\ufffd", text)
 
 
 def as_text(value: Any) -> str | None:
-    """A source's value as text, None if there is none; ValueError if it is no text.
+    """A source's value as text, None if it is missing. Raises ValueError if it is no text.
 
-    Bytes are UTF-8, and numbers are written out: a table's captions may be years.
+    Bytes are read as UTF-8. Numbers become text: a table's captions may be years.
 
     >>> as_text(1969), as_text(b"moon")
     ('1969', 'moon')
@@ -102,7 +102,7 @@ def _shown(value: Any) -> str:
 
 
 def _url(value: Any) -> tuple[str, str, str | None]:
-    """The url, its key and what is wrong with it."""
+    """(url, its key, the reason why it is not valid or None)."""
     try:
         url = as_text(value)
         if url is None or not url.strip():
@@ -113,7 +113,7 @@ def _url(value: Any) -> tuple[str, str, str | None]:
 
 
 def _caption(value: Any) -> tuple[str, str | None]:
-    """The caption and what is wrong with it."""
+    """(caption, the reason why it is not valid or None)."""
     try:
         caption = as_text(value)
     except ValueError:

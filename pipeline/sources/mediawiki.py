@@ -1,9 +1,8 @@
 """Wikimedia Commons, or any MediaWiki, searched query after query.
 
-A picture's caption is its description in the wanted language, cleaned of HTML, else its name, else
-its file's name without the ending: one caption a picture, as a build keeps but one for an address.
-Its address is that of a thumbnail; the original's where it is no wider. Every file found gives one
-row.
+A picture has one caption, since a build keeps one for each address: its description in the wanted
+language as plain text, else its name, else the file's name without the ending. Its address is a
+thumbnail's, or the original's where that is not wider. Every file in the results gives one row.
 """
 
 from collections.abc import Iterator
@@ -19,14 +18,14 @@ from pipeline.sources.search import Answer, Site, text_of_html
 from pipeline.web.reading import at
 
 MOST_AT_ONCE = 50  # results of one request; a server that gives fewer says how to go on
-SPARE_REQUESTS = 20  # beyond one a result; a server that always says how to go on never ends
-LAG_S = 5  # beyond which a server's copies are behind, and it would rather not be asked
+SPARE_REQUESTS = 20  # beyond one a result: a server may name a next page for ever
+LAG_S = 5  # of the server's replicas; with more, the server asks to wait
 FIELDS = "ImageDescription|ObjectName|Artist|LicenseShortName|LicenseUrl"
 SVG = "image/svg+xml"
 BOOK = "image/vnd.djvu"
-ICON = "/file-type-icons/"  # what a server shows of a file that it cannot draw
+ICON = "/file-type-icons/"  # in the address of an icon, for a file that cannot be drawn
 
-# Errors of the moment, which are told of in an answer of status 200.
+# Temporary errors, which come in an answer of status 200.
 PASSING = {"maxlag", "ratelimited", "readonly", "cirrussearch-too-busy-error"}
 INTERNAL = "internal_api_error_"
 INTERNAL_TRIES = 2  # a query on which the server fails each time must not stop the build
@@ -38,7 +37,7 @@ def check(source: MediaWikiSource) -> None:
 
 
 def parts(source: MediaWikiSource, planning: Planning) -> Iterator[PlannedPart]:
-    """(name, identity, rows) of some queries each."""
+    """The parts of `queries_per_part` queries each."""
     request = {
         "kind": source.kind,
         "api": source.api,
@@ -50,17 +49,17 @@ def parts(source: MediaWikiSource, planning: Planning) -> Iterator[PlannedPart]:
 
 def read(row: dict, source: MediaWikiSource) -> Iterator[Raw]:
     """The raw rows of a part: the files found for each query, the best first."""
-    for searched, answer in search.answers(row, partial(find, Site(source), source)):
-        yield from (_raw(page, searched, source) for page in answer["pages"])
-        yield from search.failed(searched, answer)
+    for query, answer in search.answers(row, partial(find, Site(source), source)):
+        yield from (_raw(page, query, source) for page in answer["pages"])
+        yield from search.failed(query, answer)
 
 
 def find(site: Site, source: MediaWikiSource, query: str) -> Answer:
-    """The pages of the files found, in the order of their rank, and the error if there was one.
+    """The pages of the files in the results, by rank, and the error if there was one.
 
-    Raises DownloadError if the server stays away.
+    Raises DownloadError if the server does not answer.
     """
-    found: dict[str, dict] = {}  # by title: a page's parts may come one after another
+    files: dict[str, dict] = {}  # by title: a page's fields may come in several answers
     request = {**_params(source, query), "maxlag": LAG_S}
     params = request
     refusals = iter(range(INTERNAL_TRIES))
@@ -76,20 +75,20 @@ def find(site: Site, source: MediaWikiSource, query: str) -> Answer:
         if error := _error(answer, pages):
             break
         for page in pages:
-            title = str(page.get("title", f"no title: {len(found)}"))
-            found[title] = {**found.get(title, {}), **page}
+            title = str(page.get("title", f"no title: {len(files)}"))
+            files[title] = {**files.get(title, {}), **page}
         whole = at(answer, "batchcomplete") is not None
-        if not isinstance(going_on, dict) or (whole and len(found) >= source.results_per_query):
+        if not isinstance(going_on, dict) or (whole and len(files) >= source.results_per_query):
             break
         params = {**request, **going_on}
     else:
         error = "endless: the server always says how to go on"
-    best = sorted(found.values(), key=_rank)[: source.results_per_query]
+    best = sorted(files.values(), key=_rank)[: source.results_per_query]
     return {"pages": best, "error": error} if error else {"pages": best}
 
 
 def _error(answer: Any, pages: Any) -> str | None:
-    """What the server says went wrong, or what is wrong with its answer.
+    """The error that the server names, or what is wrong with its answer; None for a good answer.
 
     >>> _error({"error": {"code": "badvalue", "info": "<b>No</b>"}}, [])
     'badvalue: No'
@@ -102,7 +101,7 @@ def _error(answer: Any, pages: Any) -> str | None:
 
 
 def _params(source: MediaWikiSource, query: str) -> dict[str, Any]:
-    """What is asked for a query, as far as it decides the answer."""
+    """The parameters of a query that decide the answer."""
     return {
         "action": "query",
         "generator": "search",
@@ -121,21 +120,21 @@ def _params(source: MediaWikiSource, query: str) -> dict[str, Any]:
 
 
 def _rank(page: dict) -> float:
-    """The page's place among the results: they come in the order of their ids."""
+    """The page's rank in the results, which come in the order of page ids."""
     index = at(page, "index")
     return index if isinstance(index, int) else float("inf")
 
 
-def _raw(page: dict, searched: dict[str, Any], source: MediaWikiSource) -> Raw:
+def _raw(page: dict, query: dict[str, Any], source: MediaWikiSource) -> Raw:
     info, title = at(page, "imageinfo", 0), at(page, "title")
-    said = {name: at(info, "extmetadata", name, "value") for name in FIELDS.split("|")}
-    said = {name: in_language(value, source.language) for name, value in said.items()}
+    fields = {name: at(info, "extmetadata", name, "value") for name in FIELDS.split("|")}
+    fields = {name: in_language(value, source.language) for name, value in fields.items()}
     mime = at(info, "mime")
     extra = {
-        **searched,
+        **query,
         "title": title,
-        "author": said["Artist"] or None,
-        "license_url": said["LicenseUrl"] or None,
+        "author": fields["Artist"] or None,
+        "license_url": fields["LicenseUrl"] or None,
         "description_url": at(info, "descriptionurl"),
         "mime": mime,
         "width": at(info, "width"),
@@ -145,8 +144,8 @@ def _raw(page: dict, searched: dict[str, Any], source: MediaWikiSource) -> Raw:
     }
     return Raw(
         url=address(info, source),
-        caption=said["ImageDescription"] or said["ObjectName"] or name_of(title),
-        license=said["LicenseShortName"] or None,
+        caption=fields["ImageDescription"] or fields["ObjectName"] or name_of(title),
+        license=fields["LicenseShortName"] or None,
         page_url=at(info, "descriptionurl"),
         reason=None if mime is None or is_picture(mime) else "not_a_picture",
         extra=extra,
@@ -154,7 +153,7 @@ def _raw(page: dict, searched: dict[str, Any], source: MediaWikiSource) -> Raw:
 
 
 def address(info: Any, source: MediaWikiSource) -> str | None:
-    """Where the picture is had in the wanted width; only a drawing is made larger than it is.
+    """The address of the picture in the wanted width; only a drawing is scaled up.
 
     >>> source = MediaWikiSource(kind="mediawiki", name="w", api="https://w.org/api.php", width=120)
     >>> info = {"url": "https://w.org/a.jpg", "thumburl": "https://w.org/120px-a.jpg", "width": 99}
@@ -163,16 +162,16 @@ def address(info: Any, source: MediaWikiSource) -> str | None:
     """
     original, thumbnail, width = (at(info, key) for key in ("url", "thumburl", "width"))
     narrow = isinstance(width, int) and width <= source.width and at(info, "mime") != SVG
-    made = isinstance(thumbnail, str) and ICON not in thumbnail and not at(info, "thumberror")
-    chosen = thumbnail if made and not narrow else original
+    drawn = isinstance(thumbnail, str) and ICON not in thumbnail and not at(info, "thumberror")
+    chosen = thumbnail if drawn and not narrow else original
     try:
         return urljoin(source.api, chosen) if isinstance(chosen, str) else None
     except ValueError:
-        return chosen  # what is no address is told of as such
+        return chosen  # no address: the candidate gets the reason
 
 
 def is_picture(mime: Any) -> bool:
-    """Whether a file of this type is a picture, or a drawing, of which the thumbnail is one.
+    """Whether a file of this type is a picture, or a drawing whose thumbnail is a picture.
 
     >>> is_picture("image/svg+xml"), is_picture("image/vnd.djvu"), is_picture("video/webm")
     (True, False, False)
@@ -181,7 +180,7 @@ def is_picture(mime: Any) -> bool:
 
 
 def in_language(value: Any, language: str) -> str:
-    """A description as plain text: in this language if it says in which it is, else as it is.
+    """A description as plain text: in this language where it has languages, else as it is.
 
     >>> in_language({"de": "Rotmilan", "en": "<i>Red</i> kite", "_type": "lang"}, "en")
     'Red kite'

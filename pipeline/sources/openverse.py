@@ -1,7 +1,7 @@
 """Openverse's catalogue of openly licensed pictures, searched query after query: opt-in.
 
-A picture's caption is its title, the only text that the catalogue has; its address is the one at
-the site that holds it. Every result gives one row.
+A picture's caption is its title, the only text in the catalogue. Its address is at the site that
+holds the picture. Every result gives one row.
 """
 
 from collections.abc import Iterator
@@ -16,11 +16,11 @@ from pipeline.sources.search import Answer, Site
 from pipeline.web.client import StatusError
 from pipeline.web.reading import at
 
-RESULTS_PER_PAGE = 20  # the most that it gives without an account
+RESULTS_PER_PAGE = 20  # the maximum without an account
 
 
 def check(source: OpenverseSource) -> None:
-    """Raise SourceError unless its terms are accepted and it may be asked."""
+    """Raise SourceError unless its terms are accepted and its server may be asked."""
     if not source.accept_terms:
         raise SourceError(
             f"source {source.name}: accept_terms = false: expected true: Openverse's terms forbid "
@@ -30,7 +30,7 @@ def check(source: OpenverseSource) -> None:
 
 
 def parts(source: OpenverseSource, planning: Planning) -> Iterator[PlannedPart]:
-    """(name, identity, rows) of some queries each."""
+    """The parts of `queries_per_part` queries each."""
     request = {
         "kind": source.kind,
         "base": source.base,
@@ -42,40 +42,40 @@ def parts(source: OpenverseSource, planning: Planning) -> Iterator[PlannedPart]:
 
 def read(row: dict, source: OpenverseSource) -> Iterator[Raw]:
     """The raw rows of a part: the pictures found for each query, the best first."""
-    for searched, answer in search.answers(row, partial(find, Site(source), source)):
+    for query, answer in search.answers(row, partial(find, Site(source), source)):
         for index, result in enumerate(answer["results"], 1):
-            yield _raw(result, {**searched, "index": index})
-        yield from search.failed(searched, answer)
+            yield _raw(result, {**query, "index": index})
+        yield from search.failed(query, answer)
 
 
 def find(site: Site, source: OpenverseSource, query: str) -> Answer:
     """The results, the best first, and the error if there was one.
 
-    Raises DownloadError if the server stays away or refuses whoever asks.
+    Raises DownloadError if the server does not answer, or refuses the client.
     """
     address = f"{source.base.rstrip('/')}/v1/images/"
-    found: list[Any] = []
+    pictures: list[Any] = []
     for page in range(1, 2 + (source.results_per_query - 1) // RESULTS_PER_PAGE):
         try:
             answer = site.ask(address, _params(source, query, page))
         except StatusError as refused:
-            if refused.status == 404 and page > 1:  # how it says that there are no more pages
+            if refused.status == 404 and page > 1:  # the answer for a page after the last
                 break
             if refused.status not in (400, 404, 414, 422):
                 raise
-            return {"results": found, "error": f"HTTP {refused.status}"}
+            return {"results": pictures, "error": f"HTTP {refused.status}"}
         results = at(answer, "results")
         if not isinstance(results, list):
-            return {"results": found, "error": "an answer without results"}
-        found += results
+            return {"results": pictures, "error": "an answer without results"}
+        pictures += results
         pages = at(answer, "page_count")
         if not results or (isinstance(pages, int) and page >= pages):
             break
-    return {"results": found[: source.results_per_query]}
+    return {"results": pictures[: source.results_per_query]}
 
 
 def _params(source: OpenverseSource, query: str, page: int) -> dict[str, Any]:
-    """What is asked for a page of a query's results."""
+    """The parameters that request a page of a query's results."""
     request = {
         "q": search.phrase(query),
         "page": page,
@@ -84,11 +84,11 @@ def _params(source: OpenverseSource, query: str, page: int) -> dict[str, Any]:
     return {**request, "license": source.license} if source.license else request
 
 
-def _raw(result: Any, searched: dict[str, Any]) -> Raw:
+def _raw(result: Any, query: dict[str, Any]) -> Raw:
     license_parts = [at(result, "license"), at(result, "license_version")]
     license = " ".join(part for part in license_parts if isinstance(part, str) and part)
     extra = {
-        **searched,
+        **query,
         "id": at(result, "id"),
         "author": at(result, "creator"),
         "license_url": at(result, "license_url"),

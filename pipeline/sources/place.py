@@ -1,8 +1,8 @@
-"""Where a source's files are: on this machine, or behind an address that fsspec reads.
+"""A source's files, on this machine or at an address that fsspec reads.
 
-Damage in a file becomes a reason, but a network that fails must not: the rows would be lost for
-good. So what goes wrong on the way to a remote file's bytes is tried again, and then ends the
-stage in one line; the same command goes on from there.
+Damage in a file becomes a reason. A failure of the network must not: the rows would be lost for
+good. So a failed read of a remote file is tried again. After the last try it ends the stage with
+one line, and the same command continues later.
 """
 
 import io
@@ -24,7 +24,7 @@ from queries.tables.errors import one_line
 
 TRIES = 3
 PAUSE_S = 1.0  # before the second try, then doubled
-# What a remote file's properties call its version, in one store or another.
+# Names of the version among a remote file's properties, in various stores.
 VERSIONS = ("ETag", "etag", "md5Hash", "Content-MD5", "Digest", "VersionId", "generation")
 DATES = ("LastModified", "Last-Modified", "last_modified", "mtime", "updated")
 
@@ -36,7 +36,7 @@ def expand(path: str, of_kind: Callable[[str], bool]) -> list[str]:
     if is_remote(path):
         return _tried(path, lambda: _expand_remote(path, of_kind))
     if Path(path).is_dir():
-        inside = (str(one) for one in Path(path).iterdir() if one.is_file())
+        inside = (str(file) for file in Path(path).iterdir() if file.is_file())
         return sorted(filter(of_kind, inside))
     return [path]
 
@@ -64,27 +64,26 @@ def beside(path: str, name: str) -> str:
 
 
 def identity(path: str, planning: Planning) -> object:
-    """What tells one content from another: a digest, or what a remote store says of the file.
+    """What identifies a file's content: its digest, or for a remote file its properties.
 
-    That is its address, its size, and its ETag, checksum, version or date, as far as the store
-    has them. Where it has none, a change that keeps the size goes unseen.
+    The properties are the address, the size, and the ETag, checksum, version or date that the
+    store has. Where it has none of these, a change that keeps the size is not noticed.
     """
     if not is_remote(path):
         return planning.content(Path(path))
-    said = _tried(path, lambda: _information(path))
-    known = [[name, str(said[name])] for name in (*VERSIONS, *DATES) if said.get(name)]
-    return [path, said.get("size"), known]
+    about = _tried(path, lambda: _information(path))
+    versions = [[name, str(about[name])] for name in (*VERSIONS, *DATES) if about.get(name)]
+    return [path, about.get("size"), versions]
 
 
 def open_file(path: str) -> IO[bytes]:
-    """A file's bytes, in one direction where the store knows no other. Raises OSError if it is
-    of this machine and cannot be read, SourceError if it is remote and does not come."""
+    """A file's bytes; not seekable where the store is not. Raises OSError for a file of this
+    machine, SourceError for a remote one, that cannot be read."""
     return FsspecFile(path) if is_remote(path) else Path(path).open("rb")  # type: ignore[return-value]
 
 
 class FsspecFile(io.RawIOBase):
-    """A remote file as fsspec opens it. A read that fails is tried again; the last failure is
-    SourceError."""
+    """A remote file. A read that fails is tried again; the last failure is SourceError."""
 
     def __init__(self, address: str) -> None:
         self.address = address
@@ -123,13 +122,14 @@ def _expand_remote(address: str, of_kind: Callable[[str], bool]) -> list[str]:
     store, path = url_to_fs(address)
     around = address.rpartition("::")[0]
     if any(mark in path for mark in "*[") or ("?" in path and not address.startswith("http")):
-        found = [one for one in store.glob(path) if fnmatch(one, path)]
+        names = [name for name in store.glob(path) if fnmatch(name, path)]
     elif not of_kind(address) and store.isdir(path):
-        found = [one["name"] for one in store.ls(path, detail=True) if one["type"] == "file"]
+        entries = store.ls(path, detail=True)
+        names = [entry["name"] for entry in entries if entry["type"] == "file"]
     else:
         return [address]
-    full = sorted(store.unstrip_protocol(one) for one in found)
-    return [f"{around}::{one}" if around else one for one in full if of_kind(one)]
+    full = sorted(map(store.unstrip_protocol, names))
+    return [f"{around}::{name}" if around else name for name in full if of_kind(name)]
 
 
 def _information(address: str) -> dict[str, Any]:
@@ -138,12 +138,12 @@ def _information(address: str) -> dict[str, Any]:
 
 
 def _tried(address: str, function: Callable[[], Got]) -> Got:
-    """What the function returns; after the last try, its fault as SourceError in one line."""
+    """The function's result, in up to TRIES tries; then its error as SourceError in one line."""
     for left in reversed(range(TRIES)):
         try:
             return function()
         except (FileNotFoundError, PermissionError, ImportError, ValueError) as error:
-            raise _refused(address, error) from None  # which no other try will mend
+            raise _refused(address, error) from None  # another try would fail, too
         except Exception as error:  # each store raises exceptions of its own
             if not left:
                 raise _refused(address, error) from None

@@ -1,9 +1,9 @@
-"""What the sources that search have in common: the plan, the journal, and how a server is asked.
+"""What sources that search have in common: the plan, the journal, the requests to a server.
 
-A part is some queries, and has a journal: a line for each that was answered. A part that was
-interrupted asks only for the others, and as the journal is named by the questions alone and stays
-in the workspace, a part that is made anew with another seed or language asks nothing. Delete the
-folder `work/search` to ask anew.
+A part is a number of queries. Its journal has a line for each query that was answered, so an
+interrupted part sends only the others. The journal is named after the requests alone and stays in
+the workspace: a part that is made again with another seed or language sends no request. Delete the
+folder `work/search` to send the requests again.
 """
 
 import json
@@ -36,11 +36,11 @@ SPACES = re.compile(r"\s+")
 UNSEEN = "script, style, template, [hidden], [style*='display:none'], [style*='display: none']"
 BLOCKS = "br, p, div, li, dt, dd, td, th, tr, h1, h2, h3, h4, h5, h6"
 
-Answer = dict[str, Any]  # what was found for a query: JSON-able, in a form of the source's own
+Answer = dict[str, Any]  # a query's results: JSON-able, in the source's own form
 
 
 class Site:
-    """A server that is searched: one request at a time, a pause before each."""
+    """A server to search: one request at a time, a pause before each."""
 
     def __init__(self, source: SearchSource):
         self.pause_s = source.pause_s
@@ -51,7 +51,7 @@ class Site:
         self.name = source.name
 
     def admit(self, address: str) -> None:
-        """Raise SourceError for a server that is not to be asked: a stranger needs a contact."""
+        """Raise SourceError for a server that may not be asked: one on the web needs a contact."""
         try:
             self.client.admit(address)
         except InputError as error:
@@ -63,7 +63,7 @@ class Site:
         params: dict[str, Any],
         later: Callable[[Any], str | None] = lambda answer: None,
     ) -> Any:
-        """The JSON of a GET. `later` says of an answer why to ask again, or None to take it.
+        """The JSON of a GET. `later` returns why to ask again after an answer, None to accept it.
 
         Raises StatusError for a status that will not pass, DownloadError for a server that stays
         away.
@@ -82,7 +82,7 @@ class Site:
         return self.client.retried(address, attempt)
 
     def _read(self, url: str, response: requests.Response) -> Any:
-        """The answer, inflated no further than the bound. Raises AgainError for what is no JSON."""
+        """The answer, of at most MOST_ANSWER_BYTES unpacked. Raises AgainError if it is no JSON."""
         packed = response.headers.get("Content-Encoding", "") == "gzip"
         unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16) if packed else None
         body = bytearray()
@@ -100,9 +100,9 @@ class Site:
 
 
 class Journal:
-    """The answers that a part has had, on disk, a line of JSON each.
+    """The answers of a part on disk, a line of JSON each.
 
-    A line that was cut short is no answer: it is cut off, and the query asked again.
+    A last line that is not whole is removed, and its query is asked again.
     """
 
     def __init__(self, path: Path):
@@ -121,14 +121,14 @@ class Journal:
         self.file.truncate(whole)
 
     def get(self, query: str) -> Answer | None:
-        """What was noted of a query."""
+        """The noted answer to a query, or None."""
         if query not in self.places:
             return None
         self.file.seek(self.places[query])
         return json.loads(self.file.readline())
 
     def note(self, query: str, answer: Answer) -> None:
-        """Write an answer whole, at once: the next may never come."""
+        """Write an answer at once: the process may end before the next."""
         self.places[query] = self.file.seek(0, 2)
         self.file.write(json.dumps({**answer, "query": query}).encode() + b"\n")
         self.file.flush()
@@ -143,7 +143,7 @@ class Journal:
 def parts(
     source: SearchSource, planning: Planning, request: Answer, *decided_by: object
 ) -> Iterator[PlannedPart]:
-    """(name, identity, rows) of some queries each, in the order of the query list.
+    """The parts of `queries_per_part` queries each, in the order of the query list.
 
     `request` is what decides the answers to a query, `decided_by` what decides the rows made of
     them. Each part is one row: its queries, their ids and its journal.
@@ -159,7 +159,7 @@ def parts(
 
 
 def answers(row: dict, ask: Callable[[str], Answer]) -> Iterator[tuple[dict[str, Any], Answer]]:
-    """(what was searched for, its answer) for each query of a part, from its journal or asked."""
+    """(query with its id, answer) for each query of a part, from the journal or from the server."""
     with Journal(Path(row["journal"])) as journal:
         for query_id, query in zip(row["query_id"], row["query"], strict=True):
             answer = journal.get(query)
@@ -170,14 +170,14 @@ def answers(row: dict, ask: Callable[[str], Answer]) -> Iterator[tuple[dict[str,
 
 
 def failed(searched: dict[str, Any], answer: Answer) -> Iterator[Raw]:
-    """The row that tells of a search that was not answered, or not to its end."""
+    """A row with a reason, if the search failed or broke off."""
     if "error" in answer:
         yield Raw(reason="search_failed", extra={**searched, "error": answer["error"]})
 
 
 def phrase(query: str) -> str:
-    """The query as servers take it: these words in this order. It has no other signs than letters
-    and digits, and in quotes none of its words is an operator.
+    """The query in quotes: these words in this order. A query has letters and digits only, and in
+    quotes no word is an operator.
 
     >>> phrase("not red kites")
     '"not red kites"'
@@ -186,7 +186,7 @@ def phrase(query: str) -> str:
 
 
 def text_of_html(html: Any) -> str:
-    """What a reader sees of some HTML, in one line; '' for what is no text.
+    """The text that a reader of the HTML sees, in one line; '' for a value that is no text.
 
     >>> text_of_html('A <b>red</b> kite<br>over <i>Wales</i> &amp; <script>1</script>England')
     'A red kite over Wales & England'

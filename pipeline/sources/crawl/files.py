@@ -1,7 +1,7 @@
 """Where a crawl's files are: on this machine, at an address, or in a list of addresses.
 
-A file at an address is read while it comes, in bounded memory; where the connection breaks off, the
-rest is asked for.
+A file at an address is read in bounded memory while it arrives. If the connection breaks off, the
+reader requests the rest.
 """
 
 import io
@@ -25,7 +25,7 @@ from queries.tables.errors import InputError
 
 LISTS = (".paths", ".paths.gz")
 MOST_LIST_BYTES = 64 << 20  # unpacked; a crawl has 100,000 files
-BLOCK_BYTES = 1 << 20  # asked for at once: with the one before it, all that is held of a file
+BLOCK_BYTES = 1 << 20  # of one request; memory holds this block and the one before
 BACKOFF_S = 2.0
 CONTENT_RANGE = re.compile(r"bytes (\d{1,15})-\d{1,15}/(?:\d{1,15}|\*)", re.ASCII)
 LINE = re.compile(r"[\x21-\x7e]{1,2000}")
@@ -37,21 +37,21 @@ def files(source: CommonCrawlSource) -> tuple[str, ...]:
 
     Raises SourceError. A process reads each list once: it could change between two readings.
     """
-    found: list[str] = []
+    files: list[str] = []
     for path in source.paths:
         if is_web(path):
             client_of(source, path)
-        found += _listed(source, path) if path.endswith(LISTS) else [path]
-    return tuple(found)
+        files += _listed(source, path) if path.endswith(LISTS) else [path]
+    return tuple(files)
 
 
 def is_web(path: str) -> bool:
-    """Whether a file is on somebody's server, to be asked with manners; else a store has it."""
+    """Whether a file is on a web server, which needs the client's manners; else a store has it."""
     return path.startswith(("http:", "https:"))
 
 
 def client_of(source: CommonCrawlSource, address: str) -> Client:
-    """What asks for the source's files. Raises SourceError for an address not to be asked."""
+    """The client that requests the source's files. SourceError for an address it may not ask."""
     settings = DownloadSettings(contact=source.contact, backoff_s=BACKOFF_S)
     client = Client(settings, contact_key="contact")
     try:
@@ -62,7 +62,7 @@ def client_of(source: CommonCrawlSource, address: str) -> Client:
 
 
 def _listed(source: CommonCrawlSource, path: str) -> list[str]:
-    """The addresses that a list names, as many of its first as the source wants."""
+    """The addresses that a list names; only its first `most_files`, where the source sets it."""
     with opened(source, path) as file:
         packed = file.read(MOST_LIST_BYTES)
     content = packed
@@ -90,13 +90,13 @@ def _listed(source: CommonCrawlSource, path: str) -> list[str]:
 
 @contextmanager
 def opened(source: CommonCrawlSource, path: str) -> Iterator[File]:
-    """The file, here or at an address. Raises SourceError where that cannot be had."""
+    """The file, here or at an address. Raises SourceError where the address fails."""
     if not is_remote(path):
         with open(path, "rb") as file:
             yield file
         return
     if not is_web(path):
-        with io.BufferedReader(FsspecFile(path)) as stored:  # read by it, a piece is never short
+        with io.BufferedReader(FsspecFile(path)) as stored:  # reads whole pieces
             yield stored
         return
     with closing(RemoteFile(client_of(source, path), path)) as remote:
@@ -107,18 +107,18 @@ def opened(source: CommonCrawlSource, path: str) -> Iterator[File]:
 
 
 class RemoteFile:
-    """A file at an address, which is read while it comes. Raises DownloadError.
+    """A file at an address, which is read while it arrives. Raises DownloadError.
 
-    A place that it has passed is found among the last bytes held, or is asked for anew.
+    A seek backwards reads from the bytes held in memory, or sends a new request.
     """
 
     def __init__(self, client: Client, address: str):
         self.client, self.address = client, address
-        self.place = 0  # of what is read next
+        self.place = 0  # of the next byte to read
         self.held, self.held_from = b"", 0
         self.coming: Generator[bytes] | None = None
         self.version = ""
-        self.is_whole = False  # whether all that follows what is held is nothing
+        self.is_whole = False  # whether the file ends with the bytes held
 
     def tell(self) -> int:
         return self.place
@@ -131,7 +131,7 @@ class RemoteFile:
         return place
 
     def read(self, size: int, /) -> bytes:
-        """As many bytes, less at the end alone."""
+        """`size` bytes, fewer only at the end of the file."""
         pieces = []
         while size:
             start = self.place - self.held_from
@@ -165,7 +165,7 @@ class RemoteFile:
             raise DownloadError(f"{self.address}: expected at most {limit} bytes")
 
     def _ask(self, start: int, block: bytearray) -> None:
-        """Fill the block, of which an earlier attempt may have had some. Raises AgainError."""
+        """Fill the block, which may hold bytes of an earlier attempt. Raises AgainError."""
         before = len(block)
         if self.coming is None:
             self.coming = self._stream(start + before)
@@ -178,12 +178,12 @@ class RemoteFile:
             raise
 
     def _stream(self, start: int) -> Generator[bytes]:
-        """The file's bytes from there on."""
+        """The file's bytes from `start` on."""
         headers = {"Range": f"bytes={start}-"} if start else {}
         with self.client.opened(self.address, headers) as response:
-            if response.status_code == 416:  # there is nothing from there on
+            if response.status_code == 416:  # the file has no more bytes
                 return
-            skipped = start if response.status_code == 200 else 0  # it knows of no ranges
+            skipped = start if response.status_code == 200 else 0  # the server ignores ranges
             if response.status_code == 206:
                 sent = CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
                 if sent is None or int(sent[1]) != start:
@@ -195,9 +195,9 @@ class RemoteFile:
                 skipped = max(0, skipped - len(chunk))
 
     def _check_version(self, response: requests.Response) -> None:
-        """Raise DownloadError for a file that is not the one that was begun."""
-        given = response.headers
-        version = given.get("ETag") or given.get("Last-Modified") or self.version
+        """Raise DownloadError for a file that has changed since its first bytes."""
+        headers = response.headers
+        version = headers.get("ETag") or headers.get("Last-Modified") or self.version
         self.version = self.version or version
         if version != self.version:
             raise DownloadError(f"{self.address}: it has changed while it was read")

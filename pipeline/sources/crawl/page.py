@@ -1,9 +1,9 @@
-"""The pictures of one page, each with its texts: its bytes to text, its text to raw rows.
+"""The pictures of one page, each with its texts: bytes to text, then text to raw rows.
 
-A page may be built to choke a parser (a million nested tags, elements that are opened anew in each
-paragraph), so a regular expression, which reads every character once, keeps the few kinds of tags
-that speak of pictures, and the parser sees only those; which is also quicker. So a tag in an
-attribute of another counts: pages keep there what they show later.
+A hostile page may have a million nested tags, or elements that reopen in each paragraph, on which a
+parser hangs. So a regular expression, which reads every character once, keeps the few kinds of tags
+that name pictures, and the parser sees only those, which is also faster. A tag inside an attribute
+of another tag counts: pages keep markup there that they show later.
 """
 
 import codecs
@@ -15,23 +15,23 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from pipeline.sources.candidate import Raw
 
-MOST_PICTURES = 2_000  # of a page; more is a trap, as it is of what the next five lines limit
+MOST_PICTURES = 2_000  # of a page; a page beyond this or the next five limits is a trap
 MOST_TAGS = 10_000
 MOST_CHARACTERS = 1 << 19  # of those tags
-LONGEST_TAG = 16_000  # characters; a picture written into its page does not count
+LONGEST_TAG = 16_000  # characters, without inline pictures (data:)
 LONGEST_SRCSET = 20_000
 LONGEST_CAPTION = 10_000
-IN_A_FIGURE = 6  # parents up to which an img looks for its figure
+IN_A_FIGURE = 6  # an img's figure is at most its sixth ancestor
 
-# What a page may name: the WHATWG's Encoding Standard, section 4.2, by Python's names. Python's own
-# codecs (idna, punycode, unicode_escape) are not among them: some take quadratic time.
+# The charsets that a page may name: the WHATWG's Encoding Standard, section 4.2, by Python's names.
+# Python's own codecs (idna, punycode, unicode_escape) are left out: some take quadratic time.
 CHARSETS = {
     "utf-8", "utf-16-le", "utf-16-be", "cp866", "cp874", "cp949", "cp932", "big5hkscs", "gb18030",
     "euc_jp", "iso2022_jp", "koi8-r", "koi8-u", "mac-roman", "mac-cyrillic",
     *(f"cp125{n}" for n in range(9)),
     *(f"iso8859-{n}" for n in (2, 3, 4, 5, 6, 7, 8, 10, 13, 14, 15, 16)),
 }  # fmt: skip
-READ_AS = {  # that standard reads these as charsets that hold more
+READ_AS = {  # the standard reads each of these as a larger charset
     "ascii": "cp1252", "iso8859-1": "cp1252", "iso8859-9": "cp1254", "iso8859-11": "cp874",
     "tis-620": "cp874", "shift_jis": "cp932", "x-sjis": "cp932", "windows-31j": "cp932",
     "euc_kr": "cp949", "ks_c_5601-1987": "cp949", "gb2312": "gb18030", "gbk": "gb18030",
@@ -43,8 +43,8 @@ MARKS = {b"\xef\xbb\xbf": "utf-8", b"\xfe\xff": "utf-16-be", b"\xff\xfe": "utf-1
 META_CHARSET = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([\w.:-]{1,40})""", re.I)
 
 LANGUAGE = re.compile(r"[a-z]{2,8}(?:-[a-z0-9]{1,8})*")
-# Whatever it starts to match it also ends, at the end of the page if need be: so no character is
-# looked at twice. The first group is an element whose content is no markup, the second a tag kept.
+# A match that begins always ends, at the latest with the page, so no character is read twice.
+# The first group is an element whose content is no markup, the second the name of a kept tag.
 KEPT = re.compile(
     r"""<(?=[!bfhimnpstx][-acefimot]|/[fp]i)  # quickly past the others
     (?: !--(?: -?> | (?:[^-]++ | -(?!-!?>))*+ (?:--!?> | \Z) )
@@ -75,7 +75,7 @@ def decoded(body: bytes, charset: str | None) -> str:
     codec = _codec(charset)
     if not codec and (named := META_CHARSET.search(body, 0, 4096)):
         codec = _codec(named[1].decode("ascii"))
-        if codec in ("utf-16-le", "utf-16-be"):  # if it were, this could not have been read
+        if codec in ("utf-16-le", "utf-16-be"):  # in UTF-16 this <meta> would be unreadable
             codec = "utf-8"
     return body.decode(codec or "utf-8", "replace")
 
@@ -97,10 +97,10 @@ def _codec(charset: str | None) -> str | None:
 
 
 def pictures(html: str, page_url: str, language: str | None = None) -> Iterator[Raw]:
-    """Each picture of a page with each of its texts; `language` is what the server declares.
+    """Each picture of a page with each of its texts; `language` is the server's.
 
-    A picture without a text, or without an address, gives no row. A page that has more than any
-    honest page has is read so far, and then gives a row with its reason.
+    A picture without a text, or without an address, gives no row. A page is read up to the limits
+    above; one beyond them gives a last row with its reason.
 
     >>> [(raw.url, raw.caption, raw.extra) for raw in
     ...  pictures('<html lang=EN><img src="/a.jpg" alt="A  lighthouse">', "http://x.org/b/")]
@@ -110,9 +110,10 @@ def pictures(html: str, page_url: str, language: str | None = None) -> Iterator[
     tree = LexborHTMLParser(kept)
     metas: dict[str, str] = {}
     for meta in tree.css("meta[content]"):
-        given = meta.attributes
-        name = given.get("property") or given.get("name") or given.get("http-equiv") or ""
-        metas.setdefault(name.strip().lower(), given["content"] or "")
+        attributes = meta.attributes
+        keys = ("property", "name", "http-equiv")
+        name = next(filter(None, map(attributes.get, keys)), "")
+        metas.setdefault(name.strip().lower(), attributes["content"] or "")
     images = tree.css("img")
     if len(images) > MOST_PICTURES:
         fault = fault or f"more than {MOST_PICTURES} pictures"
@@ -129,7 +130,7 @@ def pictures(html: str, page_url: str, language: str | None = None) -> Iterator[
 
 
 def trapped(page_url: str, fault: str) -> Raw:
-    """The row that tells of a page, or of a part of it, that is not read."""
+    """A row with the reason why a page, or a part of it, is not read."""
     return Raw(page_url=page_url, reason="bad_record", extra={"fault": fault})
 
 
@@ -139,8 +140,8 @@ def pairs(
     base: str | None,
     languages: Iterable[str | None],
 ) -> Iterator[Raw]:
-    """Raw rows of what a page has: addresses made absolute, each text once, the first language."""
-    base = joined(page_url, base) or page_url
+    """Raw rows of a page's pictures: absolute addresses, each text once, the first language."""
+    base = absolute(page_url, base) or page_url
     origin = ORIGIN.match(base)
     language = next(filter(None, map(language_tag, languages)), None)
     extra = {"language": language} if language else None
@@ -151,26 +152,26 @@ def pairs(
             continue
         # Most addresses are this plain, and urljoin takes 10 microseconds.
         plain = origin and ROOTED.fullmatch(address) and "/." not in address
-        url = origin[0] + address if origin and plain else joined(base, address)
+        url = origin[0] + address if origin and plain else absolute(base, address)
         for caption in captions if url else ():
             yield Raw(url, caption, page_url=page_url, extra=extra)
 
 
 def skeleton(html: str) -> tuple[str, str]:
-    """The tags that speak of pictures, with the text of captions; and what was too much, or ''.
+    """(the tags that name pictures, with the text of captions; the limit that was exceeded, or '').
 
     >>> skeleton("<b><img src=a><!-- <img> --><figcaption>A <i>red</i> kite</figcaption></b>")
     ('<img src=a><figcaption>A red kite</figcaption>', '')
     """
     kept: list[str] = []
     fault, length, caption_from = "", 0, -1
-    for found in KEPT.finditer(html):
+    for match in KEPT.finditer(html):
         if caption_from >= 0:
-            kept.append(_plain(html[caption_from : found.start()]))
-            caption_from = found.end()
-        if not (name := found[2]):
+            kept.append(_plain(html[caption_from : match.start()]))
+            caption_from = match.end()
+        if not (name := match[2]):
             continue
-        tag = found[0]
+        tag = match[0]
         if len(tag) > LONGEST_TAG and len(tag := INLINE.sub("data:", tag)) > LONGEST_TAG:
             fault = f"a tag of more than {LONGEST_TAG} characters"
             continue
@@ -180,7 +181,7 @@ def skeleton(html: str) -> tuple[str, str]:
             break
         kept.append(tag)
         if name.lower().endswith("figcaption"):
-            caption_from = -1 if name.startswith("/") else found.end()
+            caption_from = -1 if name.startswith("/") else match.end()
     return "".join(kept), fault
 
 
@@ -192,12 +193,12 @@ def _plain(text: str) -> str:
 def _addressed(
     images: list[LexborNode], metas: dict[str, str], in_figures: bool
 ) -> Iterator[tuple[str | None, list[str | None]]]:
-    """(address, texts) of each picture, as they stand in the page."""
-    offered: dict[int, list[tuple[float, str]]] = {}  # by a picture's sources, which are read once
+    """(address, texts) of each picture, as the page writes them."""
+    offered: dict[int, list[tuple[float, str]]] = {}  # of a <picture>, read once
     captions: dict[int, str | None] = {}  # of each figure
     for image in images:
-        given, parent = image.attributes, image.parent
-        texts = [given.get("alt"), given.get("title")]
+        attributes, parent = image.attributes, image.parent
+        texts = [attributes.get("alt"), attributes.get("title")]
         if in_figures and (figure := _figure(parent)) is not None:
             if figure.mem_id not in captions:
                 caption = figure.css_first("figcaption")
@@ -205,19 +206,20 @@ def _addressed(
             texts.append(captions[figure.mem_id])
         if not any(texts):
             continue
-        offers = srcset(given.get("srcset") or "")
+        offers = srcset(attributes.get("srcset") or "")
         if parent is not None and parent.tag == "picture":
             if parent.mem_id not in offered:
-                sets = [one.attributes["srcset"] or "" for one in parent.css("source[srcset]")]
-                offered[parent.mem_id] = _largest([one for text in sets for one in srcset(text)])
+                sets = (node.attributes["srcset"] for node in parent.css("source[srcset]"))
+                offered[parent.mem_id] = _largest([o for text in sets for o in srcset(text or "")])
             offers += offered[parent.mem_id]
         largest = _largest(offers)
-        yield largest[0][1] if largest else given.get("data-src") or given.get("src"), texts
+        source = attributes.get("data-src") or attributes.get("src")
+        yield largest[0][1] if largest else source, texts
     yield metas.get("og:image"), [metas.get("og:title"), metas.get("og:image:alt")]
 
 
 def _largest(offers: list[tuple[float, str]]) -> list[tuple[float, str]]:
-    """The largest offer, of equals the first; none of none."""
+    """A list of the largest offer, the first of equals; an empty list if there are no offers."""
     return [max(offers, key=lambda offer: offer[0])] if offers else []
 
 
@@ -232,17 +234,17 @@ def _figure(node: LexborNode | None) -> LexborNode | None:
 def srcset(text: str) -> list[tuple[float, str]]:
     """(size, address) of each candidate of a srcset, whose sizes are widths or densities.
 
-    An address may hold commas, but not end in one; pictures written into the page are left out.
+    An address may contain commas, but not end in one. Inline pictures (data:) are left out.
 
     >>> srcset("a.jpg 320w, b.jpg 640w"), srcset("a.jpg,  w_1,h_2/b.jpg 2x,c.jpg 3x")
     ([(320.0, 'a.jpg'), (640.0, 'b.jpg')], [(1.0, 'a.jpg'), (2.0, 'w_1,h_2/b.jpg'), (3.0, 'c.jpg')])
     """
     offers, place = [], 0
     cut = len(text) > LONGEST_SRCSET
-    while found := CANDIDATE.search(text, place, LONGEST_SRCSET):
-        address, place, size = found[0], found.end(), "1x"
+    while match := CANDIDATE.search(text, place, LONGEST_SRCSET):
+        address, place, size = match[0], match.end(), "1x"
         if cut and place == LONGEST_SRCSET:
-            break  # not a whole address
+            break  # the address is cut
         if address.endswith(","):
             address = address.rstrip(",")
         else:
@@ -259,14 +261,14 @@ def _size(text: str) -> float:
     >>> _size("640w"), _size("1.5x"), _size("640w 480h"), _size("wide"), _size("²x")
     (640.0, 1.5, 640.0, 1.0, 1.0)
     """
-    found = re.match(r"([0-9]{1,9}(?:\.[0-9]{0,9})?)[wx](?:\s|$)", text)
-    return float(found[1]) if found else 1.0
+    size = re.match(r"([0-9]{1,9}(?:\.[0-9]{0,9})?)[wx](?:\s|$)", text)
+    return float(size[1]) if size else 1.0
 
 
-def joined(base: str, address: str | None) -> str | None:
-    """The address made absolute; None for a picture written into the page, or for no address.
+def absolute(base: str, address: str | None) -> str | None:
+    """The address made absolute; None for an inline picture (data:), or for no valid address.
 
-    >>> joined("http://x.org/b/", "//y.org/a"), joined("http://x.org/b/", "data:image/gif;base64,")
+    >>> absolute("http://x.org/b/", "//y.org/a"), absolute("http://x.org/b/", "data:image/gif,")
     ('http://y.org/a', None)
     """
     address = (address or "").strip()
@@ -281,7 +283,7 @@ def joined(base: str, address: str | None) -> str | None:
 
 
 def language_tag(text: str | None) -> str | None:
-    """The first language that is declared, as a tag in lower case; None for what is no tag.
+    """The first language of the text, as a tag in lower case; None if it is no tag.
 
     >>> language_tag("de_AT, en"), language_tag("English!"), language_tag("")
     ('de-at', None, None)

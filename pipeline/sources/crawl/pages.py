@@ -2,8 +2,8 @@
 
 From each HTML page: `img` (src, data-src and the largest of srcset, also of its `picture`) with its
 alt and title and the caption of its `figure`, and the OpenGraph picture with its title; from a WAT
-record as much of that as it holds. A picture without a text is no pair and gives no row; what
-cannot be read gives one with its reason, and the rest of the file is read.
+record as much of that as it holds. A picture without a text is no pair and gives no row. A damaged
+place gives a row with its reason, and the rest of the file is read.
 """
 
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from pipeline.sources.place import identity
 
 
 def check(source: CommonCrawlSource) -> None:
-    """Raise SourceError unless every list can be read, and every file here starts as a crawl."""
+    """Raise SourceError unless every list can be read, and every local file starts as a crawl."""
     for path in files(source):
         if is_remote(path):
             continue
@@ -33,20 +33,20 @@ def check(source: CommonCrawlSource) -> None:
 
 
 def parts(source: CommonCrawlSource, planning: Planning) -> Iterator[PlannedPart]:
-    """(name, identity, rows) of each file.
+    """A part for each file.
 
-    What a crawl has published on the web it does not change, so that the address is enough to know
-    a part by, and a part that is done is never asked for again.
+    A crawl does not change what it has published on the web. So a web file's address is its
+    identity, and a part that is done is never requested again.
     """
     for path in files(source):
-        known = path if is_web(path) else identity(path, planning)
-        yield path.rpartition("/")[2], (known,), {"path": [path]}
+        version = path if is_web(path) else identity(path, planning)
+        yield path.rpartition("/")[2], (version,), {"path": [path]}
 
 
 def read(row: dict, source: CommonCrawlSource) -> Iterator[Raw]:
-    """The raw rows of a file, page after page; what is damaged gives a row and is passed over.
+    """The raw rows of a file, page after page; a damaged place gives a row and is skipped.
 
-    Raises SourceError for a remote file that cannot be had, such as one that is gone.
+    Raises SourceError for a remote file that cannot be read, such as a deleted one.
     """
     with opened(source, row["path"]) as file:
         for page in pages(file):

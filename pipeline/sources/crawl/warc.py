@@ -1,8 +1,8 @@
-"""The pages of a crawl file, WARC or WAT, one after another, whatever is damaged between them.
+"""The pages of a crawl file, WARC or WAT, one after another; damaged places are skipped.
 
 The file is gzip (a member for each record, as crawls are published, or one for all), zstd or plain.
-Its records say how long they are, and may lie: so a record counts only once the next one has begun
-where it ends, and behind the last record stands one of our own.
+A record states its length, and may lie. So a record is accepted only when the next record begins at
+its end; the reader appends a last record of its own for that.
 """
 
 import gzip
@@ -17,17 +17,17 @@ import pyarrow as pa
 from fastwarc.stream_io import BrotliReader, ZstdReader
 from fastwarc.warc import ArchiveIterator, WarcRecord, WarcRecordType
 
-MOST_PAGE_BYTES = 4 << 20  # a longer page is cut: pictures with text stand in the first part
-MOST_RECORD_BYTES = 256 << 20  # a record that says it is longer lies, or is a bomb
-MOST_READ_AGAIN = 4 << 30  # bytes; a file that needs more to be taken up again is given up
+MOST_PAGE_BYTES = 4 << 20  # a longer page is cut: its pictures with text are in the first part
+MOST_RECORD_BYTES = 256 << 20  # a record with a larger stated length lies, or is a bomb
+MOST_READ_AGAIN = 4 << 30  # bytes, to resume after damage; past that, the file is given up
 MOST_DAMAGES = 2_000  # each costs 0.1 ms, and ten bytes can be one
-HEAD_BYTES = 512  # of a record, which tell that it begins here
+HEAD_BYTES = 512  # of a record: enough to recognise its beginning
 SCAN_BYTES = 1 << 20
 HTML_TYPES = {"text/html", "application/xhtml+xml"}
 
 GZIP, ZSTD = b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd"
 FIRST_LINE = rb"WARC/\d\.\d{1,2}\r?\n"
-BEGINNINGS = {  # of a record, in a file that starts so
+BEGINNINGS = {  # of a record, by how the file starts
     GZIP: re.compile(GZIP),
     ZSTD: re.compile(re.escape(ZSTD)),
     b"WARC/": re.compile(FIRST_LINE),
@@ -35,7 +35,7 @@ BEGINNINGS = {  # of a record, in a file that starts so
 LENGTH = re.compile(rb"^Content-Length:\s*(\d{1,12})\s*$", re.I | re.M)
 CHUNK = re.compile(rb"(?:\r?\n)?([0-9a-fA-F]{1,8})[^\r\n]{0,200}\r?\n")
 
-# No crawl can hold it, and so none can make its own end seem nearer.
+# Random, so that no crawl can contain it and pretend to end earlier.
 END_ID = f"<urn:buildwit:{secrets.token_hex(16)}>"
 END = (
     f"WARC/1.0\r\nWARC-Type: warcinfo\r\nWARC-Record-ID: {END_ID}\r\n"
@@ -49,7 +49,7 @@ ENDS = {
 
 
 class File(Protocol):
-    """What a crawl is read from. `read` gives less than asked for at the end alone."""
+    """What a crawl is read from. `read` gives fewer bytes than `size` only at the end."""
 
     def read(self, size: int, /) -> bytes: ...
     def seek(self, place: int, /) -> int: ...
@@ -57,7 +57,7 @@ class File(Protocol):
 
 
 class Page(NamedTuple):
-    """A page of a crawl, or what a WAT file says of one."""
+    """A page of a crawl, or a WAT file's metadata of a page."""
 
     url: str
     is_html: bool  # else WAT's JSON
@@ -68,34 +68,34 @@ class Page(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """Why something of a crawl is not read."""
+    """Why a place in a crawl is not read."""
 
     reason: str
     about: str
 
 
 class Damage(NamedTuple):
-    """Where a crawl cannot be read on, and from where to look for the next record."""
+    """A damaged place, and where to search for the next record."""
 
     fault: Fault
     place: int
-    is_between: bool  # the record before it is whole, so that the next may be the damaged one
+    is_between: bool  # the record before is whole: the next one may be damaged
 
 
 def start_of(head: bytes) -> bytes | None:
-    """How the file starts that starts so: a key of BEGINNINGS; None if it is no crawl.
+    """The key of BEGINNINGS with which a file's head starts; None if it is no crawl.
 
     >>> start_of(b"WARC/1.0\\r\\n"), start_of(gzip.compress(b"<html>"))
     (b'WARC/', None)
     """
-    start = next((one for one in BEGINNINGS if head.startswith(one)), None)
+    start = next((start for start in BEGINNINGS if head.startswith(start)), None)
     return None if start == GZIP and not _is_beginning(head) else start
 
 
 def pages(file: File) -> Iterator[Page | Fault]:
-    """The pages in order, and in the place of each that cannot be read, what is wrong there.
+    """The pages in order, with a Fault in place of each page that cannot be read.
 
-    Memory stays bounded whatever a record says of its length.
+    Memory stays bounded whatever length a record states.
     """
     file.seek(0)
     start = start_of(file.read(HEAD_BYTES)) or GZIP
@@ -112,7 +112,7 @@ def pages(file: File) -> Iterator[Page | Fault]:
             yield Fault("bad_stream", "damaged in too many places")
             return
         begin = _next_record(file, start, damage.place)
-        if not damage.is_between or begin != damage.place:  # else the next record will tell
+        if not damage.is_between or begin != damage.place:  # else the next record gives the fault
             yield damage.fault
 
 
@@ -121,7 +121,7 @@ def _run(file: File, start: bytes, begin: int) -> Generator[Page, None, Damage |
     held: Page | None = None
     place: int | None = None  # where the last record begins
     is_read, about = False, "damaged, or cut off"
-    ended: Any = _Ended(file, ENDS[start])  # all of a file that is asked for
+    ended: Any = _Ended(file, ENDS[start])  # has the methods that ArchiveIterator calls
     try:
         for record in ArchiveIterator(ended, parse_http=False):
             if held is not None:
@@ -152,7 +152,7 @@ def _run(file: File, start: bytes, begin: int) -> Generator[Page, None, Damage |
 
 
 def _page(record: WarcRecord) -> Page | None:
-    """What a record holds, if it is a page; OSError for headers that cannot be read."""
+    """The record's page; None if it is no page. Raises OSError for headers that cannot be read."""
     url = (record.headers.get("WARC-Target-URI") or "").strip("<>")
     if record.record_type == WarcRecordType.metadata:
         if not (record.headers.get("Content-Type") or "").startswith("application/json"):
@@ -180,20 +180,20 @@ def _body(record: WarcRecord) -> tuple[bytes, bool]:
 
 
 def _unchunked(body: bytes) -> bytes:
-    """The body without the lengths of its chunks; most crawlers have removed them already.
+    """The body without the lengths of its chunks, which most crawlers have removed.
 
     >>> _unchunked(b"3\\r\\n<im\\r\\n2;a=b\\r\\ng>\\r\\n0\\r\\n\\r\\n"), _unchunked(b"<img>")
     (b'<img>', b'<img>')
     """
     chunks, place = [], 0
-    while (found := CHUNK.match(body, place)) and (size := int(found[1], 16)):
-        place = found.end() + size
-        chunks.append(body[found.end() : place])
+    while (line := CHUNK.match(body, place)) and (size := int(line[1], 16)):
+        place = line.end() + size
+        chunks.append(body[line.end() : place])
     return b"".join(chunks) or body
 
 
 def _unpacked(body: bytes, encoding: str) -> bytes:
-    """The body as it was before it was sent; inflated little further than the bound."""
+    """The body unpacked, to little more than MOST_PAGE_BYTES."""
     try:
         if body.startswith(GZIP) or encoding == "deflate":
             wbits = 47 if body[:1] in (GZIP[:1], b"\x78") else -15  # some send it without a header
@@ -208,7 +208,7 @@ def _unpacked(body: bytes, encoding: str) -> bytes:
 
 
 class _Ended:
-    """The file from where it stands, with the last record behind it."""
+    """The file from its current place, followed by our last record."""
 
     def __init__(self, file: File, end: bytes):
         self.file, self.end = file, end
@@ -222,9 +222,9 @@ class _Ended:
 
 
 def _end(file: File, place: int) -> int | None:
-    """Where the record ends that begins there; None unless it is as long as it says.
+    """The end of the record that begins at `place`; None unless it has its stated length.
 
-    Asked of the last one before a damage, so that only what is damaged is lost.
+    Called for the last record before a damage, so that only the damaged bytes are lost.
     """
     file.seek(place)
     content = file.read(MOST_PAGE_BYTES)
@@ -239,17 +239,18 @@ def _end(file: File, place: int) -> int | None:
             return None
         end = place + len(content) - len(unpacker.unused_data)
     head, _, block = text.partition(b"\r\n\r\n")
-    found = LENGTH.search(head + b"\r\n")
-    if not text.startswith(b"WARC/") or found is None or len(block) < int(found[1]):
+    length = LENGTH.search(head + b"\r\n")
+    n_bytes = int(length[1]) if length else len(block) + 1
+    if not text.startswith(b"WARC/") or len(block) < n_bytes:
         return None
-    behind = block[int(found[1]) :][:4]
+    behind = block[n_bytes:][:4]
     if end is not None:
         return end if not behind.strip() else None
-    return place + len(head) + 4 + int(found[1]) if behind == b"\r\n\r\n" else None
+    return place + len(head) + 4 + n_bytes if behind == b"\r\n\r\n" else None
 
 
 def _shares_its_member(file: File, place: int) -> bool:
-    """Whether a record stands in a gzip member with others: those cannot be found again."""
+    """Whether a record shares its gzip member with others, where no search finds them again."""
     file.seek(place)
     content = file.read(MOST_PAGE_BYTES)
     if not content.startswith(GZIP):
@@ -262,17 +263,17 @@ def _shares_its_member(file: File, place: int) -> bool:
 
 
 def _next_record(file: File, start: bytes, place: int) -> int | None:
-    """Where the next record begins at or after the place: its member, or its first line."""
+    """Where the next record begins, at or after the place: its gzip member, or its first line."""
     file.seek(place)
     window = b""
     while True:
         more = file.read(SCAN_BYTES)
         window += more
-        for found in BEGINNINGS[start].finditer(window):
-            if more and len(window) - found.start() < HEAD_BYTES:
-                break  # too little to judge by, before the next bytes are here
-            if _is_beginning(window[found.start() :][:HEAD_BYTES]):
-                return place + found.start()
+        for match in BEGINNINGS[start].finditer(window):
+            if more and len(window) - match.start() < HEAD_BYTES:
+                break  # the head is not whole before the next bytes are read
+            if _is_beginning(window[match.start() :][:HEAD_BYTES]):
+                return place + match.start()
         if not more:
             return None
         done = max(0, len(window) - HEAD_BYTES)
@@ -280,7 +281,7 @@ def _next_record(file: File, start: bytes, place: int) -> int | None:
 
 
 def _is_beginning(head: bytes) -> bool:
-    """Whether a record begins so, packed or plain."""
+    """Whether the head is the beginning of a record, packed or plain."""
     if head.startswith(GZIP):
         try:
             head = zlib.decompressobj(31).decompress(head, 8)

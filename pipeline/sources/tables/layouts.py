@@ -1,7 +1,7 @@
-"""Which columns of a table hold what: as the settings say, or ready for a public data set.
+"""The meaning of a table's columns, from the settings, or ready for a public data set.
 
-Of a ready layout only the url and the captions must be there, in any case of letters: copies of
-one data set differ in the rest.
+A ready layout requires only the url and the captions, in upper or lower case: copies of a data set
+differ in the other columns.
 """
 
 from collections.abc import Sequence
@@ -10,20 +10,20 @@ from typing import Any, Literal
 
 from pipeline.settings.sources import TablesSource
 
-Row = dict[str, Any] | None  # values by column as the layout spells it; None: it does not parse
+Row = dict[str, Any] | None  # values by column, spelt as in the layout; None: it does not parse
 
 
 @dataclass(frozen=True)
 class Nested:
-    """Where a JSON file that is one value keeps its rows, and the pictures that they point to."""
+    """Where a JSON file that is one value has its rows, and the pictures that rows point to."""
 
     rows: str = ""  # the key of the list of rows; "": the file is the list
-    inner: str = ""  # the key of a list in each of them, if the rows are its items
+    inner: str = ""  # the key of a list in each of those, whose items are the rows
     file_names: str = "*"  # which files of a folder hold rows
     images: str = ""  # the key of the list of pictures
-    images_file: str = ""  # the name of the file beside it that is the list of pictures
+    images_file: str = ""  # the name of a file in the same folder that is the list of pictures
     joined_by: tuple[str, str] = ("", "")  # the picture's id in a row, and in the picture
-    licenses: str = ""  # the key of the list of licences, which a picture names by id
+    licenses: str = ""  # the key of the list of licences; a picture has a licence's id
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Layout:
     """How to read the rows of a source's files."""
 
     url: str
-    captions: tuple[str, ...]  # a pair for each that is not empty
+    captions: tuple[str, ...]  # each that is not empty gives a pair
     license: str | None = None
     page_url: str | None = None
     extra: tuple[str, ...] | Literal["all"] = ()
@@ -41,7 +41,7 @@ class Layout:
     pictures: tuple[str, str] | None = None  # the column, and its value, that mark a picture
     nested: Nested | None = None
     kind: str | None = None  # of a file whose name has no ending
-    asked: tuple[str, ...] = ()  # columns that must be there besides the url and the captions
+    asked: tuple[str, ...] = ()  # columns required besides the url and the captions
     ready: bool = True
 
     @property
@@ -49,37 +49,38 @@ class Layout:
         """The columns that are read as text."""
         marker = self.pictures[0] if self.pictures else None
         named = (self.url, *self.captions, self.license, self.page_url, marker)
-        return tuple(dict.fromkeys(one for one in named if one))
+        return tuple(dict.fromkeys(name for name in named if name))
 
-    def places(self, there: Sequence[str]) -> dict[str, int]:
-        """Where a file keeps each column that is wanted of it, by the names of its columns.
+    def places(self, columns: Sequence[str]) -> dict[str, int]:
+        """The position of each wanted column, from the names of a file's columns.
 
         >>> READY["datacomp"].places(["uid", "URL", "TEXT"])
         {'url': 1, 'text': 2, 'uid': 0}
         """
-        found = {name: place for name in self.texts if (place := self._place(name, there)) >= 0}
-        others: Sequence[str] = there if self.extra == "all" else self.extra
-        taken = set(found.values())
+        texts = ((name, self._place(name, columns)) for name in self.texts)
+        places = {name: place for name, place in texts if place >= 0}
+        others: Sequence[str] = columns if self.extra == "all" else self.extra
+        taken = set(places.values())
         for name in others:
-            if (place := self._place(name, there)) >= 0 and place not in taken:
-                found.setdefault(name, place)
-        return found
+            if (place := self._place(name, columns)) >= 0 and place not in taken:
+                places.setdefault(name, place)
+        return places
 
-    def _place(self, name: str, there: Sequence[str]) -> int:
-        """-1 where it is not there; in another case of letters only if no name is the same."""
-        if name in there:
-            return there.index(name)
-        folded = [one.casefold() for one in there] if self.ready else []
+    def _place(self, name: str, columns: Sequence[str]) -> int:
+        """-1 where no column has the name; a name in another case counts only if none is equal."""
+        if name in columns:
+            return columns.index(name)
+        folded = [column.casefold() for column in columns] if self.ready else []
         return folded.index(name.casefold()) if name.casefold() in folded else -1
 
-    def fault(self, there: Sequence[str]) -> str | None:
-        """What is wrong with a file that has these columns, or None."""
-        found = self.places(there)
+    def fault(self, columns: Sequence[str]) -> str | None:
+        """What is wrong with a file of these columns, or None."""
+        places = self.places(columns)
         for name in (self.url, *self.captions, *self.asked):
-            if name not in found:
-                return f"no column {name!r}; it has: {_listed(there)}"
-            if there.count(name) > 1:
-                return f"{there.count(name)} columns {name!r}; it has: {_listed(there)}"
+            if name not in places:
+                return f"no column {name!r}; it has: {_listed(columns)}"
+            if columns.count(name) > 1:
+                return f"{columns.count(name)} columns {name!r}; it has: {_listed(columns)}"
         return None
 
 
@@ -193,13 +194,13 @@ def layout_of(source: TablesSource) -> Layout:
         source.extra or (),
         source.header,
         source.quotes,
-        asked=(*(one for one in (columns.license, columns.page_url) if one), *asked),
+        asked=(*(name for name in (columns.license, columns.page_url) if name), *asked),
         ready=False,
     )
 
 
 def _listed(names: Sequence[str]) -> str:
-    """Names for one line of a message, however many and of whatever characters."""
+    """The names in one short printable line for a message."""
     shown = [name if name.isprintable() else ascii(name) for name in names[:50]]
     more = [f"and {len(names) - 50} more"] if len(names) > 50 else []
     return ", ".join([name if len(name) <= 60 else f"{name[:60]}…" for name in shown] + more)

@@ -1,7 +1,7 @@
-"""Rows of CSV, TSV and JSONL files, read line by line and unpacked on the way.
+"""Rows of CSV, TSV and JSONL files, unpacked and read line by line.
 
-Memory is bounded whatever a file holds. A line that is too long or does not parse is a row of its
-own, None; a quote that is never closed costs the one row that it stands in.
+Memory is bounded whatever a file contains. A line that is too long or does not parse gives the row
+None. A quote that is never closed costs only the row that it is in.
 """
 
 import csv
@@ -22,17 +22,17 @@ PACKED = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
 LONGEST_LINE = 1 << 20  # characters; a longer line is no row of a table
 LONGEST_SKIP = 1 << 26  # characters; a file with a longer line is not read on
 FREE_BYTES = 1 << 24  # that any file may unpack to
-MOST_RATIO = 200  # bytes from a packed byte beyond those: captions pack to a tenth, zeros further
-SAMPLED_LINES = 1_000  # of a JSONL file, whose keys need not all stand in the first line
+MOST_RATIO = 200  # unpacked bytes a packed byte beyond FREE_BYTES; captions have about 10
+SAMPLED_LINES = 1_000  # of a JSONL file: its first line may lack keys
 CHUNK = 1 << 16  # bytes
 
 
 class BombError(Exception):
-    """A file that unpacks to far more than a table does, or has a line without an end."""
+    """A file that unpacks to far more than a table does, or has an endless line."""
 
 
 class DamagedError(ValueError):
-    """A file that cannot be read, or not from here on."""
+    """A file that cannot be read, or cannot be read to its end."""
 
 
 class LongLine(csv.Error):
@@ -55,7 +55,7 @@ class Counted:
 
 
 class Unpacked(io.RawIOBase):
-    """The bytes that a packed file stands for. Raises BombError when they are too many."""
+    """The unpacked bytes of a packed file. Raises BombError when they are too many."""
 
     def __init__(self, file: IO[bytes], kind: str) -> None:
         self.packed, self.n_bytes = Counted(file), 0
@@ -92,17 +92,17 @@ def text_of(path: str, newline: str = "\n") -> Iterator[io.TextIOWrapper]:
 
 
 class Lines:
-    """Lines with their ends. A line that is too long raises LongLine, and the next one follows.
+    """Lines with their ends. A line that is too long raises LongLine; the next call gives the next.
 
-    `begin` marks where a row begins, and `again` goes back to the line after that: so a row that
-    swallowed its successors gives them back. No line is given back twice, which keeps a hostile
-    file from being read over and over.
+    `begin` marks the first line of a row. `again` returns to the line after it, so that a row that
+    took the lines of other rows gives them back. No line is given back twice: a hostile file could
+    otherwise be read again and again.
     """
 
     def __init__(self, text: io.TextIOWrapper) -> None:
         self.text = text
-        self.waiting: deque[str | None] = deque()  # given back; None: a line that is too long
-        self.taken: list[tuple[str | None, bool]] = []  # and whether it came for the first time
+        self.waiting: deque[str | None] = deque()  # lines given back; None: a line that is too long
+        self.taken: list[tuple[str | None, bool]] = []  # (line, whether it is new)
         self.n_characters = 0
 
     def __iter__(self) -> "Lines":
@@ -149,8 +149,8 @@ def csv_header(path: str, layout: Layout, delimiter: str) -> list[str]:
 
 
 def csv_rows(path: str, layout: Layout, delimiter: str) -> Iterator[Row]:
-    """Rows by the header's names. A row with more fields than the header has a stray delimiter
-    and does not parse; in a shorter one the last columns are missing."""
+    """Rows by the names of the header. A row of more fields than the header has a stray delimiter
+    and is None; a shorter row lacks the last columns."""
     header = csv_header(path, layout, delimiter)
     places = list(layout.places(header).items())
     with text_of(path, _newline(layout)) as text:
@@ -166,7 +166,7 @@ def csv_rows(path: str, layout: Layout, delimiter: str) -> Iterator[Row]:
 
 
 def _newline(layout: Layout) -> str:
-    """How lines end: a lone carriage return ends none where it cannot be quoted."""
+    """`newline` of the file: without quotes, a lone carriage return does not end a line."""
     return "" if layout.quotes else "\n"
 
 
@@ -175,7 +175,7 @@ def _fields(
 ) -> Iterator[list[str] | None]:
     """The fields of each row, None for a row that does not parse or has more than the most."""
     lines = Lines(text)
-    # strict: a quote left open is a fault then, and takes none of the following rows with it.
+    # strict: an open quote is an error, and does not take the following rows.
     split = csv.reader(lines, delimiter=delimiter, strict=True)
     while True:
         lines.begin()
@@ -199,10 +199,10 @@ def _split(line: str, delimiter: str) -> list[str]:
 
 def json_names(path: str) -> list[str]:
     """The keys of a JSONL file's first thousand objects."""
-    found: dict[str, None] = {}
+    names: dict[str, None] = {}
     for row in islice(json_rows(path), SAMPLED_LINES):
-        found.update(dict.fromkeys(row or ()))
-    return list(found)
+        names.update(dict.fromkeys(row or ()))
+    return list(names)
 
 
 def json_rows(path: str) -> Iterator[Row]:

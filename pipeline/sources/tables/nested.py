@@ -1,8 +1,8 @@
 """Rows of a JSON file that is one value: a list of rows, or an object that holds one.
 
-The lists are read item by item, so that memory holds one item and, where rows point to pictures,
-what is wanted of each picture. (ijson 3.6 streams too, at 0.65 of the speed, but holds a string of
-any length, and the path to each bracket: 20,000 of these, 20 KB of input, took 970 MB.)
+The lists are read item by item. Memory holds one item and, where rows point to pictures, the wanted
+columns of each picture. (ijson 3.6 streams too, at 0.65 of the speed, but it holds strings of any
+length and the path to each bracket: 20,000 brackets, 20 KB of input, took 970 MB.)
 """
 
 import json
@@ -18,13 +18,13 @@ from pipeline.sources.tables.lines import BombError, DamagedError, text_of
 CHUNK = 1 << 18  # characters
 LONGEST_ITEM = 1 << 22  # characters: a picture of Visual Genome with all its regions has 20,000
 MOST_PICTURES = 500_000  # that rows may point to
-MOST_TEXT = 1 << 26  # characters kept of those
+MOST_TEXT = 1 << 26  # characters of those pictures' columns
 SAMPLED_ROWS = 1_000
 SPACE = re.compile(r"[ \t\r\n]*")
 DECODER = json.JSONDecoder(strict=False)
-TOP = ""  # stands for the key of the list, where the file is that list
+TOP = ""  # the key of the list where the file is the list itself
 
-Kept = dict[Any, tuple[Any, ...]]  # what is wanted of a picture, by its id
+Kept = dict[Any, tuple[Any, ...]]  # the wanted columns of a picture, by its id
 
 
 def rows(path: str, layout: Layout) -> Iterator[Row]:
@@ -37,28 +37,28 @@ def rows(path: str, layout: Layout) -> Iterator[Row]:
         if row is None or not names:
             yield row
         else:
-            picture = _of(pictures, row.get(key)) or ()
+            picture = _values(pictures, row.get(key))
             yield {**dict(zip(names, picture, strict=False)), **row}
 
 
 def column_names(path: str, layout: Layout) -> list[str]:
-    """The keys of the first thousand rows, and of the pictures that they point to."""
-    found: dict[str, None] = {}
+    """The keys of the first thousand rows, and the wanted keys of pictures."""
+    columns: dict[str, None] = {}
     for row in islice(_own_rows(path, layout.nested or Nested()), SAMPLED_ROWS):
-        found.update(dict.fromkeys(row or ()))
+        columns.update(dict.fromkeys(row or ()))
     if layout.nested and layout.nested.joined_by[0]:
-        found.update(dict.fromkeys(names_of_pictures(path, layout)))
-    return list(found)
+        columns.update(dict.fromkeys(names_of_pictures(path, layout)))
+    return list(columns)
 
 
 def names_of_pictures(path: str, layout: Layout) -> list[str]:
-    """The columns that are wanted of a picture: those that the first thousand have."""
+    """The wanted columns of a picture, of those that the first thousand pictures have."""
     nested = layout.nested or Nested()
-    found: dict[str, None] = {}
-    for _, one in islice(_picture_items(path, nested), SAMPLED_ROWS):
-        found.update(dict.fromkeys(one if isinstance(one, dict) else ()))
-    wanted = found if layout.extra == "all" else (*layout.texts, *layout.extra)
-    return [name for name in found if name in wanted]
+    names: dict[str, None] = {}
+    for _, picture in islice(_picture_items(path, nested), SAMPLED_ROWS):
+        names.update(dict.fromkeys(picture if isinstance(picture, dict) else ()))
+    wanted = names if layout.extra == "all" else (*layout.texts, *layout.extra)
+    return [name for name in names if name in wanted]
 
 
 def _own_rows(path: str, nested: Nested) -> Iterator[Row]:
@@ -77,7 +77,7 @@ def _picture_items(path: str, nested: Nested) -> Iterator[tuple[str, Any]]:
 
 
 def _pictures(path: str, layout: Layout, names: list[str]) -> Kept:
-    """The values of the names for each picture, by its id. BombError if they are too many."""
+    """The values of the names for each picture, by its id. BombError for too many pictures."""
     nested = layout.nested or Nested()
     _, id_key = nested.joined_by
     pictures: Kept = {}
@@ -89,8 +89,7 @@ def _pictures(path: str, layout: Layout, names: list[str]) -> Kept:
         if key == nested.licenses and nested.licenses:
             licenses[_id(item.get("id"))] = item.get("url") or item.get("name")
             continue
-        found = (item.get(name) for name in names)
-        values = tuple(one if isinstance(one, (str, int, float)) else None for one in found)
+        values = tuple(_plain(item.get(name)) for name in names)
         n_characters += sum(len(value) for value in values if isinstance(value, str))
         pictures[_id(item.get(id_key))] = values
         if len(pictures) > MOST_PICTURES or n_characters > MOST_TEXT:
@@ -106,13 +105,17 @@ def _pictures(path: str, layout: Layout, names: list[str]) -> Kept:
     return pictures
 
 
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, (str, int, float)) else None
+
+
 def _id(value: Any) -> Any:
-    """An id as a key; what cannot be one is None, as a missing one is."""
+    """An id as a key; None for a missing id, and for a value that cannot be an id."""
     return value if isinstance(value, (str, int)) else None
 
 
-def _of(kept: Kept, key: Any) -> tuple[Any, ...] | None:
-    return None if _id(key) is None else kept.get(key)
+def _values(pictures: Kept, key: Any) -> tuple[Any, ...]:
+    return () if _id(key) is None else pictures.get(key, ())
 
 
 def items(text: IO[str], keys: Collection[str]) -> Iterator[tuple[str, Any]]:
@@ -151,13 +154,13 @@ class _Scanner:
         self.text, self.window, self.at = text, "", 0
 
     def more(self, n_characters: int = CHUNK) -> bool:
-        """Read on; whether there was more."""
+        """Read more characters; False at the end of the text."""
         read = self.text.read(n_characters)
         self.window, self.at = self.window[self.at :] + read, 0
         return bool(read)
 
     def peek(self) -> str:
-        """The next character that is no space, "" at the end."""
+        """The next character that is no space; "" at the end."""
         while True:
             self.at = SPACE.match(self.window, self.at).end()  # type: ignore[union-attr]
             if self.at < len(self.window):
@@ -166,16 +169,16 @@ class _Scanner:
                 return ""
 
     def take(self, mark: str) -> bool:
-        if found := self.peek() == mark:
+        if matches := self.peek() == mark:
             self.at += 1
-        return found
+        return matches
 
     def expect(self, mark: str) -> None:
         if not self.take(mark):
             raise DamagedError(f"expected {mark!r}, got {self.peek()!r}")
 
     def value(self) -> Any:
-        """The next value, which ends before the window does, or the window grows."""
+        """The next value. The window grows until the value ends in it."""
         while self.peek():
             try:
                 value, end = DECODER.raw_decode(self.window, self.at)
@@ -183,14 +186,14 @@ class _Scanner:
                     self.at = end
                     return value
             except (ValueError, RecursionError):
-                pass  # perhaps only for lack of the rest
+                pass  # the value may go on beyond the window
             held = len(self.window) - self.at
             if held > LONGEST_ITEM or not self.more(max(CHUNK, held)):
                 break
         raise DamagedError(f"expected a value in JSON of at most {LONGEST_ITEM} characters")
 
     def items(self) -> Iterator[Any]:
-        """The items of a list whose bracket is taken."""
+        """The items of a list, after its opening bracket."""
         if self.take("]"):
             return
         while True:
@@ -200,7 +203,7 @@ class _Scanner:
             self.expect(",")
 
     def members(self) -> Iterator[str]:
-        """The keys of an object whose brace is taken; the value is the caller's to take."""
+        """The keys of an object, after its opening brace; the caller takes each value."""
         if self.take("}"):
             return
         while True:

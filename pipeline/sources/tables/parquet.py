@@ -1,7 +1,4 @@
-"""Rows of Parquet files, which a process of its own reads in little memory.
-
-May run pipeline/sources/tables/parquet_child.py, which says why.
-"""
+"""Rows of Parquet files, which another process (parquet_child.py) reads in little memory."""
 
 import json
 import os
@@ -24,14 +21,14 @@ from pipeline.sources.tables.parquet_child import BOMB, UNREACHABLE
 from pipeline.web.reading import holds_text
 
 CHILD = Path(__file__).with_name("parquet_child.py")
-MOST_BYTES = 128 << 20  # that reading may add to the child: a page, unpacked, and a batch
+MOST_BYTES = 128 << 20  # of memory that reading may add to the child: an unpacked page, and a batch
 LONGEST_FOOTER = 1 << 24  # bytes
-SLICE_ROWS = 1_024  # that are Python values at a time
+SLICE_ROWS = 1_024  # held as Python values at a time
 SLICE_BYTES = 1 << 22
 
 
 def column_names(path: str) -> list[str]:
-    """The columns of a file. Its footer is read here, if it is not too long for one."""
+    """The columns of a file. Raises DamagedError, and BombError for a footer that is too long."""
     with open_file(path) as file:
         file.seek(-8, 2)
         n_bytes = int.from_bytes(file.read(4), "little")
@@ -46,27 +43,27 @@ def column_names(path: str) -> list[str]:
 
 def rows(path: str, layout: Layout) -> Iterator[Row]:
     """Each row's wanted columns."""
-    there = column_names(path)
+    columns = column_names(path)
     places = {
-        name: there[place]
-        for name, place in layout.places(there).items()
-        if there.count(there[place]) == 1  # or none could be told from the other
+        name: columns[place]
+        for name, place in layout.places(columns).items()
+        if columns.count(columns[place]) == 1  # two columns of one name are ambiguous
     }
     if not places:
         raise DamagedError(f"none of the columns {', '.join(layout.texts)}")
     for batch in _batches(path, list(places.values())):
-        columns = [
+        values = [
             _texts(batch[column]) if name in layout.texts else _values(batch[column])
             for name, column in places.items()
         ]
-        for values in zip(*columns, strict=True):
-            yield dict(zip(places, values, strict=True))
+        for row in zip(*values, strict=True):
+            yield dict(zip(places, row, strict=True))
 
 
 def _batches(path: str, columns: list[str]) -> Iterator[pa.RecordBatch]:
     """The columns of all rows, in batches that are small as Python values too."""
     command = [sys.executable, "-P", str(CHILD), path, json.dumps(columns), str(MOST_BYTES)]
-    # Arrow's own allocator would set aside a gigabyte at once, and use it past the child's bound.
+    # Arrow's own allocator would reserve a gigabyte at once, which escapes the child's limit.
     own = {"ARROW_DEFAULT_MEMORY_POOL": "system", "PYTHONPATH": os.pathsep.join(sys.path)}
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(command, env={**os.environ, **own}, **pipes) as child:  # noqa: S603
@@ -75,9 +72,9 @@ def _batches(path: str, columns: list[str]) -> Iterator[pa.RecordBatch]:
         try:
             yield from _slices(child.stdout)
             whole = True
-        except (pa.ArrowInvalid, OSError):  # the stream ends where the child did
+        except (pa.ArrowInvalid, OSError):  # the stream ends where the child ended
             whole = False
-        except GeneratorExit:  # no more rows are asked for
+        except GeneratorExit:  # the caller wants no more rows
             child.kill()
             raise
         child.stdout.close()
@@ -104,7 +101,7 @@ def _texts(column: pa.Array) -> list[Any]:
         return _bytes(column, NOT_TEXT)
     if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
         return column.to_pylist()
-    return [NOT_TEXT if there else None for there in column.is_valid().to_pylist()]
+    return [NOT_TEXT if is_valid else None for is_valid in column.is_valid().to_pylist()]
 
 
 def _values(column: pa.Array) -> list[Any]:
@@ -131,4 +128,4 @@ def _bytes(column: pa.Array, too_long: object) -> list[Any]:
         return column.to_pylist()
     short = pc.fill_null(pc.less_equal(lengths, LONGEST_LINE), True)
     kept = pc.if_else(short, column, pa.scalar(None, pa.large_binary())).to_pylist()
-    return [one if fits else too_long for one, fits in zip(kept, short.to_pylist(), strict=True)]
+    return [text if fits else too_long for text, fits in zip(kept, short.to_pylist(), strict=True)]

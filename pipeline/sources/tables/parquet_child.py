@@ -1,10 +1,9 @@
-"""Writes rows of a Parquet file to standard output, as an Arrow stream.
+"""Write rows of a Parquet file to standard output, as an Arrow stream.
 
-parquet.py beside it runs this file as a process of its own.
-
-A file's footer and pages say how long they are, and may lie or stand for a thousand times their
-size; so this process may take little memory, and whatever ends it ends nothing else. For a file of
-this machine it imports pyarrow alone, which keeps it small and quick to start.
+parquet.py runs this file as another process. A Parquet file's footer and pages state their lengths,
+and may lie, or unpack to a thousand times their size. So this process has a memory limit, and its
+end ends nothing else. For a file of this machine it imports only pyarrow, to be small and to start
+quickly.
 """
 
 import json
@@ -23,7 +22,7 @@ DAMAGED, BOMB, UNREACHABLE = 65, 66, 67  # exit codes; the fault's line is on st
 
 
 def main(path: str, columns: list[str], most_bytes: int) -> int:
-    """Write the columns of all rows. No more than the given memory is taken for that."""
+    """Write the columns of all rows in at most `most_bytes` more memory; return the exit code."""
     unreachable: type[Exception] | tuple[()] = ()  # what place raises, where it is imported
     try:
         file = path
@@ -42,7 +41,7 @@ def main(path: str, columns: list[str], most_bytes: int) -> int:
 
 
 def bound_memory(most_bytes: int) -> None:
-    """Let this process grow by no more; past that, Arrow's allocations fail."""
+    """Limit this process's growth to `most_bytes`; beyond it, Arrow's allocations fail."""
     if STATUS.exists():  # on Linux
         line = next(line for line in STATUS.read_text().splitlines() if line.startswith("VmData:"))
         most = int(line.split()[1]) * 1024 + most_bytes
@@ -55,7 +54,7 @@ def write(file: pq.ParquetFile, columns: list[str]) -> None:
     schema = pa.schema([(name, decoded(file.schema_arrow.field(name).type)) for name in names])
     with pa.ipc.new_stream(sys.stdout.buffer, schema) as out:
         for batch in file.iter_batches(batch_rows(file.metadata), columns=names, use_threads=False):
-            arrays = [one.cast(kind) for one, kind in zip(batch, schema.types, strict=True)]
+            arrays = [column.cast(kind) for column, kind in zip(batch, schema.types, strict=True)]
             whole = pa.RecordBatch.from_arrays(arrays, schema=schema)
             n_rows = max(1, BATCH_ROWS * BATCH_BYTES // max(BATCH_BYTES, whole.nbytes))
             for start in range(0, whole.num_rows, n_rows):
@@ -71,7 +70,7 @@ def decoded(kind: pa.DataType) -> pa.DataType:
 
 
 def batch_rows(metadata: Any) -> int:
-    """How many rows are about BATCH_BYTES, by what the footer says of its row groups."""
+    """How many rows take about BATCH_BYTES, by the sizes of row groups in the footer."""
     groups = map(metadata.row_group, range(metadata.num_row_groups))
     wide = [group.total_byte_size // group.num_rows for group in groups if group.num_rows > 0]
     return max(1, min(BATCH_ROWS, BATCH_BYTES // max([1, *wide])))

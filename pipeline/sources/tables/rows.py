@@ -1,4 +1,4 @@
-"""From a row of a table to raw rows: which value is what, and what else is worth keeping."""
+"""A row of a table to raw rows: its url, captions, license and page, and its extra columns."""
 
 from collections.abc import Iterator
 from math import isfinite
@@ -9,7 +9,7 @@ from pipeline.sources.candidate import Raw
 from pipeline.sources.tables.layouts import Layout, Row
 
 LONGEST_EXTRA = 10_000  # characters; a longer text among the extra columns is cut
-DEEPEST_EXTRA = 8  # lists in lists; what lies deeper is left out
+DEEPEST_EXTRA = 8  # levels of lists in lists; deeper values become None
 
 
 def raws(row: Row, layout: Layout) -> Iterator[Raw]:
@@ -31,15 +31,15 @@ def raws(row: Row, layout: Layout) -> Iterator[Raw]:
     url, license, page_url = (
         row.get(name) if name else None for name in (layout.url, layout.license, layout.page_url)
     )
-    given = [name for name in layout.captions if not _empty(row.get(name))]
-    for name in given or layout.captions[:1]:
-        said = {"caption_column": name} if len(layout.captions) > 1 else {}
+    filled = [name for name in layout.captions if not _empty(row.get(name))]
+    for name in filled or layout.captions[:1]:
+        origin = {"caption_column": name} if len(layout.captions) > 1 else {}
         reason = None if marked else "not_a_picture"
-        yield Raw(url, row.get(name), license, page_url, reason, extra | said)
+        yield Raw(url, row.get(name), license, page_url, reason, extra | origin)
 
 
 def plain(value: Any, depth: int = DEEPEST_EXTRA) -> Any:
-    """A value as JSON can hold it; NaN, which JSON lacks, and what lies too deep are None.
+    """A value as JSON can hold it; NaN, which JSON lacks, and values that lie too deep are None.
 
     >>> plain({"at": b"caf\\xc3\\xa9", "score": float("nan"), "box": (1, 2.5)})
     {'at': 'café', 'score': None, 'box': [1, 2.5]}
@@ -54,8 +54,8 @@ def plain(value: Any, depth: int = DEEPEST_EXTRA) -> Any:
         if not depth:
             return None
         if isinstance(value, dict):
-            return {str(key): plain(one, depth - 1) for key, one in value.items()}
-        return [plain(one, depth - 1) for one in value]
+            return {str(key): plain(child, depth - 1) for key, child in value.items()}
+        return [plain(child, depth - 1) for child in value]
     return str(value)[:LONGEST_EXTRA]
 
 
@@ -65,7 +65,7 @@ def as_marker(value: Any) -> str:
 
 
 def _decoded(value: Any) -> Any:
-    """What URL encoding stands for; bytes that are no UTF-8 become lone surrogates."""
+    """The value without URL encoding; bytes that are no UTF-8 become lone surrogates."""
     if isinstance(value, bytes):
         value = value.decode("utf-8", "surrogateescape")
     return unquote_plus(value, errors="surrogateescape") if isinstance(value, str) else value

@@ -4,7 +4,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from ftfy.chardata import CHARMAP_ENCODINGS
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pipeline.filters.captions import is_mojibake, read_blocked, shapes
@@ -187,6 +187,7 @@ def test_a_blocked_word_that_nothing_could_match_is_refused(tmp_path):
         list(read_blocked(path))
 
 
+@settings(deadline=None)  # the first call is slow: it finds the kind of every character
 @given(st.text() | st.text("Café “Zoë” – naïve Žluťoučký Маяк 夕暮れ €"), st.data())
 def test_no_mojibake_of_a_character_set_escapes_the_fast_search(text, data):
     charset = data.draw(st.sampled_from(CHARMAP_ENCODINGS))
@@ -246,6 +247,7 @@ WORDS = st.sampled_from(["IMG_", "0412", ".jpg", "www.", "a.com", "image", "sofa
 CAPTION = st.text() | st.text(AWKWARD) | st.lists(WORDS).map("".join)
 
 
+@settings(deadline=None)  # as above
 @given(st.lists(CAPTION))
 @example(["IMG 0412\n", "\x1cimage", " IMG_1 ", "\u2003image", "", " ", "ſcan 1", "a@b.c\n"])
 def test_captions_of_arrays_are_judged_as_each_caption(captions):

@@ -251,11 +251,11 @@ CAPTION = st.text() | st.text(AWKWARD) | st.lists(WORDS).map("".join)
 @given(st.lists(CAPTION))
 @example(["IMG 0412\n", "\x1cimage", " IMG_1 ", "\u2003image", "", " ", "ſcan 1", "a@b.c\n"])
 def test_captions_of_arrays_are_judged_as_each_caption(captions):
-    for settings in (FilterSettings(), SETTINGS):
+    for rules in (FilterSettings(), SETTINGS):
         reasons, _ = judge(
-            pa.array([URL] * len(captions), pa.string()), pa.array(captions, pa.string()), settings
+            pa.array([URL] * len(captions), pa.string()), pa.array(captions, pa.string()), rules
         )
-        plain = [plain_filters.caption_reason(one, settings) for one in captions]
+        plain = [plain_filters.caption_reason(one, rules) for one in captions]
         assert reasons.to_pylist() == plain
 
 

@@ -4,36 +4,22 @@ A task's output is a listing of the parts it made; so what has not changed is ne
 """
 
 import json
-import logging
-import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from functools import cached_property, lru_cache, partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import luigi
 import pyarrow as pa
 from luigi.rpc import RPCError
 
-from pipeline import sources
-from pipeline.images import scorers
-from pipeline.selection.retry import lost_pairs, reasons
-from pipeline.settings.fetch import FetchSettings
-from pipeline.settings.values import is_remote
-from pipeline.settings.whole import SAMPLE, Settings, load
-from pipeline.workspace.endings import (
-    end_interrupted,
-    ending_in_one_line,
-    in_one_line,
-    interruptible,
-)
-from pipeline.workspace.folder import ENGINES, Workspace
+from pipeline.settings.whole import SAMPLE, Settings
+from pipeline.tasks.opening import Options, open_workspace, opened_workspace
+from pipeline.workspace.endings import ending_in_one_line, interruptible
+from pipeline.workspace.folder import Workspace
 from queries.engine import DERIVE, MapFunction, MapInput
-from queries.tables.errors import InputError
-from queries.tables.manifest import find
 from queries.tables.parts import Part, digest, read_parts, write_json
 from queries.tables.schemas import TABLES
-from queries.tables.store import bring, place
 
 # What a bare `luigi --module pipeline BuildWIT` does where no configuration says otherwise: it runs
 # without a luigid, a failed task is a failed command, and our progress stands for Luigi's log.
@@ -58,49 +44,6 @@ def configure() -> None:
         for name, value in options.items():
             if not configuration.has_option(section, name):
                 configuration.set(section, name, value)
-
-
-@lru_cache(maxsize=1)
-def workspace(settings: str, out: str, engine: str, retry: str, exclude: str) -> Workspace:
-    """The one workspace of a run. A fault in the settings ends the program in one line each."""
-    with ending_in_one_line(Path(out)):
-        if engine not in ENGINES:
-            raise InputError(f"--engine {engine!r}: expected one of {', '.join(ENGINES)}")
-        checked = excluding(load(Path(settings)), exclude)
-        sources.check(checked.sources)
-        scorers.check(checked.scorers)
-        named(checked.fetch)
-        ws = Workspace(place(out).absolute(), checked, engine)
-        if retry:
-            lost_pairs(find(ws.folder), reasons(retry))
-        ws.lock()
-        ws = ws.with_takedowns()
-        _ = ws.engine  # fails here if the machine lacks what it needs
-    logging.getLogger("luigi-interface").addFilter(partial(in_one_line, ws.folder, set()))
-    between = partial(end_interrupted, ws.folder)
-    for one in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(one, between)
-    return ws
-
-
-def named(fetch: FetchSettings) -> None:
-    """Raise InputError unless hosts are told who asks, or the pictures are on a network of ours."""
-    if not fetch.contact.strip() and not fetch.allow_networks:
-        raise InputError(
-            "fetch.contact = '': expected an address of yours, which tells hosts whom to ask if "
-            "the requests are a burden"
-        )
-
-
-def excluding(settings: Settings, exclude: str) -> Settings:
-    """The settings with the lists of --exclude beside their own. Raises InputError."""
-    given = [one.strip() for one in exclude.split(",") if one.strip()]
-    lists = [str(bring(one) if is_remote(one) else Path(one).absolute()) for one in given]
-    missing = [one for one in lists if not Path(one).is_file()]
-    if missing:
-        raise InputError(f"--exclude {missing[0]}: expected a list of exclusions, a file")
-    every = tuple(dict.fromkeys([*settings.exclusions, *lists]))
-    return settings.model_copy(update={"exclusions": every})
 
 
 class Made(luigi.Target):
@@ -136,8 +79,12 @@ class Stage(luigi.Task):
     version = 1  # of the stage's code: raise it when the same input gives other rows
 
     @property
+    def options(self) -> Options:
+        return Options(self.settings, self.out, self.engine, self.retry, self.exclude)
+
+    @property
     def ws(self) -> Workspace:
-        return workspace(self.settings, self.out, self.engine, self.retry, self.exclude)
+        return opened_workspace(self.options)
 
     @property
     def used(self) -> Settings:
@@ -153,8 +100,13 @@ class Stage(luigi.Task):
         return digest(self.task_family, self.version, self.settings_used(), needed)
 
     def complete(self) -> bool:
+        """Whether the stage's listing is there.
+
+        Luigi asks this of the task of its command line before anything else: here a build begins.
+        """
+        ws = open_workspace(self.options)
         # Luigi would log a fault met here with its traceback, and go on to say what it cannot run.
-        with ending_in_one_line(self.ws.folder):
+        with ending_in_one_line(ws.folder):
             return super().complete()
 
     def make(self) -> Parts:

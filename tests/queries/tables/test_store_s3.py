@@ -28,7 +28,7 @@ from pyarrow import csv
 from pipeline import sources
 from pipeline.images.parts import read_images, write_images
 from pipeline.settings.whole import FilterSettings
-from pipeline.tasks.stage import workspace
+from pipeline.tasks.opening import Options, open_workspace
 from pipeline.workspace import lease as leases
 from pipeline.workspace.lease import Lease
 from queries.tables.contracts import IMAGES
@@ -251,7 +251,7 @@ def test_an_object_is_whole_or_not_there(server, s3, tmp_path):
 )
 def test_an_address_at_fault_is_one_line(s3, small, capsys, out, expected):
     with pytest.raises(SystemExit) as ended:
-        workspace(str(small.settings()), out, "duckdb", "", "")
+        open_workspace(Options(str(small.settings()), out, "duckdb", "", ""))
     assert ended.value.code == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(expected)

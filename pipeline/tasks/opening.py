@@ -1,0 +1,104 @@
+"""Open the workspace of a build: checked, locked and ready before any stage is at work."""
+
+import logging
+import signal
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from pipeline import sources
+from pipeline.images import scorers
+from pipeline.selection.retry import lost_pairs, reasons
+from pipeline.settings.fetch import FetchSettings
+from pipeline.settings.values import is_remote
+from pipeline.settings.whole import Settings, load
+from pipeline.workspace.endings import end_interrupted, ending_in_one_line, in_one_line
+from pipeline.workspace.folder import ENGINES, Workspace
+from queries.tables.errors import InputError
+from queries.tables.manifest import find
+from queries.tables.store import bring, place
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of a build's command, as its user wrote them."""
+
+    settings: str
+    out: str
+    engine: str
+    retry: str
+    exclude: str
+
+
+_open: dict[Options, Workspace] = {}  # of this process, each locked till the process ends
+
+
+def open_workspace(options: Options) -> Workspace:
+    """Open the workspace that all stages of a build share; one that is open stays as it is.
+
+    A fault that the user can mend ends the program with status 2 and one line. One process may open
+    several folders; a folder that is open with other options is refused, as by another process.
+    """
+    if options in _open:
+        return _open[options]
+    with ending_in_one_line(Path(options.out)):
+        settings = check_settings(options)
+        ws = Workspace(place(options.out).absolute(), settings, options.engine)
+        if options.retry:
+            lost_pairs(find(ws.folder), reasons(options.retry))  # raises where it lost none
+        ws.lock()
+        ws = ws.with_takedowns()
+        _ = ws.engine  # raises where the machine lacks what it needs
+    log_faults_in_one_line(ws)
+    end_at_signals(ws)
+    _open[options] = ws
+    return ws
+
+
+def opened_workspace(options: Options) -> Workspace:
+    """The workspace that open_workspace has opened. Raises RuntimeError where it has not."""
+    if options not in _open:
+        raise RuntimeError(f"{options.out}: no stage can work before open_workspace was called")
+    return _open[options]
+
+
+def check_settings(options: Options) -> Settings:
+    """The settings with the lists of --exclude. Raises UserError where a build cannot begin."""
+    if options.engine not in ENGINES:
+        raise InputError(f"--engine {options.engine!r}: expected one of {', '.join(ENGINES)}")
+    settings = add_exclusions(load(Path(options.settings)), options.exclude)
+    sources.check(settings.sources)
+    scorers.check(settings.scorers)
+    check_contact(settings.fetch)
+    return settings
+
+
+def add_exclusions(settings: Settings, exclude: str) -> Settings:
+    """The settings with the lists of --exclude beside their own. Raises InputError."""
+    texts = [text.strip() for text in exclude.split(",") if text.strip()]
+    paths = [str(bring(text) if is_remote(text) else Path(text).absolute()) for text in texts]
+    missing = [path for path in paths if not Path(path).is_file()]
+    if missing:
+        raise InputError(f"--exclude {missing[0]}: expected a list of exclusions, a file")
+    every = tuple(dict.fromkeys([*settings.exclusions, *paths]))
+    return settings.model_copy(update={"exclusions": every})
+
+
+def check_contact(fetch: FetchSettings) -> None:
+    """Raise InputError unless hosts learn whom to ask, or all pictures are on a private network."""
+    if not fetch.contact.strip() and not fetch.allow_networks:
+        raise InputError(
+            "fetch.contact = '': expected an address of yours, which tells hosts whom to ask if "
+            "the requests are a burden"
+        )
+
+
+def log_faults_in_one_line(ws: Workspace) -> None:
+    """Let Luigi log a fault that the user can mend by its line, without a traceback."""
+    logging.getLogger("luigi-interface").addFilter(partial(in_one_line, ws.folder, set()))
+
+
+def end_at_signals(ws: Workspace) -> None:
+    """End the program on Ctrl-C and SIGTERM between two stages; a stage at work ends by itself."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, partial(end_interrupted, ws.folder))

@@ -40,7 +40,7 @@ class OnnxScorer(ScorerSection):
     colours: Literal["rgb", "bgr"] = "rgb"
     layout: Literal["nchw", "nhwc"] = "nchw"
     mean: Three = (0.0, 0.0, 0.0)  # of pixels 0..255, in the order of `colours`
-    std: Annotated[Three, AfterValidator(lambda of: _positive(of))] = (255.0, 255.0, 255.0)
+    std: Annotated[Three, AfterValidator(lambda std: _positive(std))] = (255.0, 255.0, 255.0)
     output: Count = 0  # place of the score in the first output, flattened
 
 
@@ -71,7 +71,7 @@ class OpenNsfwScorer(ScorerSection):
 
 
 def _names_differ(scorers: tuple[ScorerSection, ...]) -> tuple[ScorerSection, ...]:
-    names = [one.name for one in scorers]
+    names = [scorer.name for scorer in scorers]
     if len(set(names)) < len(names):
         raise ValueError(f"scorers of different names, not {', '.join(names)}")
     return scorers

@@ -1,4 +1,4 @@
-"""The kinds of values that settings are made of: paths, counts, shares; and their strict base.
+"""The types of which settings are made: paths, counts, shares, and the strict base of all sections.
 
 A wrong value raises ValueError with what was expected, which pipeline.settings.whole turns into one
 line.
@@ -36,7 +36,7 @@ def locate(text: str, folder: Path) -> Path:
 
 
 def _folder(info: ValidationInfo) -> Path:
-    """Where relative paths start: the TOML's folder, or here for settings made by hand."""
+    """Where relative paths start: the TOML's folder, or the working folder without a TOML."""
     return info.context["folder"] if info.context else Path.cwd()
 
 
@@ -60,17 +60,17 @@ def _existing(text: str, info: ValidationInfo) -> str:
     return str(path)
 
 
-def is_address(text: str) -> bool:
-    """Whether a setting names what is to be downloaded: the forms are in pipeline/web/wikimedia.py.
+def is_download(text: str) -> bool:
+    """Whether a setting names files to download: pipeline/web/wikimedia.py has the forms.
 
-    >>> is_address("wikimedia:enwiki/20261101/multistream"), is_address("dump.xml.bz2")
+    >>> is_download("wikimedia:enwiki/20261101/multistream"), is_download("dump.xml.bz2")
     (True, False)
     """
     return text.startswith(("wikimedia:", "http://", "https://"))
 
 
-def _address_or_existing(text: str, info: ValidationInfo) -> str:
-    return without_secret(text) if is_address(text) else _existing(text, info)
+def _download_or_existing(text: str, info: ValidationInfo) -> str:
+    return without_secret(text) if is_download(text) else _existing(text, info)
 
 
 def without_secret(text: str) -> str:
@@ -81,7 +81,7 @@ def without_secret(text: str) -> str:
 
 
 def is_remote(text: str) -> bool:
-    """Whether a path is an address as fsspec writes it, to be read where it is.
+    """Whether a path is an address of fsspec's, to be read where it is and not downloaded first.
 
     >>> is_remote("s3://bucket/part-*.parquet"), is_remote("captions.tsv")
     (True, False)
@@ -100,7 +100,7 @@ def _first_existing(texts: Any, info: ValidationInfo) -> str:
     if not isinstance(texts, tuple) or not all(isinstance(text, str) for text in texts):
         raise ValueError("a list of paths, of which the first that exists is taken, or an address")
     for text in texts:
-        if is_address(text):
+        if is_download(text):
             return without_secret(text)
         if is_remote(text):
             return _existing(text, info)
@@ -109,7 +109,7 @@ def _first_existing(texts: Any, info: ValidationInfo) -> str:
     raise ValueError("at least one path that exists, or an address")
 
 
-PathOrAddress = Annotated[str, AfterValidator(_address_or_existing)]
+DownloadOrExisting = Annotated[str, AfterValidator(_download_or_existing)]
 ExistingPath = Annotated[str, AfterValidator(_existing)]
 FirstExisting = Annotated[str, BeforeValidator(_first_existing)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -118,4 +118,6 @@ Positive = Annotated[int, Field(ge=1)]
 
 
 class Section(BaseModel):
+    """A table of the TOML: frozen, without unknown keys, and no type is turned into another."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)

@@ -17,9 +17,9 @@ from pipeline.settings.scorers import Scorers
 from pipeline.settings.sources import Source
 from pipeline.settings.values import (
     Count,
+    DownloadOrExisting,
     ExistingPath,
     FirstExisting,
-    PathOrAddress,
     Positive,
     Section,
     Share,
@@ -38,11 +38,11 @@ class QuerySettings(Section):
     """The query list: CLIP section 2.2 and its footnote."""
 
     n: Positive = 500_000
-    articles: Annotated[tuple[PathOrAddress, ...], Field(min_length=1)]
-    views: tuple[PathOrAddress, ...] = ()
+    articles: Annotated[tuple[DownloadOrExisting, ...], Field(min_length=1)]
+    views: tuple[DownloadOrExisting, ...] = ()
     wiki: str = "en"
-    page_table: PathOrAddress | None = None
-    redirect_table: PathOrAddress | None = None
+    page_table: DownloadOrExisting | None = None
+    redirect_table: DownloadOrExisting | None = None
     mobile_share_max: Share = 1.0
     wordnet: FirstExisting = ""  # none: it is English
     wordnet_lemmas: Literal["first", "all"] = "first"
@@ -201,8 +201,8 @@ def _line(fault: Any) -> str:
     if fault["type"] == "union_tag_not_found":
         return f"{key}.kind: missing, and it has no default"
     if fault["type"] == "union_tag_invalid":
-        known = fault["ctx"]
-        return hidden(f"{key}.kind = {known['tag']!r}: expected one of {known['expected_tags']}")
+        kind = fault["ctx"]
+        return hidden(f"{key}.kind = {kind['tag']!r}: expected one of {kind['expected_tags']}")
     expected = fault["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     value = "" if isinstance(fault["input"], dict) else f" = {fault['input']!r}"
     return hidden(f"{key}{value}: expected {expected}")

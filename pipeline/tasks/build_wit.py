@@ -1,8 +1,4 @@
-"""The last Luigi tasks: kept pairs to shards, and the whole as one published build.
-
-With query_tasks, pair_tasks and picture_tasks the only modules that compose the stages;
-pipeline.tasks.stage says what every task is.
-"""
+"""From kept pairs to shards, and the whole as one published build: the last Luigi tasks."""
 
 from functools import partial
 from pathlib import Path
@@ -28,6 +24,8 @@ class PackShards(Stage):
     """Kept pairs as tars with the Parquet of their rows."""
 
     version = 2
+    reads = ("picked",)
+    makes = ("sample", "person_match")
 
     def requires(self) -> Stage:
         return self.clone(CapPairs)
@@ -52,12 +50,20 @@ class PackShards(Stage):
             image_digest=self.ws.image_digest,
         )
         sample = self.map("sample", function, inputs)
-        named = self.map("person_match", match_terms, inputs_of(sample, terms_digest()))
-        return {"sample": sample, "person_match": named}
+        person_match = self.map("person_match", match_terms, inputs_of(sample, terms_digest()))
+        return {"sample": sample, "person_match": person_match}
 
 
 class BuildWIT(Stage):
     """The whole: every stage, published as one immutable build in a folder of its own."""
+
+    published = (  # tables that go into the build as they are
+        *("query", "border", "exclusion", "pair", "extra", "kept_match", "attempt", "score"),
+        *("outcome", "drop", "round", "round_loss", "person_match"),
+    )
+    counted = ("entry", "article", "candidate", "filtered", "pooled", "picked", "sample")
+    reads = (*published, "pair_match", "left_unsettled", *counted)
+    makes = PUBLISHED
 
     def requires(self) -> Stage:
         return self.clone(PackShards)
@@ -78,7 +84,7 @@ class BuildWIT(Stage):
 
     def run(self) -> None:
         with self.at_work():
-            tables = {name: self.paths(name) for name in PUBLISHED if self.paths(name)}
+            tables = {name: paths for name in self.published if (paths := self.paths(name))}
             tables |= {
                 "match": self.paths("pair_match"),
                 "unsettled": self.paths("left_unsettled"),
@@ -99,7 +105,7 @@ class BuildWIT(Stage):
             announce(self.folder, "made")
 
     def reached(self) -> dict[str, object]:
-        """What the query list came down to: how much was on offer, and the last of each source."""
+        """How many phrases were offered; the count, PMI or views of each source's last query."""
         query = read_rows(self.paths("query"))
         least: dict[str, object] = {"n_offered": self.parts("entry")[0].rows_kept}
         for source, column in (
@@ -107,8 +113,8 @@ class BuildWIT(Stage):
             ("bigram", "bigram_pmi"),
             ("title", "title_views"),
         ):
-            of = query.filter(pc.equal(query["entered_by"], source))
-            least[f"{column}_reached"] = pc.min(of[column]).as_py()
+            entered = query.filter(pc.equal(query["entered_by"], source))
+            least[f"{column}_reached"] = pc.min(entered[column]).as_py()
         return least
 
     def stages(self) -> pa.Table:

@@ -17,7 +17,10 @@ from queries.tables.parts import Part, digest, read_rows
 
 
 class CollectPairs(Stage):
-    """Candidates from every source."""
+    """Candidates from every source; one that is searched needs the queries first."""
+
+    reads = ("query",)
+    makes = ("candidate",)
 
     def requires(self) -> list[Stage]:
         searching = any(source.searches for source in self.used.sources)
@@ -37,7 +40,7 @@ class CollectPairs(Stage):
         return [
             source.model_dump(mode="json")
             if source.searches
-            else [one.digest for one in self.source_inputs(source)]
+            else [part.digest for part in self.source_inputs(source)]
             for source in self.used.sources
         ]
 
@@ -50,7 +53,7 @@ class CollectPairs(Stage):
         return {"candidate": candidate}
 
     def collect(self, source: Source) -> MapFunction:
-        """A takedown changes no part's name: it has taken its rows out of those that are there."""
+        """The map function. A takedown changes no part's name: it has changed the parts itself."""
         function = partial(sources.collect, source=source, seed=self.used.seed)
         taken_down = (self.ws.folder / LOG).exists()
         return blanking_taken_down(function, self.ws.folder) if taken_down else function
@@ -60,38 +63,39 @@ class FilterPairs(Stage):
     """Row rules, part by part, then the rules over the pool."""
 
     version = 2
+    reads = ("candidate",)
+    makes = ("filtered", "exclusion", "pooled")
 
     def requires(self) -> Stage:
         return self.clone(CollectPairs)
 
     def settings_used(self) -> object:
-        lists = [one.digest for one in self.exclusion_lists()]
+        lists = [exclusions.digest for exclusions in self.exclusion_lists()]
         return [self.row_rules(), self.used.filters.boilerplate_max, lists]
 
     def exclusion_lists(self) -> list[MapInput]:
         """A list is named by its content, and by its ending, which says how it is read."""
-        return [
-            one
-            for path in self.used.exclusions
-            for one in self.ws.file_inputs([path], Path(path).suffix, self.version)
-        ]
+        inputs: list[MapInput] = []
+        for path in self.used.exclusions:
+            inputs += self.ws.file_inputs([path], Path(path).suffix, self.version)
+        return inputs
 
     def row_rules(self) -> object:
-        """The settings that the rules of a row alone use, each file by its digest."""
+        """The settings of the rules that see one row at a time, each file by its digest."""
         used = self.used.filters
         model = self.ws.file_digest(Path(used.language_model)) if used.language_model else None
         blocked = [self.ws.file_digest(Path(path)) for path in used.blocked_words]
-        of_files = {"language_model", "blocked_words", "boilerplate_max"}
-        return [used.model_dump(exclude=of_files), model, blocked]
+        others = {"language_model", "blocked_words", "boilerplate_max"}
+        return [used.model_dump(exclude=others), model, blocked]
 
     def make(self) -> Parts:
         exclusion = self.map("exclusion", read_exclusions, self.exclusion_lists())
         function = partial(filter_pairs, settings=self.used.filters)
         filtered = self.map("filtered", function, self.inputs("candidate", self.row_rules()))
         host = self.derive("host", filtered=files(filtered))
-        named = partial(excluded_hosts, exclusions=tuple(files(exclusion)))
+        find_hosts = partial(excluded_hosts, exclusions=tuple(files(exclusion)))
         names = [part.name for part in exclusion]
-        excluded_host = self.map("excluded_host", named, inputs_of(host, self.version, names))
+        excluded_host = self.map("excluded_host", find_hosts, inputs_of(host, self.version, names))
         pooled = self.derive(
             "pooled",
             filtered=files(filtered),
@@ -106,6 +110,8 @@ class MatchPairs(Stage):
     """Which queries each caption contains; with them, the pairs to choose from."""
 
     version = 2
+    reads = ("query", "candidate", "filtered", "pooled")
+    makes = ("pair", "extra", "drop", "pair_match")
 
     def requires(self) -> list[Stage]:
         return [self.clone(DeriveQueries), self.clone(FilterPairs)]
@@ -114,10 +120,17 @@ class MatchPairs(Stage):
         (query,) = self.paths("query")
         function = partial(match_pairs, query_file=query)
         match = self.map("match", function, self.inputs("filtered", query.stem))
-        known = {"pooled": self.paths("pooled"), "match": files(match)}
-        pair = self.derive("pair", **known)
-        rows = {"candidate": self.paths("candidate"), "filtered": self.paths("filtered")}
-        drop = self.derive("drop", **known, **rows)
-        pair_match = self.derive("pair_match", match=files(match), pair=files(pair))
-        extra = self.derive("extra", candidate=rows["candidate"], pair=files(pair))
-        return {"pair": pair, "extra": extra, "drop": drop, "pair_match": pair_match}
+        candidate, pooled = self.paths("candidate"), self.paths("pooled")
+        pair = self.derive("pair", pooled=pooled, match=files(match))
+        return {
+            "pair": pair,
+            "extra": self.derive("extra", candidate=candidate, pair=files(pair)),
+            "drop": self.derive(
+                "drop",
+                candidate=candidate,
+                filtered=self.paths("filtered"),
+                pooled=pooled,
+                match=files(match),
+            ),
+            "pair_match": self.derive("pair_match", match=files(match), pair=files(pair)),
+        }

@@ -1,4 +1,4 @@
-"""From the pairs to the pictures that are kept, round by round, as Luigi tasks."""
+"""From the pairs to the pictures that are kept, round by round: the Luigi tasks that fetch."""
 
 import json
 from contextlib import ExitStack
@@ -19,7 +19,7 @@ from pipeline.tasks.pairs import MatchPairs
 from pipeline.tasks.stage import Parts, Stage, files
 from queries.engine import MapInput, Rows
 from queries.tables.contracts import FETCHED
-from queries.tables.parts import digest, read_part, write_json
+from queries.tables.parts import Part, digest, read_part, write_json
 from queries.tables.schemas import TABLES
 
 
@@ -27,23 +27,24 @@ class JudgeStage(Stage):
     """A stage that judges fetched pictures."""
 
     def judges(self, part_names: list[str]) -> dict[str, Rows]:
-        """What pictures are judged by beside their measures: exclusions, and scores with limits.
+        """The tables that judge pictures beside their measures: exclusions, scores and limits.
 
-        Pictures that have no score yet get it here, part by part: no picture is fetched for it.
+        Pictures that have no score yet are scored here, part by part; none is fetched for it.
         """
-        found: dict[str, Rows] = {"exclusion": self.paths("exclusion")}
+        judges: dict[str, Rows] = {"exclusion": self.paths("exclusion")}
         if self.used.scorers:
-            found |= {"scored": self.scored(part_names), "scorer": self.ws.scorer_rows()}
-        return found
+            judges |= {"scored": self.scored(part_names), "scorer": self.ws.scorer_rows()}
+        return judges
 
     def scored(self, part_names: list[str]) -> list[Path]:
         """The scores of all pictures of these image parts, by every scorer."""
-        return [path for one in self.used.scorers for path in self.scored_by(one, part_names)]
+        scorers = self.used.scorers
+        return [path for scorer in scorers for path in self.scored_by(scorer, part_names)]
 
     def scored_by(self, scorer: Scorer, part_names: list[str]) -> list[Path]:
-        named = [1, self.ws.image_digest, self.ws.scorer_identity(scorer)]
+        identity = [1, self.ws.image_digest, self.ws.scorer_identity(scorer)]
         inputs = [
-            MapInput(digest(name, named), pa.table({"folder": [str(self.ws.images / name)]}))
+            MapInput(digest(name, identity), pa.table({"folder": [str(self.ws.images / name)]}))
             for name in part_names
         ]
         function = partial(score_pictures, scorer=scorer, images=self.used.images)
@@ -53,25 +54,25 @@ class JudgeStage(Stage):
 class FetchStage(JudgeStage):
     """A stage that fetches pictures."""
 
-    def fetch(self, wanted: pa.Table, about: str) -> None:
-        """Fetch what no image part holds yet: what was interrupted goes on where it was."""
-        missing = self.ws.missing(wanted)
+    def fetch(self, ask: pa.Table, about: str) -> None:
+        """Fetch the rows of `ask` that no image part holds; an interrupted fetch so goes on."""
+        missing = self.ws.missing(ask)
         if not missing.num_rows:
             return
         with ExitStack() as stack:
             for source in self.used.sources:
                 stack.enter_context(sources.serving(source))
             step = self.ws.engine.step(about, missing.num_rows, "images", rate=True)
-            told = FetchStatus(stack.enter_context(step))
+            status = FetchStatus(stack.enter_context(step))
             manners = self.used.fetch.shared_by(self.ws.engine.fetchers)
-            given = (self.used.images, manners, self.ws.local / "fetch_log.jsonl")
+            context = (self.used.images, manners, self.ws.local / "fetch_log.jsonl")
             jobs = {
                 self.ws.images / name / FETCHED: partial(
-                    fetch_part, rows, self.ws.images / name, *given
+                    fetch_part, rows, self.ws.images / name, *context
                 )
                 for name, rows in cut_request(missing, self.used.fetch.rows_per_part)
             }
-            self.ws.engine.fetch(jobs, told)
+            self.ws.engine.fetch(jobs, status)
 
 
 class FetchAgain(FetchStage):
@@ -89,8 +90,10 @@ class FetchAgain(FetchStage):
 class FetchRound(FetchStage):
     """Ask for what every unsettled query still needs; a settled round asks for nothing."""
 
-    number = luigi.IntParameter(description="0.. in order")
+    number = luigi.IntParameter(description="which round: 0 is the first")
     version = 2
+    reads = ("pair", "pair_match", "exclusion", "request", "unsettled", "fetched")
+    makes = ("request", "unsettled", "fetched")
 
     def requires(self) -> list[Stage]:
         if self.number:
@@ -98,11 +101,12 @@ class FetchRound(FetchStage):
         return [self.clone(MatchPairs), *([self.clone(FetchAgain)] if self.retry else [])]
 
     def settings_used(self) -> object:
-        chosen = self.used.selection.model_dump(exclude={"max_rounds"})
+        selection = self.used.selection.model_dump(exclude={"max_rounds"})
         rules = self.used.images.model_dump()
-        scorers = self.ws.scorer_rows().to_pylist()
-        named = [self.ws.scorer_identity(one) for one in self.used.scorers]
-        return [self.number, self.used.seed, chosen, rules, *([scorers, named] if named else [])]
+        limits = self.ws.scorer_rows().to_pylist()
+        identities = [self.ws.scorer_identity(scorer) for scorer in self.used.scorers]
+        scoring = [limits, identities] if identities else []
+        return [self.number, self.used.seed, selection, rules, *scoring]
 
     @property
     def name(self) -> str:
@@ -114,47 +118,55 @@ class FetchRound(FetchStage):
 
     def run(self) -> None:
         with self.at_work():
-            known = self.known_parts()
-            wanted = self.request(known)
-            self.fetch(wanted, f"fetch round {self.number}")
-            write_json(self.output().path, self.listing(known, wanted))
+            part_names = self.parts_at_start()
+            ask = self.request(part_names)
+            self.fetch(ask, f"fetch round {self.number}")
+            write_json(self.output().path, self.listing(part_names, ask))
 
-    def known_parts(self) -> list[str]:
-        """Image parts known when the round began: noted first, so that a rerun asks the same."""
+    def parts_at_start(self) -> list[str]:
+        """The image parts that were there when the round began.
+
+        The first round writes their names down, so that it asks for the same when it is run again.
+        """
         if self.number:
             return [path.parent.name for path in self.paths("fetched")]
-        noted = self.folder / "known.json"
-        if not noted.exists():
-            write_json(noted, self.ws.image_part_names())
-        return list(json.loads(noted.read_text()))
+        written = self.folder / "known.json"
+        if not written.exists():
+            write_json(written, self.ws.image_part_names())
+        return list(json.loads(written.read_text()))
 
-    def request(self, known: list[str]) -> pa.Table:
+    def request(self, part_names: list[str]) -> pa.Table:
         """What this round asks for; nothing, at no cost, when the round before did not either."""
-        if len(self.paths("request")) < self.number:
+        if self.number and len(self.paths("request")) < self.number:
             return TABLES["request"].empty()
         pair, pair_match = self.paths("pair"), self.paths("pair_match")
-        fetched = self.ws.fetched(known)
-        given = (self.ws.engine, self.build_row, pair, pair_match, fetched)
-        chosen = select(*given, self.folder, judges=self.judges(known), for_request=True)
-        return request(self.ws.engine, self.build_row, pair, chosen, self.number, self.folder)
+        fetched = self.ws.fetched(part_names)
+        inputs = (self.ws.engine, self.build_row, pair, pair_match, fetched, self.folder)
+        selection = select(*inputs, judges=self.judges(part_names), for_request=True)
+        return request(self.ws.engine, self.build_row, pair, selection, self.number, self.folder)
 
-    def listing(self, known: list[str], wanted: pa.Table) -> dict[str, list[str]]:
-        """Tables of all rounds so far, and every image part known after this one."""
+    def listing(self, part_names: list[str], ask: pa.Table) -> dict[str, list[str]]:
+        """The tables of all rounds so far, and every image part that is there after this round."""
         tables = {
-            name: [self.relative(path) for path in self.paths(name)] if self.number else []
-            for name in ("request", "unsettled")
+            table: self.paths(table) if self.number else [] for table in ("request", "unsettled")
         }
-        if wanted.num_rows:
-            known = self.ws.image_part_names()
-            for name, of in tables.items():
-                of.append(self.relative(self.folder / f"{name}.parquet"))
-        return {**tables, "fetched": [self.relative(path) for path in self.ws.fetched(known)]}
+        if ask.num_rows:
+            part_names = self.ws.image_part_names()
+            for table, paths in tables.items():
+                paths.append(self.folder / f"{table}.parquet")
+        tables["fetched"] = self.ws.fetched(part_names)
+        return {table: [self.relative(path) for path in paths] for table, paths in tables.items()}
 
 
 class CapPairs(JudgeStage):
-    """The cap over all that is known after the last round."""
+    """The cap over all pictures that were fetched by the last round."""
 
     version = 3
+    reads = ("pair", "pair_match", "exclusion", "request", "unsettled", "fetched")
+    makes = (
+        *("kept_match", "left_unsettled", "outcome", "picked", "score", "attempt"),
+        *("round", "round_loss"),
+    )
 
     def requires(self) -> Stage:
         return self.clone(FetchRound, number=self.used.selection.max_rounds - 1)
@@ -162,43 +174,34 @@ class CapPairs(JudgeStage):
     def make(self) -> Parts:
         engine, folder = self.ws.engine, self.ws.work / "cap" / self.digest
         pair, fetched = self.paths("pair"), self.paths("fetched")
-        given = (engine, self.build_row, pair, self.paths("pair_match"), fetched, folder)
-        known_parts = [path.parent.name for path in fetched]
-        judges = self.judges(known_parts)
-        chosen = select(*given, judges=judges)
-        number = self.used.selection.max_rounds
-        request(engine, self.build_row, pair, chosen, number, folder)  # what is left unsettled
-        known = {
-            "verdict": [chosen.verdict],
-            "suppressed": [chosen.suppressed],
-            "kept_match": [chosen.kept_match],
-        }
-        outcome = self.derive("outcome", **known)
-        picked = self.derive(
-            "picked", outcome=files(outcome), pair=pair, fetched=fetched, verdict=[chosen.verdict]
+        part_names = [path.parent.name for path in fetched]
+        inputs = (engine, self.build_row, pair, self.paths("pair_match"), fetched, folder)
+        selection = select(*inputs, judges=self.judges(part_names))
+        last = self.used.selection.max_rounds
+        request(engine, self.build_row, pair, selection, last, folder)  # writes what is unsettled
+        verdict, suppressed = [selection.verdict], [selection.suppressed]
+        outcome = self.derive(
+            "outcome", verdict=verdict, suppressed=suppressed, kept_match=[selection.kept_match]
         )
+        requests = self.paths("request")
         return {
             "outcome": outcome,
-            "picked": picked,
-            **self.scores(known_parts, chosen.verdict),
-            "kept_match": [read_part(chosen.kept_match)],
+            "picked": self.derive(
+                "picked", outcome=files(outcome), pair=pair, fetched=fetched, verdict=verdict
+            ),
+            "score": self.scores(part_names, verdict),
+            "kept_match": [read_part(selection.kept_match)],
             "left_unsettled": [read_part(folder / "unsettled.parquet")],
             "attempt": self.derive("attempt", fetched=fetched, pair=pair),
             "round_loss": self.derive(
-                "round_loss",
-                request=self.paths("request"),
-                verdict=[chosen.verdict],
-                suppressed=[chosen.suppressed],
+                "round_loss", request=requests, verdict=verdict, suppressed=suppressed
             ),
             "round": self.derive(
-                "round",
-                request=self.paths("request"),
-                unsettled=self.paths("unsettled"),
-                verdict=[chosen.verdict],
+                "round", request=requests, unsettled=self.paths("unsettled"), verdict=verdict
             ),
         }
 
-    def scores(self, known_parts: list[str], verdict: Path) -> Parts:
-        """The scores that are published; no table where the settings have no scorer."""
-        scored = self.scored(known_parts)
-        return {"score": self.derive("score", scored=scored, verdict=[verdict])} if scored else {}
+    def scores(self, part_names: list[str], verdict: list[Path]) -> list[Part]:
+        """The scores that are published; no part where the settings have no scorer."""
+        scored = self.scored(part_names)
+        return self.derive("score", scored=scored, verdict=verdict) if scored else []

@@ -1,4 +1,4 @@
-"""From the export, page views and WordNet to the query list, as Luigi tasks."""
+"""From the export, page views and WordNet to the query list: the first Luigi tasks."""
 
 from functools import partial
 from pathlib import Path
@@ -8,7 +8,7 @@ import pyarrow as pa
 from pipeline.query_list.ngrams import count_ngrams, score_bigrams
 from pipeline.query_list.phrases import bigram_phrases, synset_phrases, title_phrases, word_phrases
 from pipeline.query_list.wordnet import read_synsets
-from pipeline.settings.values import is_address
+from pipeline.settings.values import is_download
 from pipeline.tasks.stage import Parts, Stage, files, inputs_of
 from pipeline.web.download import download
 from pipeline.web.wikimedia import expand
@@ -22,7 +22,7 @@ from queries.tables.parts import Part, digest, write_json
 class DownloadInputs(Stage):
     """The files that the settings name by address: dumps, page views and WordNet.
 
-    Their readers want files of this machine, so they are here also where the workspace is a store.
+    They are kept on this machine, where their readers need them, even if the workspace is a store.
     """
 
     @property
@@ -32,22 +32,23 @@ class DownloadInputs(Stage):
     def addresses(self) -> list[str]:
         used = self.used.queries
         tables = (used.page_table, used.redirect_table)
-        named = (*used.articles, *used.views, *tables, used.wordnet)
-        return [text for text in named if text and is_address(text)]
+        texts = (*used.articles, *used.views, *tables, used.wordnet)
+        return [text for text in texts if text and is_download(text)]
 
     def settings_used(self) -> object:
         return self.addresses()
 
-    def make(self) -> Parts:
-        return {}
-
     def run(self) -> None:
         with self.at_work():
-            listing = {text: self.downloaded(text) for text in self.addresses()}
+            listing = {address: self.download(address) for address in self.addresses()}
             write_json(self.output().path, listing)
 
-    def downloaded(self, address: str) -> list[str]:
-        """The address's files in a folder of its own, so that no two names clash."""
+    def files(self, address: str) -> list[Path]:
+        """The files of an address, once this stage is complete."""
+        return [self.root / path for path in self.listed[address]]
+
+    def download(self, address: str) -> list[str]:
+        """Download the files of an address to a folder of their own, so that no names clash."""
         folder = self.ws.local / "downloads" / digest(address)
         remotes = expand(address, self.used.downloads)
         with self.ws.engine.step("download", unit="bytes", rate=True) as step:
@@ -56,34 +57,39 @@ class DownloadInputs(Stage):
 
 
 class ReadStage(Stage):
-    """A stage whose inputs are files of this machine, or downloaded ones."""
+    """A stage that reads files of this machine, or downloaded ones."""
 
     def requires(self) -> list[Stage]:
-        given = any(is_address(text) for text in self.texts())
-        return [self.clone(DownloadInputs)] if given else []
+        downloads = any(is_download(text) for text in self.texts())
+        return [self.clone(DownloadInputs)] if downloads else []
 
     def texts(self) -> tuple[str, ...]:
-        """The settings that name the inputs."""
+        """The settings that name the files."""
         return ()
 
     def settings_used(self) -> object:
         return self.identities()
 
     def identities(self) -> list[str]:
-        """What names the inputs before they are there: an address, or a file's digest."""
-        return [one if is_address(one) else self.ws.file_digest(Path(one)) for one in self.texts()]
+        """What identifies the files before they are downloaded: an address, or a file's digest."""
+        return [
+            text if is_download(text) else self.ws.file_digest(Path(text)) for text in self.texts()
+        ]
 
     def local(self, texts: tuple[str, ...]) -> list[str]:
-        """Some of the inputs, as files of this machine."""
+        """The files that some of the settings name, on this machine."""
+        downloads = self.clone(DownloadInputs)
         return [
             str(path)
             for text in texts
-            for path in (self.paths(text) if is_address(text) else [Path(text)])
+            for path in (downloads.files(text) if is_download(text) else [Path(text)])
         ]
 
 
 class ReadWikipedia(ReadStage):
     """Articles of the export as plain text, big files in pieces."""
+
+    makes = ("article",)
 
     def texts(self) -> tuple[str, ...]:
         return self.used.queries.articles
@@ -103,6 +109,9 @@ class ReadWikipedia(ReadStage):
 class CountNgrams(Stage):
     """Words and bigrams of all articles, counted."""
 
+    reads = ("article",)
+    makes = ("ngram",)
+
     def requires(self) -> Stage:
         return self.clone(ReadWikipedia)
 
@@ -113,6 +122,8 @@ class CountNgrams(Stage):
 
 class CountViews(ReadStage):
     """Views of each title, file by file."""
+
+    makes = ("title_view",)
 
     def texts(self) -> tuple[str, ...]:
         used = self.used.queries
@@ -126,22 +137,24 @@ class CountViews(ReadStage):
         used = self.used.queries
         inputs = self.ws.file_inputs(self.local(used.views), self.version, used.wiki)
         views = self.map("title_view_part", partial(read_views, wiki=used.wiki), inputs)
-        known = {
-            "page": self.wiki_table("page", read_page_table, used.page_table),
-            "redirect": self.wiki_table("redirect", read_redirect_table, used.redirect_table),
-        }
         title_view = self.derive(
-            "title_view", title_view_part=files(views), build=self.build_row, **known
+            "title_view",
+            title_view_part=files(views),
+            page=self.wiki_table("page", read_page_table, used.page_table),
+            redirect=self.wiki_table("redirect", read_redirect_table, used.redirect_table),
+            build=self.build_row,
         )
         return {"title_view": title_view}
 
-    def wiki_table(self, name: str, function: MapFunction, text: str | None) -> list[Path]:
+    def wiki_table(self, table: str, function: MapFunction, text: str | None) -> list[Path]:
         inputs = self.ws.file_inputs(self.local((text,)), self.version) if text else []
-        return files(self.map(name, function, inputs))
+        return files(self.map(table, function, inputs))
 
 
 class ReadWordNet(ReadStage):
     """Names of all synsets; none where the settings name no WordNet."""
+
+    makes = ("synset_name",)
 
     def texts(self) -> tuple[str, ...]:
         return tuple(filter(None, (self.used.queries.wordnet,)))
@@ -160,13 +173,15 @@ class DeriveQueries(Stage):
     """The query list: words, bigrams by PMI, popular titles, WordNet names."""
 
     version = 2
+    reads = ("ngram", "title_view", "synset_name")
+    makes = ("entry", "query", "border")
 
     def requires(self) -> list[Stage]:
         return [self.clone(CountNgrams), self.clone(CountViews), self.clone(ReadWordNet)]
 
     def settings_used(self) -> object:
-        read_before = {"articles", "views", "page_table", "redirect_table", "wordnet"}
-        return self.used.queries.model_dump(exclude=read_before)
+        inputs = {"articles", "views", "page_table", "redirect_table", "wordnet"}
+        return self.used.queries.model_dump(exclude=inputs)
 
     def make(self) -> Parts:
         bigram = self.derive("bigram", ngram=self.paths("ngram"), build=self.build_row)
@@ -181,11 +196,10 @@ class DeriveQueries(Stage):
             *self.phrases(synset_phrases, self.parts("synset_name")),
         ]
         entry = self.derive("entry", phrase=files(phrase), build=self.build_row)
-        known = {"entry": files(entry), "build": self.build_row}
         return {
             "entry": entry,
-            "query": self.derive("query", **known),
-            "border": self.derive("border", **known),
+            "query": self.derive("query", entry=files(entry), build=self.build_row),
+            "border": self.derive("border", entry=files(entry), build=self.build_row),
         }
 
     def phrases(self, function: MapFunction, parts: list[Part]) -> list[Part]:

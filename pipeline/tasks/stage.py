@@ -1,6 +1,7 @@
-"""What every task of the build is: a step named by a digest of all that decides its rows.
+"""What every task of the build is: a stage, named by a digest of all that decides its rows.
 
-A task's output is a listing of the parts it made; so what has not changed is never made again.
+A stage declares the tables that it reads and makes. Its output is a listing of the parts it made,
+so what has not changed is never made again.
 """
 
 import json
@@ -8,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property, partial
 from pathlib import Path
+from typing import ClassVar
 
 import luigi
 import pyarrow as pa
@@ -58,6 +60,9 @@ class Made(luigi.Target):
 
 class Stage(luigi.Task):
     """One step of the build: `make` returns the parts of each table that it makes."""
+
+    reads: ClassVar[tuple[str, ...]] = ()  # tables of the stages that it needs
+    makes: ClassVar[tuple[str, ...]] = ()  # tables that its listing names
 
     settings = luigi.Parameter(default=str(SAMPLE), description="the TOML that describes the build")
     out = luigi.Parameter(default="wit", description="workspace: where work and builds are kept")
@@ -122,13 +127,18 @@ class Stage(luigi.Task):
 
     def run(self) -> None:
         with self.at_work():
-            tables = self.make().items()
-            listing = {name: [self.relative(part.path) for part in of] for name, of in tables}
+            tables = self.make()
+            if set(tables) != set(self.makes):
+                raise LookupError(f"{self.name} made {sorted(tables)}: expected {self.makes}")
+            listing = {
+                table: [self.relative(part.path) for part in parts]
+                for table, parts in tables.items()
+            }
             write_json(self.output().path, listing)
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
-        """What a signal ends in one line, told of while it lasts on the terminal and to luigid."""
+        """Show the stage on the terminal and to luigid; a signal within ends the program."""
         tell = None
         if self.set_progress_percentage and self.set_status_message:  # a worker of Luigi's runs it
             tell = partial(report, self.set_progress_percentage, self.set_status_message)
@@ -149,27 +159,37 @@ class Stage(luigi.Task):
     def relative(self, path: Path) -> str:
         return path.relative_to(self.root).as_posix()
 
-    def path(self, name: str) -> Path:
+    def path(self, table: str) -> Path:
         """Where this stage puts its one part of a derived table."""
-        return self.ws.work / name / f"{self.digest}.parquet"
+        return self.ws.work / table / f"{self.digest}.parquet"
 
     @cached_property
     def listed(self) -> dict[str, list[str]]:
         """The files of each table that this stage, which is complete, has made."""
         return dict(json.loads(self.output().path.read_text()))
 
-    def paths(self, name: str) -> list[Path]:
-        """The files of a table that a needed stage made, in a fixed order; the nearest counts."""
-        for task in luigi.task.flatten(self.requires()):
-            if name in task.listed:
-                return [task.root / path for path in task.listed[name]]
-        for task in luigi.task.flatten(self.requires()):
-            if found := task.paths(name):
-                return found
-        return []
+    def paths(self, table: str) -> list[Path]:
+        """The files of a table that a needed stage made, in a fixed order; the nearest counts.
 
-    def parts(self, name: str) -> list[Part]:
-        return read_parts(self.paths(name))
+        Raises LookupError for a table that is not in `reads`, or that no needed stage `makes`.
+        """
+        if table not in self.reads:
+            raise LookupError(f"{self.name} asks for {table!r}: its `reads` are {self.reads}")
+        maker = self.maker(table)
+        if maker is None:
+            makes = sorted({made for stage in in_order(self) for made in stage.makes})
+            raise LookupError(f"{self.name} reads {table!r}: the stages it needs make {makes}")
+        # A listing of an older release may lack a table that was not made under its settings.
+        return [maker.root / path for path in maker.listed.get(table, [])]
+
+    def maker(self, table: str) -> "Stage | None":
+        """The nearest needed stage that makes a table."""
+        needed: list[Stage] = luigi.task.flatten(self.requires())
+        makers = (stage for stage in needed if table in stage.makes)
+        return next(makers, None) or next(filter(None, (s.maker(table) for s in needed)), None)
+
+    def parts(self, table: str) -> list[Part]:
+        return read_parts(self.paths(table))
 
     def map(
         self, table: str, function: MapFunction, inputs: list[MapInput], *, in_turn: bool = False
@@ -177,8 +197,8 @@ class Stage(luigi.Task):
         folder = self.ws.work / table
         return self.ws.engine.map(table, function, inputs, TABLES[table], folder, in_turn=in_turn)
 
-    def derive(self, name: str, **inputs: list[Path] | pa.Table) -> list[Part]:
-        return [self.ws.engine.derive(DERIVE / f"{name}.sql", inputs, self.path(name))]
+    def derive(self, table: str, **inputs: list[Path] | pa.Table) -> list[Part]:
+        return [self.ws.engine.derive(DERIVE / f"{table}.sql", inputs, self.path(table))]
 
     def inputs(self, table: str, *used: object) -> list[MapInput]:
         """Map inputs: the parts of a needed table, named by what else decides the rows."""
@@ -192,10 +212,10 @@ class Stage(luigi.Task):
 
 def in_order(task: Stage) -> dict[Stage, None]:
     """All stages that the task needs and itself, each after those that it needs."""
-    found: dict[Stage, None] = {}
+    stages: dict[Stage, None] = {}
     for needed in luigi.task.flatten(task.requires()):
-        found |= in_order(needed)
-    return found | {task: None}
+        stages |= in_order(needed)
+    return stages | {task: None}
 
 
 def report(
@@ -204,7 +224,7 @@ def report(
     percent: int | None,
     words: str,
 ) -> None:
-    """Tell luigid how far a task is: a line that does not reach it is no reason to stop."""
+    """Tell luigid how far a task is; go on where luigid cannot be reached."""
     with suppress(RPCError):
         if percent is not None:
             set_percentage(percent)

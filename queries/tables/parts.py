@@ -152,7 +152,7 @@ def compact(rows: pa.Table) -> pa.Table:
     """The rows in buffers of their own: a slice keeps, and pickles, those of its whole table."""
     written = pa.BufferOutputStream()
     with pa.ipc.new_stream(written, rows.schema) as stream:
-        stream.write_table(rows)
+        stream.write_table(rows.combine_chunks())  # each chunk would bring its own frame
     return pa.ipc.open_stream(written.getvalue()).read_all()
 
 

@@ -1,7 +1,11 @@
 """Parts: written whole or not at all, equal bytes for equal rows, counts in the footer."""
 
+import pickle
+
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from queries.tables.parts import (
     Counted,
@@ -62,6 +66,36 @@ def test_a_failure_leaves_nothing_behind(tmp_path):
 def test_rows_that_do_not_fit_the_schema_are_refused(tmp_path, wrong, said):
     with pytest.raises(ValueError, match=said):
         write_part(tmp_path / "a.parquet", TABLES["match"], wrong.to_batches())
+
+
+NESTED = pa.schema(
+    {
+        "n": pa.int64(),
+        "text": pa.string(),
+        "words": pa.list_(pa.string()),
+        "at": pa.struct([("x", "i8")]),
+    }
+)
+CELLS = st.fixed_dictionaries(
+    {
+        "n": st.none() | st.integers(0, 2**40),
+        "text": st.none() | st.text(max_size=30),
+        "words": st.none() | st.lists(st.none() | st.text(max_size=9), max_size=4),
+        "at": st.none() | st.fixed_dictionaries({"x": st.integers(0, 9)}),
+    }
+)
+FRAME = 2_000  # bytes of the schema and of one batch's header and padding
+
+
+@given(st.lists(st.lists(CELLS, max_size=20), max_size=9), st.integers(0, 99), st.integers(0, 99))
+def test_a_compact_slice_pickles_to_twice_its_rows_at_most(chunks, start, n_rows):
+    many = pa.concat_tables(
+        [NESTED.empty_table(), *(pa.Table.from_pylist(rows, NESTED) for rows in chunks * 30)]
+    )
+    piece = many.slice(start, n_rows)
+    sent = pickle.dumps(compact(piece))
+    assert pickle.loads(sent).equals(piece)
+    assert len(sent) <= 2 * piece.nbytes + FRAME
 
 
 def test_a_compact_slice_has_its_own_rows_and_no_others():

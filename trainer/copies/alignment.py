@@ -1,7 +1,8 @@
-"""The second check of two pictures: laid on each other as well as can be, do their pixels agree?
+"""The second check of two pictures: aligned as well as possible, do their pixels agree?
 
-An embedding says that two pictures look alike; copies agree pixel by pixel once a crop, a turn and
-a change of colours are undone (Evangelidis and Psarakis 2008), and two shirts on one floor do not.
+An embedding says that two pictures look alike. Copies also agree pixel by pixel once a crop, a
+rotation and a change of colours are undone by ECC (Evangelidis and Psarakis 2008); two shirts on
+one floor do not.
 """
 
 from contextlib import suppress
@@ -25,24 +26,24 @@ IGNORED = 16  # of the BLOCKS * BLOCKS, those that agree least: letters laid ove
 
 
 def agreement(picture: np.ndarray, other: np.ndarray) -> float:
-    """How well the details of two pictures (SIDE, SIDE, 3) RGB uint8 agree, laid on each other.
+    """The agreement, 0..1, of two aligned pictures, RGB uint8 (SIDE, SIDE, 3).
 
-    1 for equal ones, about 0 for unrelated. The correlation of details, in blocks, without the
-    quarter of them that agrees least. Of a hundred different pictures sought among 11,666, one
-    found another that it agreed with by .82 or more.
+    1 for equal pictures, about 0 for unrelated ones: the correlation of details, in blocks, without
+    the quarter of the blocks that agrees least. Of a hundred pictures sought among 11,666 others,
+    one agreed with a different picture by .82 or more.
     """
     first, second = (cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (picture, other))
     if min(float(first.std()), float(second.std())) < 1:
-        return 0.0  # nothing to lay on anything
+        return 0.0  # a flat picture has no details to align
     begin = _start(first, second)
     return max(_details(picture, other, warp) for warp in (begin, _aligned(first, second, begin)))
 
 
 def _aligned(picture: np.ndarray, other: np.ndarray, begin: np.ndarray) -> np.ndarray:
-    """The warp that lays a grey picture on another best, near the one to begin with.
+    """The affine warp (2, 3) that aligns a grey picture with another best, refined from `begin`.
 
-    Letters over a copy can draw it away from where it began, and where it does not converge there
-    is none: so the beginning counts, too.
+    Where ECC does not converge, `begin` is returned. Text laid over a copy can draw ECC away from
+    a good start, so `agreement` tries `begin` too.
     """
     with suppress(cv2.error):
         _, warp = cv2.findTransformECC(
@@ -53,7 +54,7 @@ def _aligned(picture: np.ndarray, other: np.ndarray, begin: np.ndarray) -> np.nd
 
 
 def _start(picture: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """The best of a grid of windows, as the warp (2, 3) from `one`'s pixels to `other`'s."""
+    """The best of a grid of windows, as the warp (2, 3) from `picture` to `other`."""
     small = cv2.resize(picture, COARSE_SIZE, interpolation=cv2.INTER_AREA)
     windows = [
         cv2.warpAffine(other, warp, COARSE_SIZE, flags=INVERSE, borderMode=REPLICATE)
@@ -66,7 +67,7 @@ def _start(picture: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def _details(picture: np.ndarray, other: np.ndarray, warp: np.ndarray) -> float:
-    """The correlation of `one` with what the warp shows of `other`, detail by detail."""
+    """The correlation of the details of `picture` and of the warped `other`."""
     size = (SIDE, SIDE)
     seen = cv2.warpAffine(other, warp, size, flags=INVERSE)
     whole = cv2.warpAffine(np.full(size, 255, np.uint8), warp, size, flags=INVERSE)
@@ -84,7 +85,7 @@ def _details(picture: np.ndarray, other: np.ndarray, warp: np.ndarray) -> float:
 
 
 def _band(image: np.ndarray) -> np.ndarray:
-    """Details (H, W, 3) float32: neither noise nor light and shade."""
+    """Details (H, W, 3) float32, between the blurs FINE and ROUGH: no noise, no light and shade."""
     values = image.astype(np.float32)
     return cv2.GaussianBlur(values, (0, 0), FINE) - cv2.GaussianBlur(values, (0, 0), ROUGH)
 
@@ -120,7 +121,7 @@ COARSE_WARPS = [warp @ COARSE_TO_FINE for warp in WARPS]
 
 
 def likeness(picture: np.ndarray, other: np.ndarray) -> float:
-    """The greatest agreement of two pictures, each laid on the other, straight and mirrored."""
+    """The greatest agreement, 0..1, of two pictures aligned either way, straight and mirrored."""
     turned = np.ascontiguousarray(picture[:, ::-1])
     ways = ((picture, other), (other, picture), (turned, other), (other, turned))
     return max(agreement(*way) for way in ways)

@@ -1,9 +1,8 @@
 """The learned copy detector: a small network whose embeddings of copies are alike, and its file.
 
-Source: CLIP, appendix C, made small. A detector is one frozen safetensors file, known by its
-digest. Its scores are similarities, made comparable by a background, pictures of the build that is
-searched: what looks like much of it (a drawing on white, a shirt on that floor) needs a higher
-similarity to count.
+Source: CLIP, appendix C, made small. A detector is one frozen safetensors file, named by its
+digest. Its score is a cosine, normalised by a background of pictures of the build that is searched:
+a picture that looks like much of the build (a drawing on white) needs a higher cosine to count.
 """
 
 import hashlib
@@ -28,13 +27,13 @@ WIDTHS = (32, 64, 128, 192)  # of the blocks
 HIDDEN = 512  # of the head
 EMBED = 128
 NEAREST = 10  # of the background, whose mean similarity says how common a picture's looks are
-WEIGHT = 0.25  # of that mean in a score: s - WEIGHT * (of one + of the other)
+WEIGHT = 0.25  # of the means in a score: cosine - WEIGHT * (mean of one + mean of the other)
 BATCH = 256
 MEAN, SCALE = 128.0, 64.0
 
 
 class Block(nn.Module):
-    """Two 3 x 3 convolutions and what goes past them (He et al. 2016, figure 2)."""
+    """Two 3 x 3 convolutions and their shortcut (He et al. 2016, figure 2)."""
 
     def __init__(self, width_in: int, width: int, stride: int):
         super().__init__()
@@ -82,7 +81,7 @@ class Network(nn.Module):
 
 @dataclass(frozen=True)
 class Detector:
-    """A trained network, what it says of itself, and the background that scores are normalised by.
+    """A trained network, its description, and the background that normalises its scores.
 
     `about` holds pictures, steps, seconds, the build's version, and the least scores at which the
     false-positive rates of its own calibration are reached.
@@ -94,12 +93,12 @@ class Detector:
     background: np.ndarray | None = None  # (K, EMBED) float32
 
     def beside(self, pictures: np.ndarray) -> "Detector":
-        """The same, its background these pictures uint8 (K, SIDE, SIDE, 3)."""
+        """The detector with these pictures, uint8 (K, SIDE, SIDE, 3), as its background."""
         return replace(self, background=self.embed(pictures))
 
     @property
     def name(self) -> str:
-        """What results call it: the first digits of its file's sha256."""
+        """The name in results: `learned-` and the first 12 digits of the file's sha256."""
         return f"learned-{self.digest[:12]}"
 
     @torch.inference_mode()
@@ -109,9 +108,9 @@ class Detector:
         return np.concatenate([np.empty((0, EMBED), np.float32), *blocks])
 
     def commonness(self, embeddings: np.ndarray) -> np.ndarray:
-        """The mean similarity (N,) of each to the background's NEAREST.
+        """The mean cosine (N,) of embeddings (N, EMBED) to the NEAREST pictures of the background.
 
-        The most similar is left out: it may be the picture itself.
+        The very nearest is left out: it may be the picture itself.
         """
         background = self.background
         if background is None or len(background) < 2:
@@ -129,7 +128,7 @@ class Detector:
         return np.column_stack([embeddings, np.ones_like(common), common]).astype(np.float32)
 
     def compared(self, embeddings: np.ndarray) -> np.ndarray:
-        """The other side: vectors (N, EMBED + 2)."""
+        """Vectors (N, EMBED + 2) of the pictures that `sought` is compared with."""
         common = -WEIGHT * self.commonness(embeddings)
         return np.column_stack([embeddings, common, np.ones_like(common)]).astype(np.float32)
 
@@ -144,7 +143,7 @@ def _split(rows: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def save(path: Path, network: Network, about: dict) -> Detector:
-    """Write the detector whole, and return it as it is read back."""
+    """Write the detector to a file, whole, and return it as read back."""
     tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     with written_whole(path) as beside:
         save_file(tensors, beside, {STATE: json.dumps(about, sort_keys=True)})
@@ -152,7 +151,7 @@ def save(path: Path, network: Network, about: dict) -> Detector:
 
 
 def load(path: Path) -> Detector:
-    """The detector of a file that `trainer detector` wrote; TrainerError if it is another's."""
+    """The detector of a file that `trainer detector` wrote; TrainerError for another file."""
     try:
         with safe_open(path, framework="pt") as file:
             about = json.loads((file.metadata() or {})[STATE])

@@ -1,4 +1,4 @@
-"""Near duplicates: every picture that is sought against every training picture, exactly.
+"""Nearest neighbours: every sought picture against every training picture, exactly.
 
 Perceptual hashes are compared by popcount, 1e9 pairs in about 3 s of a core; embeddings by FAISS's
 flat inner product, a block at a time, so that memory does not grow with the build.
@@ -32,7 +32,7 @@ class Neighbours:
     value: np.ndarray  # (K,)
 
     def where(self, kept: np.ndarray) -> "Neighbours":
-        """The same with only some of the near ones: bool (K,)."""
+        """The same with only the near ones of a mask, bool (K,)."""
         near = {name: getattr(self, name)[kept] for name in ("row", "pair_id", "value")}
         return replace(self, **near)
 
@@ -60,11 +60,11 @@ def near_hashes(
 ) -> Neighbours:
     """Compare int64 hashes (E,) with all (pair_ids, phashes), which come in order of pair_id.
 
-    >>> found = near_hashes(np.array([7]), [(np.array([1, 2]), np.array([6, 0]))], near_bits=1)
-    >>> found.nearest.tolist(), found.pair_id.tolist()
+    >>> near = near_hashes(np.array([7]), [(np.array([1, 2]), np.array([6, 0]))], near_bits=1)
+    >>> near.nearest.tolist(), near.pair_id.tolist()
     ([1.0], [1])
     """
-    nearest = _Found(len(hashes), -FURTHEST)
+    nearest = _NearestSoFar(len(hashes), -FURTHEST)
     for pair_ids, theirs in trained:
         n_rows = max(1, BLOCK // len(theirs))
         for start in range(0, len(hashes), n_rows):
@@ -84,7 +84,7 @@ def near_vectors(
 
     `least` is the least score of a near one: one for all, or (E,).
     """
-    nearest = _Found(len(sought), -np.inf)
+    nearest = _NearestSoFar(len(sought), -np.inf)
     limits = np.broadcast_to(np.asarray(least, np.float32), len(sought))
     # A vector with its limit as one more number: so one radius serves all rows.
     limited = np.column_stack([sought, -limits]).astype(np.float32)
@@ -129,8 +129,8 @@ def _joined(blocks: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np
     return np.concatenate(ids), np.concatenate(vectors)
 
 
-class _Found:
-    """What was found so far; greater values are nearer."""
+class _NearestSoFar:
+    """The nearest of each row, and all near ones, of the blocks so far; greater is nearer."""
 
     def __init__(self, n: int, furthest: float):
         self.nearest = np.full(n, furthest)
@@ -157,7 +157,7 @@ class _Found:
 
 
 def folded(near: Neighbours, n: int, nearer: Callable[..., np.ndarray]) -> Neighbours:
-    """Rows n.. are the mirror images of rows 0..: each picture with the nearer of its two.
+    """Neighbours of n pictures, then of their n mirror images -> of n pictures, the nearer of both.
 
     nearer: np.minimum for bits, np.maximum for scores.
     """

@@ -1,16 +1,15 @@
-"""Synthetic copies: what a picture looks like after strangers have passed it on.
+"""Synthetic copies: pictures changed as they are when people copy them on the web.
 
 Source: CLIP, appendix C: crops and zooms, aspect ratio, down and up scaling, small rotations, JPEG,
-colour and random interpolation; and beside it what else pictures meet on the web: text laid over
-them, mirroring, blur. A copy is a function of the picture and of a row of N_DRAWS numbers, so
-chance stays where it is seeded.
+colour and random interpolation. Added here: text laid over the picture, mirroring and blur. A copy
+is a function of the picture and of N_DRAWS numbers; the caller draws them from a seeded generator.
 """
 
 import cv2
 import numpy as np
 import simplejpeg
 
-STORED = 96  # pixels a side of a picture that copies are made of: with them, not with its shape
+STORED = 96  # pixels a side of the square picture that copies are made of
 SIDE = 64  # pixels a side of a copy
 N_DRAWS = 32
 WAYS = (cv2.INTER_NEAREST, cv2.INTER_LINEAR, cv2.INTER_LINEAR, cv2.INTER_CUBIC)
@@ -24,7 +23,7 @@ FLIPPED, WRITTEN_ON = 0.25, 0.55  # of the copies at full strength
 def copy(picture: np.ndarray, draws: np.ndarray, strength: float) -> np.ndarray:
     """A changed copy (SIDE, SIDE, 3) of a picture (STORED, STORED, 3), RGB uint8 both.
 
-    draws: (N_DRAWS,) in 0..1. strength: 1 for all that is likely to be met, less for less of it.
+    draws: (N_DRAWS,) in 0..1. strength, 0..1, scales every change; 1 is the strongest.
 
     >>> copy(np.zeros((STORED, STORED, 3), np.uint8), np.full(N_DRAWS, 0.99), 1.0).shape
     (64, 64, 3)
@@ -47,12 +46,12 @@ def copy(picture: np.ndarray, draws: np.ndarray, strength: float) -> np.ndarray:
 
 
 def _warped(picture: np.ndarray, u: list[float], strength: float) -> np.ndarray:
-    """A window of the picture, of other aspect, turned a little and sometimes mirrored."""
+    """A window of the picture, of another aspect ratio, rotated a little, sometimes mirrored."""
     narrow = 1 - (1 - LEAST_WINDOW) * strength * u[0] if u[1] < 0.8 else 1 + 0.15 * strength * u[0]
     aspect = np.exp((u[2] - 0.5) * 0.5 * strength * (u[3] < 0.6))
     width, height = min(1.2, narrow * aspect), min(1.2, narrow / aspect)
     angle = (u[4] - 0.5) * 2 * np.deg2rad(12) * strength * (u[5] < 0.5)
-    # The window lies where it likes inside the picture; a wider one than the picture, around it.
+    # The window lies anywhere inside the picture; a wider window lies around the picture.
     x, y = 0.5 + (u[6] - 0.5) * abs(1 - width), 0.5 + (u[7] - 0.5) * abs(1 - height)
     side, cos, sin = len(picture), np.cos(angle), np.sin(angle)
     if u[8] < FLIPPED * strength:

@@ -1,10 +1,10 @@
-"""Where near duplicates begin: thresholds at a stated rate of false positives.
+"""Thresholds of near duplicates, chosen at a stated rate of false positives.
 
 The rate is per pair of pictures, measured on pairs that are known to differ: pictures of different
 classes of one evaluation set. A set of a few hundred pictures has too few pairs to show a rate of
 one in a million; beyond what its pairs show, the tail of their scores is continued as an
-exponential one. Similarities have a greatest value, which makes their tail lighter than that: the
-threshold errs towards precision, as the paper wants it (CLIP, appendix C).
+exponential one. Similarities have a greatest value, so their tail is lighter than that, and the
+threshold errs towards precision, as the paper wants (CLIP, appendix C).
 """
 
 from collections.abc import Iterable
@@ -14,9 +14,9 @@ import numpy as np
 
 from queries.tables.contracts import MOST_BITS
 
-TAIL = 1e-3  # of the pairs, the greatest: what the tail is fitted to
+TAIL = 1e-3  # share of the pairs, the greatest scores, that the tail is fitted to
 LEAST_TAIL, MOST_TAIL = 20, 10_000  # pairs
-LEAST_PAIRS = 1_000  # with fewer nothing is measured
+LEAST_PAIRS = 1_000  # fewer pairs measure no rate
 
 
 @dataclass(frozen=True)
@@ -53,10 +53,10 @@ class Greatest:
 def above_rate(scores: Greatest, rate: float) -> Threshold:
     """The score that at most a share `rate` of pairs known to differ reaches.
 
-    >>> seen = Greatest()
-    >>> seen.add(np.arange(10_000) / 1e4)
-    >>> found = above_rate(seen, 1e-3)
-    >>> round(found.value, 4), found.how
+    >>> scores = Greatest()
+    >>> scores.add(np.arange(10_000) / 1e4)
+    >>> threshold = above_rate(scores, 1e-3)
+    >>> round(threshold.value, 4), threshold.how
     (0.9989, 'measured')
     """
     best, allowed = scores.sorted(), int(scores.n * rate)

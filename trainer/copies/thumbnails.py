@@ -1,6 +1,6 @@
-"""A build's pictures as detectors see them: all of them in turn, some by chance, or some by id.
+"""Thumbnails of a build's pictures, as detectors see them: all, a random part, or some by id.
 
-A picture that cannot be read is counted, never lost.
+A picture that cannot be read is noted in `samples.corrupt`.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -20,7 +20,7 @@ CHUNK = 1_024  # pictures decoded at a time
 
 
 def thumbnail(picture: np.ndarray, side: int = SIDE) -> np.ndarray:
-    """What a detector sees of a picture (H, W, 3): all of it, (side, side, 3), its shape lost."""
+    """RGB uint8 (H, W, 3) -> (side, side, 3): the whole picture, without its aspect ratio."""
     out = np.empty((side, side, 3), np.uint8)
     resize(picture, out)
     return out
@@ -32,12 +32,9 @@ def mirrored(pictures: np.ndarray) -> np.ndarray:
 
 
 def thumbnails(samples: Samples, rows: Sequence[int], side: int) -> Iterator[np.ndarray | None]:
-    """Each row's thumbnail, in order; None for a picture that cannot be read.
+    """Each row's thumbnail, in order; None for an unreadable picture, noted in samples.corrupt."""
 
-    What is wrong with it is noted in samples.corrupt.
-    """
-
-    def of(row: int) -> np.ndarray | None:
+    def thumbnail_of(row: int) -> np.ndarray | None:
         try:
             return thumbnail(samples.picture(row), side)
         except BadPictureError as error:
@@ -47,7 +44,7 @@ def thumbnails(samples: Samples, rows: Sequence[int], side: int) -> Iterator[np.
     threads = samples.shards.threads
     with ThreadPoolExecutor(threads, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
         for at in range(0, len(rows), CHUNK):  # all at once would be as many futures as pictures
-            yield from pool.map(of, rows[at : at + CHUNK])
+            yield from pool.map(thumbnail_of, rows[at : at + CHUNK])
 
 
 def all_pictures(samples: Samples) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -70,13 +67,13 @@ def pictures_of(samples: Samples, pair_ids: Collection[int]) -> dict[int, np.nda
 
 
 def chosen_pictures(build: Path, most: int, seed: int) -> tuple[np.ndarray, dict[str, str]]:
-    """Pictures uint8 (N, STORED, STORED, 3) chosen by a hash, and what was wrong with others."""
+    """Pictures uint8 (N, STORED, STORED, 3) chosen by a hash, and why others are unreadable."""
     samples = read_samples(build, STORED)
     return some_pictures(samples, most, seed, STORED), samples.corrupt
 
 
 def some_pictures(samples: Samples, most: int, seed: int, side: int) -> np.ndarray:
-    """The thumbnails (N, side, side, 3) of at most so many pictures, chosen by a hash."""
+    """The thumbnails (N, side, side, 3) of at most `most` pictures, chosen by a hash."""
     rows = order(samples.rows["pair_id"].to_numpy(), seed, epoch=0)[:most].tolist()
     looks = [look for look in thumbnails(samples, rows, side) if look is not None]
     if len(looks) < 2:

@@ -1,8 +1,8 @@
-"""Train the copy detector on the pictures of a build: `train(build, to, habits)`.
+"""Train the copy detector on the pictures of a build: `train(build, to, budget)`.
 
-Source: CLIP, appendix C: two synthetic copies of a picture are to be found among those of all
-pictures of the batch (symmetric InfoNCE at a fixed temperature of .07). A tenth of the pictures is
-kept out to see what scores pairs that differ reach.
+Source: CLIP, appendix C: of a batch of synthetic copies, the two of one picture are to be matched
+(symmetric InfoNCE at a fixed temperature of .07). A tenth of the pictures is kept out of training
+to measure the scores of different pictures.
 """
 
 import math
@@ -33,18 +33,18 @@ from trainer.training.optim import dtype
 TEMPERATURE = 0.07
 LR, WEIGHT_DECAY, BETAS = 2e-3, 0.05, (0.9, 0.98)
 WARMUP_STEPS = 30
-FIRST_STRENGTH = 0.4  # of the first of two copies; the second has all of it
+FIRST_STRENGTH = 0.4  # of the first of two copies; the second's is 1
 ALIKE = 8  # pictures of like colours that stand together in half of a batch: the hard negatives
-COLOURS = 8  # pixels a side of the thumbnails that say which are
+COLOURS = 8  # pixels a side of the thumbnails whose colours are compared
 MOST_PICTURES = 16_384  # 450 MB
 KEPT_OUT, MOST_KEPT_OUT = 0.1, 1_000
 RATES = (1e-4, 1e-5, 1e-6)  # false positives per pair, whose thresholds are noted
-VIEWS, STEPS = 0, 1  # streams of chance
+VIEWS, STEPS = 0, 1  # streams of random numbers
 
 
 @dataclass(frozen=True)
 class Budget:
-    """When training ends: after so many steps, or so many CPU seconds if that is sooner."""
+    """When training ends: after `steps`, or after `seconds` of CPU time if that is sooner."""
 
     steps: int = 1_200
     seconds: float = math.inf
@@ -80,7 +80,7 @@ def train(build: Path, to: Path, budget: Budget) -> Detector:
 
 
 def fitted(pictures: np.ndarray, budget: Budget, began: float) -> tuple[Network, int]:
-    """A network trained on pictures uint8 (N, STORED, STORED, 3), and after how many steps."""
+    """A network trained on pictures uint8 (N, STORED, STORED, 3), and the number of its steps."""
     torch.manual_seed(budget.seed)
     network = Network().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = _optimizer(network)
@@ -115,7 +115,7 @@ def _optimizer(network: nn.Module) -> torch.optim.AdamW:
 
 
 def rate_of(step: int, done: float) -> float:
-    """A linear warm-up, and a cosine, to a thousandth, over what is `done`, 0..1.
+    """The learning rate: a linear warm-up, then a cosine over `done`, 0..1, to a thousandth of LR.
 
     >>> [round(rate_of(step, done) / LR, 3) for step, done in ((14, 0.0), (29, 0.0), (99, 1.0))]
     [0.5, 1.001, 0.001]
@@ -140,7 +140,7 @@ def batches(pictures: np.ndarray, seed: int) -> Iterator[np.ndarray]:
 
 
 def neighbours_by_colour(pictures: np.ndarray) -> np.ndarray:
-    """The 3 * ALIKE pictures (N, K) whose thumbnails are most like each one's, and itself."""
+    """int64 (N, K): of each picture the K = 3 * ALIKE most similar in colours, with itself."""
     small = np.stack([thumbnail(picture, COLOURS) for picture in pictures])
     rows = small.reshape(len(small), -1).astype(np.float32)
     rows -= rows.mean(axis=1, keepdims=True)
@@ -154,10 +154,9 @@ def neighbours_by_colour(pictures: np.ndarray) -> np.ndarray:
 
 
 def chosen_rows(alike: np.ndarray, size: int, chance: np.random.Generator) -> np.ndarray:
-    """`size` different pictures: half of them in groups of ALIKE, the rest any.
+    """`size` different rows: half of them in groups of ALIKE similar pictures, the rest random.
 
-    What a batch of any pictures contrasts is easily told apart, and the pictures that a search
-    confuses are not in it.
+    Random pictures are easily told apart: a batch of them lacks the pairs that a search confuses.
     """
     order = chance.permutation(len(alike))
     groups = [chance.permuted(alike[place])[:ALIKE] for place in order[: size // (2 * ALIKE)]]
@@ -178,9 +177,9 @@ def contrast(network: Network, views: np.ndarray) -> Tensor:
 
 
 def calibrated(detector: Detector, kept_out: np.ndarray, seed: int) -> dict[str, float]:
-    """The least score at each of RATES, on copies of pictures that it was not trained on.
+    """The least score at each of RATES, measured on copies of pictures kept out of training.
 
-    Pairs within MOST_BITS of pHash are left out: they may be near duplicates by nature.
+    Pairs within MOST_BITS of pHash are left out: they may be real near duplicates.
     """
     if len(kept_out) < 2:
         return {}

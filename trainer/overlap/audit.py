@@ -1,4 +1,4 @@
-"""What evaluation sets share with the training data, and what that does to their accuracy.
+"""The audit of overlap: what evaluation sets share with a build, and the effect on accuracy.
 
 Source: CLIP, section 5 and appendix C. The detectors are in trainer/overlap/search.py, the
 statistics in trainer/overlap/stats.py.
@@ -31,7 +31,7 @@ from trainer.overlap.stats import bonferroni, splits
 from trainer.run_folder import RunFolder
 
 PLOT = "overlap.svg"
-HOW = {
+CHOICES = {
     "given": "given",
     "measured": "chosen for {rate:.1g} false positives a pair, measured on {n_pairs:,} pairs of "
     "different classes",
@@ -44,12 +44,17 @@ HOW = {
 
 
 def overlap(
-    build: Path, run: RunFolder | None, eval_sets: Sequence[EvalSet], how: Search, to: Path | None
+    build: Path,
+    run: RunFolder | None,
+    eval_sets: Sequence[EvalSet],
+    method: Search,
+    to: Path | None,
 ) -> list[dict]:
-    """Find every set's overlap with a build; one summary a set.
+    """Find every set's overlap with a build, and return a summary of each set.
 
     With a run, its model's accuracies are compared, and its folder gets overlap.json, overlap.svg,
-    a page a set in overlap/, and the tables overlap and neighbour. to: a list of exclusions.
+    a page per set in overlap/, and the tables overlap and neighbour. With `to`, the overlap is
+    added to this list of exclusions.
     """
     model = load(run) if run else None
     sets, correct = [], list[np.ndarray | None]()
@@ -57,11 +62,11 @@ def overlap(
         seen = SetPictures(eval_set)
         correct.append(_answers(model, seen))
         sets.append(seen)
-    overlaps = search(build, sets, how)
+    overlaps = search(build, sets, method)
     if to is not None:
         write_exclusions(to, overlaps)
     version = manifest(build)["version"]
-    about = {"build_version": version, "detector": how.name}
+    about = {"build_version": version, "detector": method.name}
     if model is not None:
         about["trained_on_this_build"] = model.state.build_version == version
     results = [
@@ -76,7 +81,7 @@ def overlap(
 
 
 def _answers(model: Checkpoint | None, seen: SetPictures) -> np.ndarray | None:
-    """bool (E,): which pictures the model classifies right; each is noted as it passes."""
+    """bool (E,): the pictures that the model classifies right; all are noted in `seen`."""
     pictures = seen.noted(seen.eval_set.pictures())
     if model is None:
         for _ in pictures:
@@ -106,14 +111,14 @@ def _summary(overlap: Overlap, correct: np.ndarray | None) -> dict:
 def choice(overlap: Overlap) -> str:
     """The threshold and how it was chosen, in words."""
     chosen = overlap.threshold
-    if overlap.by_look is None:
+    if overlap.by_detector is None:
         begin = f"pHash distance of at most {chosen.value:.0f} of 64 bits"
     else:
         begin = (
             f"score of at least {chosen.value:.3f} and pixels that agree to at least "
             f"{LEAST_AGREEMENT}, or pHash distance of at most {EQUAL_BITS} bits"
         )
-    return f"{begin}; the threshold is {HOW[chosen.how].format(**asdict(chosen))}."
+    return f"{begin}; the threshold is {CHOICES[chosen.how].format(**asdict(chosen))}."
 
 
 def _keep(
@@ -123,7 +128,7 @@ def _keep(
     correct: Sequence[np.ndarray | None],
     results: Sequence[dict],
 ) -> None:
-    """Write all that a run keeps of an overlap."""
+    """Write the tables, pages, results and plot of overlaps into the run's folder."""
     for overlap, right, result in zip(overlaps, correct, results, strict=True):
         name = overlap.seen.eval_set.name
         write_tables(run, overlap, right)
@@ -136,20 +141,20 @@ def _keep(
 
 def write_tables(run: RunFolder, overlap: Overlap, correct: np.ndarray | None) -> None:
     """Write RUN/tables/overlap/SET.parquet and RUN/tables/neighbour/SET.parquet."""
-    seen, by_look = overlap.seen, overlap.by_look
+    seen, by_detector = overlap.seen, overlap.by_detector
     n, name, names = len(seen), seen.eval_set.name, pa.array(seen.names, pa.string())
-    unasked = pa.nulls(n)
+    nulls = pa.nulls(n)
     pictures = {
         "eval_set": pa.array([name] * n, pa.string()),
         "image": names,
         "class_name": pa.array([seen.eval_set.classes[i] for i in seen.labels], pa.string()),
-        "correct": unasked if correct is None else pa.array(correct),
+        "correct": nulls if correct is None else pa.array(correct),
         "overlap": pa.array(overlap.overlap),
         "uniform": pa.array(seen.uniform),
         "nearest_distance": pa.array(overlap.by_hash.nearest.astype(np.int32)),
         "nearest_pair_id": pa.array(overlap.by_hash.nearest_pair_id),
-        "score": unasked if by_look is None else pa.array(by_look.nearest.round(4)),
-        "score_pair_id": unasked if by_look is None else pa.array(by_look.nearest_pair_id),
+        "score": nulls if by_detector is None else pa.array(by_detector.nearest.round(4)),
+        "score_pair_id": nulls if by_detector is None else pa.array(by_detector.nearest_pair_id),
     }
     write_rows(run, "overlap", name, pictures)
     rows = near_rows(overlap)
@@ -166,13 +171,15 @@ def write_tables(run: RunFolder, overlap: Overlap, correct: np.ndarray | None) -
 
 
 def near_rows(overlap: Overlap) -> dict[tuple[int, int], dict[str, float]]:
-    """Every near (picture, pair_id), in order, with what each detector says of it."""
+    """(row of the picture, pair_id) -> distance in bits, score and agreement, in order."""
     rows: dict[tuple[int, int], dict[str, float]] = {}
-    by_hash, by_look = overlap.by_hash, overlap.by_look
+    by_hash, by_detector = overlap.by_hash, overlap.by_detector
     for row, pair_id, bits in zip(by_hash.row, by_hash.pair_id, by_hash.value, strict=True):
         rows.setdefault((int(row), int(pair_id)), {})["distance"] = int(bits)
-    if by_look is not None:
-        values = zip(by_look.row, by_look.pair_id, by_look.value, overlap.agreements, strict=True)
+    if by_detector is not None:
+        values = zip(
+            by_detector.row, by_detector.pair_id, by_detector.value, overlap.agreements, strict=True
+        )
         for row, pair_id, score, agreement in values:
             rows.setdefault((int(row), int(pair_id)), {}).update(
                 score=round(float(score), 4), agreement=round(float(agreement), 4)
@@ -188,7 +195,7 @@ def write_rows(run: RunFolder, table: str, name: str, columns: dict[str, pa.Arra
 
 
 def show(results: Sequence[dict], console: Console) -> None:
-    """Print a line for each set, as CLIP's figure 17, and how its threshold was chosen."""
+    """Print a row per set, as CLIP's figure 17, and how its threshold was chosen."""
     first = results[0]
     title = f"overlap with build {first['build_version']}, detector {first['detector']}"
     table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
@@ -213,7 +220,7 @@ def show(results: Sequence[dict], console: Console) -> None:
 
 
 def remarks(result: dict) -> Iterator[str]:
-    """What a line of the table has no room for."""
+    """Sentences about a set for which the table has no room."""
     yield f"{result['eval_set']}: {result['choice']}"
     yield f"{result['training_pairs']:,} training pairs are near."
     if result.get("overlap_interval"):

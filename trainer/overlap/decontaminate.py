@@ -1,9 +1,9 @@
-"""What must go so that an evaluation set stays unseen: lists of exclusions, and the loop of builds.
+"""Decontamination: exclude the pairs near an evaluation set, and build again until none is left.
 
-A list is what `BuildWIT --exclude` reads: the pairs found near an evaluation picture, and every
-evaluation picture's own hash, so that what fills the places of the excluded is not the same picture
-from another address. The next build may still hold a crop of one: the loop looks again until
-nothing is found.
+`BuildWIT --exclude` reads a list of exclusions: the pairs that are near an evaluation picture, and
+the hash of every evaluation picture. The hash keeps the same picture from another address out of
+the freed places. The next build may still hold a crop of the picture, so the loop searches again
+until no pair is near.
 """
 
 import csv
@@ -25,18 +25,19 @@ Lines = dict[tuple[str, str], dict[str, str]]  # by kind and value
 
 @dataclass(frozen=True)
 class Round:
-    """What one look at a build found."""
+    """What one search of a build found."""
 
     build: Path
-    pairs: int
-    pictures: int
-    sought: int  # evaluation pictures
+    pairs: int  # training pairs near an evaluation picture
+    pictures: int  # evaluation pictures near a training pair
+    sought: int  # evaluation pictures in all
 
 
 def write_exclusions(path: Path, overlaps: Sequence[Overlap]) -> int:
-    """Add what was found to a list, which is made if it is not there; how many lines are new.
+    """Add the overlaps to the list of exclusions, and return how many lines are new.
 
-    A line that stands there stays as it is, but for a radius that is now greater.
+    The file is created if it is missing. A line of the list is replaced only by a greater radius.
+    Raises TrainerError for a file that is no list, or a radius of more than MOST_BITS.
     """
     lines = _read(path) if path.exists() else {}
     before = len(lines)
@@ -53,8 +54,8 @@ def write_exclusions(path: Path, overlaps: Sequence[Overlap]) -> int:
 
 
 def _lines(overlap: Overlap) -> Iterable[dict[str, str]]:
-    """Exclusions by pair, and by the hash of each picture that shows something, and mirrored."""
-    radius = EQUAL_BITS if overlap.by_look is not None else overlap.threshold.value
+    """Exclusions by pair, and by the hashes of each picture that is not uniform and its mirror."""
+    radius = EQUAL_BITS if overlap.by_detector is not None else overlap.threshold.value
     if radius > MOST_BITS:
         raise TrainerError(
             f"threshold {radius:g}: expected at most {MOST_BITS} bits, the radius of an exclusion"
@@ -87,7 +88,7 @@ def _read(path: Path) -> Lines:
         ) from None
 
 
-def look(eval_sets: Sequence[EvalSet]) -> list[SetPictures]:
+def read_pictures(eval_sets: Sequence[EvalSet]) -> list[SetPictures]:
     """Every set's pictures as the detectors see them."""
     sets = [SetPictures(eval_set) for eval_set in eval_sets]
     for seen in sets:
@@ -99,19 +100,19 @@ def look(eval_sets: Sequence[EvalSet]) -> list[SetPictures]:
 def decontaminate(
     out: Path,
     eval_sets: Sequence[EvalSet],
-    how: Search,
+    method: Search,
     exclude: Path,
     settings: Path | None,
     most_rounds: int,
 ) -> list[Round]:
-    """Look, exclude and build again, until nothing is found: what each look found.
+    """Search, exclude and build again, until no pair is near; return what each search found.
 
-    TrainerError if something is still found after so many builds, or if a build fails.
+    Raises TrainerError if a pair is still near after `most_rounds` builds, or if a build fails.
     """
-    sets, rounds = look(eval_sets), list[Round]()
+    sets, rounds = read_pictures(eval_sets), list[Round]()
     for left in range(most_rounds, -1, -1):
         build = find(out)
-        overlaps = search(build, sets, how)
+        overlaps = search(build, sets, method)
         pairs = {pair_id for overlap in overlaps for pair_id in overlap.pair_ids().tolist()}
         pictures = sum(int(overlap.overlap.sum()) for overlap in overlaps)
         rounds.append(Round(build, len(pairs), pictures, sum(len(seen) for seen in sets)))
@@ -135,7 +136,7 @@ def decontaminate(
 
 
 def _build(out: Path, exclude: Path, settings: Path | None) -> None:
-    """Make the next version, by the command that a person would use."""
+    """Build the next version by the public command: luigi --module pipeline BuildWIT."""
     luigi = Path(sys.executable).with_name("luigi")
     command = [luigi, "--module", "pipeline", "BuildWIT", "--out", out, "--exclude", exclude]
     command += ["--settings", settings] if settings else []

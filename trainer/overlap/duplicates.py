@@ -1,8 +1,8 @@
 """Near duplicates among a build's own pictures: groups, their sizes, and their share.
 
-A group is what hangs together by pairs of near duplicates. The perceptual hash is counted at every
-radius that a build may drop by; beside it the learned detector, whose candidates pass the second
-check.
+A group is a connected component of the graph of near duplicates. Groups are counted by perceptual
+hash, at every radius that a build may drop by, and by the learned detector, whose candidates pass
+the second check (trainer/copies/alignment.py).
 """
 
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ RATE = 1e-6  # of false candidates, per pair: at which the detector's own thresh
 
 @dataclass(frozen=True)
 class Groups:
-    """What one detector finds: pictures that stand in groups, and how large these are."""
+    """The groups by one detector at one threshold: how many pictures they hold, and their sizes."""
 
     detector: str
     threshold: float  # bits, or a score
@@ -45,37 +45,40 @@ class Groups:
 
     @property
     def share(self) -> float:
-        """Of the pictures: those that would go if one of each group stayed."""
+        """The share of the pictures, 0..1, that would go if one of each group stayed."""
         return (self.grouped - self.groups) / self.pictures
 
 
-def duplicates(build: Path, run: RunFolder | None, how: Search) -> list[Groups]:
-    """The groups by the hash at each radius, and by the detector; kept in RUN/duplicates.json."""
+def duplicates(build: Path, run: RunFolder | None, method: Search) -> list[Groups]:
+    """The groups by the hash at each radius, and by the detector; kept in RUN/duplicates.json.
+
+    Raises TrainerError for a build without samples.
+    """
     blocks = list(trained_hashes(build))
     if not blocks:
         raise TrainerError(f"{build}: no samples, expected some")
     ids, hashes = (np.concatenate(column) for column in zip(*blocks, strict=True))
-    radii = RADII if how.detector or how.threshold is None else (how.threshold,)
+    radii = RADII if method.detector or method.threshold is None else (method.threshold,)
     near = near_hashes(hashes, blocks, max(radii))
     all_groups = []
     for radius in radii:
         within = near.where(near.value <= radius)
         all_groups.append(groups("phash", radius, ids, ids[within.row], within.pair_id))
-    if how.detector is not None:
-        all_groups.append(_by_look(build, ids, how))
+    if method.detector is not None:
+        all_groups.append(_by_detector(build, ids, method))
     if run is not None:
         rows = [asdict(group) | {"share": group.share} for group in all_groups]
         write_json(run.root / "duplicates.json", {"build_version": build.name, "groups": rows})
     return all_groups
 
 
-def _by_look(build: Path, ids: np.ndarray, how: Search) -> Groups:
-    """Groups by the learned detector: pairs that it finds, straight or mirrored, and that agree."""
+def _by_detector(build: Path, ids: np.ndarray, method: Search) -> Groups:
+    """Groups by the learned detector: pairs, straight or mirrored, whose pixels agree."""
     samples = read_samples(build, SIDE)
-    detector = with_background(how, samples)
-    limit = how.threshold
+    detector = with_background(method, samples)
+    limit = method.threshold
     if limit is None:
-        limit = own_threshold(detector, how.rate or RATE).value
+        limit = own_threshold(detector, method.rate or RATE).value
     seen, straight, turned = [], [], []
     for block_ids, pictures in all_pictures(samples):
         seen.append(block_ids)
@@ -99,7 +102,7 @@ def _by_look(build: Path, ids: np.ndarray, how: Search) -> Groups:
 def groups(
     detector: str, threshold: float, ids: np.ndarray, first: np.ndarray, second: np.ndarray
 ) -> Groups:
-    """What hangs together by pairs (first, second) of the pictures `ids`, which are in order.
+    """The connected components of near pairs (first, second), (P,) each, of `ids` (N,), ascending.
 
     >>> groups("phash", 0, np.array([5, 6, 7, 8]), np.array([5, 6]), np.array([6, 7])).sizes
     {3: 1}

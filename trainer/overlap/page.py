@@ -1,7 +1,7 @@
-"""A page for the eye: evaluation pictures beside their nearest training pictures, at the threshold.
+"""A page of neighbours around the threshold: evaluation pictures beside the nearest training ones.
 
-One file that loads nothing and runs nothing; names and captions are a stranger's and are escaped.
-The paper chose its thresholds by looking at such neighbours (CLIP, appendix C).
+The page is one HTML file that loads nothing and runs nothing. Names and captions are untrusted and
+are escaped. The paper chose its thresholds by looking at such neighbours (CLIP, appendix C).
 """
 
 import base64
@@ -40,7 +40,7 @@ small {{ color: #555; display: block }}
 </style></head><body>
 <h1>{title}</h1>
 <p>{choice}</p>
-<p>Left the evaluation picture, right the training picture that is nearest to it.</p>
+<p>Left: the evaluation picture. Right: the training picture that is nearest to it.</p>
 <h2>Nearer than the threshold</h2>{near}
 <h2>Further than the threshold</h2>{far}
 </body></html>
@@ -75,19 +75,19 @@ def write_page(place: Path, build: Path, overlap: Overlap, choice: str) -> None:
 
 def nearest_of(overlap: Overlap) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(value, pair_id, whether it is near by this value) of each picture's nearest, (E,) each."""
-    if overlap.by_look is None:
+    if overlap.by_detector is None:
         nearest = overlap.by_hash.nearest
         return nearest, overlap.by_hash.nearest_pair_id, nearest <= overlap.threshold.value
-    nearest = overlap.by_look.nearest
-    return nearest, overlap.by_look.nearest_pair_id, nearest >= overlap.threshold.value
+    nearest = overlap.by_detector.nearest
+    return nearest, overlap.by_detector.nearest_pair_id, nearest >= overlap.threshold.value
 
 
 def captions_of(build: Path, pair_ids: set[int]) -> dict[int, str]:
-    """The captions of these pairs."""
-    wanted = [("pair_id", "in", sorted(pair_ids))] if pair_ids else None
+    """The captions of these pairs, by pair_id."""
+    condition = [("pair_id", "in", sorted(pair_ids))] if pair_ids else None
     captions: dict[int, str] = {}
-    for path in sorted((build / "shards").glob("*.parquet")) if wanted else ():
-        rows = pq.read_table(path, columns=["pair_id", "caption"], filters=wanted)
+    for path in sorted((build / "shards").glob("*.parquet")) if condition else ():
+        rows = pq.read_table(path, columns=["pair_id", "caption"], filters=condition)
         captions |= zip(rows["pair_id"].to_pylist(), rows["caption"].to_pylist(), strict=True)
     return captions
 
@@ -95,8 +95,8 @@ def captions_of(build: Path, pair_ids: set[int]) -> dict[int, str]:
 def _item(
     overlap: Overlap, row: int, value: float, near: bool, trained: np.ndarray | None, caption: str
 ) -> str:
-    unit = "bits" if overlap.by_look is None else "score"
-    number = f"{value:.0f}" if overlap.by_look is None else f"{value:.3f}"
+    unit = "bits" if overlap.by_detector is None else "score"
+    number = f"{value:.0f}" if overlap.by_detector is None else f"{value:.3f}"
     kept = overlap.overlap[row]
     verdict = "overlaps" if kept else "does not overlap"
     if near and not kept:

@@ -1,6 +1,6 @@
-"""The plot of overlap, as CLIP's figure 5: what each set shares, and what that does to accuracy.
+"""The plot of overlap, as CLIP's figure 5: contamination against the difference in accuracy.
 
-The file is a function of the results alone.
+Equal results give equal bytes.
 """
 
 from collections.abc import Sequence

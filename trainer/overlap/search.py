@@ -1,9 +1,9 @@
-"""What is near what: evaluation pictures against a build's, by one of two detectors.
+"""Search a build for near duplicates of evaluation pictures, by one of two detectors.
 
-The perceptual hash costs nothing, since a build stores it for every sample; the learned detector
-sees crops, turns and letters, too. Both look at every evaluation picture and at its mirror image,
-and what the hash finds all but equal always counts. A learned candidate is taken only if its pixels
-agree (trainer/copies/alignment.py).
+The perceptual hash costs nothing, since a build stores it for every sample. The learned detector
+also finds crops, rotations and pictures with text laid over them (CLIP, appendix C). Both compare
+every evaluation picture and its mirror image. A pair within EQUAL_BITS of pHash always counts; a
+candidate of the learned detector counts only if its pixels agree (trainer/copies/alignment.py).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -37,12 +37,12 @@ from trainer.data.samples import Samples, read_samples
 from trainer.evaluation.sets import EvalSet, Picture
 from trainer.settings import TrainerError
 
-EQUAL_BITS = 2  # of pHash: within them pictures are the same, whatever a network says
-MOST_RATE = 1e-4  # of false candidates, per pair
-UNIFORM = 2.0  # spread of luma below which a picture shows nothing: a build's own default
+EQUAL_BITS = 2  # of pHash: pictures within them are the same, whatever the score
+MOST_RATE = 1e-4  # false candidates per pair
+UNIFORM = 2.0  # spread of luma, 0..255, below which a picture is uniform, as a build's default
 MOST_CALIBRATED = 8_192  # pictures of a set whose pairs are compared to choose a threshold
 BLOCK = 1_024
-BACKGROUND = 8_192  # pictures of the build, beside which similarities are seen
+BACKGROUND = 8_192  # pictures of the build, by which scores are normalised
 
 
 @dataclass
@@ -58,7 +58,7 @@ class SetPictures:
     thumbnails: list[np.ndarray] = field(default_factory=list)
 
     def noted(self, pictures: Iterable[Picture]) -> Iterator[Picture]:
-        """The pictures on their way to the model, each noted as it passes."""
+        """Yield every picture unchanged, and note its name, label, hashes, spread and thumbnail."""
         for picture in pictures:
             self.names.append(picture.name)
             self.labels.append(picture.label)
@@ -73,23 +73,23 @@ class SetPictures:
 
     @property
     def uniform(self) -> np.ndarray:
-        """bool (E,): pictures that show nothing, such as black frames."""
+        """bool (E,): pictures of nearly one luma, such as black frames: they show nothing."""
         return np.array(self.spreads) < UNIFORM
 
     @property
     def both_hashes(self) -> np.ndarray:
-        """int64 (2 * E,): of the pictures, then of their mirror images."""
+        """int64 (2 * E,): the pHash of each picture, then of each mirror image."""
         return np.array([*self.hashes, *self.mirror_hashes], np.int64)
 
     def both_thumbnails(self) -> np.ndarray:
-        """uint8 (2 * E, SIDE, SIDE, 3)."""
+        """uint8 (2 * E, SIDE, SIDE, 3): of each picture, then of each mirror image."""
         straight = np.stack(self.thumbnails)
         return np.concatenate([straight, mirrored(straight)])
 
 
 @dataclass(frozen=True)
 class Search:
-    """How near duplicates are sought."""
+    """The method of a search: the detector, and its threshold or the rate to choose one by."""
 
     detector: Detector | None = None  # None: the perceptual hash
     threshold: float | None = None  # bits, or a score; None: chosen at the rate
@@ -114,81 +114,84 @@ class Overlap:
     seen: SetPictures
     threshold: Threshold
     by_hash: Neighbours  # values are bits
-    by_look: Neighbours | None = None  # values are scores; only what passed the second check
-    agreements: np.ndarray = field(default_factory=lambda: np.empty(0))  # of by_look's rows
+    by_detector: Neighbours | None = None  # values are scores; those that passed the second check
+    agreements: np.ndarray = field(default_factory=lambda: np.empty(0))  # (K,) of by_detector
     n_candidates: int = 0  # before the second check
 
     @property
     def near(self) -> np.ndarray:
-        """bool (E,): pictures with a near duplicate, whether or not they show anything."""
+        """bool (E,): pictures with a near duplicate, uniform ones too."""
         near = np.zeros(len(self.seen), bool)
         near[self.by_hash.row] = True
-        if self.by_look is not None:
-            near[self.by_look.row] = True
+        if self.by_detector is not None:
+            near[self.by_detector.row] = True
         return near
 
     @property
     def overlap(self) -> np.ndarray:
-        """bool (E,): near ones that show something; all black frames are alike."""
+        """bool (E,): near and not uniform, since all black frames are alike."""
         return self.near & ~self.seen.uniform
 
     def pair_ids(self) -> np.ndarray:
-        """The training pairs near a picture that shows something, in order."""
+        """int64, ascending: the training pairs near a picture that is not uniform."""
         shows = ~self.seen.uniform
         ids = [self.by_hash.pair_id[shows[self.by_hash.row]]]
-        if self.by_look is not None:
-            ids.append(self.by_look.pair_id[shows[self.by_look.row]])
+        if self.by_detector is not None:
+            ids.append(self.by_detector.pair_id[shows[self.by_detector.row]])
         return np.unique(np.concatenate(ids))
 
 
-def search(build: Path, sets: Sequence[SetPictures], how: Search) -> list[Overlap]:
-    """Look for every set's pictures in the build: its pictures are read once for all sets."""
+def search(build: Path, sets: Sequence[SetPictures], method: Search) -> list[Overlap]:
+    """Each set's overlap with a build, whose pictures are read once for all sets.
+
+    Raises TrainerError for a set without a readable picture.
+    """
     for seen in sets:
         if not len(seen):
             raise TrainerError(f"{seen.eval_set.root}: no readable picture")
-    if how.detector is None:
-        return [_by_hash(build, seen, hash_threshold(seen, how)) for seen in sets]
+    if method.detector is None:
+        return [_by_hash(build, seen, hash_threshold(seen, method)) for seen in sets]
     samples = read_samples(build, SIDE)
-    rate = how.rate or min(MOST_RATE, 1 / len(samples))
+    rate = method.rate or min(MOST_RATE, 1 / len(samples))
     equal = Threshold(EQUAL_BITS, None, 0, "given")
     return [
         _checked(_by_hash(build, seen, equal), threshold, candidates, samples)
         for seen, (threshold, candidates) in zip(
-            sets, _by_look(samples, sets, how, rate), strict=True
+            sets, _by_detector(samples, sets, method, rate), strict=True
         )
     ]
 
 
-def with_background(how: Search, samples: Samples) -> Detector:
-    """The detector beside pictures of the build, chosen by a hash."""
-    if how.detector is None:
+def with_background(method: Search, samples: Samples) -> Detector:
+    """The detector, its scores normalised by BACKGROUND pictures of the build, chosen by a hash."""
+    if method.detector is None:
         raise ValueError("no detector: expected a learned one")
-    return how.detector.beside(some_pictures(samples, BACKGROUND, 0, SIDE))
+    return method.detector.beside(some_pictures(samples, BACKGROUND, 0, SIDE))
 
 
-def hash_threshold(seen: SetPictures, how: Search) -> Threshold:
-    """The bits within which two pictures of a set are near."""
-    if how.threshold is not None:
-        return Threshold(how.threshold, None, 0, "given")
+def hash_threshold(seen: SetPictures, method: Search) -> Threshold:
+    """The most bits of pHash by which two near pictures differ, chosen on a set."""
+    if method.threshold is not None:
+        return Threshold(method.threshold, None, 0, "given")
     rows = calibrating(len(seen))
     hashes, labels = (np.array(column)[rows] for column in (seen.hashes, seen.labels))
     distances = (
         bits_between(hashes[at : at + BLOCK], hashes)[_differ(labels, labels[at : at + BLOCK])]
         for at in range(0, len(rows), BLOCK)
     )
-    threshold = bits_within_rate(distances, how.rate or MOST_RATE)
+    threshold = bits_within_rate(distances, method.rate or MOST_RATE)
     return (
         threshold if threshold.n_pairs >= LEAST_PAIRS else Threshold(EQUAL_BITS, None, 0, "default")
     )
 
 
-def look_threshold(
+def score_threshold(
     seen: SetPictures, detector: Detector, embeddings: np.ndarray, rate: float
 ) -> Threshold:
-    """The score at which false positives come at the rate; embeddings (2 * E, EMBED).
+    """The least score at which false positives keep to the rate; embeddings (2 * E, EMBED).
 
-    On pairs of different classes, straight and mirrored, but for those that are all but equal by
-    their hashes: such a picture stands in two classes.
+    Measured on pairs of different classes, straight and mirrored. Pairs within EQUAL_BITS are left
+    out: they are one picture that stands in two classes.
     """
     rows, n = calibrating(len(seen)), len(seen)
     hashes, labels = (np.array(column)[rows] for column in (seen.hashes, seen.labels))
@@ -205,21 +208,22 @@ def look_threshold(
 
 
 def own_threshold(detector: Detector, rate: float) -> Threshold:
-    """The score that a detector's file notes for the rate, or for the next lower one it knows."""
+    """The least score that a detector's file notes for the rate, or for the next lower rate noted.
+
+    Raises TrainerError if the file notes no rate.
+    """
     thresholds = {float(key): value for key, value in detector.about["thresholds"].items()}
     if not thresholds:
         raise TrainerError(
             f"{detector.name} was trained on too few pictures to know a threshold, and there are "
             "too few pairs of different classes to choose one: expected --threshold"
         )
-    chosen = max(
-        (rate_known for rate_known in thresholds if rate_known <= rate), default=min(thresholds)
-    )
+    chosen = max((noted for noted in thresholds if noted <= rate), default=min(thresholds))
     return Threshold(thresholds[chosen], chosen, 0, "detector")
 
 
 def calibrating(n: int) -> np.ndarray:
-    """The pictures whose pairs are compared: all, or MOST_CALIBRATED spread over the set."""
+    """The rows whose pairs are compared: all n, or MOST_CALIBRATED spread evenly over the set."""
     return np.unique(np.linspace(0, n - 1, min(n, MOST_CALIBRATED)).round().astype(np.int64))
 
 
@@ -233,16 +237,16 @@ def _by_hash(build: Path, seen: SetPictures, threshold: Threshold) -> Overlap:
     return Overlap(seen, threshold, folded(near, len(seen), np.minimum))
 
 
-def _by_look(
-    samples: Samples, sets: Sequence[SetPictures], how: Search, rate: float
+def _by_detector(
+    samples: Samples, sets: Sequence[SetPictures], method: Search, rate: float
 ) -> Iterator[tuple[Threshold, Neighbours]]:
     """Each set's threshold, and the candidates above it; the build is embedded once for all."""
-    detector = with_background(how, samples)
+    detector = with_background(method, samples)
     embedded = [detector.embed(seen.both_thumbnails()) for seen in sets]
     thresholds = [
-        look_threshold(seen, detector, embeddings, rate)
-        if how.threshold is None
-        else Threshold(how.threshold, None, 0, "given")
+        score_threshold(seen, detector, embeddings, rate)
+        if method.threshold is None
+        else Threshold(method.threshold, None, 0, "given")
         for seen, embeddings in zip(sets, embedded, strict=True)
     ]
     sought = np.concatenate([detector.sought(embeddings) for embeddings in embedded])
@@ -269,7 +273,7 @@ def _by_look(
 
 
 def _rows(near: Neighbours, begin: int, end: int) -> Neighbours:
-    """What was found of rows begin..end, which are then rows 0.. ."""
+    """The neighbours of rows begin..end, counted from 0."""
     near = near.where((near.row >= begin) & (near.row < end))
     return Neighbours(
         near.nearest[begin:end],
@@ -283,7 +287,7 @@ def _rows(near: Neighbours, begin: int, end: int) -> Neighbours:
 def _checked(
     overlap: Overlap, threshold: Threshold, candidates: Neighbours, samples: Samples
 ) -> Overlap:
-    """The second check: of the candidates, those whose pixels agree."""
+    """The overlap with those candidates of the detector whose pixels agree: the second check."""
     pictures = pictures_of(samples, set(candidates.pair_id.tolist()))
     pairs = zip(candidates.row.tolist(), candidates.pair_id.tolist(), strict=True)
     likenesses = np.array(

@@ -1,4 +1,4 @@
-"""What overlap does to accuracy: the splits, the test and the interval of CLIP, section 5."""
+"""The effect of overlap on accuracy: the splits, the test and the interval of CLIP, section 5."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,12 +20,12 @@ class Splits:
     clean_accuracy: float | None
     overlap_accuracy: float | None
     gain: float | None  # accuracy - clean_accuracy: what the overlap adds
-    p: float | None  # one-sided: of so many hits on the overlap at the clean accuracy
+    p: float | None  # one-sided binomial: this many hits on Overlap, at Clean's accuracy
     overlap_interval: tuple[float, float] | None  # Clopper-Pearson, 99.5%
 
 
 def splits(correct: np.ndarray, overlap: np.ndarray) -> Splits:
-    """Both bool (N,), one row per picture.
+    """The accuracies of a set by `correct` and `overlap`, bool (N,), one row per picture.
 
     >>> splits(np.array([True, True, False, False]), np.array([True, False, False, False])).p
     0.3333333333333333

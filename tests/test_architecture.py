@@ -50,6 +50,12 @@ ARROWS = {
     "trainer.commands": "copies evaluation model overlap run_folder settings training",
 }
 COMPOSERS = {"pipeline", "pipeline.__main__", "pipeline.tasks", "trainer.__main__"}
+# Folders without tests of their own, and where the tests of what calls them stand.
+TESTED_ELSEWHERE = {
+    "queries/report": "pipeline/report",
+    "queries/tables/schemas": "queries/tables",
+    "trainer/commands": "trainer/training/test_run.py",
+}
 MOST_MODULES = 16  # of a folder
 MOST_PACKAGES = {"pipeline": 18, "trainer": 10}
 MOST_FLOORS = {"pipeline": 7, "trainer": 8}
@@ -179,6 +185,20 @@ def test_a_folder_is_read_in_one_look():
     folders = {path.parent for path in MODULES}
     crowded = {folder for folder in folders if len(list(folder.glob("*.py"))) > MOST_MODULES}
     assert not crowded
+
+
+def folders(root: Path) -> set[str]:
+    """The folders of the rooms below the root that have code, such as pipeline/sources/crawl."""
+    paths = [path for room in ROOMS for path in (root / room).rglob("*")]
+    code = [path for path in paths if path.suffix in (".py", ".sql")]
+    return {path.parent.relative_to(root).as_posix() for path in code}
+
+
+def test_tests_stand_in_folders_as_the_code_does():
+    assert folders(ROOT) - folders(ROOT / "tests") == set(TESTED_ELSEWHERE)
+    assert not folders(ROOT / "tests") - folders(ROOT)
+    for where in TESTED_ELSEWHERE.values():
+        assert (ROOT / "tests" / where).exists()
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name)

@@ -9,9 +9,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests import ROOT, mediawiki_server
+from tests import ROOT
+from tests.pipeline.sources import mediawiki_server
 from tests.processes import WAIT_S, command_of, descendants, free_port, is_alive, kill, wait_for
-from tests.spark_cluster import spark_home
+from tests.queries.engine.spark_cluster import spark_home
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
 S3 = ("queries/tables/test_store_s3.py", "moto_server")

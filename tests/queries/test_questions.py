@@ -15,7 +15,7 @@ from queries.__main__ import main
 from queries.questions import empty_view, names, sql, title
 from queries.tables.schemas import TABLES
 from tests import ROOT
-from tests.asking import ENGINE, ask
+from tests.queries.asking import ENGINE, ask
 from tests.tables import build_row, rows
 
 

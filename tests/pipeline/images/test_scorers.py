@@ -16,7 +16,7 @@ from pipeline.settings.whole import SettingsError, load
 from queries.tables.contracts import IMAGES
 from queries.tables.errors import InputError
 from queries.tables.schemas import TABLES
-from tests.mean_model import mean_model
+from tests.pipeline.images.mean_model import mean_model
 from tests.small_build import Small
 
 pytest.importorskip("onnxruntime", reason="needs onnxruntime, which runs the models")

@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from pipeline.report.page import write_report
-from tests.report_build import HOSTILE, QUERIES, hostile_build, hostile_run
+from tests.pipeline.report.report_build import HOSTILE, QUERIES, hostile_build, hostile_run
 
 playwright = pytest.importorskip("playwright.sync_api", reason="pip install playwright")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

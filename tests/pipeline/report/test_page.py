@@ -10,7 +10,7 @@ from pipeline.report import charts as report_charts
 from pipeline.report import gallery as report_gallery
 from pipeline.report.page import _sha256, print_counts, write_report
 from queries.tables.manifest import list_files
-from tests.report_build import (
+from tests.pipeline.report.report_build import (
     HOSTILE,
     QUERIES,
     empty_build,

@@ -26,7 +26,7 @@ from queries.engine.duck import DuckEngine
 from queries.tables.parts import digest
 from queries.tables.schemas import TABLES
 from tests import ROOT
-from tests.mediawiki_server import MediaWiki, missing
+from tests.pipeline.sources.mediawiki_server import MediaWiki, missing
 from tests.tables import rows
 
 KITES = 12
@@ -456,7 +456,7 @@ def test_an_answer_that_is_no_json_is_asked_for_again(tmp_path, wiki, waits):
 
 def test_a_packed_answer_is_unpacked_no_further_than_the_bound(tmp_path, wiki, waits):
     wiki.moves[:] = ["torn", 'gzip {"batchcomplete": true}', "bomb"]
-    with pytest.raises(DownloadError, match="expected at most 16777216 bytes"):
+    with pytest.raises(DownloadError, match=f"expected at most {search.MOST_ANSWER_BYTES} bytes"):
         collected(source_of(wiki.api), tmp_path, "kite", "fox")
     wiki.asked.clear()
     assert len(collected(source_of(wiki.api), tmp_path, "kite", "fox")) == 2  # none of "kite"

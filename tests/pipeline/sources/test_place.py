@@ -9,7 +9,15 @@ import pytest
 
 from pipeline import sources
 from pipeline.sources import SourceError, place
-from tests.table_source import CAT, collected, reasons, seen, source_of, store_of, written
+from tests.pipeline.sources.table_source import (
+    CAT,
+    collected,
+    reasons,
+    seen,
+    source_of,
+    store_of,
+    written,
+)
 
 GOOD = f"url,caption\n{CAT},a cat\n"
 

@@ -11,7 +11,7 @@ import pytest
 
 from queries.tables.manifest import find
 from tests.image_server import ImageServer, picture
-from tests.mean_model import mean_model
+from tests.pipeline.images.mean_model import mean_model
 from tests.small_build import ROOT, Small, published, table
 
 pytestmark = pytest.mark.slow

@@ -7,7 +7,7 @@ import pyarrow as pa
 from pipeline.filters.exclusions import read_exclusions
 from queries.engine.duck import DuckEngine
 from queries.questions import answer, sql
-from tests.asking import ask
+from tests.queries.asking import ask
 from tests.tables import build_row, rows
 
 ENGINE = DuckEngine(workers=1, quiet=True)

@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pytest
 
-from tests.asking import ask, of_folder
+from tests.queries.asking import ask, of_folder
 from tests.tables import rows
 
 

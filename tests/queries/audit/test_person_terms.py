@@ -5,7 +5,7 @@ import pyarrow as pa
 from pipeline.match.person_terms import match_terms
 from pipeline.text import normalise
 from queries.person_terms import person_terms
-from tests.asking import ask
+from tests.queries.asking import ask
 from tests.tables import rows
 
 TERMS = {row["term"]: row["term_id"] for row in person_terms().to_pylist()}

@@ -18,7 +18,7 @@ from queries.tables.manifest import list_files
 from queries.tables.parts import write_part
 from queries.tables.schemas import TABLES
 from queries.tables.tars import with_places
-from tests.asking import ask, of_folder
+from tests.queries.asking import ask, of_folder
 from tests.tables import build_row, rows
 
 STAGES = [

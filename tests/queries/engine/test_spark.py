@@ -14,7 +14,7 @@ from queries.engine.duck import DuckEngine
 from queries.tables.errors import InputError, UserError
 from queries.tables.parts import write_part
 from queries.tables.schemas import TABLES
-from tests.spark_cluster import JAVA, spark_home
+from tests.queries.engine.spark_cluster import JAVA, spark_home
 from tests.tables import build_row, rows
 
 pytestmark = pytest.mark.slow

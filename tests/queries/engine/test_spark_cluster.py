@@ -16,8 +16,8 @@ from queries.tables.manifest import BuildError, find
 from queries.tables.parts import read_part
 from tests.image_server import ImageServer
 from tests.processes import command_of, name_of, wait_for
+from tests.queries.engine.spark_cluster import Cluster, settings_for, spark_home
 from tests.small_build import LUIGI, ROOT, Small, published
-from tests.spark_cluster import Cluster, settings_for, spark_home
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 

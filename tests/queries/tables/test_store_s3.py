@@ -36,15 +36,15 @@ from queries.tables.errors import UserError
 from queries.tables.manifest import BuildError, find, manifest
 from queries.tables.store import is_store, place, put
 from tests.chaos.builds import building
-from tests.cutting_proxy import CuttingProxy
 from tests.image_server import ImageServer
 from tests.pipeline.images.test_parts import EVERY, PICTURES, give_up, publish
 from tests.pipeline.sources.crawl.test_crawl import packed, record
 from tests.pipeline.sources.crawl.test_crawl import source_of as crawl_source
+from tests.pipeline.sources.table_source import seen
 from tests.processes import wait_for
-from tests.s3_server import BUCKET, CREDENTIALS, S3Server
+from tests.queries.tables.cutting_proxy import CuttingProxy
+from tests.queries.tables.s3_server import BUCKET, CREDENTIALS, S3Server
 from tests.small_build import ROOT, Small, published
-from tests.table_source import seen
 
 OUT = f"s3://{BUCKET}/wit"
 

@@ -17,7 +17,15 @@ from pipeline.sources import SourceError
 from pipeline.sources.tables import lines, parquet_child
 from pipeline.sources.tables.files import files
 from tests import ROOT
-from tests.table_source import CAT, DOG, collected, reasons, seen, source_of, written
+from tests.pipeline.sources.table_source import (
+    CAT,
+    DOG,
+    collected,
+    reasons,
+    seen,
+    source_of,
+    written,
+)
 
 MB = 1 << 20
 GOOD = f"url,caption\n{CAT},a cat\n"
@@ -222,7 +230,7 @@ def test_no_file_takes_a_worker_past_500_mb(tmp_path):
 import resource, sys
 from pathlib import Path
 from pipeline import sources
-from tests.table_source import source_of
+from tests.pipeline.sources.table_source import source_of
 for path in sys.argv[1:]:
     source = source_of(path, header=("url", "caption"))
     (part,) = sources.parts(source, sources.Planning(str))

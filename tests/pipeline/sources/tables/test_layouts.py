@@ -19,7 +19,15 @@ from pipeline.sources import SourceError
 from pipeline.sources.tables import nested
 from pipeline.sources.tables.layouts import READY
 from pipeline.sources.tables.rows import plain
-from tests.table_source import CAT, DOG, collected, reasons, seen, source_of, written
+from tests.pipeline.sources.table_source import (
+    CAT,
+    DOG,
+    collected,
+    reasons,
+    seen,
+    source_of,
+    written,
+)
 
 SMALL = {"SAMPLE_ID": 7, "WIDTH": 640, "similarity": 0.31}
 

@@ -20,7 +20,7 @@ from pipeline.sources.tables import lines
 from pipeline.web.url import normalise_url
 from queries.pixels.fingerprint import hash63
 from queries.tables.reasons import REASONS
-from tests.table_source import CAT, DOG, collected, seen, source_of, written
+from tests.pipeline.sources.table_source import CAT, DOG, collected, seen, source_of, written
 
 
 # --- rows ---------------------------------------------------------------------------------------

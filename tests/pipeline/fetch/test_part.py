@@ -263,9 +263,10 @@ def test_originals_are_kept_as_they_were_served(server, tmp_path):
 
 
 def test_a_process_without_progress_is_stopped(server, tmp_path, monkeypatch):
-    monkeypatch.setattr(fetch, "SLACK_S", -178)  # 2 * (30 s + 60 s) - 178 s: not waited for
     rows = ask([server.url("/slow/1.png")])
     slowly = FETCH_ONCE.model_copy(update={"deadline_s": 30.0})
+    row_s = 2 * (slowly.deadline_s + slowly.max_wait_s)  # that a row may take
+    monkeypatch.setattr(fetch, "SLACK_S", 2 - row_s)  # so 2 s, in place of minutes
     with pytest.raises(FetchError, match="finished no row in 2 s"):
         fetch_part(rows, tmp_path / "part", IMAGES, slowly, tmp_path / "log.jsonl")
     assert list(tmp_path.iterdir()) == []

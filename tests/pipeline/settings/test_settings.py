@@ -33,7 +33,6 @@ def test_paths_start_at_the_settings_file(written, tmp_path):
     settings = load(written(GOOD))
     assert settings.queries.articles == (str(tmp_path / "dump.xml"),)
     assert settings.queries.wordnet == str(tmp_path / "dict")
-    assert settings.selection.cap == 20_000
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import hashlib
 import pytest
 
 from pipeline.settings.whole import DownloadSettings
-from pipeline.web.client import DownloadError
+from pipeline.web.client import MAX_LIST_BYTES, DownloadError
 from pipeline.web.download import Remote, download
 from pipeline.web.wikimedia import expand
 from queries.tables.errors import InputError, UserError
@@ -103,7 +103,7 @@ def test_a_dump_that_is_not_as_described_is_told_of_in_one_line(server):
 
 def test_an_endless_list_is_not_read_to_its_end(server):
     server.put("/enwiki/20261101/enwiki-20261101-sha1sums.txt", b"", "endless")
-    with pytest.raises(DownloadError, match="expected at most 16777216 bytes"):
+    with pytest.raises(DownloadError, match=f"expected at most {MAX_LIST_BYTES} bytes"):
         expand("wikimedia:enwiki/20261101/multistream", settings(server))
 
 

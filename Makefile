@@ -40,6 +40,7 @@ lint: .venv/.test  ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/sqlfluff lint --processes 2 -q queries/*/*.sql
 
 chaos: .venv/.test  ## disturb small builds 200 times: about an hour
 	$(BIN)/python -m tests.chaos --runs 200

@@ -30,7 +30,11 @@ same_url AS (
 ),
 
 kind AS (
-    SELECT 1 AS line, 'taken out: the same address and caption' AS about, 0 AS n_groups, COUNT(*) AS n
+    SELECT
+        1 AS line,
+        'taken out: the same address and caption' AS about,
+        0 AS n_groups,
+        COUNT(*) AS n
     FROM "drop"
     WHERE reason = 'pair_seen'
     UNION ALL

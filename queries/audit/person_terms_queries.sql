@@ -1,5 +1,5 @@
 -- Words for people: the queries that kept the samples of each group, twenty a group at most
--- grain: one row per axis, group and query; queries that are themselves words of the list are left out
+-- grain: one row per axis, group and query; queries that are words of the list are left out
 -- inputs: person_term, person_match, kept_match, query
 WITH of_group AS (
     SELECT DISTINCT person_term.axis, person_term.term_group, person_match.pair_id

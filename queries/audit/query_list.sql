@@ -19,7 +19,11 @@ WITH junk AS (
 ),
 
 figure AS (
-    SELECT 1 AS part, 'asked for' AS about, CAST(NULL AS VARCHAR) AS item, CAST(n_queries AS DOUBLE) AS n
+    SELECT
+        1 AS part,
+        'asked for' AS about,
+        CAST(NULL AS VARCHAR) AS item,
+        CAST(n_queries AS DOUBLE) AS n
     FROM build
     UNION ALL
     SELECT 2, 'on offer', NULL, CAST(n_offered AS DOUBLE) FROM build

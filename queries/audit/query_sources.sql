@@ -3,10 +3,12 @@
 -- inputs: query, match, kept_match
 -- sources is a bit mask: 1 word, 2 bigram, 4 title, 8 WordNet name
 SELECT
-    TRIM(CASE WHEN sources % 2 = 1 THEN 'word ' ELSE '' END
-    || CASE WHEN sources % 4 >= 2 THEN 'bigram ' ELSE '' END
-    || CASE WHEN sources % 8 >= 4 THEN 'title ' ELSE '' END
-    || CASE WHEN sources % 16 >= 8 THEN 'wordnet' ELSE '' END) AS offered_by,
+    TRIM(
+        CASE WHEN sources % 2 = 1 THEN 'word ' ELSE '' END
+        || CASE WHEN sources % 4 >= 2 THEN 'bigram ' ELSE '' END
+        || CASE WHEN sources % 8 >= 4 THEN 'title ' ELSE '' END
+        || CASE WHEN sources % 16 >= 8 THEN 'wordnet' ELSE '' END
+    ) AS offered_by,
     COUNT(*) AS queries,
     COUNT(matched.n) AS with_a_match,
     COUNT(kept.n) AS with_a_pair,

@@ -28,7 +28,7 @@ SELECT
     'sha256' AS kind,
     sha256 AS value,
     CAST(urls AS STRING) || ' addresses, ' || CAST(hosts AS STRING) || ' hosts, '
-        || CAST(captions AS STRING) || ' captions, such as ' || first_url AS reason
+    || CAST(captions AS STRING) || ' captions, such as ' || first_url AS reason
 FROM served
 WHERE urls >= 3
 ORDER BY urls DESC, captions DESC, sha256

@@ -1,7 +1,7 @@
 -- No sample is a picture, or near a picture, that the exclusions name by its bytes or its pHash
 -- grain: one row per sample and exclusion
 -- inputs: sample, exclusion
--- Decontamination is asked for by exclusions of the kinds sha256 and phash; without any, nothing is.
+-- Exclusions of the kinds sha256 and phash ask for decontamination; without any, nothing does.
 -- Hashes are compared only where they agree in two bytes: 3 differing bits spare one of 4 fixed
 -- pairs of bytes, and the 6 bits that a radius has at most spare two of the 8 bytes.
 WITH byte AS (

@@ -15,9 +15,13 @@ WITH host AS (
 distinct_host AS (SELECT DISTINCT host FROM host),
 
 suffix_1 AS (SELECT host, SPLIT_PART(host, '.', -1) AS suffix FROM distinct_host),
+
 suffix_2 AS (SELECT host, SPLIT_PART(host, '.', -2) || '.' || suffix AS suffix FROM suffix_1),
+
 suffix_3 AS (SELECT host, SPLIT_PART(host, '.', -3) || '.' || suffix AS suffix FROM suffix_2),
+
 suffix_4 AS (SELECT host, SPLIT_PART(host, '.', -4) || '.' || suffix AS suffix FROM suffix_3),
+
 suffix_5 AS (SELECT host, SPLIT_PART(host, '.', -5) || '.' || suffix AS suffix FROM suffix_4),
 
 suffix AS (

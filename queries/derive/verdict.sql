@@ -27,7 +27,8 @@ judged AS (
             WHEN excluded_hash.phash IS NOT NULL THEN 'excluded'
             WHEN original_width < min_side OR original_height < min_side THEN 'image_too_small'
             WHEN CAST(original_width AS BIGINT) * original_height < min_area THEN 'image_too_small'
-            WHEN original_width > max_aspect * original_height
+            WHEN
+                original_width > max_aspect * original_height
                 OR original_height > max_aspect * original_width THEN 'image_aspect'
             WHEN spread < min_spread THEN 'image_uniform'
             WHEN beyond.pair_id IS NOT NULL THEN 'image_score'

@@ -66,6 +66,12 @@ def test_the_sample_keeps_a_thousand_images(elsewhere):
 
 
 @pytest.mark.slow
+def test_the_two_pairs_of_the_design_page_are_as_the_sample_has_them(elsewhere):
+    done = run([sys.executable, "-m", "tests.design_page", "--check", "wit"], elsewhere)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("text", blocks("python"))
 def test_each_piece_of_python_runs(elsewhere, text):
     done = run([sys.executable, "-c", text], elsewhere)

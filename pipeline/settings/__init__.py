@@ -1,1 +1,1 @@
-"""The TOML of a build, checked whole before work starts."""
+"""The settings of a build: one TOML, checked whole before work starts, a module for each part."""

@@ -1,1 +1,4 @@
-"""The Luigi tasks: the only modules that compose the stages into a build."""
+"""The Luigi tasks, which compose the stages into a build; each declares what it reads and makes.
+
+In the order of the data: `queries`, `pairs`, `pictures`, `build_wit`.
+"""

@@ -1,1 +1,1 @@
-"""The folder that a build works in: its places, its lock, how a build ends, what was taken down."""
+"""The folder that a build works in: its places, its lock, its endings and its log of takedowns."""

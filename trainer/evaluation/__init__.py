@@ -1,1 +1,1 @@
-"""What a trained model can do: zero-shot, retrieval, probes, robustness, each with its interval."""
+"""Evaluations of a trained model: zero-shot, retrieval, probes, robustness, with intervals."""

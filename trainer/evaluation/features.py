@@ -1,7 +1,7 @@
-"""What a run's model makes of an evaluation set: features of its pictures, embeddings of texts.
+"""Features of an evaluation set's pictures, and embeddings of pictures and texts, by a model.
 
-A picture is seen once, its middle square: its features serve a linear probe as they are, and
-projected and normalised they are its embedding.
+A picture is encoded once, its middle square. Its features are the input of a linear probe;
+projected and normalised they are its embedding (CLIP, figure 3).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,7 +24,7 @@ BATCH = 128
 
 @dataclass(frozen=True)
 class Features:
-    """N pictures: names, classes (N,), what a probe reads (N, D) float32, and their captions."""
+    """N pictures: names, class numbers (N,), features (N, D) float32 as `values`, and captions."""
 
     names: list[str]
     labels: np.ndarray
@@ -35,7 +35,7 @@ class Features:
         return len(self.names)
 
     def rows(self, at: np.ndarray) -> "Features":
-        """Some of the pictures, by their places or by a bool (N,)."""
+        """The pictures at these places (n,), or of this mask, bool (N,)."""
         places = np.arange(len(self))[at]
         names, captions = ([column[i] for i in places] for column in (self.names, self.captions))
         return Features(names, self.labels[at], self.values[at], captions)
@@ -43,7 +43,7 @@ class Features:
 
 @torch.inference_mode()
 def features(checkpoint: Checkpoint, eval_set: EvalSet, pictures: Iterable[Picture]) -> Features:
-    """The pictures' features, in float32; TrainerError if there is no picture."""
+    """The pictures' features, in float32. Raises TrainerError if no picture is readable."""
     side, device = checkpoint.state.model.vision.pixels, checkpoint.model.logit_scale.device
     names: list[str] = []
     labels: list[int] = []
@@ -71,7 +71,10 @@ def embeddings(checkpoint: Checkpoint, values: np.ndarray) -> Tensor:
 
 @torch.inference_mode()
 def text_embeddings(checkpoint: Checkpoint, prompts: Sequence[Sequence[str]]) -> Tensor:
-    """T lists of as many prompts each -> (T, embed): the normalised mean of each list's texts."""
+    """T lists of P prompts each -> (T, embed), of length 1: the mean of each list's embeddings.
+
+    Source: CLIP, section 3.1.4, prompt ensembling.
+    """
     context, device = checkpoint.state.model.text.context, checkpoint.model.logit_scale.device
     means = []
     for batch in batches(prompts, max(1, BATCH // max(1, len(prompts[0])))):
@@ -83,6 +86,6 @@ def text_embeddings(checkpoint: Checkpoint, prompts: Sequence[Sequence[str]]) ->
 
 
 def batches(rows: Iterable, size: int) -> Iterator[list]:
-    left = iter(rows)
-    while batch := list(islice(left, size)):
+    rows = iter(rows)
+    while batch := list(islice(rows, size)):
         yield batch

@@ -1,7 +1,7 @@
 """Few-shot: how many labelled pictures a class a probe needs to equal zero-shot.
 
-Source: CLIP, section 3.1.5 and figures 6 and 7: probes of 1, 2, 4, 8 and 16 pictures a class and of
-all, and log-linear interpolation between.
+Source: CLIP, section 3.1.5 and figures 6 and 7: probes of 1, 2, 4, 8, 16 and all pictures of each
+class, and log-linear interpolation between them.
 """
 
 import math
@@ -21,14 +21,14 @@ from trainer.model.checkpoint import Checkpoint
 from trainer.run_folder import RunFolder
 
 SHOTS = (1, 2, 4, 8, 16)
-DRAWS = 3  # of pictures, whose mean is a point: one picture a class is a matter of luck
+DRAWS = 3  # random choices of pictures, whose mean is a point
 TITLE = f"few-shot probes, mean top-1 of {DRAWS} draws"
-MOST_VALIDATION = 4  # pictures a class that choose C, as many as there are shots at most
+MOST_VALIDATION = 4  # pictures per class that choose C, but never more than shots
 
 
 @dataclass(frozen=True)
 class Point:
-    """Probes of so many pictures a class: their mean accuracy, and the draws' extremes."""
+    """Probes of `shots` pictures per class: mean accuracy, and the least and most of the draws."""
 
     shots: float
     figure: Figure
@@ -74,7 +74,7 @@ def smallest_class(labels: np.ndarray) -> int:
 
 
 def point(split: SplitFeatures, shots: int, n_classes: int) -> Point:
-    """The mean of several draws' top-1 accuracies on the test pictures."""
+    """The mean top-1 accuracy on the test pictures of DRAWS probes, `shots` pictures per class."""
     accuracies = []
     for draw in range(DRAWS):
         train, validation = draw_shots(split, shots, SEED + 1 + draw)
@@ -87,7 +87,7 @@ def point(split: SplitFeatures, shots: int, n_classes: int) -> Point:
 
 
 def draw_shots(split: SplitFeatures, shots: int, seed: int) -> tuple[Features, Features]:
-    """`shots` train pictures of each class, and as many to validate, at most four.
+    """`shots` train pictures of each class, and as many validation pictures, at most four.
 
     Draws of one seed are nested: those of 8 shots hold those of 4.
     """
@@ -98,10 +98,10 @@ def draw_shots(split: SplitFeatures, shots: int, seed: int) -> tuple[Features, F
 
 
 def equal_shots(zero_shot: float, points: Sequence[tuple[float, float]]) -> dict:
-    """Where the line through (shots, accuracy), shots by their logarithm, first meets zero-shot.
+    """The shots at which the line through (shots, accuracy), log-linear, first meets zero-shot.
 
-    {"equal_shots": a number, "equal_bound": what it is}: "" exactly so; "fewer" than the first
-    point's, which is above already; "more" than the last one's, which is still below.
+    equal_bound says what equal_shots is: "" the number itself; "fewer": an upper bound, as the
+    first point is above zero-shot; "more": a lower bound, as the last point is below.
 
     >>> equal_shots(0.5, [(1, 0.2), (2, 0.4), (8, 0.6)])
     {'equal_shots': 4.0, 'equal_bound': ''}
@@ -122,7 +122,7 @@ def equal_shots(zero_shot: float, points: Sequence[tuple[float, float]]) -> dict
 
 
 def remarks(result: Result) -> list[str]:
-    """Where the probes meet zero-shot, and how far the draws lie apart."""
+    """The shots at which a probe equals zero-shot, and the range of the draws."""
     curve = result.about
     meets = {"": "at", "fewer": "at fewer than", "more": "at more than"}[curve["equal_bound"]]
     draws = ", ".join(

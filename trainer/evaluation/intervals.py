@@ -1,8 +1,8 @@
 """95% intervals of rates: of independent pictures, of captions that share one, of a mean of rates.
 
-All are Wilson's score interval, which stays within 0..1 and has a width where every answer is
-right. Where answers are not independent and alike, the number of pictures in it is replaced by the
-number of independent ones that would be as uncertain (Korn and Graubard 1998).
+All are Wilson's score interval (Wilson 1927), which stays within 0..1 and has a width even where
+every answer is right. Where answers are not independent, the number of answers is replaced by the
+effective number: of independent answers that would be as uncertain (Korn and Graubard 1998).
 """
 
 import math
@@ -16,7 +16,7 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True)
 class Figure:
-    """A rate of n answers, 0..1, its 95% interval, and what guessing would give."""
+    """A rate of n answers, its 95% interval low..high, and the rate of guessing; all 0..1."""
 
     name: str  # such as top-1
     value: float
@@ -47,7 +47,7 @@ def rate(name: str, hits: np.ndarray, chance: float) -> Figure:
 
 
 def mean_per_class(correct: np.ndarray, labels: np.ndarray, chance: float) -> Figure:
-    """The mean of the classes' accuracies, over the classes that have a picture: (N,) each.
+    """The mean of the accuracies of the classes that have a picture; bool and int (N,).
 
     C classes of n_c pictures and of one accuracy are as uncertain as C^2 / sum(1 / n_c) pictures;
     the interval is theirs. Classes of unequal accuracy are as a rule less uncertain.
@@ -63,7 +63,7 @@ def mean_per_class(correct: np.ndarray, labels: np.ndarray, chance: float) -> Fi
 
 
 def clustered(name: str, hits: np.ndarray, groups: np.ndarray, chance: float) -> Figure:
-    """The share of bool hits (N,), of which those of one group (N,) rise and fall together.
+    """The share of hits, bool (N,), where the answers of one group, (N,), are correlated.
 
     Five captions of a picture are found or missed together. The variance is that between
     groups (Kish 1965, section 6.3); the interval lies between that of as many independent

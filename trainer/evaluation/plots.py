@@ -1,6 +1,6 @@
-"""The plot of robustness, and what all plots share: how a file is written and a name shown.
+"""The plot of robustness, and how every plot is saved and shows a name.
 
-A file is a function of the results alone.
+Equal results give equal bytes.
 """
 
 import json
@@ -31,7 +31,7 @@ def save(figure: Figure, place: Path) -> None:
 
 
 def plain(name: str) -> str:
-    """A set's name as it is: a dollar sign would begin a formula.
+    """A set's name, its dollar signs escaped: they would begin a formula.
 
     >>> print(plain("a$b"))
     a\\$b
@@ -84,7 +84,7 @@ def draw_pair(axes: Axes, pair: dict) -> None:
 
 
 def inside(accuracy: float) -> float:
-    """0 and 1 have no logit: they are taken for the nearest ten-thousandth.
+    """An accuracy clipped to EDGE..1 - EDGE, as 0 and 1 have no logit.
 
     >>> inside(1.0)
     0.9999

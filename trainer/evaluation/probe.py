@@ -1,8 +1,8 @@
 """A linear probe: logistic regression on the features of a frozen model.
 
-Source: CLIP, section 3.2 and appendix A.3: L-BFGS, at most 1,000 iterations; the strength of L2 by
-a search over 96 steps, chosen on validation pictures; then fitted again to all of train and
-validation.
+Source: CLIP, section 3.2 and appendix A.3: L-BFGS, at most 1,000 iterations. The strength of L2 is
+searched over 96 steps and chosen on validation pictures; the probe is then fitted again to both
+train and validation pictures.
 """
 
 import warnings
@@ -26,7 +26,7 @@ TITLE = "linear probe"
 MAX_ITERATIONS = 1_000
 STEPS = 96  # of C from 1e-6 to 1e6: eight a decade
 FIRST = 16  # steps between the first seven
-HELD_OUT = 0.2  # of each class of a set without validation pictures: the paper states no share
+HELD_OUT = 0.2  # share of each train class that validates where val/ is missing; not in the paper
 SEED = 0
 
 
@@ -43,10 +43,10 @@ class SplitFeatures:
 
 @dataclass(frozen=True)
 class Scale:
-    """Features less their mean, over one number: their standard deviation, of all of them.
+    """Features less their mean (D,), divided by one standard deviation of all features.
 
-    The probes are the same ones, but that C counts in this unit, whatever a model's features
-    measure; and L-BFGS ends: on features of a deviation of .004 it did not in 1,000 iterations.
+    The family of probes stays the same, with C in this unit. L-BFGS converges: unscaled, on
+    features of a deviation of .004, it did not within 1,000 iterations.
     """
 
     mean: np.ndarray  # (D,)
@@ -64,7 +64,7 @@ def scale_of(values: np.ndarray) -> Scale:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A probe, what it was fitted with, and whether it ended before the last iteration."""
+    """A probe, the scale and C of its fit, and whether L-BFGS converged."""
 
     model: LogisticRegression
     scale: Scale
@@ -72,16 +72,16 @@ class Fitted:
     converged: bool
 
     def scores(self, values: np.ndarray, n_classes: int) -> np.ndarray:
-        """(N, D) -> log-probabilities (N, n_classes); -inf of a class it has seen nothing of."""
+        """(N, D) -> log-probabilities (N, n_classes); -inf of a class without a train picture."""
         margins = self.model.decision_function(self.scale(values))
-        if margins.ndim == 1:  # of two classes: the second one's over the first one's
+        if margins.ndim == 1:  # of two classes: log-odds of the second
             margins = np.stack([np.zeros_like(margins), margins], axis=1)
         scores = np.full((len(values), n_classes), -np.inf)
         scores[:, self.model.classes_] = log_softmax(margins, axis=1)
         return scores
 
     def likelihood(self, seen: Features) -> float:
-        """The mean log-probability of the right classes, as far as the probe knows them."""
+        """The mean log-probability of the right classes, over the classes that the probe knows."""
         n_classes = int(max(seen.labels.max(), self.model.classes_.max())) + 1
         scores = self.scores(seen.values, n_classes)
         right = scores[np.arange(len(seen)), seen.labels]
@@ -107,7 +107,7 @@ def evaluate(run: RunFolder, checkpoint: Checkpoint, eval_set: EvalSet) -> Resul
 
 
 def describe(split: SplitFeatures, fitted: Fitted) -> dict:
-    """What a probe was fitted to, and how."""
+    """The numbers of pictures, C and convergence of a fitted probe, as results keep them."""
     return {
         "train_images": len(split.train),
         "validation_images": len(split.validation),
@@ -119,7 +119,10 @@ def describe(split: SplitFeatures, fitted: Fitted) -> dict:
 
 
 def read_splits(checkpoint: Checkpoint, eval_set: EvalSet) -> SplitFeatures:
-    """The features of every split; a fifth of each train class validates where no val/ does."""
+    """The features of every split; without val/ a fifth of each train class validates.
+
+    Raises TrainerError if no class has a second train picture to validate.
+    """
     bad: dict[str, str] = {}
 
     def read(split: str) -> Features:
@@ -137,7 +140,7 @@ def read_splits(checkpoint: Checkpoint, eval_set: EvalSet) -> SplitFeatures:
 
 
 def held_out(labels: np.ndarray, share: float) -> np.ndarray:
-    """bool (N,): the share of each class that validates, at least 1 picture of a class of 2.
+    """bool (N,): the pictures that validate, a share of each class; 1 at least of 2 and more.
 
     >>> held_out(np.array([0, 0, 0, 0, 0, 1]), 0.2).sum()
     np.int64(1)
@@ -150,7 +153,7 @@ def held_out(labels: np.ndarray, share: float) -> np.ndarray:
 
 
 def drawn(labels: np.ndarray, seed: int) -> list[np.ndarray]:
-    """The places of each class, in the random order of the seed."""
+    """The rows of each class of labels (N,), in the random order of the seed."""
     draw = np.random.default_rng(seed)
     order = draw.permutation(len(labels))
     return [order[labels[order] == label] for label in np.unique(labels)]
@@ -159,9 +162,9 @@ def drawn(labels: np.ndarray, seed: int) -> list[np.ndarray]:
 def fit_best(train: Features, validation: Features, *, refit: bool = True) -> Fitted:
     """The probe of the C that validates best, fitted to train, and with `refit` to both.
 
-    Best by the log-probability of the right classes: by their accuracy, which is as good for C
-    1e3 times as great, test accuracies on digits were .7 points lower (mean of ten orders).
-    TrainerError if train holds fewer than two classes, or none that validation has.
+    The best C has the greatest log-probability of the right classes. Accuracy is flat over three
+    decades of C: by it, test accuracies on digits were .7 points lower (mean of ten orders).
+    Raises TrainerError if train has fewer than two classes, or none of validation's.
     """
     classes = np.unique(train.labels)
     if len(classes) < 2 or not np.isin(validation.labels, classes).any():
@@ -180,9 +183,9 @@ def fit_best(train: Features, validation: Features, *, refit: bool = True) -> Fi
 
 
 def search(score: Callable[[int], float]) -> int:
-    """The step of 0..96 that the paper's search ends at: seven at first, halving towards the best.
+    """The best step of 0..96 by the paper's search: seven steps, then halving around the best.
 
-    Of equal scores the strongest L2, the lowest step.
+    Of equal scores the lowest step wins: the strongest L2.
 
     >>> search(lambda step: -abs(step - 37))
     37
@@ -216,13 +219,13 @@ def fit(values: np.ndarray, labels: np.ndarray, c: float) -> Fitted:
     """Logistic regression on (N, D) and (N,), in float64."""
     model, scale = LogisticRegression(C=c, max_iter=MAX_ITERATIONS), scale_of(values)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # n_iter_ tells
+        warnings.simplefilter("ignore", ConvergenceWarning)  # n_iter_ says it
         model.fit(scale(values), labels)
     return Fitted(model, scale, c, bool(model.n_iter_.max() < MAX_ITERATIONS))
 
 
 def remarks(result: Result) -> list[str]:
-    """What the probe was fitted to, and how."""
+    """The pictures that the probe was fitted to, C, and whether it converged."""
     fit = result.about
     converged = "" if fit["converged"] else ", not converged"
     images = f"{fit['train_images']:,} + {fit['validation_images']:,} pictures"

@@ -18,7 +18,7 @@ from trainer.run_folder import RunFolder
 
 @dataclass(frozen=True)
 class Result:
-    """What an evaluation measured on a set: figures by name, and what else is to be known."""
+    """The result of an evaluation on a set: figures by name, and the context as `about`."""
 
     task: str  # such as zeroshot
     eval_set: str
@@ -26,7 +26,7 @@ class Result:
     figures: dict[str, Figure]
 
     def json(self) -> dict:
-        """The figures flat beside the rest: NAME, NAME_interval_95, NAME_chance, NAME_n."""
+        """One flat object: `about`, and NAME, NAME_interval_95, NAME_chance, NAME_n per figure."""
         flat: dict = {"eval_set": self.eval_set, **self.about}
         for name, figure in self.figures.items():
             flat[name], flat[f"{name}_interval_95"] = figure.value, [figure.low, figure.high]
@@ -54,7 +54,7 @@ def add_result(run: RunFolder, name: str, result: dict) -> None:
 
 
 class Evaluation(Protocol):
-    """What each module of an evaluation offers: `trainer.commands.evaluate` has their table."""
+    """The interface of each evaluation's module; `trainer.commands.evaluate` has their table."""
 
     TITLE: str  # of the table that is printed
 
@@ -62,7 +62,7 @@ class Evaluation(Protocol):
         """Evaluate the checkpoint on a set (or a pair of sets), and keep the result in the run."""
 
     def remarks(self, result: Result) -> list[str]:
-        """What a person should know of a result beside its figures, a line each."""
+        """Lines to print below the figures of a result."""
 
 
 def show(evaluation: Evaluation, results: Sequence[Result], console: Console) -> None:

@@ -1,7 +1,7 @@
 """Retrieval: from a picture to its captions, and back.
 
-Source: CLIP, section 3.1.4 and table 13: recall at k is the share of queries of which one right
-answer is among the k nearest by cosine; captions are put into the prompt "a photo of {c}".
+Source: CLIP, section 3.1.4 and table 13: recall at k is the share of queries that have a right
+answer among the k nearest by cosine. Captions are put into the prompt "a photo of {c}".
 """
 
 import numpy as np
@@ -41,7 +41,7 @@ def ranks(images: Tensor, texts: Tensor, owner: np.ndarray) -> tuple[np.ndarray,
     """The rank of the best right answer, from 0, of each picture (P,) and of each text (T,).
 
     images (P, embed), texts (T, embed); owner (T,) ascending: the picture of each text. Of equal
-    cosines the one of the lower place is nearer, so a model of one answer for all is at chance.
+    cosines the lower row is nearer, so a model whose cosines are all equal is at chance.
 
     >>> both = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
     >>> [rank.tolist() for rank in ranks(both, both[[1, 0, 1]], np.array([0, 0, 1]))]
@@ -60,7 +60,7 @@ def ranks(images: Tensor, texts: Tensor, owner: np.ndarray) -> tuple[np.ndarray,
 
 
 def _rank(cosines: Tensor, right: Tensor) -> Tensor:
-    """Of each row of (B, N): how many columns are nearer than the nearest right one."""
+    """cosines, right: (B, N) -> (B,): how many columns are nearer than the nearest right one."""
     best = cosines.where(right, -torch.inf).amax(dim=1, keepdim=True)
     place = ((cosines == best) & right).int().argmax(dim=1, keepdim=True)  # the first of equals
     before = torch.arange(cosines.shape[1]) < place
@@ -86,7 +86,7 @@ def figures(of_images: np.ndarray, of_texts: np.ndarray, owner: np.ndarray) -> d
 
 
 def chance_of_a_picture(n_own: np.ndarray, k: int) -> float:
-    """That k of all captions, drawn blindly, hold one of a picture's own; the pictures' mean.
+    """The chance that k random captions hold one of a picture's n_own (P,); the pictures' mean.
 
     >>> chance_of_a_picture(np.array([1, 1, 1, 1]), 1), chance_of_a_picture(np.array([2, 2]), 3)
     (0.25, 1.0)
@@ -96,5 +96,5 @@ def chance_of_a_picture(n_own: np.ndarray, k: int) -> float:
 
 
 def remarks(result: Result) -> list[str]:
-    """How many captions there are: several of them may belong to one picture."""
+    """The numbers of pictures and captions: a picture may have several captions."""
     return [f"{result.about['images']:,} pictures, {result.about['captions']:,} captions"]

@@ -1,8 +1,8 @@
 """Robustness to natural distribution shift: zero-shot against a probe, on pairs of sets.
 
-Source: CLIP, section 3.3, and Taori et al. 2020: effective robustness is accuracy under shift above
-what models of the same in-distribution accuracy have, by a line fitted through reference models on
-logit axes; relative robustness is the gain of accuracy under shift itself.
+Source: CLIP, section 3.3, and Taori et al. 2020. Effective robustness is the accuracy under shift
+less the accuracy that the line of reference models, fitted on logit axes, gives for the same
+in-distribution accuracy. Relative robustness is the gain of accuracy under shift itself.
 """
 
 import csv
@@ -27,15 +27,15 @@ from trainer.run_folder import RunFolder
 from trainer.settings import TrainerError
 
 TITLE = "robustness"
-THUMBNAIL = 16  # pixels a side: what a reference model sees of a picture
-SHOTS = (1, 2, 4, 16, 64)  # train pictures a class, and all: a reference model each
+THUMBNAIL = 16  # pixels a side of a reference model's input
+SHOTS = (1, 2, 4, 16, 64)  # train pictures per class of the reference models; one more has all
 WAYS = ("zero-shot", "probe")
 COLUMNS = ("in_distribution", "shifted", "model", "accuracy", "shifted_accuracy")
 
 
 @dataclass(frozen=True)
 class Model:
-    """A model's accuracy in distribution and under the shift."""
+    """A reference model's accuracy, 0..1, in distribution and under the shift."""
 
     name: str
     accuracy: float
@@ -56,7 +56,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Pair:
-    """A set, its shift, and the names of the classes that both have: only these are told apart."""
+    """A set, its shift, and the classes that both name: the model chooses among these."""
 
     home: EvalSet
     shifted: EvalSet
@@ -70,20 +70,20 @@ class Pair:
 
 @dataclass(frozen=True)
 class Views:
-    """Pictures of a split twice: the model's features, and thumbnails for reference models."""
+    """The pictures of a split: the model's features, and thumbnails for reference models."""
 
     model: Features
     pixels: Features
 
     def of_classes(self, eval_set: EvalSet, classes: Sequence[str]) -> "Views":
-        """Only the pictures of these classes, numbered as these are."""
+        """The pictures of these classes alone; a label is then a place in `classes`."""
         place = [classes.index(name) if name in classes else -1 for name in eval_set.classes]
         labels = np.array(place)[self.model.labels]
         return Views(_relabelled(self.model, labels), _relabelled(self.pixels, labels))
 
 
 def pair_of(home: EvalSet, shifted: EvalSet, reference: Sequence[Model] = ()) -> Pair:
-    """The pair; TrainerError if it shares fewer than two classes, or has nothing to fit to."""
+    """The pair. Raises TrainerError if it shares fewer than two classes, or has no split train."""
     names = set(shifted.classes)
     classes = [name for name in dict.fromkeys(home.classes) if name in names]
     if len(classes) < 2:
@@ -136,7 +136,7 @@ def evaluate(run: RunFolder, checkpoint: Checkpoint, pair: Pair) -> Result:
 
 
 def read_views(checkpoint: Checkpoint, eval_set: EvalSet, split: str, bad: dict[str, str]) -> Views:
-    """A split's features and thumbnails; what is unreadable is noted in `bad`."""
+    """A split's features and thumbnails; unreadable pictures are noted in `bad`."""
     small: list[np.ndarray] = []
     model = features(checkpoint, eval_set, _noted(eval_set.pictures(split), small))
     bad.update({f"{eval_set.name}/{split}/{name}": why for name, why in eval_set.bad.items()})
@@ -157,7 +157,7 @@ def _relabelled(seen: Features, labels: np.ndarray) -> Features:
 
 
 def zero_shot(checkpoint: Checkpoint, pair: Pair, tests: Sequence[Views]) -> list[np.ndarray]:
-    """bool (N,) of either set: right among the shared classes, in the prompts of that set."""
+    """bool (N,) for each set: the pictures classified right among the shared classes, zero-shot."""
     right = []
     for eval_set, seen in zip((pair.home, pair.shifted), tests, strict=True):
         prompts = [eval_set.prompts(eval_set.classes.index(name)) for name in pair.classes]
@@ -167,14 +167,14 @@ def zero_shot(checkpoint: Checkpoint, pair: Pair, tests: Sequence[Views]) -> lis
 
 
 def probed(pair: Pair, train: Features, tests: Sequence[Views]) -> list[np.ndarray]:
-    """The same by a probe of all the in-distribution set's classes; a fifth of train validates."""
+    """bool (N,) for each set, by a probe of all of `home`'s classes; a fifth of train validates."""
     held = _validation(pair, train)
     seen = [views.model for views in tests]
     return _right(pair, train.rows(~held), train.rows(held), seen, refit=True)
 
 
 def pixel_models(pair: Pair, train: Features, tests: Sequence[Views]) -> list[Model]:
-    """Regressions on thumbnails, of more and more pictures: they know no more than this set."""
+    """Reference models: regressions on thumbnails, of SHOTS and of all train pictures per class."""
     held, models = _validation(pair, train), {}
     rest = train.rows(~held)
     for shots in (*SHOTS, len(rest)):
@@ -206,7 +206,7 @@ def _right(
 
 
 def fit_line(models: Sequence[Model]) -> Line | None:
-    """Least squares on logit axes; None for fewer than two different accuracies.
+    """The line by least squares on logit axes; None for fewer than two different accuracies.
 
     >>> fit_line([Model("", 0.5, 0.5)])
     """
@@ -221,7 +221,7 @@ def fit_line(models: Sequence[Model]) -> Line | None:
 
 
 def effective(accuracy: float, shifted: float, line: Line | None) -> float | None:
-    """Accuracy under shift above what the line expects of this accuracy.
+    """Effective robustness: accuracy under shift less the line's at this accuracy.
 
     >>> effective(0.5, 0.75, Line(slope=1.0, intercept=0.0))
     0.25
@@ -230,7 +230,7 @@ def effective(accuracy: float, shifted: float, line: Line | None) -> float | Non
 
 
 def beyond(accuracy: float, models: Sequence[Model]) -> bool:
-    """Whether an accuracy lies outside those of the models, where their line is a guess.
+    """Whether an accuracy lies outside those of the models, where the line extrapolates.
 
     >>> beyond(0.5, [Model("", 0.4, 0.3), Model("", 0.6, 0.5)])
     False
@@ -240,7 +240,7 @@ def beyond(accuracy: float, models: Sequence[Model]) -> bool:
 
 
 def read_reference(path: Path | None) -> dict[tuple[str, str], list[Model]]:
-    """Reference models by pair, from a CSV of COLUMNS; accuracies 0..1."""
+    """Reference models by pair, from a CSV of COLUMNS, accuracies 0..1. Raises TrainerError."""
     models: dict[tuple[str, str], list[Model]] = {}
     if path is None:
         return models
@@ -263,7 +263,7 @@ def read_reference(path: Path | None) -> dict[tuple[str, str], list[Model]]:
 
 
 def remarks(result: Result) -> list[str]:
-    """Both ways' effective robustness, in points, and whether their line is a guess."""
+    """The effective and relative robustness, in points, and whether the line extrapolates."""
     effective = ", ".join(f"{way} {percent(result.about['effective'][way])}" for way in WAYS)
     lines = [
         f"above the reference models' line, in points: {effective}",

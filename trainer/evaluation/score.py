@@ -1,8 +1,7 @@
 """How well each pair of a build agrees with a trained model: `score(build, run, to)`.
 
 Source: DataComp (Gadre et al. 2023), whose best simple filter keeps the pairs of the highest cosine
-of picture and caption; here the model that judges is one trained on the build itself, so the filter
-is bootstrapped.
+of picture and caption. Here the model is trained on the build itself: a bootstrapped filter.
 """
 
 from collections.abc import Iterator
@@ -32,16 +31,16 @@ QUANTILES = (1, 10, 50, 90, 99)
 
 @dataclass(frozen=True)
 class Scored:
-    """What came of it: how many pairs, their quantiles by percent, and the corrupt ones."""
+    """The number of scored pairs, the corrupt ones, and quantiles of the scores by percent."""
 
     n: int
-    corrupt: dict[str, str]  # key to what is wrong with it
+    corrupt: dict[str, str]  # key to reason
     quantiles: dict[int, float]
     best: float  # the score that the best 30% reach
 
 
 class InOrder(Loader):
-    """Every sample once, by pair_id, its middle square: as evaluation sees a picture."""
+    """Every sample once, by pair_id, its middle square, as in evaluation."""
 
     def rows(self, epoch: int) -> Iterator[np.ndarray]:
         """In order of pair_id, `batch` at a time."""
@@ -55,7 +54,10 @@ class InOrder(Loader):
 
 
 def score(build: Path, run: RunFolder, to: Path) -> Scored:
-    """Write the table clip_score of the build's pairs by the run's model to the file `to`."""
+    """Write the table clip_score of the build's pairs, by the run's model, to the file `to`.
+
+    Raises TrainerError if no picture can be read.
+    """
     checkpoint = load(run)
     samples = read_samples(build, checkpoint.state.model.vision.pixels)
     samples.cache_bytes = 0  # every picture is read once

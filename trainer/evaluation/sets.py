@@ -1,8 +1,8 @@
 """Evaluation sets: CLIP_benchmark's webdataset layout, or folders of pictures.
 
-A set is read in the order of its names, one picture at a time; a picture that cannot be read is
-counted and named, never lost. Archives are a stranger's: no member of one is read beyond
-FILE_BYTES, and nothing is unpacked to the disk.
+A set is read in order of name, one picture at a time. An unreadable picture is noted in `bad` with
+the reason. Archives are untrusted: no member is read beyond FILE_BYTES, and nothing is unpacked to
+the disk.
 """
 
 import tarfile
@@ -21,7 +21,7 @@ CLASSNAMES = "classnames.txt"
 TEMPLATES = "zeroshot_classification_templates.txt"
 DEFAULT_TEMPLATES = ("a photo of a {c}.",)  # CLIP, section 3.1.4
 CAPTION_TEMPLATES = ("a photo of {c}",)  # CLIP, section 3.1.4: what retrieval prepends
-DEFAULT = "default"  # in the settings: of a set that brings no templates
+DEFAULT = "default"  # key of the templates of sets without their own
 SUFFIXES = ("jpg", "jpeg", "png", "webp")
 SPLITS = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
 FILE_BYTES = 1 << 26  # a larger picture or caption is not read
@@ -49,7 +49,7 @@ class EvalSet:
     root: Path
     classes: list[str]
     templates: list[str]
-    bad: dict[str, str] = field(default_factory=dict)  # picture to what is wrong with it
+    bad: dict[str, str] = field(default_factory=dict)  # picture's name to reason
 
     @property
     def name(self) -> str:
@@ -101,10 +101,10 @@ def in_templates(text: str, templates: Sequence[str]) -> list[str]:
 
 
 def read_eval_set(root: Path, templates: Mapping[str, list[str]] | None = None) -> EvalSet:
-    """The set in a folder, its pictures unread; TrainerError if it has neither layout.
+    """The set in a folder, its pictures unread. Raises TrainerError if it has neither layout.
 
-    Templates are those of the settings for its name, else those that it brings, else the
-    settings' default, else one of CLIP's.
+    Its templates are those of `templates` by its name, else its own, else `templates`' default,
+    else DEFAULT_TEMPLATES.
     """
     if (root / CLASSNAMES).is_file():
         classes = _lines(root / CLASSNAMES)
@@ -176,9 +176,9 @@ def _lines(path: Path) -> list[str]:
 
 
 def _place(root: Path, split: str, *, captioned: bool) -> Path | None:
-    """The folder of a split's tars, classes or pictures; a set without splits is one of tests.
+    """The folder of a split's tars, classes or pictures; a set without splits is all test.
 
-    A class may be called "test" too: its folder holds pictures, a split's folders of them.
+    A class may be named "test": its folder holds pictures, a split's folder holds classes.
     """
     holds = _pictures_in if captioned else _class_folders
     for name in SPLITS[split]:
@@ -220,7 +220,7 @@ def _samples(place: Path, classes: list[str]) -> Iterator[tuple[str, int | None,
 
 
 def _label(folder: Path, classes: list[str]) -> int:
-    """A class of another split that the tests lack is no class: -1."""
+    """The class's number by the folder's name; -1 if the test split lacks the class."""
     name = folder.name.replace("_", " ")
     return classes.index(name) if name in classes else -1
 

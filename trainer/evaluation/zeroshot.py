@@ -1,7 +1,7 @@
-"""Zero-shot classification: a picture's class by the names of the classes alone.
+"""Zero-shot classification: the class of a picture, by the names of the classes alone.
 
-Source: CLIP, section 3.1: a class is the mean of its prompts' normalised embeddings, normalised
-again; a picture's class is the one of the greatest cosine.
+Source: CLIP, section 3.1. A class is the mean of its prompts' normalised embeddings, normalised
+again; a picture gets the class of the greatest cosine.
 """
 
 from collections import Counter
@@ -19,13 +19,13 @@ from trainer.model.checkpoint import Checkpoint
 from trainer.run_folder import RunFolder
 
 TITLE = "zero-shot"
-KEPT = 5  # best classes of a picture
+KEPT = 5  # best classes kept per picture
 BLOCK = 4_096  # pictures compared with all classes at a time
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """One row per picture: its name, its class, and the five best classes, best first."""
+    """One row per picture: name, right class, and the five best classes, best first."""
 
     names: list[str]
     labels: np.ndarray  # (N,)
@@ -55,14 +55,14 @@ def classify(checkpoint: Checkpoint, eval_set: EvalSet, pictures: Iterable[Pictu
 
 
 def predict(checkpoint: Checkpoint, weights: Tensor, seen: Features) -> Predictions:
-    """The five best of the classes whose weights (C, embed) are given; the first of equals."""
+    """The five best classes by weights (C, embed); of equal cosines the first."""
     blocks = embeddings(checkpoint, seen.values).split(BLOCK)
     best = [best_classes((block @ weights.T).numpy()) for block in blocks]
     return Predictions(seen.names, seen.labels, np.concatenate(best))
 
 
 def best_classes(scores: np.ndarray) -> np.ndarray:
-    """(N, C) -> the places of each row's five greatest, best first; the first of equals.
+    """(N, C) -> (N, at most 5): each row's greatest columns, best first; the first of equals.
 
     >>> best_classes(np.array([[1.0, 3.0, 3.0]])).tolist()
     [[1, 2, 0]]
@@ -81,7 +81,7 @@ def figures(predictions: Predictions, n_classes: int) -> dict[str, Figure]:
 
 
 def about(checkpoint: Checkpoint, eval_set: EvalSet) -> dict:
-    """What every result says: which model, which classes and prompts, what was unreadable."""
+    """The context of every result: the model, the classes and prompts, the unreadable pictures."""
     return {
         "build_version": checkpoint.state.build_version,
         "step": checkpoint.state.step,
@@ -106,6 +106,6 @@ def evaluate(run: RunFolder, checkpoint: Checkpoint, eval_set: EvalSet) -> Resul
 
 
 def remarks(result: Result) -> list[str]:
-    """How many classes there are, and what naming the commonest one would score."""
+    """The number of classes, and the accuracy of always naming the commonest class."""
     commonest = percent(result.about["commonest_class"])
     return [f"{result.about['classes']:,} classes; always the commonest: {commonest}%"]

@@ -1,7 +1,7 @@
 """`python -m tests.fuzz`: see the package.
 
-The targets run in a process of their own, so that one that dies, or eats all memory, is told as a
-failure of the input that it was at.
+The targets run in another process. If that process dies or takes all memory, the current input is
+reported as a failure.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from tests.fuzz.limits import MAX_PIXELS
 from tests.small_build import ROOT
 
 CHUNK = 200  # inputs between two looks at the clock
-SHOWN, SHOWN_LINES = 2_000, 60  # characters of a line, and lines, of what is told of a failure
+SHOWN, SHOWN_LINES = 2_000, 60  # characters of a line, and lines, in the report of a failure
 
 
 def main() -> int:

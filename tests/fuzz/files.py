@@ -83,7 +83,7 @@ def articles(data: bytes) -> None:
 
 
 def dump(reader: Any) -> Any:
-    """Reads a dump whole, or is told in a line what is wrong with it."""
+    """Read a whole dump, or accept one line that says what is wrong with it."""
 
     def run(data: bytes) -> None:
         with file_of(data, ".dump") as path, suppress(InputError):

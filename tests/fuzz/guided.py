@@ -14,7 +14,7 @@ WATCHED = ("pipeline", "queries", "trainer")  # what is ours of what runs
 
 
 def atheris_or_none() -> ModuleType | None:
-    """The package, where it is installed: there are wheels for Linux alone."""
+    """The package, where it is installed: it has wheels only for Linux."""
     try:
         import atheris
     except ImportError:

@@ -1,4 +1,4 @@
-"""How inputs are made: honest ones, changed where a stranger would change them."""
+"""Strategies of inputs: valid ones, changed as an attacker would change them."""
 
 import bz2
 import gzip

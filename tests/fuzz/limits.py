@@ -1,7 +1,7 @@
-"""What one input may take: a second of the process's time, 500 MB, and a minute by the clock.
+"""The limits of one input: a second of CPU time, 500 MB, and a minute by the clock.
 
-Time is the process's own, so that a busy machine fails nobody; memory is the peak that the kernel
-saw, less what there was before.
+CPU time does not depend on other programs of the machine. Memory is the peak that the kernel
+measured, less the memory before the input.
 """
 
 import signal

@@ -1,4 +1,4 @@
-"""What is tried: a strategy of inputs, and what is done with each."""
+"""A target: a strategy of inputs, and the function that reads each."""
 
 import tempfile
 from collections.abc import Callable, Iterator

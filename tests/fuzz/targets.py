@@ -3,5 +3,6 @@
 from tests.fuzz import files, media, parquet, texts
 
 TARGETS = {
-    one.name: one for one in (*texts.TARGETS, *files.TARGETS, *media.TARGETS, *parquet.TARGETS)
+    target.name: target
+    for target in (*texts.TARGETS, *files.TARGETS, *media.TARGETS, *parquet.TARGETS)
 }

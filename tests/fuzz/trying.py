@@ -1,4 +1,4 @@
-"""Hypothesis over one target: counted, bounded in time, the input at hand noted."""
+"""Run Hypothesis over one target: count the inputs, limit the time, note the current input."""
 
 import time
 import traceback

@@ -13,7 +13,7 @@ from pathlib import Path
 from queries.tables.errors import UserError, first_line
 from queries.tables.store import faults, is_store, said
 
-OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO)
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO)
 
 
 @contextmanager
@@ -31,23 +31,23 @@ def ending_in_one_line(folder: Path) -> Iterator[None]:
         sys.exit(2)
 
 
-def in_one_line(folder: Path, told: set[str], record: logging.LogRecord) -> bool:
+def in_one_line(folder: Path, logged: set[str], record: logging.LogRecord) -> bool:
     """Let Luigi log a fault that the user can mend by its line, without a traceback.
 
-    A disk that fails does so in every stage that is tried after it: `told` has what was said of it.
+    A disk that fails does so in every later stage: `logged` holds its faults that were logged.
     """
     error = record.exc_info[1] if record.exc_info else None
     if line := line_of(error, folder):
         record.exc_info, record.msg, record.args = None, line, None
         if fault := fault_of_the_disk(error):
-            if fault in told:
+            if fault in logged:
                 return False
-            told.add(fault)
+            logged.add(fault)
     return True
 
 
 def line_of(error: BaseException | None, folder: Path) -> str | None:
-    """What a user is told of a fault that is theirs or the machine's; None if it is neither.
+    """The line that tells of a fault of the user's or of the machine; None for any other.
 
     >>> line_of(OSError(errno.ENOSPC, "No space left on device"), Path("wit"))
     'wit: [Errno 28] No space left on device'
@@ -66,40 +66,39 @@ def line_of(error: BaseException | None, folder: Path) -> str | None:
 
 
 def fault_of_the_disk(error: BaseException | None) -> str:
-    """What the system calls it, by which it is known: DuckDB's errors have no number."""
-    words = map(os.strerror, OF_THE_DISK)
-    return next((one for one in words if one in str(error)), "")
+    """The system's words for a fault of the disk, or "": DuckDB's errors have no number."""
+    texts = map(os.strerror, DISK_ERRORS)
+    return next((text for text in texts if text in str(error)), "")
 
 
 @contextmanager
 def interruptible(folder: Path) -> Iterator[None]:
     """End the program on Ctrl-C and on SIGTERM: Luigi would go on with another task.
 
-    What was being made is cleared away first, and the process that fetches ended; the engine's
-    processes end with this one.
+    Files that were being written are removed first, and the process that fetches is ended; the
+    engine's processes end with this one.
     """
-
-    seen: list[int] = []
+    caught: list[int] = []
 
     def interrupt(number: int, _frame: object) -> None:
-        seen.append(number)
+        caught.append(number)
         raise KeyboardInterrupt
 
-    before = {one: signal.signal(one, interrupt) for one in (signal.SIGINT, signal.SIGTERM)}
+    before = {n: signal.signal(n, interrupt) for n in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     except BaseException:
-        if not seen:  # DuckDB makes an error of its own of an interrupt
+        if not caught:  # DuckDB makes an error of its own of an interrupt
             raise
     finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)
-    if seen:
-        end_interrupted(folder, seen[0])
+        for n, handler in before.items():
+            signal.signal(n, handler)
+    if caught:
+        end_interrupted(folder, caught[0])
 
 
 def end_interrupted(folder: Path, number: int, _frame: object = None) -> None:
     """End the program at once by this signal: between two stages nothing is being made."""
-    said = f"\n{folder}: interrupted; the same command goes on from here\n"
-    os.write(sys.stderr.fileno(), said.encode())  # print may be what was interrupted
+    line = f"\n{folder}: interrupted; the same command goes on from here\n"
+    os.write(sys.stderr.fileno(), line.encode())  # print may be what was interrupted
     os._exit(128 + number)

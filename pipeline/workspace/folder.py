@@ -53,8 +53,8 @@ class Workspace:
         """A folder of this machine for what no store can hold: locks, logs, what is on its way."""
         if not is_store(self.folder):
             return self.folder
-        given = self.settings.engine.scratch
-        return (Path(given) if given else caches()) / digest(str(self.folder))
+        scratch = self.settings.engine.scratch
+        return (Path(scratch) if scratch else caches()) / digest(str(self.folder))
 
     @cached_property
     def engine(self) -> Engine:
@@ -80,7 +80,7 @@ class Workspace:
         shutil.rmtree(self.local / "work" / "scratch", ignore_errors=True)  # the engine's
         if is_store(self.folder):
             return
-        ours = (one for one in self.folder.glob(".*") if TORN.fullmatch(one.name))
+        ours = (path for path in self.folder.glob(".*") if TORN.fullmatch(path.name))
         reports = self.folder.glob("*/.report.html.*")
         images = (*self.folder.glob("images/*/.*"), *self.folder.glob("images/*/[!.]*/.*"))
         for torn in (*images, *ours, *reports):
@@ -166,19 +166,19 @@ class Workspace:
     def file_digest(self, path: Path) -> str:
         """sha256 of a file, or of a folder's files, remembered by size and time of change."""
         if path.is_dir():
-            files = sorted(one for one in path.rglob("*") if one.is_file())
-            return digest([(str(one.relative_to(path)), self.file_digest(one)) for one in files])
+            files = sorted(file for file in path.rglob("*") if file.is_file())
+            return digest([(str(f.relative_to(path)), self.file_digest(f)) for f in files])
         state = path.stat()
-        known = self.local / "work" / "inputs" / f"{digest(str(path.resolve()))}.json"
+        cache = self.local / "work" / "inputs" / f"{digest(str(path.resolve()))}.json"
         key = [state.st_size, state.st_mtime_ns]
-        if known.exists():
-            remembered = json.loads(known.read_text())
+        if cache.exists():
+            remembered = json.loads(cache.read_text())
             if remembered["key"] == key:
                 return str(remembered["sha256"])
         with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-        write_json(known, {"path": os.fspath(path), "key": key, "sha256": found})
-        return found
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        write_json(cache, {"path": os.fspath(path), "key": key, "sha256": sha256})
+        return sha256
 
     def scorer_identity(self, scorer: Scorer) -> list[object]:
         """Names all that decides a scorer's scores: not its limits, nor where its model is."""
@@ -189,11 +189,11 @@ class Workspace:
         """The table `scorer`."""
         rows = [
             {
-                **one.model_dump(include={"kind", "min_score", "max_score"}),
-                "scorer": one.name,
-                "model": self.file_digest(Path(one.model)),
+                **scorer.model_dump(include={"kind", "min_score", "max_score"}),
+                "scorer": scorer.name,
+                "model": self.file_digest(Path(scorer.model)),
             }
-            for one in self.settings.scorers
+            for scorer in self.settings.scorers
         ]
         return pa.Table.from_pylist(rows, TABLES["scorer"].schema)
 

@@ -1,4 +1,4 @@
-"""One build at a time in a store: an object that its builder writes again and again.
+"""A lease: one build at a time in a store, by an object that its builder writes again and again.
 
 A store has no locks that end with their process. So the object is put only if it is not there, as
 far as the store can tell; one that stays as it is was left by a dead process. Two builds that meet
@@ -72,16 +72,16 @@ class Lease:
 
     def _wait_for_its_end(self) -> None:
         """Return when the object is nobody's; UserError as soon as it changes."""
-        found = self._found()
+        body = self._read()
         ours = self._token(self.remembered.read_bytes()) if self.remembered.exists() else None
         until = time.monotonic() + DEAD_S
-        while found is not None and self._token(found) != ours and time.monotonic() < until:
+        while body is not None and self._token(body) != ours and time.monotonic() < until:
             time.sleep(min(1.0, DEAD_S))
-            if (now := self._found()) not in (found, None):
+            if (now := self._read()) not in (body, None):
                 raise self._taken()
-            found = now
+            body = now
 
-    def _found(self) -> bytes | None:
+    def _read(self) -> bytes | None:
         def read() -> bytes | None:
             try:
                 return self.path.read_bytes()

@@ -1,11 +1,17 @@
-"""What a model is and how it is trained: small frozen settings, and the papers' tables."""
+"""What a model is and how it is trained: small frozen settings, and the papers' tables.
+
+Pydantic checks what a user sets. Only `checked` imports it, as it takes longer to load than all
+else that `python -m trainer --help` needs.
+"""
 
 import hashlib
 import json
 import tomllib
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Annotated, Any, Literal, get_args
+
+from annotated_types import Ge, Gt, Lt
 
 from queries.tables.errors import UserError
 
@@ -50,24 +56,33 @@ class ModelConfig:
     text: TextConfig
 
 
+ObjectiveName = Literal["clip", "slip", "simclr", "siglip"]
+Precision = Literal["auto", "bf16", "fp16", "fp32"]
+OBJECTIVES: tuple[ObjectiveName, ...] = get_args(ObjectiveName)
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+STRICT: Any = {"strict": True, "extra": "forbid"}  # to pydantic, as in pipeline's settings
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How a model is trained: CLIP's paper, section 2.5 and tables 18 to 20, for its models."""
 
-    epochs: int
-    batch: int  # pairs
-    lr: float  # greatest, after the warm-up
+    epochs: Annotated[int, Ge(1)]
+    batch: Annotated[int, Ge(2)]  # pairs
+    lr: Annotated[float, Gt(0), Lt(float("inf"))]  # greatest, after the warm-up
     warmup_steps: int
     beta2: float
     eps: float
     weight_decay: float = 0.2  # on all but gains, biases and the temperature
     margin: float = 0.0  # the crop is taken from a picture resized to (1 + margin) * pixels
-    objective: str = "clip"  # clip, slip, simclr or siglip
+    objective: ObjectiveName = "clip"
     lr_first: float = 0.0  # where the warm-up starts
     lr_last: float = 0.0  # where the cosine ends
     warmup_epochs: float = 0.0  # beside warmup_steps: the longer of the two
     head_width: int = 4_096  # of the hidden layers of SimCLR's head
-    hard_negatives: int = 0  # pairs of a shared rare query that stand together in a batch; 0: none
+    # Pairs of a shared rare query that stand together in a batch; 0: none.
+    hard_negatives: Annotated[int, Ge(0)] = 0
+    __pydantic_config__ = STRICT
 
 
 def _resnet(pixels: int, width: int, *blocks: int) -> VisionConfig:
@@ -134,79 +149,57 @@ SLIP: dict[str, Any] = {
     "eps": 1e-8,
     "weight_decay": 0.1,
 }
-OBJECTIVES = ("clip", "slip", "simclr", "siglip")
-PRECISIONS = ("auto", "bf16", "fp16", "fp32")
 
 
 def recipe(model: str, objective: str = "clip") -> Recipe:
-    """The papers' recipe for a model and what it is trained towards.
+    """The papers' recipe for a model and its objective. Raises TrainerError for unknown names.
 
-    SLIP's is for the papers' models; a tiny one keeps its own size of batch and length.
+    SLIP's changes are for the papers' models; a tiny model keeps its own batch and epochs.
 
     >>> recipe("ViT-S-16", "slip").batch, recipe("tiny-rn", "siglip").batch
     (4096, 128)
     """
     config(model)
+    if objective not in OBJECTIVES:
+        raise TrainerError(f"objective {objective!r}: expected one of {', '.join(OBJECTIVES)}")
     changes = SLIP if objective in ("slip", "simclr") and RECIPES[model] is not _TINY else {}
     return replace(RECIPES[model], objective=objective, **changes)
 
 
 @dataclass(frozen=True)
 class Means:
-    """How a step is computed: the same gradients, but for rounding, in other time and memory.
+    """How a step is computed: time and memory change, gradients only by rounding.
 
     One thing differs: a ResNet's batch statistics are those of a micro-batch.
     """
 
-    micro_batch: int = 0  # pairs that are in memory at a time; 0: the whole batch
-    length_groups: int = 4  # of texts of like length, each trimmed to its longest
-    checkpointing: bool = False  # blocks keep their input alone, and are computed again
+    micro_batch: Annotated[int, Ge(0)] = 0  # pairs in memory at a time; 0: the whole batch
+    length_groups: Annotated[int, Ge(1)] = 4  # of texts of like length, each cut to its longest
+    checkpointing: bool = False  # a block keeps only its input, and is computed again backwards
     compile: bool = False  # torch.compile: pays off after minutes
+    __pydantic_config__ = STRICT
 
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """All that decides a run's weights, besides the build."""
+    """All that decides a run's weights, besides the build and the files that it names."""
 
     model: str
     recipe: Recipe
     seed: int = 0
-    max_seconds: float | None = None  # an upper bound; the schedule then ends in time
-    precision: str = "auto"  # auto, bf16, fp16 or fp32
-    where: str | None = None  # SQL over `sample`: train on those of which it holds
-    scores: str | None = (
-        None  # a file of trainer.evaluation.score: clip_score is a column for `where`
-    )
-    merges: str | None = None  # a merges file in CLIP's form; none: learned from the captions
+    max_seconds: Annotated[float, Gt(0)] | None = None  # the schedule then ends within them
+    precision: Precision = "auto"
+    where: str | None = None  # a condition in SQL over `sample`: train on the rows that meet it
+    scores: str | None = None  # a file of `trainer score`: gives `where` the column clip_score
+    merges: str | None = None  # a merges file in CLIP's form; None: learned from the captions
     means: Means = field(default_factory=Means)
+    __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
-        recipe, means = self.recipe, self.means
-        if recipe.epochs < 1 or recipe.batch < 2:
-            raise TrainerError(
-                f"epochs {recipe.epochs}, batch {recipe.batch}: expected at least 1 and 2"
-            )
-        if not 0 < recipe.lr < float("inf"):
-            raise TrainerError(f"lr {recipe.lr}: expected more than 0")
-        if self.max_seconds is not None and not self.max_seconds > 0:
-            raise TrainerError(f"max-seconds {self.max_seconds}: expected more than 0")
         if self.scores is not None and self.where is None:
             raise TrainerError(
                 f"scores {self.scores}: expected --where beside it, such as 'clip_score > 0.2'"
             )
-        for name, value, choices in (
-            ("objective", recipe.objective, OBJECTIVES),
-            ("precision", self.precision, PRECISIONS),
-        ):
-            if value not in choices:
-                raise TrainerError(f"{name} {value!r}: expected one of {', '.join(choices)}")
-        for name, number, least in (
-            ("micro_batch", means.micro_batch, 0),
-            ("length_groups", means.length_groups, 1),
-            ("hard_negatives", recipe.hard_negatives, 0),
-        ):
-            if number < least:
-                raise TrainerError(f"{name} {number}: expected at least {least}")
 
     def scores_digest(self) -> str:
         """sha256 of the file of scores, in hex; empty where there is none."""
@@ -245,37 +238,34 @@ def read(path: Path | None, flags: dict[str, dict[str, Any]]) -> TrainSettings:
         if not isinstance(into, dict):
             raise TrainerError(f"{section}: {into!r}, expected a section [{section}]")
         into |= values
-    model = toml.pop("model", "tiny-rn")
-    chosen = toml.pop("recipe", {})
-    if not isinstance(model, str) or not isinstance(chosen, dict):
-        raise TrainerError(f"model {model!r}, recipe {chosen!r}: expected a name and a section")
-    objective = chosen.get("objective", "clip")
-    if objective not in OBJECTIVES:
-        raise TrainerError(f"objective {objective!r}: expected one of {', '.join(OBJECTIVES)}")
-    base = TrainSettings(model, recipe(model, objective))
-    return _changed(replace(base, recipe=_changed(base.recipe, chosen, "recipe.")), toml, "")
+    model, changes = toml.get("model", "tiny-rn"), toml.get("recipe", {})
+    if not isinstance(model, str) or not isinstance(changes, dict):
+        raise TrainerError(f"model {model!r}, recipe {changes!r}: expected a name and a section")
+    papers = asdict(recipe(model, changes.get("objective", "clip")))
+    return checked(toml | {"model": model, "recipe": papers | changes})
 
 
-def _changed(settings: Any, values: dict[str, Any], at: str) -> Any:
-    """A frozen dataclass with some fields replaced, each checked against its declared type."""
-    types = get_type_hints(type(settings))
-    names = [field.name for field in fields(settings)]
-    changes: dict[str, Any] = {}
-    for name, value in values.items():
-        if name not in names:
-            raise TrainerError(f"unknown setting {at}{name}: expected one of {', '.join(names)}")
-        if is_dataclass(getattr(settings, name)) and isinstance(value, dict):
-            changes[name] = _changed(getattr(settings, name), value, f"{at}{name}.")
-            continue
-        kinds = get_args(types[name]) or (types[name],)
-        wanted = [kind for kind in kinds if kind is not type(None)]
-        if float in wanted and type(value) is int:
-            value = float(value)
-        if type(value) not in wanted:
-            expected = " or ".join(kind.__name__ for kind in wanted)
-            raise TrainerError(f"{at}{name} {value!r}: expected {expected}")
-        changes[name] = value
-    return replace(settings, **changes)
+def checked(values: dict[str, Any]) -> TrainSettings:
+    """The settings with these values. Raises TrainerError with a line for each fault."""
+    from pydantic import TypeAdapter, ValidationError
+
+    from queries.tables.faults import faults, line
+
+    # As JSON, since a strict dataclass takes no dict. A date, which JSON lacks, becomes a list,
+    # which no setting is.
+    text = json.dumps(values, default=lambda date: [str(date)])
+    try:
+        return TypeAdapter(TrainSettings).validate_json(text)
+    except ValidationError as error:
+        sections: dict[Any, Any] = {(): TrainSettings, ("recipe",): Recipe, ("means",): Means}
+        lines = []
+        for fault in faults(error):
+            names = ""
+            if fault["type"] == "unexpected_keyword_argument":
+                section = sections[fault["loc"][:-1]]
+                names = f", expected one of {', '.join(field.name for field in fields(section))}"
+            lines.append(line(fault) + names)
+        raise TrainerError("\n".join(lines)) from None
 
 
 def config(name: str) -> ModelConfig:

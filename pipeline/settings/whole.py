@@ -24,8 +24,8 @@ from pipeline.settings.values import (
     Section,
     Share,
 )
-from queries.tables.addresses import hidden
 from queries.tables.errors import UserError
+from queries.tables.faults import faults, line
 
 SAMPLE = Path(__file__).parents[1] / "builds" / "sample.toml"
 
@@ -178,11 +178,8 @@ def load(path: Path) -> Settings:
     try:
         return Settings.model_validate(_tuples(raw), context={"folder": path.parent.resolve()})
     except ValidationError as error:
-        faults = error.errors(include_url=False)
-        # A list whose items are at fault is also told to be too short: the items say enough.
-        above = {fault["loc"][:n] for fault in faults for n in range(len(fault["loc"]))}
-        lines = [_line(fault) for fault in faults if fault["loc"] not in above]
-        raise SettingsError("\n".join(f"settings: {path}: {line}" for line in lines)) from None
+        lines = [line(fault) for fault in faults(error)]
+        raise SettingsError("\n".join(f"settings: {path}: {fault}" for fault in lines)) from None
 
 
 def _tuples(value: Any) -> Any:
@@ -190,19 +187,3 @@ def _tuples(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _tuples(item) for key, item in value.items()}
     return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
-
-
-def _line(fault: Any) -> str:
-    key = ".".join(str(step) for step in fault["loc"])
-    if fault["type"] == "extra_forbidden":
-        return f"{key}: unknown key"
-    if fault["type"] == "missing":
-        return f"{key}: missing, and it has no default"
-    if fault["type"] == "union_tag_not_found":
-        return f"{key}.kind: missing, and it has no default"
-    if fault["type"] == "union_tag_invalid":
-        kind = fault["ctx"]
-        return hidden(f"{key}.kind = {kind['tag']!r}: expected one of {kind['expected_tags']}")
-    expected = fault["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    value = "" if isinstance(fault["input"], dict) else f" = {fault['input']!r}"
-    return hidden(f"{key}{value}: expected {expected}")

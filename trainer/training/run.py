@@ -27,7 +27,7 @@ from trainer.data.prefetch import prefetched
 from trainer.data.samples import Samples, read_samples
 from trainer.model import CLIP, build, checkpoint, tokenizer
 from trainer.run_folder import RunFolder
-from trainer.settings import TrainerError, TrainSettings, config
+from trainer.settings import TrainerError, TrainSettings, checked, config
 from trainer.training.distributed import Group, joined, share_batch_statistics
 from trainer.training.log import Log, Progress, keep_lines
 from trainer.training.losses import Objective
@@ -73,6 +73,7 @@ def train(
     Two runs with equal settings, build, torch and number of threads give equal weights, as long
     as the bound in seconds does not end them.
     """
+    settings = checked(asdict(settings))
     with joined() as (group, device):
         run, done = start(build_path, folder, settings, habits or Habits(), group, device)
         run_steps(run, done)

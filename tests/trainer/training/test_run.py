@@ -126,7 +126,10 @@ def test_corrupt_samples_are_counted_and_named(tmp_path, capsys):
     [
         (["train", "--data", "nowhere", "--run", "r"], "nowhere: expected a build"),
         (["train", "--data", "nowhere", "--run", "r", "--model", "RN51"], "expected one of RN50"),
-        (["train", "--data", "nowhere", "--run", "r", "--epochs", "0"], "expected at least 1"),
+        (
+            ["train", "--data", "nowhere", "--run", "r", "--epochs", "0"],
+            "recipe.epochs = 0: expected greater",
+        ),
         (["zeroshot", "--run", "r", "--eval", "nowhere"], "expected an evaluation set"),
     ],
 )

@@ -1,0 +1,31 @@
+"""The faults that pydantic finds in a user's settings, a line for each: key, value, expectation."""
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from queries.tables.addresses import hidden
+
+
+def faults(error: ValidationError) -> list[ErrorDetails]:
+    """The faults of an error, without those of a list that are told of its members as well."""
+    details = error.errors(include_url=False)
+    # A list whose members are at fault is also told to be too short: the members say enough.
+    above = {fault["loc"][:n] for fault in details for n in range(len(fault["loc"]))}
+    return [fault for fault in details if fault["loc"] not in above]
+
+
+def line(fault: ErrorDetails) -> str:
+    """One fault as a line such as "selection.cap = 0: expected greater than or equal to 1"."""
+    key = ".".join(str(step) for step in fault["loc"])
+    if fault["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+        return f"{key}: unknown key"
+    if fault["type"] == "missing":
+        return f"{key}: missing, and it has no default"
+    if fault["type"] == "union_tag_not_found":
+        return f"{key}.kind: missing, and it has no default"
+    if fault["type"] == "union_tag_invalid":
+        tags = fault["ctx"]
+        return hidden(f"{key}.kind = {tags['tag']!r}: expected one of {tags['expected_tags']}")
+    expected = fault["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    value = "" if isinstance(fault["input"], dict) else f" = {fault['input']!r}"
+    return hidden(f"{key}{value}: expected {expected}")

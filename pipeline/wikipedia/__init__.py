@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from pipeline.wikipedia import export as wiki_xml
-from pipeline.wikipedia import plain_files as wiki_text
+from pipeline.wikipedia import export, plain_files
 from pipeline.wikipedia.markup import plain_text
 from pipeline.wikipedia.plain_files import Row
 from queries.tables.schemas import TABLES
@@ -33,8 +32,8 @@ def pieces(path: str | Path, target_bytes: int = PIECE_BYTES) -> list[Piece]:
     file is one piece.
     """
     size = Path(path).stat().st_size
-    whole = size <= target_bytes or wiki_text.kind_of(path) is not None
-    cuts = [] if whole else wiki_xml.cuts(path, target_bytes)
+    whole = size <= target_bytes or plain_files.kind_of(path) is not None
+    cuts = [] if whole else export.cuts(path, target_bytes)
     return [(str(path), start, stop) for start, stop in pairwise([0, *cuts, size])]
 
 
@@ -68,12 +67,12 @@ def _pieces_of(batch: pa.RecordBatch) -> list[tuple[str, int, int | None]]:
 def _rows(path: str | Path, start: int, stop: int | None) -> Iterator[Row]:
     """The rows of a piece of an export, or of another file, which the reader of exports refuses."""
     try:
-        yield from wiki_xml.read_rows(path, start, stop)
-    except wiki_xml.NotAnExportError:
-        kind = wiki_text.kind_of(path)
+        yield from export.read_rows(path, start, stop)
+    except export.NotAnExportError:
+        kind = plain_files.kind_of(path)
         if kind is None:
             raise
-        yield from wiki_text.read_rows(path, kind)
+        yield from plain_files.read_rows(path, kind)
 
 
 def _batched(rows: Iterator[Row]) -> Iterator[pa.RecordBatch]:

@@ -10,7 +10,6 @@ import pytest
 import regex
 
 from pipeline import wikipedia
-from pipeline.wikipedia import export as wiki_xml
 from pipeline.wikipedia import plain_text, read_articles, read_pages
 from queries.tables.schemas import TABLES
 
@@ -107,13 +106,13 @@ def test_an_undeclared_entity_and_endless_nesting_end_the_file(tmp_path):
 
 
 def test_a_tag_without_an_end_is_not_kept_in_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr(wiki_xml, "MAX_TOKEN_BYTES", 3 << 20)
+    monkeypatch.setattr(wikipedia.export, "MAX_TOKEN_BYTES", 3 << 20)
     content = export(page())[: -len("</mediawiki>")] + b'<page a="' + b"x" * (6 << 20)
     assert [row[3] for row in rows_of(tmp_path, content)] == [None, "bad_stream"]
 
 
 def test_a_page_longer_than_any_of_wikipedia_is_bad(tmp_path, monkeypatch):
-    monkeypatch.setattr(wiki_xml, "MAX_TEXT", 100)
+    monkeypatch.setattr(wikipedia.export, "MAX_TEXT", 100)
     reasons = [row[3] for row in rows_of(tmp_path, export(page(text="x" * 101), page()))]
     assert reasons == ["bad_page", None]
 

@@ -86,8 +86,12 @@ MARKUP = st.sampled_from(
 
 
 @given(st.lists(MARKUP | st.text(max_size=3)).map("".join))
-def test_no_page_raises(wikitext):
-    plain_text(wikitext)
+def test_every_page_gives_trimmed_lines_of_utf_8_no_longer_than_itself(wikitext):
+    text = plain_text(wikitext)
+    lines = text.split("\n") if text else []
+    assert all(line and line == line.strip(" ") for line in lines)
+    assert text.encode().decode() == text
+    assert len(text) <= len(wikitext)
 
 
 HOSTILE = [

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.wikipedia import plain_files as wiki_text
+from pipeline.wikipedia import plain_files
 from pipeline.wikipedia.plain_files import kind_of, read_rows
 
 BAD_STREAM = (None, None, None, "bad_stream")
@@ -160,7 +160,7 @@ def test_a_hostile_line_is_one_bad_page(tmp_path, hostile):
 
 
 def test_a_line_longer_than_any_page_is_passed_over_in_little_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr(wiki_text, "MAX_LINE_BYTES", 1 << 20)
+    monkeypatch.setattr(plain_files, "MAX_LINE_BYTES", 1 << 20)
     long = lines(article(8, text="x" * (40 << 20)))
     content = bz2.compress(lines(article(7)) + long + lines(article(9)) + long.strip())
     del long
@@ -176,8 +176,8 @@ def test_a_line_longer_than_any_page_is_passed_over_in_little_memory(tmp_path, m
 
 
 def test_a_page_longer_than_any_or_of_endless_brackets_is_bad(tmp_path, monkeypatch):
-    monkeypatch.setattr(wiki_text, "MAX_TEXT", 100)
-    monkeypatch.setattr(wiki_text, "MAX_MARKS", 1_000)
+    monkeypatch.setattr(plain_files, "MAX_TEXT", 100)
+    monkeypatch.setattr(plain_files, "MAX_MARKS", 1_000)
     numbers, brackets = article(7, more=[0] * 900), article(7, more=[[]] * 900)
     content = lines(article(7, text="x" * 101), brackets, numbers)
     assert [row[3] for row in rows_of(tmp_path, content)] == ["bad_page", "bad_page", None]
@@ -185,7 +185,7 @@ def test_a_page_longer_than_any_or_of_endless_brackets_is_bad(tmp_path, monkeypa
 
 @pytest.mark.parametrize("pack", PACKERS[1:])
 def test_a_stream_that_is_cut_off_keeps_what_was_read_before(tmp_path, pack, monkeypatch):
-    monkeypatch.setattr(wiki_text, "CHUNK_BYTES", 1 << 12)
+    monkeypatch.setattr(plain_files, "CHUNK_BYTES", 1 << 12)
     packed, expected = many_articles(pack)
     rows = rows_of(tmp_path, packed[: len(packed) // 2])
     assert rows == [*expected[: len(rows) - 1], BAD_STREAM]

@@ -65,21 +65,24 @@ class Stage(luigi.Task):
     makes: ClassVar[tuple[str, ...]] = ()  # tables that its listing names
 
     settings = luigi.Parameter(default=str(SAMPLE), description="the TOML that describes the build")
-    out = luigi.Parameter(default="wit", description="workspace: where work and builds are kept")
+    out = luigi.Parameter(
+        default="wit",
+        description="the workspace: a folder or an address for the work and the builds",
+    )
     engine = luigi.Parameter(
         default="duckdb",
         significant=False,
-        description="what runs the stages: duckdb or spark; the build is the same",
+        description="the engine of the stages: duckdb or spark; both make the same build",
     )
     retry = luigi.Parameter(
         default="",
-        description="ask again for pairs that the newest build lost for these reasons: "
-        "'passing', or some of them with commas between; makes a new version",
+        description="fetch again the pairs that the newest build lost for these reasons: names "
+        "with commas between, or 'passing' for all that may pass; makes a new version",
     )
     exclude = luigi.Parameter(
         default="",
-        description="a list of exclusions beside those of the settings, or several with commas "
-        "between: what it names is left out, and what it leaves short is filled up again",
+        description="lists of exclusions beside those of the settings, with commas between: what "
+        "they name is left out, and queries that this leaves short are filled up again",
     )
     version = 1  # of the stage's code: raise it when the same input gives other rows
 

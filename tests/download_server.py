@@ -1,9 +1,9 @@
-"""A real HTTP server on loopback whose files come well and badly: tests download from it.
+"""A real HTTP server on loopback whose answers can fail: tests download from it.
 
     with DownloadServer() as server:
-        server.put("/a.bin", b"...", "drop 1000", "status 503")  # then it comes well
+        server.put("/a.bin", b"...", "drop 1000", "status 503")  # then the whole file
 
-A file's moves are what its first requests meet, one each.
+The moves of a file are the faults of its first requests, one each.
 """
 
 import re

@@ -1,9 +1,10 @@
-"""A real server on loopback that answers as badly as strangers do: tests of the guard ask it.
+"""A real server on loopback with the bad answers of hostile servers: tests of the guard use it.
 
     with GuardServer() as server:
         server.url("/picture/7")  # a good answer
 
-A path's first word chooses the answer, the second is its value. Counts who connects and who asks.
+A path's first word chooses the answer, the second is its value. It counts
+connections and requests.
 """
 
 import contextlib

@@ -1,9 +1,9 @@
-"""A real HTTP server on loopback that answers well and badly: tests and benchmarks fetch from it.
+"""A real HTTP server on loopback with good and bad answers: tests and benchmarks fetch from it.
 
     with ImageServer() as server:
-        server.url("/picture/7.png")  # a picture of its own for every number
+        server.url("/picture/7.png")  # each number has its own picture
 
-A path's first word chooses the answer; what follows only makes the URL another one.
+The first word of a path chooses the answer; the rest makes the URL unique.
 """
 
 import io
@@ -33,7 +33,7 @@ class Handler(BaseHTTPRequestHandler):
     server: "ImageServer"
 
     def log_message(self, *_: object) -> None:
-        """Silence."""
+        """Log nothing."""
 
     def do_GET(self) -> None:
         self.server.agents.append(self.headers["User-Agent"])

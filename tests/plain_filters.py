@@ -1,4 +1,4 @@
-"""The row half of the filters as a plain loop: what the vectorised rules are held equal to."""
+"""The row filters as a plain loop; tests check that the vectorised rules give equal results."""
 
 import re
 from functools import lru_cache

@@ -1,4 +1,4 @@
-"""`python -m tests.chaos --runs 200`: as many runs as asked for, as a table."""
+"""`python -m tests.chaos --runs 200`: that many runs, as a table."""
 
 import argparse
 import sys
@@ -32,7 +32,7 @@ def main() -> int:
 
 
 def one_run(seed: int, model, folder: Path) -> str:
-    """Do it and print its line; how it ended."""
+    """Make the run, print its line, and return how it ended."""
     kind, started = kind_of(seed), time.monotonic()
     if reason := why_not(kind, folder):
         how, end = reason, "not run"

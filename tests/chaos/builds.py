@@ -1,6 +1,6 @@
-"""A build as a process that others disturb, and what two builds must have in common.
+"""A build as a process that tests disturb, and the comparisons of two builds.
 
-All that a build starts is known by a variable of its environment.
+A variable in the environment marks all processes that a build starts.
 """
 
 import os
@@ -33,7 +33,7 @@ BUILD_S = 400  # for a whole build, beside other programs
 
 @dataclass
 class Build:
-    """A build that runs, or has ended."""
+    """A build that runs or has ended."""
 
     program: subprocess.Popen
     mark: str
@@ -42,13 +42,13 @@ class Build:
 
     @property
     def said(self) -> str:
-        """What it wrote to its terminal."""
+        """What the build wrote to its terminal."""
         self.output.seek(0)
         return self.output.read().decode("utf-8", "replace")
 
     @property
     def lines(self) -> list[str]:
-        """The same, without the bars of progress."""
+        """The terminal's text without progress bars."""
         return [one for one in self.said.splitlines() if one.strip() and "%" not in one]
 
     @property
@@ -56,7 +56,7 @@ class Build:
         return self.program.poll() is not None
 
     def end(self) -> int:
-        """Wait for it, and for all that it started; its exit status."""
+        """Wait for the build and all its processes; return its exit status."""
         self.program.wait(BUILD_S)
         wait_for(lambda: not family(self.mark), "all that a build started ends")
         return self.program.returncode
@@ -66,7 +66,7 @@ class Build:
 def building(
     settings: Path, out: Path, *more: str, env: Mapping[str, str] | None = None
 ) -> Iterator[Build]:
-    """A build that has begun: it holds its workspace's lock, or has ended already.
+    """A build that has begun: it holds its workspace's lock, or has ended.
 
     What Python says of a signal while it still imports luigi is not ours.
     """
@@ -96,13 +96,13 @@ def building(
 def built(
     settings: Path, out: Path, *more: str, env: Mapping[str, str] | None = None
 ) -> tuple[int, list[str]]:
-    """Build undisturbed: the exit status and what was said."""
+    """Build undisturbed; return the exit status and the terminal's text."""
     with building(settings, out, *more, env=env) as build:
         return build.end(), build.lines
 
 
 def family(mark: str) -> list[psutil.Process]:
-    """The living processes that a program with this mark has started, and itself."""
+    """The living processes with this mark: a program and all that it has started."""
     return marked(MARK, mark)
 
 
@@ -115,12 +115,12 @@ def holds_a_lock(pid: int) -> bool:
 
 
 def n_files(folder: Path) -> int:
-    """Files and folders below it, with those that are being written."""
+    """Files and folders below the folder, also those that are being written."""
     return sum(len(folders) + len(files) for _, folders, files in os.walk(folder))
 
 
 def n_bytes(folder: Path) -> int:
-    """What all below it takes on the disk: a file of two names takes its room once."""
+    """Bytes on the disk of all files below the folder; a file with two names counts once."""
     blocks = {one.stat().st_ino: one.stat().st_blocks for one in folder.rglob("*")}
     return 512 * sum(blocks.values())
 
@@ -132,18 +132,18 @@ def is_published(out: Path) -> bool:
 
 
 def image_files(out: Path) -> dict[str, bytes]:
-    """Every file of the image parts, with its content."""
+    """The content of every file of the image parts."""
     paths = sorted((out / "images").rglob("*"))
     return {str(one.relative_to(out)): one.read_bytes() for one in paths if one.is_file()}
 
 
 def torn(out: Path) -> list[Path]:
-    """What a killed process was writing: its name begins with a dot."""
+    """Files that a killed process was writing: their names begin with a dot."""
     return [path for path in out.rglob(".*") if path != out / ".lock"]
 
 
 def lost_in_passing(build: Path) -> set[int]:
-    """Pairs lost for what may pass, but for the answer 500, which these servers never mend."""
+    """Pairs lost to temporary faults, without answers 500, which these servers always repeat."""
     rows = table(build, "outcome").to_pylist()
     return {row["pair_id"] for row in rows if row["reason"] in {*PASSING} - {"http_error"}}
 
@@ -152,7 +152,7 @@ def lost_in_passing(build: Path) -> set[int]:
 
 
 def assert_equal(out: Path, model: Path) -> None:
-    """The build and its pictures are the model's, whole, with nothing beside."""
+    """Check that the build and its pictures equal the model's, with no other files."""
     build = find(out)
     assert published(build) == published(find(model))
     assert (build / "manifest.json").read_bytes() == (find(model) / "manifest.json").read_bytes()
@@ -167,7 +167,7 @@ def assert_equal(out: Path, model: Path) -> None:
 
 
 def assert_same_choice(out: Path, model: Path) -> None:
-    """Kept matches, and what is in the shards, are the model's; attempts may be others."""
+    """Check that kept matches and shards equal the model's; attempts may differ."""
     build, other = find(out), find(model)
     assert table(build, "kept_match").equals(table(other, "kept_match"))
     assert shard_rows(build).equals(shard_rows(other))
@@ -176,7 +176,7 @@ def assert_same_choice(out: Path, model: Path) -> None:
 
 
 def assert_sound(out: Path) -> None:
-    """Nothing is torn, and every check passes."""
+    """Check that no file is cut and that every check of the build passes."""
     assert torn(out) == []
     check = [sys.executable, "-m", "queries", "check", "--build", str(find(out))]
     done = subprocess.run(check, capture_output=True, text=True, timeout=BUILD_S, cwd=ROOT)
@@ -184,13 +184,13 @@ def assert_sound(out: Path) -> None:
 
 
 def shard_rows(build: Path) -> pa.Table:
-    """The rows of all shards, whose number the first version of a workspace has chosen."""
+    """The rows of all shards; a workspace's first version decides the number of shards."""
     shards = sorted((build / "shards").glob("*.parquet"))
     return pa.concat_tables(map(pq.read_table, shards)).combine_chunks()
 
 
 def shard_files(build: Path) -> dict[str, bytes]:
-    """Every file of all tars, with its content."""
+    """The content of every file of all tars."""
     found = {}
     for shard in sorted((build / "shards").glob("*.tar")):
         with tarfile.open(shard) as tar:

@@ -1,4 +1,4 @@
-"""A disk in memory, of a size that can be changed: mounted by root alone."""
+"""A disk in memory whose size can be changed; only root can mount it."""
 
 import os
 import shutil
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def why_not(folder: Path) -> str | None:
-    """Why no small disk can be mounted below the folder, if none can."""
+    """Why no small disk can be mounted below the folder; None if one can."""
     if os.geteuid() != 0 or shutil.which("mount") is None:
         return "a small disk is mounted by root alone"
     with_one = Disk(folder / "why_not")

@@ -1,7 +1,7 @@
-"""What can go wrong, each at a moment drawn by chance: one function a kind.
+"""Kinds of faults, one function each; a seed decides the moment of each fault.
 
-Each disturbs one build in a workspace and returns what became of it. Moments are counted in what
-means the same on a slow machine: files that are there, calls that write, requests, bytes.
+Each function disturbs one build in a workspace and returns the outcome. Moments are counted in
+units that do not depend on the machine's speed: files, calls that write, requests, bytes.
 """
 
 import errno
@@ -30,7 +30,7 @@ HOURS = (1, -1, 24, -24, 24 * 365 * 10, -24 * 365 * 10)  # that a clock jumps
 
 @dataclass(frozen=True)
 class Model:
-    """A build that nothing disturbed, what it took, and what disturbs the others."""
+    """The undisturbed build, what it used, and what makes the faults of the other builds."""
 
     settings: Path
     out: Path
@@ -44,7 +44,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Disturbed:
-    """What became of a build that was disturbed."""
+    """The outcome of a disturbed build."""
 
     moment: str
     what: str
@@ -60,7 +60,7 @@ Fault = Callable[[Model, Path, random.Random], Disturbed]
 
 
 def kill(whom: str, model: Model, out: Path, chance: random.Random) -> Disturbed:
-    """Kill somebody when so many files are there, or up to 0.2 s later."""
+    """Kill a process when that many files exist, or up to 0.2 s later."""
     moment = chance.randint(1, model.n_files)
     with building(model.settings, out) as build:
         wait_for(lambda: n_files(out) >= moment or build.has_ended, f"{moment} files")
@@ -72,7 +72,7 @@ def kill(whom: str, model: Model, out: Path, chance: random.Random) -> Disturbed
 
 
 def killed(whom: str, build: Build, chance: random.Random) -> str:
-    """Do it, and say whom it met."""
+    """Kill `whom`, and return which process was hit."""
     if whom == "everything":  # as when the machine stops
         processes.kill(*family(build.mark))
         return "all processes"
@@ -90,12 +90,12 @@ def killed(whom: str, build: Build, chance: random.Random) -> str:
 
 
 def workers(build: Build) -> list[psutil.Process]:
-    """The processes that work for the build: img2dataset's and those of the engine."""
+    """The build's worker processes: img2dataset's and the engine's."""
     return [process for process in descendants(build.program.pid) if is_worker(process)]
 
 
 def is_worker(process: psutil.Process) -> bool:
-    """Not the standard library's tracker, whose death harms nobody."""
+    """Whether it is no resource tracker of the standard library, whose death has no effect."""
     command = command_of(process)
     return "pipeline.fetch.worker" in command or "spawn_main" in command
 
@@ -104,7 +104,7 @@ def is_worker(process: psutil.Process) -> bool:
 
 
 def full_disk(model: Model, out: Path, chance: random.Random) -> Disturbed:
-    """Build on a disk with room for a part of it; then there is room."""
+    """Build on a disk with room for a part of the build; then enlarge the disk."""
     room = chance.randrange(model.n_bytes // 20, model.n_bytes * 3 // 4) >> 10
     disk = Disk(out.parent)
     disk.mount(f"remount,size={room}k")
@@ -116,7 +116,7 @@ def full_disk(model: Model, out: Path, chance: random.Random) -> Disturbed:
 
 
 def failing_writes(number: int, model: Model, out: Path, chance: random.Random) -> Disturbed:
-    """One call that writes fails, or that one and all after it."""
+    """One call that writes fails, or that call and all after it."""
     first = chance.randint(1, model.n_calls)
     lasting = chance.random() < 0.5
     plan = Plan(first, ALWAYS if lasting else first + 1, number)
@@ -125,13 +125,13 @@ def failing_writes(number: int, model: Model, out: Path, chance: random.Random) 
 
 
 def clock(model: Model, out: Path, chance: random.Random) -> Disturbed:
-    """The wall clock jumps; in the next run it is right again."""
+    """The wall clock jumps; in the next build it is correct."""
     at, hours = chance.randint(1, model.n_calls), chance.choice(HOURS)
     return whole(model, out, f"call {at}", f"{hours:+} h", Plan(clock_at=at, clock_s=hours * 3600))
 
 
 def server_dies(model: Model, out: Path, chance: random.Random) -> Disturbed:
-    """The image server is gone at a request, and back a while later."""
+    """The image server dies at a request, and starts again later."""
     dies_at, away_s = chance.randint(1, model.n_requests), chance.random() * 3
     model.server.start(dies_at, away_s)
     found = whole(model, out, f"request {dies_at}", f"away for {away_s:.1f} s")
@@ -139,7 +139,7 @@ def server_dies(model: Model, out: Path, chance: random.Random) -> Disturbed:
 
 
 def whole(model: Model, out: Path, moment: str, what: str, plan: Plan | None = None) -> Disturbed:
-    """Build to whatever end."""
+    """Build until the build ends, with or without success."""
     if plan is None or model.shim is None:
         shim, env = None, None
     else:
@@ -168,5 +168,5 @@ OF_THE_DISK = {"full disk": errno.ENOSPC, "ENOSPC": errno.ENOSPC, "EIO": errno.E
 
 
 def message(kind: str) -> str:
-    """What a build that ends of a fault of the disk says, in the system's words."""
+    """The system's message with which a build ends after a fault of the disk."""
     return os.strerror(OF_THE_DISK[kind])

@@ -1,4 +1,4 @@
-"""One run: a build is disturbed, goes on, and equals one that nothing disturbed."""
+"""One run: a build is disturbed, continues, and equals an undisturbed build."""
 
 import random
 import shutil
@@ -28,7 +28,7 @@ KILLS = ("worker", "luigi", "everything", "SIGINT", "SIGTERM")
 
 @dataclass(frozen=True)
 class Run:
-    """What was done in a run; it ended well, or it would have raised AssertionError."""
+    """The faults of a run that passed; a run that fails raises AssertionError."""
 
     seed: int
     kind: str
@@ -60,7 +60,7 @@ def modelled(folder: Path) -> Iterator[Model]:
 
 
 def why_not(kind: str, folder: Path) -> str | None:
-    """Why a kind of fault cannot be made on this machine, if it cannot."""
+    """Why this machine cannot make a kind of fault; None if it can."""
     if kind == "full disk":
         return disk.why_not(folder)
     return shim.why_not() if kind in ("ENOSPC", "EIO", "clock") else None

@@ -1,5 +1,5 @@
-"""An image server in a process of its own, which dies at a request and comes back: always the same
-address, since pairs are named by theirs.
+"""An image server in another process, which dies at a request and starts again at the same address,
+since a pair's id depends on its address.
 
     python -m tests.chaos.server PORT DIES_AT   # 0: never
 """

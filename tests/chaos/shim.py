@@ -1,7 +1,7 @@
 """Writes that fail and a clock that jumps, in every process of a build: shim.c, compiled here.
 
-Python, Arrow and DuckDB write through the same functions of libc, which the compiled file stands
-in front of; what reaches them all can be no hook of Python's.
+Python, Arrow and DuckDB all write through functions of libc. The compiled file replaces these
+functions; a hook in Python would not reach Arrow and DuckDB.
 """
 
 import os

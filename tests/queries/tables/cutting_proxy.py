@@ -1,10 +1,10 @@
-"""A TCP proxy on loopback that throttles, and cuts connections in the middle of what passes.
+"""A TCP proxy on loopback that throttles, and cuts connections in the middle of a transfer.
 
     with CuttingProxy(("127.0.0.1", 9000), seed=7, share=0.2) as proxy:
-        proxy.address  # ask here instead
+        proxy.address  # connect here instead
 
-A share of the requests, chosen by the seed, is cut off with a reset: in the middle of what is sent,
-or of the answer. The client is not told how much came through.
+A share of the requests, chosen by the seed, is cut off with a reset: in the middle of the request
+or of the answer. The client cannot know how many bytes arrived.
 """
 
 import random

@@ -22,13 +22,13 @@ class RunFolder:
         self.settings = root / "run.toml"
         self.tokenizer = root / "tokenizer.json"
         self.log = root / TRAINING_LOG
-        self.last = root / "last.safetensors"  # all that it needs to go on; gone when it is done
+        self.last = root / "last.safetensors"  # the state to go on from; removed at the end
         self.best = root / "best.safetensors"  # after the epoch of the lowest mean loss
         self.checkpoint = root / "checkpoint.safetensors"
         self.done = root / RUN_RECORD  # written last: its presence proves that it is finished
 
     def clear(self) -> None:
-        """Remove what an earlier model left in the folder: its results are not the new one's."""
+        """Remove an earlier model's weights and results from the folder."""
         for name in RESULTS:
             (self.root / name).unlink(missing_ok=True)
         for name in OF_A_RUN:

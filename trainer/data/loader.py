@@ -71,7 +71,7 @@ def borders(n: int, batch: int) -> np.ndarray:
 
 
 class _Pages:
-    """Arrays for batches: each is lent to one batch, and lent again once that is released.
+    """Arrays for batches: each belongs to one batch, and is used again once that is released.
 
     Memory asked for anew is mapped page by page: a seventh of the time of a picture of 224 pixels.
     """
@@ -87,7 +87,7 @@ class _Pages:
             return np.empty(self._shape, np.uint8)
 
     def give_back(self, page: np.ndarray) -> None:
-        """Nobody reads the array any more: the next batch may have it."""
+        """Take an array back that nobody reads any more: the next batch may use it."""
         self._free.append(page)
 
 

@@ -19,7 +19,7 @@ ROOM_BYTES = 1 << 24  # most that a thread keeps
 
 
 class BadPictureError(Exception):
-    """The bytes are no picture that we can read; says why."""
+    """The bytes cannot be decoded as a picture; the message says why."""
 
 
 class Room(threading.local):
@@ -31,8 +31,8 @@ class Room(threading.local):
     def __init__(self) -> None:
         self._bytes = np.empty(0, np.uint8)
 
-    def of(self, n_bytes: int) -> np.ndarray:
-        """At least so many bytes; what was in them is lost. More than usual are not kept."""
+    def take(self, n_bytes: int) -> np.ndarray:
+        """At least `n_bytes` bytes, to be overwritten; more than ROOM_BYTES are not kept."""
         if n_bytes > ROOM_BYTES:
             return np.empty(n_bytes, np.uint8)
         if self._bytes.size < n_bytes:
@@ -58,7 +58,7 @@ def decode_jpeg(data: bytes, at_least: int = 0, room: Room | None = None) -> np.
         small: dict[str, Any] = {"min_height": least[0], "min_width": least[1], "min_factor": 1}
         if room is not None:
             height, width, _, _ = simplejpeg.decode_jpeg_header(data, **small)
-            small["buffer"] = room.of(height * width * 3)
+            small["buffer"] = room.take(height * width * 3)
         return simplejpeg.decode_jpeg(data, "RGB", **small)
     except (ValueError, KeyError) as error:  # KeyError: a subsampling that simplejpeg lacks
         raise BadPictureError(str(error).strip() or "not a JPEG") from None
@@ -184,14 +184,14 @@ def resize(image: np.ndarray, out: np.ndarray) -> None:
         cv2.resize(image, size, dst=out, interpolation=cv2.INTER_CUBIC)
     else:
         if LINEAR_BELOW <= factor < 2:
-            twice = _ROOM.of(4 * out.size)[: 4 * out.size].reshape(2 * size[1], 2 * size[0], 3)
+            twice = _ROOM.take(4 * out.size)[: 4 * out.size].reshape(2 * size[1], 2 * size[0], 3)
             image = cv2.resize(image, twice.shape[1::-1], dst=twice)
         way = cv2.INTER_LINEAR if factor < LINEAR_BELOW else cv2.INTER_AREA
         cv2.resize(image, size, dst=out, interpolation=way)
 
 
 def centre(image: np.ndarray, side: int) -> np.ndarray:
-    """What evaluation sees: the shorter side resized, the middle square cut out (side, side, 3)."""
+    """The picture for evaluation (side, side, 3): shorter side resized, middle square cut out."""
     return crop(resize_shorter(image, side), side, 0.5, 0.5)
 
 

@@ -1,4 +1,4 @@
-"""The samples of a build: their rows, which of them are asked for, and their pictures by row."""
+"""The samples of a build: the rows that meet a condition, and their pictures by row."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -57,7 +57,7 @@ class Samples:
     def fill(self, i: int, down: float, right: float, out: np.ndarray) -> bool:
         """Fill `out` (S, S, 3) with a square of picture i; False if the picture is corrupt.
 
-        What is wrong with a corrupt one is noted under its key, and it is not tried again.
+        The fault of a corrupt picture is kept in `corrupt` under its key; it is not tried again.
         """
         image = self._cache.get(i)
         if image is None:
@@ -101,7 +101,7 @@ def read_samples(
     """The samples of a build, in order of shard and pair_id, none of them decoded yet.
 
     build: its folder, or an address that fsspec knows. where: SQL over the table `sample`, such as
-    "license = 'cc0'"; only samples of which it holds are there. scores: a file of
+    "license = 'cc0'"; only samples that meet it are read. scores: a file of
     trainer.evaluation.score, whose clip_score is then one more column.
     """
     shards = open_shards(build)
@@ -122,12 +122,14 @@ def _read_samples(
     tables = [table.select(COLUMNS) for table in (empty, *tables)]
     rows = pa.concat_tables(tables).replace_schema_metadata().combine_chunks()
     place = np.concatenate([np.empty((0, 3), np.int64), *places])
-    asked = "" if where is None else f" where {where}"
+    chosen = "" if where is None else f" where {where}"
     if where is not None:
         kept = np.flatnonzero(pc.is_in(rows["pair_id"], _ids_where(shards, names, where, scores)))
         rows, place = rows.take(kept).combine_chunks(), place[kept]
     if len(place) < 2:
-        raise TrainerError(f"{build}: {len(place)} samples{asked}, expected at least 2 to contrast")
+        raise TrainerError(
+            f"{build}: {len(place)} samples{chosen}, expected at least 2 to contrast"
+        )
     return Samples(rows, place, shards, names, side)
 
 
@@ -150,7 +152,7 @@ def _places(shards: Shards, name: str, number: int, rows: pa.Table) -> np.ndarra
 def _ids_where(
     shards: Shards, names: list[str], where: str, scores: Path | None
 ) -> pa.ChunkedArray:
-    """The pair_id of each sample of which the SQL holds; DuckDB reads files of this machine."""
+    """The pair_id of each sample that meets the condition; DuckDB reads files of this machine."""
     beside = None if scores is None else read_scores(scores)
     rows: list[Path] | pa.Table = [Path(shards.parquet(name)) for name in names]
     if shards.files is not None and names:
@@ -163,9 +165,9 @@ def _ids_where(
 
 def read_scores(path: Path) -> pa.Table:
     """The table clip_score of trainer.evaluation.score; TrainerError if it is another file."""
-    wanted = TABLES["clip_score"].schema
+    expected_schema = TABLES["clip_score"].schema
     try:
-        return pq.read_table(path, columns=wanted.names).cast(wanted)
+        return pq.read_table(path, columns=expected_schema.names).cast(expected_schema)
     except (OSError, pa.ArrowException) as error:
         expected = "expected the Parquet that `python -m trainer score` writes"
         raise TrainerError(f"scores {path}: {first_line(error)}, {expected}") from None

@@ -1,4 +1,4 @@
-"""A checkpoint: one safetensors file with the weights and, as its metadata, what they are.
+"""A checkpoint: one safetensors file with the weights and, as metadata, their model and run.
 
 One file, so weights and state cannot come apart; it is written beside and renamed, so a kill leaves
 the one before. Nothing is ever unpickled. A run under way keeps `last`, which also holds the
@@ -24,7 +24,7 @@ from trainer.model.tokenizer import Tokenizer
 from trainer.run_folder import RunFolder
 from trainer.settings import ModelConfig, TextConfig, TrainerError, TrainSettings, VisionConfig
 
-# What a file raises that is no checkpoint of ours, or is one of a hostile hand.
+# What reading raises for a file that is no checkpoint, or that was made to do harm.
 DAMAGE = (
     *(OSError, SafetensorError, LookupError, ValueError, TypeError, AttributeError),
     *(RuntimeError, ArithmeticError, AssertionError),
@@ -33,7 +33,7 @@ DAMAGE = (
 
 @dataclass(frozen=True)
 class State:
-    """What the weights are: of which model, after how many steps, of which build."""
+    """The model, settings, steps and build that the weights come from."""
 
     model: ModelConfig
     settings: dict  # as TrainSettings

@@ -120,10 +120,10 @@ def read_merges(path: Path, vocabulary: int) -> Tokenizer:
         raise TrainerError(
             f"{path}: begins with {heading[:40]!r}, expected a heading with #version"
         )
-    wanted = lines[: max(0, vocabulary - 2 * N_BYTES - len(MARKS))]
+    used = lines[: max(0, vocabulary - 2 * N_BYTES - len(MARKS))]
     pieces = set(_byte_pieces())
     merges = []
-    for number, line in enumerate(wanted, start=2):
+    for number, line in enumerate(used, start=2):
         if not line and number == len(lines) + 1:
             break  # the end of the last line
         first, second, *more = [*line.split(" "), ""]
@@ -153,7 +153,7 @@ def _unpacked(path: Path) -> bytes:
 
 
 def train(captions: Iterable[str], vocabulary: int, record: dict) -> Tokenizer:
-    """Learn merges from the captions until `vocabulary` ids are in use, or none is left twice.
+    """Learn merges from the captions until `vocabulary` ids are used or no pair occurs twice.
 
     The single-byte pieces are declared first and in order: without that the library numbers
     the word-ending ones in the order of a randomly seeded hash map, and ties between pairs

@@ -1,4 +1,4 @@
-"""Several processes train one model: what they exchange, and what stays exact.
+"""Several processes train one model: the collective operations, exact up to rounding.
 
 Every process holds the same weights and a part of each batch. Features are gathered with their
 gradient, each process takes the loss of its own rows against all, and the gradients are summed: the
@@ -32,7 +32,7 @@ class Group:
         return self.rank == 0
 
     def sizes(self, own: int, device: torch.device | str = "cpu") -> list[int]:
-        """What every process says, by rank."""
+        """The number `own` of every process, by rank."""
         if self.world == 1:
             return [own]
         sizes = torch.zeros(self.world, dtype=torch.int64, device=device)
@@ -41,9 +41,9 @@ class Group:
         return sizes.tolist()
 
     def gather(self, own: Tensor) -> tuple[Tensor, int]:
-        """(B, C) of each process -> all of them (N, C), and the row where one's own begin.
+        """(B, C) of each process -> all rows (N, C), and the row where this process's begin.
 
-        The gradient flows back: a row's is the sum of what every process says of it.
+        The gradient of a row is the sum of the gradients that all processes have for it.
         """
         if self.world == 1:
             return own, 0
@@ -58,23 +58,23 @@ class Group:
         dist.all_reduce(total)
         return total
 
-    def agreed(self, value: float, device: torch.device | str = "cpu") -> float:
-        """What the first process says, for all."""
+    def broadcast(self, value: float, device: torch.device | str = "cpu") -> float:
+        """The value of the first process, in every process."""
         if self.world == 1:
             return value
         first_value = torch.tensor([value], dtype=torch.float64, device=device)
         dist.broadcast(first_value, 0)
         return first_value.item()
 
-    def gathered(self, value: Any) -> list[Any]:
-        """What every process says, by rank: anything that pickles."""
+    def gather_objects(self, value: Any) -> list[Any]:
+        """The value of every process, by rank; it must pickle."""
         values: list[Any] = [value] * self.world
         if self.world > 1:
             dist.all_gather_object(values, value)
         return values
 
     def wait(self) -> None:
-        """Until every process is here."""
+        """Wait until every process has called this."""
         if self.world > 1:
             dist.barrier()
 
@@ -83,14 +83,14 @@ class Group:
         """Each parameter's gradient becomes the sum over the processes, in place."""
         if self.world == 1:
             return
-        for parameter in parameters:  # all processes must speak of the same ones
+        for parameter in parameters:  # all processes must sum the same parameters
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
         for bucket in _buckets(parameters):
             gradients = [p.grad for p in bucket if p.grad is not None]
-            joined = torch.cat([g.reshape(-1) for g in gradients])
-            dist.all_reduce(joined)
-            parts = joined.split([g.numel() for g in gradients])
+            flat = torch.cat([g.reshape(-1) for g in gradients])
+            dist.all_reduce(flat)
+            parts = flat.split([g.numel() for g in gradients])
             for gradient, part in zip(gradients, parts, strict=True):
                 gradient.copy_(part.view(gradient.shape))
 
@@ -109,12 +109,12 @@ def _buckets(parameters: list[nn.Parameter]) -> Iterator[list[nn.Parameter]]:
 
 
 class _Gather(torch.autograd.Function):
-    """All processes' rows; backwards, the sum of all processes' gradients of one's own rows."""
+    """All processes' rows; backwards, the sum of all processes' gradients of the own rows."""
 
     @staticmethod
     def forward(ctx: Any, own: Tensor, sizes: list[int], rank: int) -> Tensor:
         ctx.sizes, ctx.rank = sizes, rank
-        padded = own.new_zeros(max(sizes), *own.shape[1:])  # collectives want equal sizes
+        padded = own.new_zeros(max(sizes), *own.shape[1:])  # all_gather needs equal sizes
         padded[: len(own)] = own
         parts = [torch.empty_like(padded) for _ in sizes]
         dist.all_gather(parts, padded)
@@ -146,7 +146,7 @@ class _Sum(torch.autograd.Function):
 class SharedBatchNorm(nn.BatchNorm2d):
     """Batch normalisation by the statistics of all processes' rows.
 
-    torch's SyncBatchNorm does so on accelerators alone.
+    torch's SyncBatchNorm works on accelerators only.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -185,7 +185,7 @@ def shared_statistics(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def share_batch_statistics(model: nn.Module) -> None:
-    """Every batch normalisation below becomes a shared one; weights and names stay."""
+    """Replace each batch normalisation of the model by SharedBatchNorm, with its weights."""
     for module in model.modules():
         for name, child in list(module.named_children()):
             if isinstance(child, (nn.BatchNorm1d, nn.BatchNorm2d)):
@@ -199,8 +199,8 @@ def share_batch_statistics(model: nn.Module) -> None:
 
 
 @contextmanager
-def joined() -> Iterator[tuple[Group, torch.device]]:
-    """This process's place among those that torchrun started, and its device; alone without."""
+def process_group() -> Iterator[tuple[Group, torch.device]]:
+    """This process's group and device: of the processes that torchrun started, or ALONE."""
     device = torch.device("cuda") if torch.cuda.is_available() else torch.device("cpu")
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if world == 1:

@@ -1,4 +1,4 @@
-"""What a run says of itself while it goes: a progress bar, train.jsonl, TensorBoard if asked."""
+"""Reports of a run under way: a progress bar, train.jsonl and, with --tensorboard, TensorBoard."""
 
 import json
 import sys
@@ -18,11 +18,11 @@ CHARTED = (*SHOWN, "lr")  # in TensorBoard
 
 @dataclass
 class Progress:
-    """What a run has done so far."""
+    """How many steps, batches and images a run has done, and its losses."""
 
     steps_planned: int
     steps: int = 0
-    batches: int = 0  # passed of the loader's, of all epochs: steps, and batches of corrupt samples
+    batches: int = 0  # of all epochs: those of a step, and those skipped as corrupt
     images: int = 0
     loss: float = float("nan")  # of the last step
     epoch_loss: float = 0.0  # sum over the steps of the epoch under way
@@ -84,14 +84,14 @@ class Log:
 
 
 def charts_in(folder: Path, steps: int) -> Any:
-    """TensorBoard's writer; what an earlier run wrote of later steps is hidden."""
+    """TensorBoard's writer; it hides what an earlier process wrote of later steps."""
     from torch.utils.tensorboard import SummaryWriter
 
     return SummaryWriter(str(folder), purge_step=steps + 1)
 
 
 def keep_lines(path: Path, steps: int) -> None:
-    """Drop the lines of steps after a save: they will be done again. A cut line is one of them."""
+    """Drop the lines of steps after a save, and a line cut by a kill: these steps run again."""
     lines = path.read_text().splitlines(keepends=True) if path.is_file() else []
     whole = [line for line in lines if line.endswith("\n")]
     with written_whole(path) as beside:

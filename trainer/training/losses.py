@@ -1,4 +1,4 @@
-"""What a batch is trained towards.
+"""The losses: CLIP's, SLIP's, SimCLR's and SigLIP's.
 
 Each loss is this process's share: over all processes, the shares add up to the loss of the joined
 batch, and so do their gradients.
@@ -37,9 +37,10 @@ def contrastive(image: Tensor, text: Tensor, scale: Tensor, group: Group = ALONE
 def sigmoid(
     image: Tensor, text: Tensor, scale: Tensor, bias: Tensor, group: Group = ALONE
 ) -> Tensor:
-    """Each of the N x N pairs by itself: does it belong together? (SigLIP, algorithm 1).
+    """Logistic loss of each of the N x N pairs by itself (SigLIP, Zhai et al. 2023, algorithm 1).
 
-    The mean over the images, as there, of the sum over the texts.
+    image, text, scale: as in `contrastive`; bias: a scalar. The sum over the texts, averaged over
+    the images.
     """
     texts, first = group.gather(text)
     logits = scale * image @ texts.T + bias  # (B, N)
@@ -69,7 +70,7 @@ def simclr(first_view: Tensor, second_view: Tensor, group: Group = ALONE) -> Ten
 
 
 class Objective(nn.Module):
-    """What a model is trained towards, with the weights that only training needs.
+    """The loss of a recipe's objective, with the weights that only training needs.
 
     They stay out of the model: no embedding depends on them, and CLIP's files have no place
     for them.
@@ -87,7 +88,7 @@ class Objective(nn.Module):
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """Which embeddings the loss is made of."""
+        """The kinds of embeddings that the loss reads."""
         pairs = () if self.name == "simclr" else ("image", "text")
         return pairs + (("view1", "view2") if self.views else ())
 

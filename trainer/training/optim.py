@@ -15,7 +15,7 @@ from trainer.settings import Recipe
 
 @dataclass(frozen=True)
 class Clock:
-    """How far a run has come, 0 to 1: in steps or in seconds, whichever is further.
+    """The share of a run that is done, 0 to 1: of its steps or of its seconds, the greater.
 
     A run that its bound in seconds does not reach follows its steps alone, so it is exact; one
     that would be cut short still cools down in the time that it has.
@@ -23,7 +23,7 @@ class Clock:
 
     max_seconds: float | None
     started: float = field(default_factory=time.monotonic)
-    before: float = 0.0  # seconds that an interrupted part of the run has had
+    before: float = 0.0  # seconds that earlier processes of the run took
 
     def seconds(self) -> float:
         return self.before + time.monotonic() - self.started
@@ -61,7 +61,7 @@ def adamw(model: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
 
 
 def dtype(precision: str, device: str = "cpu") -> torch.dtype:
-    """Of the matrix products: what was asked for; by default bf16 where the device computes in it.
+    """The type of the matrix products; "auto" is bf16 where the device computes in it, or fp32.
 
     With AVX512-BF16 a step takes about half as long; where it is emulated, it takes longer.
     """

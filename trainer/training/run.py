@@ -28,7 +28,7 @@ from trainer.data.samples import Samples, read_samples
 from trainer.model import CLIP, build, checkpoint, tokenizer
 from trainer.run_folder import RunFolder
 from trainer.settings import TrainerError, TrainSettings, checked, config
-from trainer.training.distributed import Group, joined, share_batch_statistics
+from trainer.training.distributed import Group, process_group, share_batch_statistics
 from trainer.training.log import Log, Progress, keep_lines
 from trainer.training.losses import Objective
 from trainer.training.optim import Clock, adamw, dtype, learning_rate
@@ -40,9 +40,9 @@ TOKENIZER_CAPTIONS = 1_000_000  # more hardly change the merges
 
 @dataclass(frozen=True)
 class Habits:
-    """How a run saves and reports; nothing here changes a weight."""
+    """How often a run saves and reports; no field changes a weight."""
 
-    save_seconds: float = 300.0  # most work that a kill costs
+    save_seconds: float = 300.0  # between saves: a kill loses at most this much work
     log_every: int = 10  # steps
     tensorboard: bool = False
 
@@ -68,16 +68,16 @@ class Run:
 def train(
     build_path: Path, folder: RunFolder, settings: TrainSettings, habits: Habits | None = None
 ) -> dict:
-    """Train from the seed, or from where a killed run was saved; the record, as in run.json.
+    """Train from the seed, or from the last save of a killed run; return the record of run.json.
 
-    Two runs with equal settings, build, torch and number of threads give equal weights, as long
-    as the bound in seconds does not end them.
+    Two runs with equal settings, build, torch and number of threads give equal weights, unless
+    `max_seconds` ends them. Processes other than the first return {}. Raises TrainerError.
     """
     settings = checked(asdict(settings))
-    with joined() as (group, device):
+    with process_group() as (group, device):
         run, done = start(build_path, folder, settings, habits or Habits(), group, device)
         run_steps(run, done)
-        for named in group.gathered(run.loader.samples.corrupt):
+        for named in group.gather_objects(run.loader.samples.corrupt):
             run.loader.samples.corrupt.update(named)
         record = finish(build_path, run, done) if group.first else {}
         group.wait()
@@ -92,7 +92,7 @@ def start(
     group: Group,
     device: torch.device,
 ) -> tuple[Run, Progress]:
-    """Read the build, make the model, and put both where a killed run was, if there is one."""
+    """Read the build, make the model, and restore the last save of a killed run, if any."""
     clock = Clock(settings.max_seconds)
     vision, recipe = config(settings.model).vision, settings.recipe
     if recipe.batch % group.world:
@@ -136,7 +136,7 @@ def start(
 def make_folder(
     folder: RunFolder, samples: Samples, settings: TrainSettings, build_digest: str
 ) -> None:
-    """Keep what a killed run of these settings and build left, or clear it and begin anew."""
+    """Keep the files of a killed run of equal settings and build; otherwise clear the folder."""
     folder.root.mkdir(parents=True, exist_ok=True)
     for beside in folder.root.glob(".*.safetensors.*"):  # of a kill in the middle of a write
         beside.unlink()
@@ -144,8 +144,8 @@ def make_folder(
     if state is not None and folder.tokenizer.is_file():
         names = ("settings", "build_digest", "scores_sha256", "tokenizer")
         words = tokenizer.load(folder.tokenizer).digest()
-        wanted = (asdict(settings), build_digest, settings.scores_digest(), words)
-        if tuple(state[name] for name in names) == wanted:
+        expected = (asdict(settings), build_digest, settings.scores_digest(), words)
+        if tuple(state[name] for name in names) == expected:
             keep_lines(folder.log, state["progress"]["steps"])
             return
     folder.clear()
@@ -155,7 +155,7 @@ def make_folder(
 
 
 def learn_tokenizer(samples: Samples, settings: TrainSettings) -> tokenizer.Tokenizer:
-    """CLIP's merges if named, else from the captions: the first million in the seed's order."""
+    """Read the merges file, or learn merges from the first million captions in the seed's order."""
     if settings.merges:
         return tokenizer.read_merges(Path(settings.merges), config(settings.model).text.vocabulary)
     rows = order(samples.rows["pair_id"].to_numpy(), settings.seed, 0)[:TOKENIZER_CAPTIONS]
@@ -166,7 +166,7 @@ def learn_tokenizer(samples: Samples, settings: TrainSettings) -> tokenizer.Toke
 
 
 def arrangement(build_path: Path, samples: Samples, settings: TrainSettings) -> dict[str, Any]:
-    """How the loader orders an epoch, where that is not by chance alone."""
+    """The loader's argument `ordered` if there are hard negatives; otherwise nothing."""
     together = settings.recipe.hard_negatives
     if not together:
         return {}
@@ -179,7 +179,7 @@ def arrangement(build_path: Path, samples: Samples, settings: TrainSettings) -> 
 
 
 def make_stepper(settings: TrainSettings, group: Group, device: torch.device) -> Stepper:
-    """The model with fresh weights of the seed, equal in every process, and its optimiser."""
+    """The model with weights from the seed, equal in every process, and its optimiser."""
     torch.manual_seed(settings.seed)
     model = build(settings.model)
     both = nn.ModuleDict({"model": model, "objective": Objective(model, settings.recipe)})
@@ -197,7 +197,7 @@ def make_stepper(settings: TrainSettings, group: Group, device: torch.device) ->
 
 
 def run_steps(run: Run, done: Progress) -> None:
-    """Run all epochs, or as much of them as time allows."""
+    """Run all epochs, or end when `max_seconds` have passed."""
     stepper, group = run.stepper, run.stepper.group
     device = stepper.model.logit_scale.device
     saved = time.monotonic()
@@ -207,14 +207,14 @@ def run_steps(run: Run, done: Progress) -> None:
         while done.batches < done.steps_planned:
             progress = run.clock.progress(done.steps, done.steps_planned)
             if run.settings.max_seconds:
-                progress = group.agreed(progress, device)
+                progress = group.broadcast(progress, device)
             if progress >= 1:
                 done.ended_by = "seconds"
                 break
             batch, inputs = next(batches)
             n_images = sum(group.sizes(len(inputs.images), device))
             done.batches += 1
-            if n_images >= 2:  # else there is nothing to contrast: corrupt samples, counted so
+            if n_images >= 2:  # fewer, where samples are corrupt, cannot be contrasted
                 lr = learning_rate(run.settings.recipe, done.steps_planned, progress)
                 take_step(stepper, inputs, lr, done)
                 done.images += n_images
@@ -243,13 +243,13 @@ def batches_of(run: Run, first: int) -> Iterator[tuple[Batch, Inputs]]:
         for batch in run.loader.epoch(epoch, step):
             pair_ids = np.array([int(key, 16) for key in batch.keys], np.int64)
             bits = draws(pair_ids, seed, epoch)
-            made = [views(batch.images, mixed(bits + np.uint64(n))) for n in range(1, n_views + 1)]
-            yield batch, Inputs(batch.images, batch.tokens, tuple(made))
+            drawn = [views(batch.images, mixed(bits + np.uint64(n))) for n in range(1, n_views + 1)]
+            yield batch, Inputs(batch.images, batch.tokens, tuple(drawn))
         step = 0
 
 
 def take_step(stepper: Stepper, inputs: Inputs, lr: float, done: Progress) -> None:
-    """One step, counted; a loss that is no number ends the run before it is saved."""
+    """Take and count one step. Raises TrainerError where the loss is not finite."""
     done.loss = stepper.step(inputs, lr)
     done.steps += 1
     done.epoch_loss += done.loss
@@ -273,13 +273,13 @@ def end_epoch(run: Run, done: Progress) -> None:
 
 
 def keep_weights(run: Run, done: Progress, path: Path) -> None:
-    """The model alone, for those who use it."""
+    """Write the model alone, without the optimiser's moments."""
     model, digest_ = run.stepper.model, run.build_digest
     checkpoint.save(run.folder, model, run.settings, done.steps, run.version, digest_, path)
 
 
 def save(run: Run, done: Progress) -> None:
-    """All that a run needs to go on from here as if it had not ended."""
+    """Save the run's whole state, so that a later process continues exactly."""
     scaler = run.stepper.scaler
     state = {
         "progress": asdict(done),
@@ -296,7 +296,7 @@ def save(run: Run, done: Progress) -> None:
 
 
 def finish(build_path: Path, run: Run, done: Progress) -> dict:
-    """Write the weights, then the record, whose presence says that the run is finished."""
+    """Write the weights, then run.json: its presence means that the run is finished."""
     model, words = run.stepper.model, run.loader.tokenizer
     keep_weights(run, done, run.folder.checkpoint)
     record = {
@@ -321,5 +321,5 @@ def finish(build_path: Path, run: Run, done: Progress) -> dict:
 
 
 def temperature(model: CLIP) -> float:
-    """1 / scale: .07 at the start, at least .01."""
+    """1 / scale: 0.07 at first, 0.01 at least (CLIP, section 2.5)."""
     return model.logit_scale.neg().exp().item()

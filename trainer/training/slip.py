@@ -1,8 +1,8 @@
 """SLIP's additions to CLIP: two augmented views of every picture, and the head that reads them.
 
-Source: SLIP (Mu et al. 2021), section 3 and its code; SimCLR, appendix A. A view is a hash of
-(seed, epoch, pair_id, view), as everything by chance here. It is cut out of the loader's crop, not
-of the whole picture as theirs.
+Source: SLIP (Mu et al. 2021), section 3 and its code; SimCLR, appendix A. A view is drawn
+by a hash of (seed, epoch, pair_id, view). It is cut out of the loader's crop; SLIP's is cut out of
+the whole picture.
 """
 
 from collections.abc import Callable
@@ -35,7 +35,7 @@ def head(features: int, hidden: int) -> nn.Sequential:
 
 
 def unprojected(visual: nn.Module, encode: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
-    """What the image tower makes of the images before its projection: (B, features)."""
+    """The image tower's features of the images before the projection: (B, features)."""
     kept: list[Tensor] = []
     last = getattr(visual, "ln_post", None)
     if isinstance(last, nn.Module):  # a ViT projects what this makes

@@ -50,7 +50,7 @@ class Piece:
 
 @dataclass(frozen=True)
 class Stepper:
-    """What takes steps: a model and its objective, and how they are computed."""
+    """A model, its objective and its optimiser, and how a step is computed."""
 
     model: CLIP
     objective: Objective
@@ -61,7 +61,7 @@ class Stepper:
     scaler: torch.amp.GradScaler | None = None  # for float16, whose gradients would vanish
 
     def step(self, inputs: Inputs, lr: float) -> float:
-        """One step at one learning rate; the loss of the joined batch before it."""
+        """Take a step at learning rate `lr`; return the joined batch's loss before it."""
         for part in self.optimizer.param_groups:
             part["lr"] = lr
         self.optimizer.zero_grad(set_to_none=True)
@@ -76,12 +76,12 @@ class Stepper:
         return self.group.sum(loss).item()
 
     def parameters(self) -> list[nn.Parameter]:
-        """The model's and the objective's, those that have a gradient."""
+        """The parameters of the model and the objective that have a gradient."""
         every = [*self.model.parameters(), *self.objective.parameters()]
         return [p for p in every if p.grad is not None]
 
     def gradients(self, inputs: Inputs) -> Tensor:
-        """Add the gradients of this process's share of the loss to the weights; the share."""
+        """Add the gradients of this process's share of the loss to the weights; return it."""
         pieces = self.pieces(inputs)
         if self.n_pieces(len(inputs.images)) == 1:
             loss = self._loss(whole_batch([(p, self.embed(p)) for p in pieces]))
@@ -105,7 +105,7 @@ class Stepper:
         return loss if self.scaler is None else self.scaler.scale(loss)
 
     def n_pieces(self, rows: int) -> int:
-        """Pictures come in so many pieces, in every process: they share batch statistics."""
+        """The number of pieces of pictures, equal in every process: they share batch statistics."""
         if not self.means.micro_batch:
             return 1
         most = max(self.group.sizes(rows, self.model.logit_scale.device))
@@ -120,13 +120,13 @@ class Stepper:
         pictures = {"image": inputs.images} | {
             f"view{at}": view for at, view in enumerate(inputs.views, start=1)
         }
-        made: list[Piece] = []
+        pieces: list[Piece] = []
         for kind, images in pictures.items():
             if kind in self.objective.needs:
-                made += self._in_pieces(kind, images, n)
+                pieces += self._in_pieces(kind, images, n)
         if "text" in self.objective.needs:
-            made += self._in_pieces("text", inputs.tokens, max(n, self.means.length_groups))
-        return made
+            pieces += self._in_pieces("text", inputs.tokens, max(n, self.means.length_groups))
+        return pieces
 
     def _in_pieces(self, kind: str, values: np.ndarray, n: int) -> Iterator[Piece]:
         device = self.model.logit_scale.device
@@ -191,7 +191,7 @@ def _count(norm: _BatchNorm) -> Tensor:
 
 
 def prepare(model: CLIP, means: Means) -> None:
-    """Make the model's blocks keep their inputs alone, and compile its towers, if asked for."""
+    """Turn on activation checkpointing and torch.compile where `means` has them."""
     if means.checkpointing:
         for block in model.modules():
             if isinstance(block, (Block, Bottleneck)):
@@ -208,5 +208,5 @@ def prepare(model: CLIP, means: Means) -> None:
 
 
 def _first_and_again(block: nn.Module) -> tuple[AbstractContextManager, AbstractContextManager]:
-    """What a block runs under: its averages count a batch once."""
+    """The contexts of a block's two forward passes: its averages count a batch once."""
     return nullcontext(), without_statistics(block)

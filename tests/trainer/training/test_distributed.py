@@ -23,7 +23,7 @@ from tests.trainer_fixtures import make_build
 from trainer.__main__ import main
 from trainer.settings import Means
 from trainer.training import distributed
-from trainer.training.distributed import SharedBatchNorm, joined, share_batch_statistics
+from trainer.training.distributed import SharedBatchNorm, process_group, share_batch_statistics
 from trainer.training.step import Inputs, Stepper
 
 CASES = {
@@ -46,8 +46,8 @@ def part(inputs: Inputs, cut: int, rank: int) -> Inputs:
 
 def work(out: Path) -> None:
     """What each of the two processes runs: every case."""
-    with joined() as (group, _):
-        assert group.agreed(group.rank + 5.0) == 5.0
+    with process_group() as (group, _):
+        assert group.broadcast(group.rank + 5.0) == 5.0
         assert group.sizes(group.rank + 3) == [3, 4]
         for name, (tower, objective, micro_batch, cut) in CASES.items():
             stepper = stepper_of(model_of(tower), Means(micro_batch=micro_batch), objective)

@@ -167,14 +167,14 @@ class Handler(socketserver.BaseRequestHandler):
         self.send(status="302 Found")
 
     def packed(self, encoding: str) -> None:
-        self.send(f"Content-Encoding: {encoding}", body=gzip.compress(BODY))
+        self.send(f"Content-Encoding: {encoding}", body=gzip.compress(BODY, mtime=0))
 
     def packed_large(self, encoding: str) -> None:
         body = (zlib if encoding == "deflate" else gzip).compress(LARGE, 1)
         self.send(f"Content-Encoding: {encoding}", body=body + b"what follows the end")
 
     def packed_half(self, _: str) -> None:
-        self.send("Content-Encoding: gzip", body=gzip.compress(BODY)[:-9])
+        self.send("Content-Encoding: gzip", body=gzip.compress(BODY, mtime=0)[:-9])
 
     def packed_badly(self, _: str) -> None:
         self.send("Content-Encoding: gzip", body=b"\x1f\x8b nonsense")
@@ -184,7 +184,7 @@ class Handler(socketserver.BaseRequestHandler):
         self.send(f"Content-Encoding: {encoding}")
 
     def bomb(self, _: str) -> None:
-        self.send("Content-Encoding: gzip", body=gzip.compress(bytes(100_000_000), 1))
+        self.send("Content-Encoding: gzip", body=gzip.compress(bytes(100_000_000), 1, mtime=0))
 
     def tag(self, value: str) -> None:
         self.send(f"X-Robots-Tag: {value}")

@@ -183,11 +183,11 @@ class Handler(BaseHTTPRequestHandler):
             case "body":
                 self.send(200, value.encode(), [])
             case "gzip":
-                self.send(200, gzip.compress(value.encode()), packed)
+                self.send(200, gzip.compress(value.encode(), mtime=0), packed)
             case "bomb":
-                self.send(200, gzip.compress(bytes(64 << 20)), packed)
+                self.send(200, gzip.compress(bytes(64 << 20), mtime=0), packed)
             case "torn":
-                self.send(200, gzip.compress(b"{}")[:10] + b"\xff" * 9, packed)
+                self.send(200, gzip.compress(b"{}", mtime=0)[:10] + b"\xff" * 9, packed)
             case _:
                 raise ValueError(move)
 

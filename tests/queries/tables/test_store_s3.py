@@ -267,7 +267,7 @@ def test_tables_are_read_from_a_store_through_cuts(server, s3, monkeypatch, name
     elif name.endswith("csv"):
         csv.write_csv(pa.Table.from_pylist(rows), content)
     else:
-        content.write(gzip.compress("\n".join(map(json.dumps, rows)).encode()))
+        content.write(gzip.compress("\n".join(map(json.dumps, rows)).encode(), mtime=0))
     s3.pipe(f"{BUCKET}/tables/{name}", content.getvalue())
     with CuttingProxy(server.place, seed=5, share=0.3) as proxy, asked_at(proxy.address):
         found = seen(f"s3://{BUCKET}/tables/*{name[1:]}")

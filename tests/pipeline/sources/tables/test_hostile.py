@@ -281,7 +281,7 @@ def test_random_damage_ends_in_rows_or_reasons(tmp_path):
     rng = random.Random(0)
     pq.write_table(a_table(500), tmp_path / "a.parquet", row_group_size=200, compression="zstd")
     packed(tmp_path / "a.csv.zst", GOOD.encode() * 100, 1)
-    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(GOOD.encode() * 100))
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(GOOD.encode() * 100, mtime=0))
     written(tmp_path / "a.jsonl", json.dumps({"url": CAT, "caption": "a cat"}) + "\n")
     for path in sorted(tmp_path.iterdir()):
         whole = path.read_bytes()

@@ -119,7 +119,9 @@ def test_wit_gives_a_pair_for_each_of_its_captions(tmp_path):
         ["de", page, DOG, "Hund", "", "", ""],
     ]
     path = tmp_path / "wit_v1.train.all-00000-of-00010.tsv.gz"
-    path.write_bytes(gzip.compress("\n".join("\t".join(row) for row in [names, *rows]).encode()))
+    path.write_bytes(
+        gzip.compress("\n".join("\t".join(row) for row in [names, *rows]).encode(), mtime=0)
+    )
     found = collected(path, columns="wit")
     assert [(row["url"], row["caption"], row["reason"]) for row in found] == [
         (CAT, 'a "cat" asleep', None),

@@ -38,6 +38,7 @@ class Step:
     rate: bool = False  # tell the units a second and the time left, too
     n: int = 0
     note: str = ""
+    before: int = 0  # units that were done when the step began: no part of its rate
     measure: Callable[[], float | None] | None = None  # its share, where no units tell it
     _began: float = field(default_factory=time.monotonic)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -70,10 +71,10 @@ class Step:
         of = f" of {self.total:,}" if self.total else ""
         figures = [f"{self.n:,}{of} {self.unit}"] if self.unit else []
         figures.append(clock(seconds))
-        if self.rate and self.n:
-            figures.append(f"{self.n / seconds:,.1f} a second")
+        if self.rate and (n := self.n - self.before):
+            figures.append(f"{n / seconds:,.1f} a second")
             if self.total:
-                figures.append(f"{clock(seconds * (self.total - self.n) / self.n)} left")
+                figures.append(f"{clock(seconds * (self.total - self.n) / n)} left")
         return f"{self.about}: " + ", ".join([*figures, *([self.note] if self.note else [])])
 
 
@@ -129,7 +130,7 @@ class Progress:
         try:
             yield
             seconds = time.monotonic() - began
-            left = f"{name:<24}{clock(seconds)}\n" if seconds >= SHORT_S else ""
+            left = f"{name:<24}{clock(seconds)}\n" if name and seconds >= SHORT_S else ""
         finally:
             with self._drawing:
                 ended.set()
@@ -139,7 +140,9 @@ class Progress:
         on_terminal = sys.stderr.isatty()
         while not ended.wait(LOOK_S if on_terminal else LINE_S):
             step = self.step
-            line = f"{name:<24}" + (f"{drawn(step.share())}  {step.words()}" if step else "")
+            line = f"{name:<24}" if name else ""
+            if step:
+                line += f"{drawn(step.share())}  {step.words()}"
             if on_terminal:
                 line = line[: shutil.get_terminal_size().columns - 1]
             else:
@@ -160,3 +163,14 @@ class Progress:
         if self.quiet:
             return
         print((CLEAR if sys.stderr.isatty() else "") + text, end="", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def shown(
+    about: str, total: int | None = None, unit: str = "", *, before: int = 0, rate: bool = False
+) -> Iterator[Step]:
+    """A step of a command that is no build: shown while it lasts, and it leaves no line."""
+    progress = Progress()
+    step = Step(about, total, unit, rate, n=before, before=before)
+    with progress.of_stage("", None), progress.showing(step):
+        yield step

@@ -5,11 +5,13 @@ rotation and a change of colours are undone by ECC (Evangelidis and Psarakis 200
 one floor do not.
 """
 
+from collections.abc import Sequence
 from contextlib import suppress
 
 import cv2
 import numpy as np
 
+from queries.engine.progress import shown
 from trainer.copies.synthetic import SIDE
 
 LEAST_AGREEMENT = 0.84  # of two copies of one picture
@@ -125,3 +127,13 @@ def likeness(picture: np.ndarray, other: np.ndarray) -> float:
     turned = np.ascontiguousarray(picture[:, ::-1])
     ways = ((picture, other), (other, picture), (turned, other), (other, turned))
     return max(agreement(*way) for way in ways)
+
+
+def likenesses_of(pictures: Sequence[np.ndarray], others: Sequence[np.ndarray]) -> np.ndarray:
+    """The likeness of each picture to the other one of its place, float64 (N,)."""
+    values = np.empty(len(pictures))
+    with shown("check", len(pictures), "pairs", rate=True) as step:
+        for place, (picture, other) in enumerate(zip(pictures, others, strict=True)):
+            values[place] = likeness(picture, other)
+            step.update()
+    return values

@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from tqdm import tqdm
 
+from queries.engine.progress import shown
 from queries.pixels.fingerprint import phash
 from queries.tables.contracts import MOST_BITS
 from queries.tables.manifest import manifest
@@ -83,10 +83,11 @@ def fitted(pictures: np.ndarray, budget: Budget, began: float) -> tuple[Network,
     """A network trained on pictures uint8 (N, STORED, STORED, 3), and the number of its steps."""
     torch.manual_seed(budget.seed)
     network = Network().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = _optimizer(network)
+    optimizer, done = _optimizer(network), 0.0
     with (
         closing(prefetched(batches(pictures, budget.seed))) as views,
-        tqdm(total=1.0, desc="detector", disable=None, leave=False) as bar,
+        shown("detector") as shown_step,
+        shown_step.measured(lambda: done),
     ):
         for step in range(budget.steps):
             spent = (time.process_time() - began) / budget.seconds
@@ -99,8 +100,7 @@ def fitted(pictures: np.ndarray, budget: Budget, began: float) -> tuple[Network,
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-            bar.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
-            bar.update(done - bar.n)
+            shown_step.say(f"loss {loss.item():.3f}")
     return network, budget.steps
 
 

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from tqdm import tqdm
 
+from queries.engine.progress import shown
 from trainer.data.pixels import centre, stacked
 from trainer.evaluation.sets import EvalSet, Picture
 from trainer.model.checkpoint import Checkpoint
@@ -49,12 +49,14 @@ def features(checkpoint: Checkpoint, eval_set: EvalSet, pictures: Iterable[Pictu
     labels: list[int] = []
     captions: list[tuple[str, ...]] = []
     values = []
-    for batch in batches(tqdm(pictures, unit="image", disable=None, leave=False), BATCH):
-        images = torch.from_numpy(stacked([centre(p.pixels, side) for p in batch]))
-        values.append(checkpoint.model.image_features(images.to(device)).cpu().numpy())
-        names += [picture.name for picture in batch]
-        labels += [picture.label for picture in batch]
-        captions += [picture.captions for picture in batch]
+    with shown(eval_set.name, unit="images", rate=True) as step:
+        for batch in batches(pictures, BATCH):
+            images = torch.from_numpy(stacked([centre(p.pixels, side) for p in batch]))
+            values.append(checkpoint.model.image_features(images.to(device)).cpu().numpy())
+            names += [picture.name for picture in batch]
+            labels += [picture.label for picture in batch]
+            captions += [picture.captions for picture in batch]
+            step.update(len(batch))
     if not names:
         raise TrainerError(f"{eval_set.root}: no readable picture; {len(eval_set.bad)} are not")
     return Features(names, np.array(labels), np.concatenate(values), captions)

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import torch
-from tqdm import tqdm
 
+from queries.engine.progress import shown
 from queries.tables.parts import write_part
 from queries.tables.schemas import TABLES
 from trainer.data.loader import Loader, borders
@@ -83,8 +83,10 @@ def cosines_of(checkpoint: Checkpoint, samples: Samples) -> tuple[np.ndarray, np
     )
     ids = np.sort(samples.rows["pair_id"].to_numpy())
     cosines = np.full(len(ids), np.nan, np.float32)
-    bar = tqdm(total=len(ids), unit="pair", desc="score", disable=None, leave=False)
-    with bar, closing(prefetched(loader.epoch(0))) as batches:
+    with (
+        shown("score", len(ids), "pairs", rate=True) as step,
+        closing(prefetched(loader.epoch(0))) as batches,
+    ):
         for batch in batches:
             if batch.keys:
                 images = torch.from_numpy(batch.images).to(device)
@@ -92,6 +94,6 @@ def cosines_of(checkpoint: Checkpoint, samples: Samples) -> tuple[np.ndarray, np
                 image, text, _ = model(images, tokens)
                 where = np.searchsorted(ids, [int(key, 16) for key in batch.keys])
                 cosines[where] = (image * text).sum(dim=1).cpu().numpy()
-            bar.update(len(batch.keys))
+            step.update(len(batch.keys))
             batch.release()
     return ids, cosines

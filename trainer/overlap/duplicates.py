@@ -14,10 +14,9 @@ from rich.console import Console
 from rich.table import Table
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from tqdm import tqdm
 
 from queries.tables.parts import write_json
-from trainer.copies.alignment import LEAST_AGREEMENT, likeness
+from trainer.copies.alignment import LEAST_AGREEMENT, likenesses_of
 from trainer.copies.neighbours import near_hashes, near_vectors, trained_hashes
 from trainer.copies.synthetic import SIDE
 from trainer.copies.thumbnails import all_pictures, mirrored, pictures_of
@@ -91,11 +90,10 @@ def _by_detector(build: Path, ids: np.ndarray, method: Search) -> Groups:
     pairs = np.unique(np.sort(np.column_stack([first, near.pair_id]), axis=1), axis=0)
     pairs = pairs[pairs[:, 0] != pairs[:, 1]]
     pictures_by_id = pictures_of(samples, set(pairs.ravel().tolist()))
-    agree = [
-        likeness(pictures_by_id[first_id], pictures_by_id[second_id]) >= LEAST_AGREEMENT
-        for first_id, second_id in tqdm(pairs.tolist(), desc="check", disable=None, leave=False)
-    ]
-    kept = pairs[np.array(agree, bool)]
+    first_pictures, second_pictures = (
+        [pictures_by_id[pair_id] for pair_id in column.tolist()] for column in pairs.T
+    )
+    kept = pairs[likenesses_of(first_pictures, second_pictures) >= LEAST_AGREEMENT]
     return groups(detector.name, limit, ids, kept[:, 0], kept[:, 1])
 
 

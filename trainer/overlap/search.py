@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
+from queries.engine.progress import Step, shown
 from queries.pixels.fingerprint import phash, spread
-from trainer.copies.alignment import LEAST_AGREEMENT, likeness
+from trainer.copies.alignment import LEAST_AGREEMENT, likenesses_of
 from trainer.copies.detector import Detector
 from trainer.copies.neighbours import (
     Neighbours,
@@ -256,15 +256,14 @@ def _by_detector(
             for embeddings, threshold in zip(embedded, thresholds, strict=True)
         ]
     )
-    bar = tqdm(total=len(samples), unit="image", desc="embed", disable=None, leave=False)
 
-    def trained() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def trained(step: Step) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         for ids, pictures in all_pictures(samples):
             yield ids, detector.compared(detector.embed(pictures))
-            bar.update(len(ids))
+            step.update(len(ids))
 
-    near = near_vectors(sought, trained(), least)
-    bar.close()
+    with shown("embed", len(samples), "images", rate=True) as step:
+        near = near_vectors(sought, trained(step), least)
     begin = 0
     for seen, threshold in zip(sets, thresholds, strict=True):
         end = begin + 2 * len(seen)
@@ -289,15 +288,9 @@ def _checked(
 ) -> Overlap:
     """The overlap with those candidates of the detector whose pixels agree: the second check."""
     pictures = pictures_of(samples, set(candidates.pair_id.tolist()))
-    pairs = zip(candidates.row.tolist(), candidates.pair_id.tolist(), strict=True)
-    likenesses = np.array(
-        [
-            likeness(overlap.seen.thumbnails[row], pictures[pair_id])
-            for row, pair_id in tqdm(
-                pairs, total=len(candidates.row), desc="check", disable=None, leave=False
-            )
-        ]
-    )
+    thumbnails = [overlap.seen.thumbnails[row] for row in candidates.row.tolist()]
+    trained = [pictures[pair_id] for pair_id in candidates.pair_id.tolist()]
+    likenesses = likenesses_of(thumbnails, trained)
     agree = likenesses >= LEAST_AGREEMENT
     return Overlap(
         overlap.seen,

@@ -1,14 +1,13 @@
 """Reports of a run under way: a progress bar, train.jsonl and, with --tensorboard, TensorBoard."""
 
 import json
-import sys
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
+from queries.engine.progress import shown
 from queries.tables.parts import digest, written_whole
 from trainer.training.optim import Clock
 
@@ -38,13 +37,9 @@ class Log:
         self.every, self.clock = every, clock
         self.charts = None if charts is None else charts_in(charts, done.steps)
         self.file = path.open("a")
-        self.bar = tqdm(
-            total=done.steps_planned,
-            initial=done.steps,
-            unit="step",
-            disable=None,
-            leave=False,
-            file=sys.stderr,
+        self._showing = ExitStack()
+        self._step = self._showing.enter_context(
+            shown("train", done.steps_planned, "steps", before=done.steps, rate=True)
         )
         self.since, self.images, self.waited = time.monotonic(), done.images, 0.0
 
@@ -52,7 +47,7 @@ class Log:
         self, done: Progress, lr: float, temperature: float, keys: list[str], waited: float
     ) -> None:
         """Count a step, and report the steps since the last report if it is time."""
-        self.bar.update()
+        self._step.update()
         self.waited += waited
         if done.steps % self.every and done.steps != done.steps_planned:
             return
@@ -71,13 +66,13 @@ class Log:
         self.since, self.images, self.waited = now, done.images, 0.0
         self.file.write(json.dumps(line) + "\n")
         self.file.flush()
-        self.bar.set_postfix({name: line[name] for name in SHOWN})
+        self._step.say(", ".join(f"{name} {line[name]}" for name in SHOWN))
         if self.charts is not None:
             for name in CHARTED:
                 self.charts.add_scalar(name, line[name], done.steps)
 
     def close(self) -> None:
-        self.bar.close()
+        self._showing.close()
         self.file.close()
         if self.charts is not None:
             self.charts.close()

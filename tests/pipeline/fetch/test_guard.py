@@ -26,8 +26,9 @@ from queries.tables.reasons import FETCH, PASSING
 from tests import ROOT
 from tests.guard_server import BODY, LARGE, GuardServer
 
+SHORT_S = 0.7  # for what must time out; the others are given time on a busy machine
 SETTINGS = GuardSettings(
-    deadline_s=0.7,
+    deadline_s=20.0,
     max_bytes=3_000_000,
     max_redirects=3,
     retries=0,
@@ -136,7 +137,8 @@ ANSWERS = [
 
 @pytest.mark.parametrize(("path", "reason"), ANSWERS, ids=[path for path, _ in ANSWERS])
 def test_every_answer_has_its_outcome(fresh, path, reason):
-    answer = guard().attempt(fresh.url(path))
+    deadline_s = SHORT_S if reason == "timeout" else SETTINGS.deadline_s
+    answer = guard(deadline_s=deadline_s).attempt(fresh.url(path))
     assert (answer.reason, answer.body is None) == (reason, reason is not None), answer.message
     assert reason is None or reason in FETCH
 
@@ -188,7 +190,10 @@ def test_a_closed_port_a_missing_name_and_a_stuck_look_up_are_one_reason():
 
     assert guard().attempt(f"http://127.0.0.1:{port}/").reason == "host_unreachable"
     assert guard(no_such_name).attempt("http://nowhere.test/").reason == "host_unreachable"
-    assert guard(look_for_ever).attempt("http://slow.test/").reason == "host_unreachable"
+    assert (
+        guard(look_for_ever, deadline_s=SHORT_S).attempt("http://slow.test/").reason
+        == "host_unreachable"
+    )
     stuck.set()
 
 
@@ -201,7 +206,10 @@ def test_a_host_that_never_accepts_is_unreachable():
         for taker in takers:
             taker.setblocking(False)
             taker.connect_ex(("127.0.0.1", port))
-        assert guard().attempt(f"http://127.0.0.1:{port}/").reason == "host_unreachable"
+        assert (
+            guard(deadline_s=SHORT_S).attempt(f"http://127.0.0.1:{port}/").reason
+            == "host_unreachable"
+        )
         for taker in takers:
             taker.close()
 
@@ -227,7 +235,7 @@ def test_a_late_redirect_cannot_make_another_host_look_dead(server):
         stuck.wait(20)
         return []
 
-    one = guard(look_for_ever, dead_after=1)
+    one = guard(look_for_ever, dead_after=1, deadline_s=SHORT_S)
     url = server.url(f"/to_late/{quote('http://victim.test/', safe='')}")
     assert one.attempt(url).reason == "timeout"
     assert not one.hosts.is_dead("http://victim.test")
@@ -482,14 +490,14 @@ def test_a_server_that_speaks_no_tls_has_a_reason():
 def test_a_silent_handshake_ends_at_the_deadline():
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
-        assert guard().attempt(f"https://127.0.0.1:{port}/").reason == "timeout"
+        assert guard(deadline_s=SHORT_S).attempt(f"https://127.0.0.1:{port}/").reason == "timeout"
 
 
 def test_a_drip_in_tls_ends_at_the_deadline(ca_file):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     CERTIFICATES[GOOD].configure_cert(context)
     with GuardServer(tls=context) as server:
-        one = guard(ca_file=ca_file)
+        one = guard(ca_file=ca_file, deadline_s=SHORT_S)
         assert one.attempt(server.url("/drip", "good.test")).reason == "timeout"
 
 
@@ -518,9 +526,10 @@ ALL, NONE = "User-agent: *\nAllow: /\n", "User-agent: *\nDisallow: /\n"
 def test_robots_txt_decides(fresh, robots, respect, require):
     fresh.robots = robots
     url = fresh.url("/picture")
-    assert guard(robots="respect").attempt(url).reason == respect
-    assert guard(robots="require").attempt(url).reason == require
-    assert guard(robots="ignore").attempt(url).reason is None
+    deadline_s = SHORT_S if robots == "/drip" else SETTINGS.deadline_s
+    for way, reason in (("respect", respect), ("require", require), ("ignore", None)):
+        asking = guard(robots=way, deadline_s=deadline_s)
+        assert asking.attempt(url).reason == reason
 
 
 def test_robots_txt_is_asked_for_once_a_host_by_many_threads(fresh):

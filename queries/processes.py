@@ -9,7 +9,7 @@ PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 
 
 def die_with(parent: int) -> None:
-    """Ask the kernel to kill this process when its parent ends, however that ends."""
+    """Ask the kernel to kill this process when its parent ends for any reason."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it ended before it was asked for

@@ -1,6 +1,6 @@
 """Audits and checks: SQL files that question a build, and how they are asked.
 
-An audit reports; a check returns the rows that offend, so none means pass.
+An audit reports. A check returns the rows at fault; it passes if it returns no rows.
 """
 
 from collections.abc import Iterator, Mapping
@@ -156,7 +156,7 @@ def _literal(value: object) -> str:
 
 
 def counts(engine: DuckEngine, inputs: Mapping[str, list[Path] | pa.Table]) -> dict[str, int]:
-    """How many there are of what in a build, by the columns of queries/report/counts.sql."""
+    """The counts of a build: one for each column of queries/report/counts.sql."""
     (row,) = answer(engine, inputs, sql("report", "counts")).to_pylist()
     return {name: int(n or 0) for name, n in row.items()}
 

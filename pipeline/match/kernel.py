@@ -152,7 +152,7 @@ def _sort_few(matches, first, end, few):
 
 @compiled_in
 def _sift(heap, top, n):
-    """Let the one at the top of a heap of n sink to its place."""
+    """Move the top element of a heap of n down to its place."""
     key = heap[top]
     while True:
         below = 2 * top + 1

@@ -1,4 +1,4 @@
-"""What a matcher looks words and queries up in: two hash tables, and the numbers of words.
+"""The matcher's lookup tables: two hash tables, and the numbers of words.
 
 `pipeline.match` says how they are used; its two kernels, numpy's and the compiled one, search the
 same tables.

@@ -45,7 +45,7 @@ def cut(picked: pa.Table, bits: int) -> Iterator[tuple[int, pa.Table]]:
 
 
 def shard_digest(rows: pa.Table, image_digest: str) -> str:
-    """Names a shard by all that decides its bytes."""
+    """The digest of everything that decides a shard's bytes."""
     return digest("shard", 2, image_digest, rows.to_pydict())
 
 

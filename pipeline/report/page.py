@@ -50,7 +50,7 @@ COUNTS = {  # in words, and as queries/report/counts.sql has it
 
 
 def shown_counts(engine: DuckEngine, inputs: Tables) -> dict[str, int]:
-    """The numbers that matter first."""
+    """The main counts, by their names in words."""
     numbers = counts(engine, inputs)
     return {words: numbers[column] for words, column in COUNTS.items()}
 

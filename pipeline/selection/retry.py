@@ -38,7 +38,7 @@ def reasons(text: str) -> tuple[str, ...]:
 def lost_pairs(build: Path, names: tuple[str, ...]) -> pa.Table:
     """Rows of `ask` for another attempt at each pair that the build lost for these reasons.
 
-    Raises InputError if there is none, which tells what the build lost pairs for.
+    Raises InputError if no pair is lost for them; the error lists the build's reasons.
     """
     of = files_by_table(build)
     outcome = read_rows(of["outcome"], columns=["pair_id", "attempt", "reason"])

@@ -20,7 +20,7 @@ JUDGES = ("exclusion", "scored", "scorer")  # what attempts are judged by beside
 
 @dataclass(frozen=True)
 class Selection:
-    """What is selected, given all that is known: the files of each table."""
+    """The result of a selection: the files of each table."""
 
     verdict: Path
     suppressed: Path

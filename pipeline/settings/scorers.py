@@ -1,6 +1,6 @@
 """What a build's TOML says of each scorer of pictures: a model, what it sees, and its limits.
 
-The limits are applied in SQL to stored scores, so that to change one scores nothing again.
+The limits are applied in SQL to stored scores, so a changed limit scores no picture again.
 """
 
 from typing import Annotated, ClassVar, Literal

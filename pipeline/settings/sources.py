@@ -24,7 +24,7 @@ class Columns(Section):
 
 
 def _how_given(columns: Any) -> str:
-    """A fault is told of the one form that was meant."""
+    """The form of the columns that the user gave, so that faults name only that form."""
     return "ready" if isinstance(columns, str) else "table"
 
 

@@ -1,4 +1,4 @@
--- Every try at a pair of this build
+-- Every attempt to fetch a pair of this build
 -- grain: one row per pair_id, attempt
 -- inputs: fetched, pair
 SELECT

@@ -1,4 +1,4 @@
--- What each scorer gives the picture of a pair: of the attempt that counts
+-- The score of each pair's picture by each scorer, from the attempt that counts
 -- grain: one row per pair_id, scorer
 -- inputs: scored, verdict
 SELECT scored.pair_id, scored.scorer, scored.score

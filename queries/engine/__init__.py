@@ -60,7 +60,7 @@ class MapInput:
 
 @dataclass
 class Engine(ABC):
-    """What makes the parts of a build: the same parts, whichever engine it is."""
+    """An engine makes the parts of a build; every engine makes the same parts."""
 
     quiet: bool = field(default=False, kw_only=True)
     fetchers: int = field(default=1, kw_only=True)  # image parts that are fetched at once
@@ -131,7 +131,7 @@ class Engine(ABC):
 
     @cached_property
     def progress(self) -> Progress:
-        """What is under way, and who is told of it."""
+        """The current stage and step, and the listener."""
         return Progress(self.quiet)
 
     def step(

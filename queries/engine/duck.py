@@ -169,7 +169,7 @@ class DuckEngine(Engine):
 
 
 def _share(connection: duckdb.DuckDBPyConnection) -> float | None:
-    """How much of its query DuckDB has done, of 1; None where it cannot tell."""
+    """The share of the query that DuckDB has done, 0 to 1; None where unknown."""
     percent = connection.query_progress()
     return percent / 100 if percent >= 0 else None
 

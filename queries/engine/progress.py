@@ -24,7 +24,7 @@ CLEAR = "\r\x1b[K"
 
 @dataclass
 class Step:
-    """How far one step is: so many of a total, or of a total that nobody knows.
+    """The progress of one step: units done, and their total where it is known.
 
     >>> step = Step("match", 5, "parts")
     >>> step.update(2)

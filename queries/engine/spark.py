@@ -96,7 +96,7 @@ class SparkEngine(Engine):
 
     @contextmanager
     def _fresh(self) -> Iterator[Path]:
-        """A folder that all machines see, gone at the end."""
+        """A folder that all machines see, removed at the end."""
         if not store.is_store(self.folder):
             with TemporaryDirectory(dir=self.folder, prefix="derive-") as fresh:
                 yield Path(fresh)
@@ -223,7 +223,7 @@ def _one_line() -> Iterator[None]:
 
 @contextmanager
 def _own_signals() -> Iterator[None]:
-    """Leave Ctrl-C to whoever had it: a session takes it for itself."""
+    """Keep the signal handler of Ctrl-C: a Spark session replaces it."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,4 +1,4 @@
-"""The errors that a user can mend: one line each, and never a traceback.
+"""The errors that a user can correct: one line each, without a traceback.
 
 A UserError is told in one line that says what was found and what was expected; any other exception
 is a fault of the program, and keeps its traceback.
@@ -10,7 +10,7 @@ class UserError(Exception):
 
 
 class InputError(UserError, ValueError):
-    """An input that cannot be read as what it should be."""
+    """An input that cannot be read in the expected format."""
 
 
 def first_line(error: BaseException) -> str:

@@ -29,7 +29,7 @@ class BuildError(UserError):
 
 
 def find(path: Path | str) -> Path:
-    """The build's folder, given it or a workspace, whose latest.json names the newest build."""
+    """The folder of a build: PATH, or the newest build of a workspace by its latest.json."""
     path = store.place(path)
     if _is_file(path / MANIFEST):
         return path

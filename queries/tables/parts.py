@@ -1,7 +1,7 @@
 """Parts of tables, on disk or in a store: named by digest, written whole or not at all.
 
-A part is a Parquet file whose name is a digest of all that decides its rows, so its presence means
-that it need not be made again.
+A part is a Parquet file whose name is a digest of all that decides its rows, so a part that is
+there is not made again.
 """
 
 import hashlib
@@ -37,7 +37,7 @@ class Part:
 
 
 def digest(*pieces: object) -> str:
-    """16 hex digits that name whatever the pieces (JSON-able) decide.
+    """A digest of the pieces (JSON-able), 16 hex digits.
 
     >>> digest("match", 1, {"b": 1, "a": 2}) == digest("match", 1, {"a": 2, "b": 1})
     True
@@ -50,7 +50,7 @@ def digest(*pieces: object) -> str:
 def written_whole(path: Path) -> Iterator[Path]:
     """Yield a path beside the wanted one; rename it there at the end, remove it on failure.
 
-    For a store it is on this machine, and its file is put there at the end.
+    For a store the path is on this machine; the file is put into the store at the end.
     """
     if store.is_store(path):
         with store.workroom(path.parent) as room:
@@ -96,7 +96,7 @@ def write_json(path: Path, value: object) -> None:
 
 
 class Counted:
-    """Batches on their way, counted: `rows` is how many rows have passed."""
+    """An iterator of batches that counts their rows in `rows`."""
 
     def __init__(self, batches: Iterable[pa.RecordBatch]):
         self.batches = batches

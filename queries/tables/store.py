@@ -100,7 +100,7 @@ def fs_of(path: Path) -> Any:
 
 
 def key_of(path: Path) -> str:
-    """What its file system calls a path in a store."""
+    """The key of a path in its store's file system."""
     return str(cast(Any, path).path)
 
 
@@ -143,7 +143,7 @@ def copy(source: Path, path: Path) -> None:
 
 
 def caches() -> Path:
-    """Where this machine keeps what is for a store, or from one."""
+    """The folder of this machine for files on the way to or from a store."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "buildwit"
 
 
@@ -224,7 +224,7 @@ def each(function: Callable[[Given], Got], of: Iterable[Given], where: Path) -> 
 
 
 def there(paths: list[Path]) -> set[Path]:
-    """Which of these files are there: in a store, by one listing of each folder."""
+    """The files that exist; a store is asked for one listing of each folder."""
     if not paths or not is_store(paths[0]):
         return {path for path in paths if path.exists()}
 

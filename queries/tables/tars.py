@@ -65,7 +65,7 @@ def member_bytes(header: bytes) -> int | None:
 
 
 def picture_names(key: str) -> list[str]:
-    """What the picture of a sample may be called in its tar.
+    """The names that the picture of a sample may have in its tar.
 
     >>> picture_names("0000000000000005")[:2]
     ['0000000000000005.jpg', '0000000000000005.png']

@@ -50,7 +50,7 @@ class Chart:
 
 
 def funnel(rows: pa.Table) -> Chart | None:
-    """Rows that went into each stage and that it kept; columns stage, rows_in, kept."""
+    """The input rows and the kept rows of each stage; columns stage, rows_in, kept."""
     stages = rows.to_pylist()
     if not stages:
         return None

@@ -116,7 +116,7 @@ def fetched_pictures(workspace: Path, pair_ids: Collection[int]) -> Iterator[tup
 
 
 def those_in(path: Path, pair_ids: Collection[int]) -> set[int]:
-    """Which of the pair_ids a Parquet file has a row of."""
+    """The pair_ids of which a Parquet file has a row."""
     if not pair_ids:
         return set()
     rows = read_rows(path, columns=["pair_id"], filters=[("pair_id", "in", sorted(pair_ids))])

@@ -129,7 +129,7 @@ def _of_build(build: Path, engine: DuckEngine, inputs: Tables) -> dict:
 
 
 def _of_run(build: Path, run: Path, engine: DuckEngine, inputs: Tables) -> dict:
-    """What the page shows of a trainer's run."""
+    """The page's values from a trainer's run."""
     return {
         "results": list(report_run.results(run)),
         "losses": charts.losses(report_run.training_lines(run)),

@@ -1,4 +1,4 @@
--- What became of each requested pair
+-- The outcome of each requested pair
 -- grain: one row per pair with an attempt
 -- inputs: verdict, suppressed, kept_match
 WITH kept AS (

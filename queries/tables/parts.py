@@ -96,7 +96,7 @@ def write_json(path: Path, value: object) -> None:
 
 
 class Counted:
-    """An iterator of batches that counts their rows in `rows`."""
+    """An iterable of batches that counts their rows in `rows`."""
 
     def __init__(self, batches: Iterable[pa.RecordBatch]):
         self.batches = batches

@@ -1,18 +1,18 @@
-"""Which queries a caption contains: all word n-grams that are queries, each once a caption.
+"""Finds the queries that each caption contains as whole words; each query counts once a caption.
 
-One normaliser makes the keys of the queries and the words of the captions, so a query that exists
-can be found.
+One normaliser makes the keys of the queries and the words of the captions, so that every query
+can match.
 
-How: every word of the queries has a number, found by a 64-bit hash made of 8 bytes at a time.
-The queries are a tree: a node is what one or more queries begin with, and a node with the number
-of the next word leads to the next node. Both steps look up all words of a chunk of captions at
-once. The second is exact, since node and number fill one 64-bit key; so is the first for words
-of up to 8 bytes, and longer ones are compared byte by byte. So every match is verified, and a
-caption that a stranger made to have a query's hash is no match and does no harm. A sample of them
-is verified once more, against the strings.
+The queries form a tree of words (a trie). A node stands for a beginning that one or more queries
+share; a step leads from a node, by the number of the next word, to the next node. A hash table
+gives a word's number by a 64-bit hash of its bytes, and a second table gives the steps. All words
+of a chunk of captions are looked up at once. A step's key is exact, as node and number fill 64
+bits. A word's hash is exact up to 8 bytes; longer words are compared byte by byte. So every match
+is exact, even in a caption that was made to share a query's hash. A sample of the matches is
+verified once more, against the strings.
 
-The same tables are searched by numpy, or, where many captions make compiling worth its while, by
-a loop that Numba compiles: `pipeline.match.kernel`.
+Numpy searches these tables, or, for many captions, a loop that Numba compiles:
+`pipeline.match.kernel`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -64,7 +64,7 @@ MANY = 2_000_000  # captions: by then numba has paid for its import, and soon fo
 
 
 class FalseMatchError(RuntimeError):
-    """A match that the strings do not have: a fault of the matcher, never of a caption."""
+    """A match whose query is not in the caption: a fault of the matcher, never of a caption."""
 
 
 class Matcher:
@@ -81,11 +81,11 @@ class Matcher:
         multipliers: Sequence[int] = MULTIPLIERS,
         kernel: Literal["numpy", "numba"] | None = None,
     ):
-        """`queries`: the texts; query_id is the place in the array. Raises ValueError if a text
-        is not normalised or stands twice, since it could never be matched.
+        """`queries`: the texts; query_id is the place in the array. Raises ValueError for a text
+        that is not normalised, which no caption could match, and for a text that stands twice.
 
-        `kernel`: what searches. By default numpy, and after MANY captions numba if it is
-        installed; the matches are the same. Raises ImportError for a numba that is not there.
+        `kernel`: the code that searches. By default numpy, and after MANY captions numba if it
+        is installed; the matches are the same. Raises ImportError if "numba" is not installed.
         """
         _check(queries)
         self.queries = queries
@@ -144,7 +144,7 @@ class Matcher:
         )
 
     def _verify(self, captions: pa.StringArray, rows: np.ndarray, ids: np.ndarray) -> None:
-        """Look for a sample of the matches in the strings, by the plain normaliser."""
+        """Verify a sample of the matches in the strings. Raises FalseMatchError."""
         sample = zip(rows[::SAMPLE_EVERY].tolist(), ids[::SAMPLE_EVERY].tolist(), strict=True)
         for row, matches in groupby(sample, itemgetter(0)):
             padded = f" {normalise(captions[row].as_py())} "
@@ -216,7 +216,7 @@ def _check(queries: pa.StringArray) -> None:
 
 
 def _chunks(captions: pa.StringArray, rows: int) -> Iterator[tuple[int, pa.StringArray]]:
-    """Slices of at most so many rows and about CHUNK_BYTES, with where each begins."""
+    """Slices of at most `rows` rows and about CHUNK_BYTES, each with the row it begins at."""
     lengths = pc.fill_null(pc.binary_length(captions), 0).to_numpy()
     ends = np.cumsum(lengths, dtype=np.int64)
     start = done = 0

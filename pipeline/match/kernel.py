@@ -1,7 +1,7 @@
 """The matcher's inner loop, compiled by Numba where it is installed: the same matches, sooner.
 
-The rule is `_found` of `pipeline.match`; here one row at a time is cut into words, and some
-thousand words at a time are looked up, so that their cells come from memory side by side.
+The matches are those of `Matcher._found`. Each row is cut into words, and BLOCK_WORDS words are
+looked up together, so that the processor loads their cells from memory at the same time.
 """
 
 import fcntl
@@ -33,7 +33,7 @@ _HASH = nb.types.Tuple((nb.uint64, nb.int64))  # multiplier, the longest word's 
 _STEP = nb.types.Tuple((_UINT64, nb.int64, _UINT8, nb.int64, nb.uint64))
 SIGNATURE = nb.types.Tuple((nb.int64[::1], nb.int64[::1]))(_TEXT, _TABLE, _HASH, _WORDS, _STEP)
 
-compiled_in = nb.njit(nogil=True)  # with what calls it
+compiled_in = nb.njit(nogil=True)  # compiled together with the caller
 
 
 @compiled_in

@@ -1,4 +1,4 @@
-"""The matcher's lookup tables: two hash tables, and the numbers of words.
+"""The matcher's data: a hash table of words, one of steps, and the layout of their bits.
 
 `pipeline.match` says how they are used; its two kernels, numpy's and the compiled one, search the
 same tables.

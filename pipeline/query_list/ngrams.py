@@ -134,9 +134,9 @@ def _tokens_of(chunks: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray, l
 
 
 def _counted(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The different keys in order, and how often each occurs; the given ones are sorted in place.
+    """The different keys in order, and how often each occurs. Sorts `keys` in place.
 
-    >>> [one.tolist() for one in _counted(np.array([7, 5, 7]))]
+    >>> [array.tolist() for array in _counted(np.array([7, 5, 7]))]
     [[5, 7], [1, 2]]
     """
     keys.sort()

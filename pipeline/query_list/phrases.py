@@ -1,7 +1,7 @@
-"""What each source offers as a query, with the key that makes it one.
+"""Candidates for queries from each source, each with its normalised key.
 
-The four maps give rows of one table, so that the list can be filled by query.sql, which can handle
-no text. Words and titles below the least count are passed over here, because they are nearly all.
+The four maps give rows of one table, from which query.sql fills the list; SQL cannot normalise
+text. Words and titles below the least count are dropped here, because most of them are.
 """
 
 import re

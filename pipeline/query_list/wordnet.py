@@ -51,8 +51,8 @@ def read_synsets(
 def _batch(synsets: Synsets, lemmas: str) -> pa.RecordBatch:
     rows = [
         {"name": lemma.replace("_", " "), "synset": synset}
-        for synset, of in synsets
-        for lemma in (of if lemmas == "all" else of[:1])
+        for synset, names in synsets
+        for lemma in (names if lemmas == "all" else names[:1])
     ]
     return pa.RecordBatch.from_pylist(rows, SYNSET_NAME)
 

@@ -1,1 +1,1 @@
-"""Which pairs are asked for, which are kept, and which lost ones are asked for again."""
+"""Selects the pairs to request, the pairs to keep, and the lost pairs to request again."""

@@ -1,6 +1,6 @@
-"""Ask again: which lost pairs of a build are worth another attempt.
+"""Selects the lost pairs of a build for another attempt (`--retry`).
 
-A later attempt never takes a kept picture away, so asking again can only win.
+A later attempt never removes a kept picture, so a retry loses nothing.
 """
 
 from pathlib import Path
@@ -16,7 +16,7 @@ from queries.tables.schemas import TABLES
 
 
 def reasons(text: str) -> tuple[str, ...]:
-    """The reasons that `--retry` names, sorted. Raises InputError for one that is none.
+    """The reasons that `--retry` names, sorted. Raises InputError for an unknown reason.
 
     >>> reasons("timeout, http_error"), reasons("passing") == tuple(sorted(PASSING))
     (('http_error', 'timeout'), True)
@@ -38,25 +38,26 @@ def reasons(text: str) -> tuple[str, ...]:
 def lost_pairs(build: Path, names: tuple[str, ...]) -> pa.Table:
     """Rows of `ask` for another attempt at each pair that the build lost for these reasons.
 
-    Raises InputError if no pair is lost for them; the error lists the build's reasons.
+    Raises InputError if there is no such pair; the message names the reasons for which the build
+    lost pairs.
     """
-    of = files_by_table(build)
-    outcome = read_rows(of["outcome"], columns=["pair_id", "attempt", "reason"])
-    wanted = outcome.filter(pc.is_in(outcome["reason"], pa.array(names)))
-    if not wanted.num_rows:
-        there = pc.unique(outcome["reason"]).to_pylist()
-        lost = sorted(reason for reason in there if reason in FETCH)
+    files = files_by_table(build)
+    outcome = read_rows(files["outcome"], columns=["pair_id", "attempt", "reason"])
+    lost = outcome.filter(pc.is_in(outcome["reason"], pa.array(names)))
+    if not lost.num_rows:
+        reasons_of_build = pc.unique(outcome["reason"]).to_pylist()
+        losses = sorted(reason for reason in reasons_of_build if reason in FETCH)
         raise InputError(
             f"--retry: {build} lost no pair for {', '.join(names)}; it lost some for: "
-            f"{', '.join(lost) or 'nothing'}"
+            f"{', '.join(losses) or 'nothing'}"
         )
-    attempt = read_rows(of["attempt"], columns=["pair_id", "attempt"])
+    attempt = read_rows(files["attempt"], columns=["pair_id", "attempt"])
     last = attempt.group_by("pair_id").aggregate([("attempt", "max")])
-    pair = read_rows(of["pair"], columns=["pair_id", "url"])
-    asked = wanted.select(["pair_id"]).join(last, "pair_id").join(pair, "pair_id")
-    asked = asked.append_column(
+    pair = read_rows(files["pair"], columns=["pair_id", "url"])
+    ask = lost.select(["pair_id"]).join(last, "pair_id").join(pair, "pair_id")
+    ask = ask.append_column(
         TABLES["ask"].schema.field("attempt"),
-        pc.cast(pc.add(asked["attempt_max"], 1), pa.int32()),
+        pc.cast(pc.add(ask["attempt_max"], 1), pa.int32()),
     )
-    asked = asked.sort_by("pair_id").select(TABLES["ask"].schema.names)
-    return asked.cast(TABLES["ask"].schema)
+    ask = ask.sort_by("pair_id").select(TABLES["ask"].schema.names)
+    return ask.cast(TABLES["ask"].schema)

@@ -20,7 +20,7 @@ JUDGES = ("exclusion", "scored", "scorer")  # what attempts are judged by beside
 
 @dataclass(frozen=True)
 class Selection:
-    """The result of a selection: the files of each table."""
+    """The tables that `select` derives, as files."""
 
     verdict: Path
     suppressed: Path
@@ -43,10 +43,11 @@ def select(
 ) -> Selection:
     """Judge the known attempts and cap each query, in tables under `folder`.
 
-    `judges` are the tables of JUDGES, of which each that is not given is empty.
-    Near duplicates make the cap depend on itself: keep without the suppressed, suppress the later
-    neighbours of the kept, until nothing changes. Each pass settles a longer prefix of the order,
-    so it ends. A selection `for_request` has kept matches only where near duplicates need them.
+    `judges` are the tables of JUDGES; a table that is missing counts as empty.
+    Near duplicates make the cap depend on itself. So each pass keeps pairs without the suppressed
+    ones, then suppresses the later neighbours of the kept ones, until nothing changes. Each pass
+    settles a longer prefix of the order, so the loop ends. A selection `for_request` derives kept
+    matches only where near duplicates need them.
     """
 
     def derive(name: str, *needed: Rows, **inputs: Rows) -> Path:
@@ -101,11 +102,11 @@ def stand(engine: Engine, matches: Mapping[str, Rows], folder: Path) -> list[Pat
     while True:
         place = folder / f"reach{len(standing)}"
         inputs = {**matches, "head": head}
-        made = engine.derive(DERIVE / "standing.sql", inputs, place / "standing.parquet")
-        standing.append(made.path)
+        part = engine.derive(DERIVE / "standing.sql", inputs, place / "standing.parquet")
+        standing.append(part.path)
         rows = read_rows(head)
         room = pc.sum(pc.subtract(rows["most"], rows["stood"]), min_count=0).as_py()
-        if made.rows_kept == room:
+        if part.rows_kept == room:
             return standing  # every head has as many as a round may look at
         reached = {"head": head, "standing": standing}
         short = engine.derive(DERIVE / "short_head.sql", reached, place / "short_head.parquet")

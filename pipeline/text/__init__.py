@@ -1,7 +1,6 @@
 """Words and keys: the one normaliser of queries and captions.
 
-A query list whose keys are made by another normaliser than the matcher's loses matches without a
-sound, so both use this one.
+Queries and captions must share one normaliser: with two, a query could silently miss its captions.
 """
 
 import unicodedata

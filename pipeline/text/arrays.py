@@ -53,10 +53,11 @@ class Split:
 
 
 def split(texts: pa.Array, row: int = 0) -> Split:
-    """Where the words of each text are. A null has none. `row` is the first one's, for errors.
+    """Where the words of each text are. A null has none. `row`: the number of the first text, for
+    errors.
 
-    >>> one = split(pa.array(["Hot  dog!", None, "É"]))
-    >>> bytes(one.folded), one.starts.tolist(), one.lengths.tolist(), one.first.tolist()
+    >>> spans = split(pa.array(["Hot  dog!", None, "É"]))
+    >>> bytes(spans.folded), spans.starts.tolist(), spans.lengths.tolist(), spans.first.tolist()
     (b'hot  dog   \\xc3\\xa9 ', [0, 5, 11], [3, 3, 2], [0, 2, 2, 3])
 
     Raises InputError for bytes that are not UTF-8, and TypeError for an array of another type.
@@ -100,11 +101,11 @@ def _strings(offsets: np.ndarray, data: np.ndarray) -> pa.LargeStringArray:
 def fold_spans(texts: pa.Array, row: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The folded texts as spans of one buffer: its bytes, and where each text begins and ends.
 
-    The bytes of words are theirs, all others are spaces, and PADDING is behind. For who cuts the
-    words itself: no text is moved, those that are not ASCII come behind the others.
+    Bytes that belong to no word are spaces; PADDING stands at the end. For a caller that cuts the
+    words itself. No text is moved; texts that are not ASCII stand behind the others.
 
     >>> text, begins, ends = fold_spans(pa.array(["Hot!", "é É", None]))
-    >>> [bytes(text[one:end]).decode() for one, end in zip(begins, ends, strict=True)]
+    >>> [bytes(text[begin:end]).decode() for begin, end in zip(begins, ends, strict=True)]
     ['hot ', 'é é ', '']
 
     Raises as `split`.
@@ -151,8 +152,8 @@ def _fold_others(
 def _folded(texts: pa.LargeStringArray, rows: np.ndarray) -> pa.LargeStringArray:
     """Texts folded, with a space for every character of no word, and one at the end of some.
 
-    >>> given = pa.array(["don’t", "Ｅ\\nß", "ΣΑΣ"], pa.large_string())
-    >>> _folded(given, np.arange(3)).to_pylist()
+    >>> texts = pa.array(["don’t", "Ｅ\\nß", "ΣΑΣ"], pa.large_string())
+    >>> _folded(texts, np.arange(3)).to_pylist()
     ['don t ', 'e ß ', 'σας']
 
     Most hold nothing but characters that are folded as if they stood alone: one table folds all
@@ -270,8 +271,8 @@ def eights(text: np.ndarray) -> np.ndarray:
 def word_hashes(words: Split, multiplier: int, longest: int) -> np.ndarray:
     """A hash of each word, uint64; words of up to 8 bytes with one hash are equal.
 
-    Of a longer word only the first `longest` bytes count, rounded up to eights: who looks for no
-    longer one need not spend more on a caption that is one huge word.
+    Of a longer word only the first `longest` bytes count, rounded up to eights, so that a caption
+    that is one huge word costs no more than the longest query word.
     """
     whole = eights(words.text)
     hashes = _mixed(whole[words.starts] & _MASKS.take(np.minimum(words.lengths, 8)), multiplier)

@@ -1,6 +1,6 @@
 """Articles of Wikipedia as plain text, from an XML export or from files that hold text already.
 
-What a file is, its content tells, not its name. A big XML export is planned as pieces that many
+The content of a file decides its kind, not its name. A big XML export is cut into pieces that many
 processes can read.
 """
 
@@ -25,7 +25,7 @@ ARTICLE = TABLES["article"].schema
 
 
 def pieces(path: str | Path, target_bytes: int = PIECE_BYTES) -> list[Piece]:
-    """A plan of the file as pieces of about so many bytes, each for one call of `read_pages`.
+    """Cut the file into pieces of about `target_bytes`, each for one call of `read_pages`.
 
     Together they give the rows of the whole file, in order. An XML export is cut where a bz2
     stream, or in plain XML a page, begins: [(path, 0, 67201), (path, 67201, 130992)]. Any other
@@ -41,7 +41,7 @@ def read_pages(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Map: rows of `path`, or of (`path`, `start`, `stop`) as `pieces` gives them, in; rows of
     the table `article` out, one per page.
 
-    A page that is no article has a reason and no text; a damage gives one row `bad_stream`.
+    A page that is no article has a reason and no text; damage gives one row `bad_stream`.
     Raises InputError for a file that holds no articles.
     """
     for batch in batches:

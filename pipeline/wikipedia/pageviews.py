@@ -80,7 +80,7 @@ def _is_header(line: bytes) -> bool:
 
 
 def _summed(lines: Iterator[bytes], wiki: str) -> Iterator[pa.RecordBatch]:
-    """Views summed by title, in the order of titles, as often as memory asks for it."""
+    """Views summed by title, in the order of titles: a batch for each FLUSH_TITLES titles."""
     views: defaultdict[bytes, int] = defaultdict(int)
     mobile: defaultdict[bytes, int] = defaultdict(int)
     for view in views_of_lines(lines, wiki):
@@ -97,7 +97,7 @@ def _summed(lines: Iterator[bytes], wiki: str) -> Iterator[pa.RecordBatch]:
 
 
 def views_of_lines(lines: Iterator[bytes], wiki: str) -> Views:
-    """What each line of the wiki counts, None for each malformed line.
+    """The view counts of the wiki's lines; None for each malformed line.
 
     >>> list(views_of_lines(iter([b"en.m A_b 2 0", b"de C 1 0", b"en D x 0"]), "en"))
     [(b'A_b', 2, True), None]

@@ -1,8 +1,8 @@
 """Articles that are plain text already: Cirrus dumps, JSON lines and Parquet.
 
 The files come from strangers: no line is read whole that is longer than any page's, and each line
-that is no page gives a row that says so. What stands before a damage is kept, and one row
-`bad_stream` tells where the file ended early. (Of these formats only bz2 and Parquet notice a
+that is no page gives a row with a reason. Rows before a damage are kept, and one row `bad_stream`
+follows them. (Of these formats only bz2 and Parquet notice a
 damage at once; gzip has one sum, at its end, and zstd may have none.)
 """
 
@@ -32,12 +32,12 @@ ZSTD = b"\x28\xb5\x2f\xfd"
 BAD_STREAM: Row = (None, None, None, "bad_stream")
 DAMAGE = (OSError, EOFError, zlib.error, pa.ArrowException)
 
-IDS = ("page_id", "id")  # the first that is there
+IDS = ("page_id", "id")  # the first of these that the file has
 EXPECTED = "page_id or id, title and text"
 
 
 def kind_of(path: str | Path) -> str | None:
-    """What kind of article file this is, told by its content; None if none that is read here."""
+    """The kind of article file, by its content; None for any other file."""
     head = b""
     with open(path, "rb") as raw:
         try:
@@ -198,8 +198,8 @@ def _parquet_rows(path: str | Path) -> Iterator[Row]:
 
 def _check_columns(path: str | Path, names: list[str]) -> None:
     if not ({"title", "text"} <= set(names) and set(IDS) & set(names)):
-        there = ", ".join(repr(str(name)[:40]) for name in names[:20]) or "none"
-        raise InputError(f"{path}: expected the columns {EXPECTED}; found {there}")
+        columns = ", ".join(repr(str(name)[:40]) for name in names[:20]) or "none"
+        raise InputError(f"{path}: expected the columns {EXPECTED}; found {columns}")
 
 
 def _check_type(path: str | Path, schema: pa.Schema, name: str) -> None:

@@ -5,7 +5,7 @@ import unicodedata
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pipeline.text import normalise, words
@@ -47,6 +47,7 @@ def words_of_spans(texts: pa.Array) -> list[list[str]]:
     return [[word for word in span.decode().split(" ") if word] for span in spans]
 
 
+@settings(deadline=None)  # the first call is slow: it makes the tables of all characters
 @given(st.lists(st.none() | TEXT), st.sampled_from([pa.string(), pa.large_string()]))
 @example(["hot", "dog", "", None, "é", "Hot"], pa.string())
 @example([None], pa.string())
@@ -54,6 +55,7 @@ def test_arrays_have_the_words_of_their_texts(texts, kind):
     assert_equal_to_plain(texts, kind)
 
 
+@settings(deadline=None)  # as above
 @given(st.lists(st.none() | TEXT, min_size=2), st.data())
 def test_slices_have_the_words_of_their_rows(texts, data):
     start = data.draw(st.integers(1, len(texts) - 1))

@@ -266,7 +266,8 @@ def write_samples(shards: Path, kept: np.ndarray, size: Size) -> None:
     for number, of in enumerate(np.split(kept, np.searchsorted(ids, borders))):
         columns = {**described(of, size), **images(of, size)}
         key = hexadecimal(pair_ids(of), 1)
-        rows = batch("sample", key=key, n_words=5 + of % 9, **columns)
+        place = {"offset": 512 + 20_480 * np.arange(len(of)), "bytes": columns["image_bytes"]}
+        rows = batch("sample", key=key, n_words=5 + of % 9, **columns, **place)
         write_part(shards / f"{number:05d}.parquet", TABLES["sample"], [rows])
 
 

@@ -110,7 +110,6 @@ def write_build(root: Path, pictures: list[bytes], n: int) -> None:
                 "image_bytes": len(picture),
                 "phash": 0,
                 "n_words": 8,
-                "offset": 0,
             }
             rows.append({**about, **numbers, "sha256": "0", "offset": 0, "bytes": 0})
     table = pa.Table.from_pylist(rows, schema=TABLES["sample"].schema)

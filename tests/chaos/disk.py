@@ -5,6 +5,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from tests.processes import wait_for
+
 
 def why_not(folder: Path) -> str | None:
     """Why no small disk can be mounted below the folder; None if one can."""
@@ -30,4 +32,8 @@ class Disk:
         return subprocess.run(command, capture_output=True, text=True)
 
     def unmount(self) -> None:
-        subprocess.run(["umount", str(self.folder)], check=True)
+        """Unmount; a process that exits gives up its memory, and its mark, before its files."""
+        wait_for(self._is_unmounted, f"no file open below {self.folder}", seconds=60)
+
+    def _is_unmounted(self) -> bool:
+        return subprocess.run(["umount", str(self.folder)], capture_output=True).returncode == 0

@@ -48,6 +48,7 @@ class TablesSource(SourceSection):
     extra: tuple[str, ...] | Literal["all"] | None = None  # None: what the ready columns name
     header: tuple[str, ...] = ()  # of CSV and TSV files whose first line is a row already
     quotes: bool = True  # of CSV and TSV files: whether " may enclose a field
+    html: bool | None = None  # captions hold entities and tags; None: as the ready columns say
 
 
 class CommonCrawlSource(SourceSection):

@@ -19,6 +19,7 @@ from queries.tables.parts import Part, digest, read_rows
 class CollectPairs(Stage):
     """Candidates from every source; one that is searched needs the queries first."""
 
+    version = 2
     reads = ("query",)
     makes = ("candidate",)
 

@@ -38,6 +38,7 @@ class Layout:
     header: tuple[str, ...] = ()  # of a file whose first line is a row; (): it names the columns
     quotes: bool = True  # whether " may enclose a field
     encoded: tuple[str, ...] = ()  # columns in URL encoding
+    html: bool = False  # whether captions hold entities and tags, which are not part of the text
     pictures: tuple[str, str] | None = None  # the column, and its value, that mark a picture
     nested: Nested | None = None
     kind: str | None = None  # of a file whose name has no ending
@@ -95,6 +96,7 @@ READY = {
         ("TEXT",),
         license="LICENSE",
         extra=_names("SAMPLE_ID WIDTH HEIGHT NSFW similarity punsafe pwatermark"),
+        html=True,
     ),
     # The Parquet files of CommonPool and DataComp-1B.
     "datacomp": Layout(
@@ -184,7 +186,9 @@ def layout_of(source: TablesSource) -> Layout:
     if isinstance(columns, str):
         ready = READY[columns]
         extra = ready.extra if source.extra is None else source.extra
-        return replace(ready, extra=extra, asked=asked, header=source.header or ready.header)
+        html = ready.html if source.html is None else source.html
+        header = source.header or ready.header
+        return replace(ready, extra=extra, asked=asked, header=header, html=html)
     captions = (columns.caption,) if isinstance(columns.caption, str) else columns.caption
     return Layout(
         columns.url,
@@ -194,6 +198,7 @@ def layout_of(source: TablesSource) -> Layout:
         source.extra or (),
         source.header,
         source.quotes,
+        html=bool(source.html),
         asked=(*(name for name in (columns.license, columns.page_url) if name), *asked),
         ready=False,
     )

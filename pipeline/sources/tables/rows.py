@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 from pipeline.sources.candidate import Raw
+from pipeline.sources.markup import text_of_markup
 from pipeline.sources.tables.layouts import Layout, Row
 
 LONGEST_EXTRA = 10_000  # characters; a longer text among the extra columns is cut
@@ -24,6 +25,8 @@ def raws(row: Row, layout: Layout) -> Iterator[Raw]:
         yield Raw(reason="row_invalid")
         return
     row = {**row, **{name: _decoded(row.get(name)) for name in layout.encoded}}
+    if layout.html:
+        row |= {name: _bare(row.get(name)) for name in layout.captions}
     used = {layout.url, *layout.captions, layout.license, layout.page_url}
     names = row.keys() - used if layout.extra == "all" else layout.extra
     extra = {name: plain(row.get(name)) for name in names}
@@ -66,9 +69,18 @@ def as_marker(value: Any) -> str:
 
 def _decoded(value: Any) -> Any:
     """The value without URL encoding; bytes that are no UTF-8 become lone surrogates."""
-    if isinstance(value, bytes):
-        value = value.decode("utf-8", "surrogateescape")
+    value = _text(value)
     return unquote_plus(value, errors="surrogateescape") if isinstance(value, str) else value
+
+
+def _bare(value: Any) -> Any:
+    """The value without entities and tags of HTML; bytes that are no UTF-8 as above."""
+    value = _text(value)
+    return text_of_markup(value) if isinstance(value, str) else value
+
+
+def _text(value: Any) -> Any:
+    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value
 
 
 def _empty(value: Any) -> bool:

@@ -53,6 +53,26 @@ def test_laion_is_read_in_either_spelling(tmp_path, names):
     assert extra_of(row) == SMALL
 
 
+def test_captions_of_laion_are_the_text_of_their_markup(tmp_path):
+    texts = ["Fish &amp; Chips<br />1837", "<img src='a.jpg'/>", "?a=1&copy=3", None]
+    path = table(tmp_path / "a.parquet", URL=[CAT] * 4, TEXT=texts)
+    assert [row[1:] for row in seen(path, columns="laion")] == [
+        ("Fish & Chips 1837", None),
+        ("", "caption_missing"),
+        ("?a=1&copy=3", None),
+        ("", "caption_missing"),
+    ]
+    assert seen(path, columns="laion", html=False)[0][1] == texts[0]
+
+
+def test_a_table_of_ones_own_says_whether_its_captions_hold_markup(tmp_path):
+    path = written(tmp_path / "a.csv", f"url,caption\n{CAT},<b>cat</b> &amp; dog\n{DOG},a\xff\n")
+    assert [row[1] for row in seen(path, html=True)] == ["cat & dog", "a\xff"]
+    assert seen(path)[0][1] == "<b>cat</b> &amp; dog"
+    broken = table(tmp_path / "a.parquet", url=[CAT], caption=[b"<b>a\xff</b>"])
+    assert reasons(broken, html=True) == ["caption_invalid"]
+
+
 def test_datacomp_is_read(tmp_path):
     path = table(tmp_path / "a.parquet", uid=["f00d"], url=[CAT], text=["a cat"])
     (row,) = collected(path, columns="datacomp")

@@ -162,7 +162,7 @@ def derive_rest(
 
     pooled = derive("pooled", filtered=filtered, exclusion=(), excluded_host=(), build=BUILD)
     pair = derive("pair", pooled=pooled, match=match)
-    derive("drop", candidate=candidate, filtered=filtered, pooled=pooled, match=match)
+    derive("drop", candidate=candidate, filtered=filtered, pooled=pooled, match=match, pair=pair)
     pair_match = derive("pair_match", match=match, pair=pair)
     chosen = select(engine, BUILD, pair, pair_match, (), out, for_request=True)
     request(engine, BUILD, pair, chosen, 0, out)

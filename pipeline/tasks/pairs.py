@@ -63,7 +63,7 @@ class CollectPairs(Stage):
 class FilterPairs(Stage):
     """Row rules, part by part, then the rules over the pool."""
 
-    version = 2
+    version = 3
     reads = ("candidate",)
     makes = ("filtered", "exclusion", "pooled")
 
@@ -110,7 +110,7 @@ class FilterPairs(Stage):
 class MatchPairs(Stage):
     """Which queries each caption contains; with them, the pairs to choose from."""
 
-    version = 2
+    version = 3
     reads = ("query", "candidate", "filtered", "pooled")
     makes = ("pair", "extra", "drop", "pair_match")
 
@@ -132,6 +132,7 @@ class MatchPairs(Stage):
                 filtered=self.paths("filtered"),
                 pooled=pooled,
                 match=files(match),
+                pair=files(pair),
             ),
             "pair_match": self.derive("pair_match", match=files(match), pair=files(pair)),
         }

@@ -1,7 +1,16 @@
--- The pairs that selection chooses from
+-- The pairs that selection chooses from: of each URL the first caption with a query
 -- grain: one row per pair_id
 -- inputs: pooled, match
+-- A caption without a query hides no other: the URL's first caption may contain none.
+WITH matched AS (
+    SELECT
+        *,
+        ROW_NUMBER() OVER (PARTITION BY url_key ORDER BY priority, pair_id) AS place
+    FROM pooled
+    WHERE reason IS NULL AND pair_id IN (SELECT pair_id FROM match)
+)
+
 SELECT pair_id, priority, url, caption, source, license, page_url, language
-FROM pooled
-WHERE reason IS NULL AND pair_id IN (SELECT pair_id FROM match)
+FROM matched
+WHERE place = 1
 ORDER BY pair_id

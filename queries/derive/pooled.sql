@@ -1,8 +1,8 @@
 -- Rules over the pool of candidates that passed every filter of their own row
 -- grain: one row per row of filtered without a reason
 -- inputs: filtered, exclusion, excluded_host, build
--- The first rule that holds gives the reason. Only a caption that passes the others can hide its
--- URL's other captions; what counts for boilerplate does not depend on exclusions.
+-- The first rule that holds gives the reason. What counts for boilerplate does not depend on
+-- exclusions.
 WITH numbered AS (
     SELECT
         *,
@@ -51,27 +51,18 @@ judged AS (
     LEFT JOIN excluded_pair ON excluded_pair.value = CAST(numbered.pair_id AS STRING)
     LEFT JOIN boilerplate
         ON boilerplate.host = numbered.host AND boilerplate.caption = numbered.caption
-),
-
-same_url AS (
-    SELECT
-        *,
-        ROW_NUMBER() OVER (
-            PARTITION BY url_key, CASE WHEN fault IS NULL THEN 1 ELSE 0 END
-            ORDER BY priority, pair_id, source, url, row
-        ) AS place
-    FROM judged
 )
 
 SELECT
     pair_id,
     priority,
     url,
+    url_key,
     caption,
     source,
     license,
     page_url,
     language,
-    CASE WHEN fault IS NULL AND place > 1 THEN 'url_seen' ELSE fault END AS reason
-FROM same_url
+    fault AS reason
+FROM judged
 ORDER BY pair_id, url, caption, source, license NULLS LAST, page_url NULLS LAST, copy

@@ -41,9 +41,11 @@ POOL = {
     "pair_seen": "the same URL and caption came before",
     "excluded": "an exclusion names its URL, host (or a domain above), id, bytes or picture",
     "caption_boilerplate": "the caption of more pictures of its host than boilerplate_max",
-    "url_seen": "another caption of the same URL stands earlier in the order",
 }
-MATCH = {"no_query": "the caption contains no query"}
+MATCH = {
+    "no_query": "the caption contains no query",
+    "url_seen": "another caption of the same URL contains a query and stands earlier in the order",
+}
 FETCH = {
     "not_found": "HTTP 404 or 410",
     "forbidden": "HTTP 401, 403 or 451",

@@ -70,6 +70,7 @@ table(
     "pooled",
     "one row per candidate that passed the filters of its own row",
     *PAIR_COLUMNS,
+    column("url_key", string, "normalised URL"),
     LANGUAGE,
     REASON,
 )

@@ -1,5 +1,7 @@
 """Rules over the pool: what is dropped, and that nothing vanishes."""
 
+import random
+
 import pyarrow.parquet as pq
 import pytest
 
@@ -13,7 +15,7 @@ def derive(tmp_path):
     engine = DuckEngine(workers=1, quiet=True)
 
     def run(name: str, **inputs):
-        path = tmp_path / f"{name}.parquet"
+        path = tmp_path / f"{len(list(tmp_path.iterdir()))}.parquet"
         engine.derive(DERIVE / f"{name}.sql", inputs, path)
         return pq.read_table(path).to_pylist()
 
@@ -34,10 +36,10 @@ FILTERED = rows(
 NOTHING = {"exclusion": rows("exclusion"), "excluded_host": rows("excluded_host")}
 
 
-def test_one_caption_of_a_url_stays_the_earliest(derive):
+def test_copies_of_a_pair_and_other_pairs_of_its_id_are_dropped(derive):
     pooled = derive("pooled", filtered=FILTERED, build=build_row(), **NOTHING)
     assert [(row["pair_id"], row["caption"], row["reason"]) for row in pooled] == [
-        (1, "late", "url_seen"),
+        (1, "late", None),
         (2, "early", None),
         (2, "early", "pair_seen"),
         (3, "one", None),
@@ -100,7 +102,7 @@ def test_a_caption_of_more_pictures_of_a_host_than_the_limit_is_boilerplate(deri
         (3, "pair_seen"),
         (4, None),
         (5, None),
-        (6, None if dropped else "url_seen"),
+        (6, None),
     ]
 
 
@@ -125,16 +127,92 @@ def test_the_hosts_of_the_pool_are_listed_once(derive):
 
 def test_every_candidate_is_a_pair_or_a_drop(derive):
     candidate = rows("candidate", {"pair_id": 9, "reason": "url_missing"})
-    pooled = rows("pooled", {"pair_id": 1}, {"pair_id": 2}, {"pair_id": 3, "reason": "url_seen"})
+    pooled = rows("pooled", {"pair_id": 1}, {"pair_id": 2}, {"pair_id": 3, "reason": "excluded"})
     match = rows("match", {"pair_id": 1, "query_id": 4}, {"pair_id": 3, "query_id": 4})
-    drop = derive("drop", candidate=candidate, filtered=FILTERED, pooled=pooled, match=match)
+    pair = derive("pair", pooled=pooled, match=match)
+    assert [row["pair_id"] for row in pair] == [1]
+    drop = derive(
+        "drop",
+        candidate=candidate,
+        filtered=FILTERED,
+        pooled=pooled,
+        match=match,
+        pair=rows("pair", *pair),
+    )
     assert [(row["pair_id"], row["stage"], row["reason"]) for row in drop] == [
         (2, "match", "no_query"),
-        (3, "pool", "url_seen"),
+        (3, "pool", "excluded"),
         (5, "filter", "wrong_language"),
         (9, "collect", "url_missing"),
     ]
-    assert [row["pair_id"] for row in derive("pair", pooled=pooled, match=match)] == [1]
+
+
+def chosen(derive, *captions: tuple[str, str, str | None], matched: set[int]):
+    """What becomes of captions of addresses: (pair_id -> reason); their order is their priority.
+
+    A caption is (address, what it says, why the pool drops it); `matched` are places of captions.
+    """
+    pooled = rows(
+        "pooled",
+        *(
+            {"pair_id": n, "priority": n, "url_key": url, "caption": caption, "reason": reason}
+            for n, (url, caption, reason) in enumerate(captions)
+        ),
+    )
+    match = rows("match", *({"pair_id": n, "query_id": q} for n in matched for q in (3, 5)))
+    pair = derive("pair", pooled=pooled, match=match)
+    nothing = {name: rows(name) for name in ("candidate", "filtered")}
+    known = {"pooled": pooled, "match": match, "pair": rows("pair", *pair)}
+    drop = derive("drop", **known, **nothing)
+    reasons = {row["pair_id"]: None for row in pair}
+    assert reasons.keys().isdisjoint(row["pair_id"] for row in drop)
+    return reasons | {row["pair_id"]: row["reason"] for row in drop}
+
+
+A, B = "http://a.org/1.jpg", "http://b.org/1.jpg"
+
+
+def test_a_caption_with_a_query_is_preferred_to_an_earlier_one_without(derive):
+    reasons = chosen(derive, (A, "DSC 77", None), (A, "a red boat", None), matched={1})
+    assert reasons == {0: "no_query", 1: None}
+
+
+def test_of_captions_with_a_query_the_earliest_stays(derive):
+    captions = [(A, text, None) for text in ("nothing", "a boat", "a red boat", "none")]
+    assert chosen(derive, *captions, matched={1, 2}) == {
+        0: "no_query",
+        1: None,
+        2: "url_seen",
+        3: "no_query",
+    }
+
+
+def test_captions_of_an_address_without_any_query_are_all_dropped_as_no_query(derive):
+    captions = [(A, "one", None), (A, "two", None), (B, "a boat", None)]
+    assert chosen(derive, *captions, matched={2}) == {0: "no_query", 1: "no_query", 2: None}
+
+
+def test_a_caption_that_the_pool_drops_hides_no_other_though_it_has_a_query(derive):
+    captions = [(A, "a boat", "caption_boilerplate"), (A, "a red boat", None)]
+    assert chosen(derive, *captions, matched={0, 1}) == {0: "caption_boilerplate", 1: None}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_captions_that_stay_are_those_of_a_plain_loop(derive, seed):
+    chance = random.Random(seed)
+    captions = [
+        (f"http://a.org/{chance.randrange(12)}", "", chance.choice([None, None, "excluded"]))
+        for _ in range(60)
+    ]
+    matched = {n for n in range(60) if chance.random() < 0.5}
+    expected: dict[int, str | None] = {}
+    seen: set[str] = set()
+    for n, (url, _, reason) in enumerate(captions):  # in their order
+        expected[n] = reason or ("no_query" if n not in matched else None)
+        if expected[n] is None:
+            expected[n] = "url_seen" if url in seen else None
+            seen.add(url)
+    assert chosen(derive, *captions, matched=matched) == expected
 
 
 def test_matches_of_dropped_pairs_are_left_out(derive):

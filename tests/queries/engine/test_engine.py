@@ -101,7 +101,7 @@ def test_a_killed_process_ends_the_map_and_leaves_none_that_is_waited_for(tmp_pa
 
 
 def test_only_kept_rows_travel_on(tmp_path):
-    given = rows("pooled", {"pair_id": 1}, {"pair_id": 2, "reason": "url_seen"}, {"pair_id": 3})
+    given = rows("pooled", {"pair_id": 1}, {"pair_id": 2, "reason": "excluded"}, {"pair_id": 3})
     part = write_part(tmp_path / "in.parquet", TABLES["pooled"], given.to_batches())
     ids = [batch["pair_id"].to_pylist() for batch in MapInput("x", part.path).batches()]
     assert ids == [[1, 3]]

@@ -30,7 +30,7 @@ def test_bytes_do_not_depend_on_how_the_rows_came(tmp_path):
 
 
 def test_counts_survive_in_the_file(tmp_path):
-    given = rows("pooled", {"pair_id": 1}, {"pair_id": 2, "reason": "url_seen"})
+    given = rows("pooled", {"pair_id": 1}, {"pair_id": 2, "reason": "excluded"})
     read = Counted(given.to_batches())
     part = write_part(tmp_path / "a.parquet", TABLES["pooled"], read, read)
     assert (part.rows_in, part.rows_kept, part.rows_dropped) == (2, 1, 1)

@@ -18,7 +18,7 @@ help:  ## this list
 wit: .venv/.sample  ## build the sample dataset, train on it, look for overlap, write the report
 	@$(BIN)/luigi --module pipeline BuildWIT --settings $(SETTINGS) --out $(OUT)
 	@$(BIN)/python -m pipeline.sources.sample.evaluation $(EVALUATION)
-	@$(BIN)/python -m trainer train --data $(OUT) --run $(RUN) --max-seconds $(TRAIN_SECONDS)
+	@$(BIN)/python -m trainer train --data $(OUT) --run $(RUN) --max-seconds $(TRAIN_SECONDS) --anew
 	@test $(RUN)/zeroshot.json -nt $(RUN)/run.json || \
 		$(BIN)/python -m trainer zeroshot --run $(RUN) --eval $(EVALUATION)
 	@test $(RUN)/overlap.json -nt $(RUN)/run.json || \

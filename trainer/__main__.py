@@ -42,10 +42,10 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command: 0 done, 2 cannot run, 130 interrupted."""
+    """Run one command: 0 done, 2 cannot run, 130 interrupted, 143 ended by SIGTERM."""
     args = parser().parse_args(argv)
     try:
-        args.run_command(args)
+        return args.run_command(args) or 0
     except UserError as error:
         print(f"trainer {args.command}: {error}", file=sys.stderr)
         return 2
@@ -53,7 +53,6 @@ def main(argv: list[str] | None = None) -> int:
         end = "it goes on from its last save" if args.command == "train" else "nothing was finished"
         print(f"\ntrainer {args.command}: interrupted; {end}", file=sys.stderr)
         return 130
-    return 0
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ from queries.tables.schemas import OF_A_RUN
 
 RESULTS = (
     RUN_RECORD,  # first: from then on the run counts as unfinished
-    *("last.safetensors", "checkpoint.safetensors", "best.safetensors", TRAINING_LOG),
+    *("last.safetensors", "previous.safetensors", "checkpoint.safetensors", "best.safetensors"),
+    TRAINING_LOG,
     *("zeroshot.json", "retrieval.json", "probe.json", "fewshot.json"),
     *("robustness.json", "robustness.svg", "overlap.json", "overlap.svg"),
 )
@@ -22,10 +23,17 @@ class RunFolder:
         self.settings = root / "run.toml"
         self.tokenizer = root / "tokenizer.json"
         self.log = root / TRAINING_LOG
+        self.lock = root / ".lock"  # held while somebody trains there
         self.last = root / "last.safetensors"  # the state to go on from; removed at the end
+        self.previous = root / "previous.safetensors"  # the save before it; removed at the end
         self.best = root / "best.safetensors"  # after the epoch of the lowest mean loss
         self.checkpoint = root / "checkpoint.safetensors"
         self.done = root / RUN_RECORD  # written last: its presence proves that it is finished
+
+    @property
+    def names(self) -> set[str]:
+        """The names of all files that a run writes."""
+        return {*RESULTS, self.settings.name, self.tokenizer.name}
 
     def clear(self) -> None:
         """Remove an earlier model's weights and results from the folder."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
-Run = Callable[[argparse.Namespace], None]
+Run = Callable[[argparse.Namespace], int | None]  # an exit status other than 0
 EVAL = (
     "an evaluation set in CLIP_benchmark's layout (classnames.txt, "
     "zeroshot_classification_templates.txt, test/*.tar), or a folder with a folder of pictures "

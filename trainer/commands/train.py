@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,7 +32,9 @@ examples:
 The run's folder gets run.toml (all settings), tokenizer.json, train.jsonl (a line every 10
 steps), best.safetensors (the epoch of the lowest mean loss), checkpoint.safetensors and, last,
 run.json. A finished run of the same settings and build is not trained again. A killed run goes on
-from its last save, exactly. Equal settings give equal weights, unless --max-seconds ends the run.
+from its last save, exactly; SIGTERM and Ctrl-C save it first. A folder with the work of other
+settings or another build is refused, unless --anew deletes that work; [means] may differ. Equal
+settings give equal weights, unless --max-seconds ends the run.
 
 Settings without a flag stand in the TOML: [recipe] has the papers' numbers and hard_negatives,
 [means] has length_groups, checkpointing and compile.
@@ -65,11 +68,13 @@ def add_train(commands: Commands) -> None:
     command.add_argument("--save-seconds", type=float, default=300, metavar="S", help=about)
     about = "steps per line of train.jsonl; default 10"
     command.add_argument("--log-every", type=int, default=10, metavar="N", help=about)
+    about = "where the folder holds another run's work: delete that work first"
+    command.add_argument("--anew", action="store_true", help=about)
     command.add_argument("--tensorboard", action="store_true", help="charts in RUN/tensorboard")
 
 
-def train(args: argparse.Namespace) -> None:
-    """Train, unless the run is there already."""
+def train(args: argparse.Namespace) -> int:
+    """Train, unless the run is there already; 128 + its number where a signal ended it."""
     settings = read(args.settings, flags(args))
     if args.log_every < 1:
         raise TrainerError(f"log-every {args.log_every}: expected at least 1")
@@ -78,14 +83,19 @@ def train(args: argparse.Namespace) -> None:
     build, run = find(args.data), RunFolder(args.run)
     if is_finished(run, settings, manifest(build)["version"]):
         print(f"{args.run}: finished with these settings and this build; nothing to do")
-        return
+        return 0
     from trainer.training.run import Habits
     from trainer.training.run import train as run_training
+    from trainer.training.stop import StoppedError
 
     habits = Habits(args.save_seconds, args.log_every, args.tensorboard)
-    done = run_training(build, run, settings, habits)
+    try:
+        done = run_training(build, run, settings, habits, args.anew)
+    except StoppedError as stopped:
+        print(f"{args.run}: {stopped}", file=sys.stderr)
+        return 128 + stopped.number
     if not done:
-        return  # one of several processes: the first one reports
+        return 0  # one of several processes: the first one reports
     for key, why in done["corrupt"].items():
         print(f"corrupt sample {key}: {why}")
     print(
@@ -95,6 +105,7 @@ def train(args: argparse.Namespace) -> None:
         f"loss {done['loss']:.3f}, temperature {done['temperature']:.3f}, "
         f"{len(done['corrupt'])} corrupt samples"
     )
+    return 0
 
 
 def flags(args: argparse.Namespace) -> dict[str, dict]:
@@ -114,6 +125,10 @@ def is_finished(run: RunFolder, settings: TrainSettings, version: str) -> bool:
     """A run of equal settings and build has ended there, and its checkpoint is in place."""
     if not (run.done.is_file() and run.checkpoint.is_file() and run.tokenizer.is_file()):
         return False
-    done = json.loads(run.done.read_text())
-    made_with = (done["settings"], done["build_version"], done.get("scores_sha256", ""))
-    return made_with == (asdict(settings), version, settings.scores_digest())
+    try:
+        done = json.loads(run.done.read_text())
+        made_with = (done["build_version"], done.get("scores_sha256", ""))
+        same = {**done["settings"], "means": None} == {**asdict(settings), "means": None}
+    except (OSError, ValueError, LookupError, TypeError):
+        return False
+    return same and made_with == (version, settings.scores_digest())

@@ -1,8 +1,8 @@
 """A checkpoint: one safetensors file with the weights and, as metadata, their model and run.
 
 One file, so weights and state cannot come apart; it is written beside and renamed, so a kill leaves
-the one before. Nothing is ever unpickled. A run under way keeps `last`, which also holds the
-optimiser's moments; a finished one `checkpoint`.
+the one before. Nothing is ever unpickled. The saves of a run under way, which also hold the
+optimiser's moments, are in `trainer.training.saves`.
 """
 
 import json
@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from queries.tables.contracts import CHECKPOINT_STATE
 from queries.tables.errors import first_line
@@ -67,28 +67,53 @@ def save(
     state = State(
         model.config, asdict(settings), step, version, named, settings.toml(), build_digest
     )
-    _write(path or run.checkpoint, model.state_dict(), asdict(state))
+    weights = {name: weight.cpu().contiguous() for name, weight in model.state_dict().items()}
+    write(path or run.checkpoint, weights, asdict(state))
 
 
-def _write(path: Path, tensors: Mapping[str, Tensor], state: dict) -> None:
-    """Whole, and on the disk before the file has its name: also after a power failure."""
-    whole = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
+def write(
+    path: Path, tensors: Mapping[str, Tensor], state: dict, before: Path | None = None
+) -> None:
+    """Whole, and on the disk before the file has its name: also after a power failure.
+
+    before: where the file that has the name now goes, in place of being lost.
+    """
     with written_whole(path) as beside:
-        save_file(whole, beside, {CHECKPOINT_STATE: json.dumps(state)})
-        with beside.open("rb") as written:
-            os.fsync(written.fileno())
+        save_file(dict(tensors), beside, {CHECKPOINT_STATE: json.dumps(state)})
+        _sync(beside)
+        if before and path.exists():
+            path.replace(before)
+    _sync(path.parent)
 
 
-def _read(path: Path) -> tuple[dict[str, Tensor], dict]:
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def read(path: Path) -> tuple[dict[str, Tensor], dict]:
+    """The tensors and the state of a file of `write`. Raises what DAMAGE names."""
+    with safe_open(path, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    return tensors, read_state(path)
+
+
+def read_state(path: Path) -> dict:
+    """The state alone. Raises what DAMAGE names."""
     with safe_open(path, framework="pt") as file:
         state = json.loads((file.metadata() or {})[CHECKPOINT_STATE])
-        return {name: file.get_tensor(name) for name in file.keys()}, state  # noqa: SIM118
+    if not isinstance(state, dict):
+        raise ValueError("its state is no object")
+    return state
 
 
 def load(run: RunFolder) -> Checkpoint:
     """The run's model; TrainerError if there is none, or if its tokenizer is another's."""
     try:
-        weights, metadata = _read(run.checkpoint)
+        weights, metadata = read(run.checkpoint)
         state = _state(metadata)
         words = tokenizer.load(run.tokenizer)
         _check_sizes(state.model, weights)
@@ -123,42 +148,3 @@ def _state(value: dict) -> State:
     vision = model["vision"] | {"blocks": tuple(model["vision"]["blocks"])}
     config = ModelConfig(model["embed"], VisionConfig(**vision), TextConfig(**model["text"]))
     return State(**(value | {"model": config}))
-
-
-def save_last(
-    path: Path, modules: nn.ModuleDict, optimizer: torch.optim.Optimizer, state: dict
-) -> None:
-    """Write all that training needs to go on: weights, statistics, moments and the state."""
-    tensors = dict(modules.state_dict())
-    for name, parameter in modules.named_parameters():
-        for moment, value in optimizer.state.get(parameter, {}).items():
-            tensors[f"{moment}/{name}"] = value
-    _write(path, tensors, state)
-
-
-def read_state(path: Path) -> dict | None:
-    """The state in a file of save_last, none of its tensors read; None if there is no such file."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            state = json.loads((file.metadata() or {})[CHECKPOINT_STATE])
-    except (OSError, SafetensorError, KeyError, ValueError):
-        return None
-    return state if isinstance(state, dict) else None
-
-
-def load_last(path: Path, modules: nn.ModuleDict, optimizer: torch.optim.Optimizer) -> None:
-    """Put weights, statistics and moments back, each in the memory that it had.
-
-    A moment lies in memory as its weight does: the fused AdamW reads both in order of address.
-    """
-    tensors, _ = _read(path)
-    parameters = dict(modules.named_parameters())
-    moments = {name: tensors.pop(name) for name in list(tensors) if "/" in name}
-    modules.load_state_dict(tensors)
-    for full_name, value in moments.items():
-        moment, name = full_name.split("/", 1)
-        parameter = parameters[name]
-        kept = value.to(parameter.device)
-        if moment != "step":
-            kept = torch.zeros_like(parameter, requires_grad=False).copy_(value)
-        optimizer.state.setdefault(parameter, {})[moment] = kept

@@ -33,12 +33,16 @@ class Group:
 
     def sizes(self, own: int, device: torch.device | str = "cpu") -> list[int]:
         """The number `own` of every process, by rank."""
+        return [size for (size,) in self.numbers([own], device)]
+
+    def numbers(self, own: list[int], device: torch.device | str = "cpu") -> list[list[int]]:
+        """The numbers of every process, by rank, in one message: as many of each."""
         if self.world == 1:
             return [own]
-        sizes = torch.zeros(self.world, dtype=torch.int64, device=device)
-        sizes[self.rank] = own
-        dist.all_reduce(sizes)
-        return sizes.tolist()
+        numbers = torch.zeros((self.world, len(own)), dtype=torch.int64, device=device)
+        numbers[self.rank] = torch.tensor(own)
+        dist.all_reduce(numbers)
+        return numbers.tolist()
 
     def gather(self, own: Tensor) -> tuple[Tensor, int]:
         """(B, C) of each process -> all rows (N, C), and the row where this process's begin.

@@ -1,6 +1,7 @@
 """Reports of a run under way: a progress bar, train.jsonl and, with --tensorboard, TensorBoard."""
 
 import json
+import math
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -88,6 +89,13 @@ def charts_in(folder: Path, steps: int) -> Any:
 def keep_lines(path: Path, steps: int) -> None:
     """Drop the lines of steps after a save, and a line cut by a kill: these steps run again."""
     lines = path.read_text().splitlines(keepends=True) if path.is_file() else []
-    whole = [line for line in lines if line.endswith("\n")]
     with written_whole(path) as beside:
-        beside.write_text("".join(line for line in whole if json.loads(line)["step"] <= steps))
+        beside.write_text("".join(line for line in lines if _step(line) <= steps))
+
+
+def _step(line: str) -> float:
+    """The step of a line; infinite for a line that is cut or no line of ours."""
+    try:
+        return float(json.loads(line)["step"]) if line.endswith("\n") else math.inf
+    except (ValueError, LookupError, TypeError):
+        return math.inf

@@ -19,6 +19,7 @@ import torch
 from torch import nn
 
 from queries.tables.contracts import manifest_digest
+from queries.tables.errors import first_line
 from queries.tables.manifest import manifest
 from queries.tables.parts import write_json, written_whole
 from trainer.data import negatives
@@ -28,12 +29,16 @@ from trainer.data.samples import Samples, read_samples
 from trainer.model import CLIP, build, checkpoint, tokenizer
 from trainer.run_folder import RunFolder
 from trainer.settings import TrainerError, TrainSettings, checked, config
+from trainer.training import saves
+from trainer.training.claim import claimed, locked
 from trainer.training.distributed import Group, process_group, share_batch_statistics
-from trainer.training.log import Log, Progress, keep_lines
+from trainer.training.log import Log, Progress
 from trainer.training.losses import Objective
 from trainer.training.optim import Clock, adamw, dtype, learning_rate
+from trainer.training.saves import Save
 from trainer.training.slip import views
 from trainer.training.step import Inputs, Stepper, prepare
+from trainer.training.stop import StoppedError, signals_heeded
 
 TOKENIZER_CAPTIONS = 1_000_000  # more hardly change the merges
 
@@ -66,19 +71,27 @@ class Run:
 
 
 def train(
-    build_path: Path, folder: RunFolder, settings: TrainSettings, habits: Habits | None = None
+    build_path: Path,
+    folder: RunFolder,
+    settings: TrainSettings,
+    habits: Habits | None = None,
+    anew: bool = False,
 ) -> dict:
-    """Train from the seed, or from the last save of a killed run; return the record of run.json.
+    """Train from the seed, or from the newest save of a killed run; return the record of run.json.
 
     Two runs with equal settings, build, torch and number of threads give equal weights, unless
-    `max_seconds` ends them. Processes other than the first return {}. Raises TrainerError.
+    `max_seconds` ends them. Processes other than the first return {}. Raises TrainerError, also for
+    a folder that holds the work of another run: with `anew` that is deleted. Raises StoppedError
+    after SIGTERM or SIGINT, when the run is saved.
     """
     settings = checked(asdict(settings))
-    with process_group() as (group, device):
-        run, done = start(build_path, folder, settings, habits or Habits(), group, device)
+    with ExitStack() as open_:
+        group, device = open_.enter_context(process_group())
+        if group.first:
+            open_.enter_context(locked(folder))
+        run, done = start(build_path, folder, settings, habits or Habits(), group, device, anew)
         run_steps(run, done)
-        for named in group.gather_objects(run.loader.samples.corrupt):
-            run.loader.samples.corrupt.update(named)
+        gather_corrupt(run)
         record = finish(build_path, run, done) if group.first else {}
         group.wait()
     return record
@@ -91,8 +104,9 @@ def start(
     habits: Habits,
     group: Group,
     device: torch.device,
+    anew: bool,
 ) -> tuple[Run, Progress]:
-    """Read the build, make the model, and restore the last save of a killed run, if any."""
+    """Read the build, make the model, and restore the newest save of a killed run, if any."""
     clock = Clock(settings.max_seconds)
     vision, recipe = config(settings.model).vision, settings.recipe
     if recipe.batch % group.world:
@@ -103,10 +117,15 @@ def start(
     if scores and scores.resolve().is_relative_to(folder.root.resolve()):
         raise TrainerError(f"scores {scores}: of the run that is to be trained, expected another's")
     samples = read_samples(build_path, side, settings.where, scores)
-    if group.first:
-        make_folder(folder, samples, settings, build_digest)
-    group.wait()  # for the tokenizer
-    state = checkpoint.read_state(folder.last)
+    version = manifest(build_path)["version"]
+    expected = {
+        "settings": asdict(settings),
+        "build_version": version,
+        "build_digest": build_digest,
+        "scores_sha256": settings.scores_digest(),
+    }
+    save = make_folder(folder, samples, settings, expected, anew) if group.first else None
+    save = group.gather_objects(save)[0]  # also waits for the tokenizer
     words = tokenizer.load(folder.tokenizer)
     loader = Loader(
         samples,
@@ -120,38 +139,38 @@ def start(
         **arrangement(build_path, samples, settings),
     )
     stepper = make_stepper(settings, group, device)
-    version = manifest(build_path)["version"]
     done = Progress(recipe.epochs * loader.steps_per_epoch)
     run = Run(folder, settings, habits, version, build_digest, loader, stepper, clock)
-    if state is not None:
-        checkpoint.load_last(folder.last, run.modules, stepper.optimizer)
+    return (run, done) if save is None else restored(run, save)
+
+
+def restored(run: Run, save: Save) -> tuple[Run, Progress]:
+    """The run as it was when it was saved. Raises TrainerError for a save of another form."""
+    state, scaler = save.state, run.stepper.scaler
+    try:
+        saves.restore(save.path, run.modules, run.stepper.optimizer)
         done = Progress(**state["progress"])
-        samples.corrupt.update(state["corrupt"])
-        if stepper.scaler is not None:
-            stepper.scaler.load_state_dict(state["scaler"])
-        run = replace(run, clock=replace(clock, before=state["seconds"]))
-    return run, done
+        run.loader.samples.corrupt.update(state["corrupt"])
+        if scaler is not None:
+            scaler.load_state_dict(state["scaler"])
+        return replace(run, clock=replace(run.clock, before=float(state["seconds"]))), done
+    except checkpoint.DAMAGE as error:
+        raise TrainerError(
+            f"{save.path}: expected a save of this version ({first_line(error):.200}); "
+            "delete it to begin again"
+        ) from None
 
 
 def make_folder(
-    folder: RunFolder, samples: Samples, settings: TrainSettings, build_digest: str
-) -> None:
-    """Keep the files of a killed run of equal settings and build; otherwise clear the folder."""
-    folder.root.mkdir(parents=True, exist_ok=True)
-    for beside in folder.root.glob(".*.safetensors.*"):  # of a kill in the middle of a write
-        beside.unlink()
-    state = checkpoint.read_state(folder.last)
-    if state is not None and folder.tokenizer.is_file():
-        names = ("settings", "build_digest", "scores_sha256", "tokenizer")
-        words = tokenizer.load(folder.tokenizer).digest()
-        expected = (asdict(settings), build_digest, settings.scores_digest(), words)
-        if tuple(state[name] for name in names) == expected:
-            keep_lines(folder.log, state["progress"]["steps"])
-            return
-    folder.clear()
-    learn_tokenizer(samples, settings).save(folder.tokenizer)
-    with written_whole(folder.settings) as beside:
-        beside.write_text(settings.toml())
+    folder: RunFolder, samples: Samples, settings: TrainSettings, expected: dict, anew: bool
+) -> Save | None:
+    """The save to go on from; None in a folder with a tokenizer and settings alone."""
+    save = claimed(folder, expected, anew)
+    if save is None:
+        learn_tokenizer(samples, settings).save(folder.tokenizer)
+        with written_whole(folder.settings) as beside:
+            beside.write_text(settings.toml())
+    return save
 
 
 def learn_tokenizer(samples: Samples, settings: TrainSettings) -> tokenizer.Tokenizer:
@@ -202,6 +221,7 @@ def run_steps(run: Run, done: Progress) -> None:
     device = stepper.model.logit_scale.device
     saved = time.monotonic()
     with ExitStack() as open_:
+        stop = open_.enter_context(signals_heeded())
         log = open_.enter_context(closing(open_log(run, done))) if group.first else None
         batches = open_.enter_context(closing(prefetched(batches_of(run, done.batches))))
         while done.batches < done.steps_planned:
@@ -212,7 +232,13 @@ def run_steps(run: Run, done: Progress) -> None:
                 done.ended_by = "seconds"
                 break
             batch, inputs = next(batches)
-            n_images = sum(group.sizes(len(inputs.images), device))
+            due = group.first and time.monotonic() - saved >= run.habits.save_seconds
+            own = [len(inputs.images), int(due), stop.signal]
+            columns = zip(*group.numbers(own, device), strict=True)
+            n_images, n_due, signal = sum(next(columns)), sum(next(columns)), max(next(columns))
+            if signal:
+                save(run, done)
+                raise StoppedError(signal, done.steps)
             done.batches += 1
             if n_images >= 2:  # fewer, where samples are corrupt, cannot be contrasted
                 lr = learning_rate(run.settings.recipe, done.steps_planned, progress)
@@ -223,9 +249,9 @@ def run_steps(run: Run, done: Progress) -> None:
             batch.release()
             if group.first:
                 end_epoch(run, done)
-                if time.monotonic() - saved >= run.habits.save_seconds:
-                    save(run, done)
-                    saved = time.monotonic()
+            if n_due:
+                save(run, done)
+                saved = time.monotonic()
     if done.steps == 0:
         raise TrainerError("no step was done: the time was too short, or every picture is corrupt")
 
@@ -255,9 +281,11 @@ def take_step(stepper: Stepper, inputs: Inputs, lr: float, done: Progress) -> No
     done.epoch_loss += done.loss
     done.epoch_steps += 1
     if not math.isfinite(done.loss):
+        kept = "no epoch was finished, so no weights are kept"
+        if done.best_loss is not None:
+            kept = f"best.safetensors keeps the epoch of the mean loss {done.best_loss:.4f}"
         raise TrainerError(
-            f"step {done.steps}: loss {done.loss}, expected a number; a lower lr may help, and "
-            "best.safetensors keeps the weights after the best epoch"
+            f"step {done.steps}: loss {done.loss}, expected a number; a lower lr may help; {kept}"
         )
 
 
@@ -279,7 +307,10 @@ def keep_weights(run: Run, done: Progress, path: Path) -> None:
 
 
 def save(run: Run, done: Progress) -> None:
-    """Save the run's whole state, so that a later process continues exactly."""
+    """Save the run's whole state, so that a later process continues exactly: all processes call."""
+    gather_corrupt(run)
+    if not run.stepper.group.first:
+        return
     scaler = run.stepper.scaler
     state = {
         "progress": asdict(done),
@@ -292,7 +323,13 @@ def save(run: Run, done: Progress) -> None:
         "scaler": None if scaler is None else scaler.state_dict(),
         "seconds": run.clock.seconds(),
     }
-    checkpoint.save_last(run.folder.last, run.modules, run.stepper.optimizer, state)
+    saves.write(run.folder, run.modules, run.stepper.optimizer, state)
+
+
+def gather_corrupt(run: Run) -> None:
+    """Every process learns which pictures the others found corrupt."""
+    for corrupt in run.stepper.group.gather_objects(run.loader.samples.corrupt):
+        run.loader.samples.corrupt.update(corrupt)
 
 
 def finish(build_path: Path, run: Run, done: Progress) -> dict:
@@ -317,6 +354,7 @@ def finish(build_path: Path, run: Run, done: Progress) -> dict:
     } | asdict(done)
     write_json(run.folder.done, record)
     run.folder.last.unlink(missing_ok=True)
+    run.folder.previous.unlink(missing_ok=True)
     return record
 
 

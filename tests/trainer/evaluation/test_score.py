@@ -103,7 +103,9 @@ def test_a_model_is_trained_on_the_best_pairs_and_anew_when_the_scores_change(
     assert main(args) == 0
     assert "nothing to do" in capsys.readouterr().out
     pq.write_table(pq.read_table(world / "scores.parquet")[:20], tmp_path / "scores.parquet")
-    assert main(args) == 0
+    assert main(args) == 2
+    assert "holds the work of another run (scores_sha256 " in capsys.readouterr().err
+    assert main([*args, "--anew"]) == 0
     fewer = json.loads((tmp_path / "run" / "run.json").read_text())
     assert fewer["samples"] == 18  # 20 less the two corrupt ones, which stand first
 

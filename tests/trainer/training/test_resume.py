@@ -17,6 +17,7 @@ from trainer.__main__ import main
 from trainer.model import checkpoint
 from trainer.run_folder import RunFolder
 from trainer.settings import TrainerError, read
+from trainer.training import saves
 from trainer.training.log import keep_lines
 from trainer.training.run import Habits, train
 
@@ -41,14 +42,14 @@ def world(tmp_path_factory):
     """A build, and a whole run whose folder was copied after every save: `after-N`."""
     root = tmp_path_factory.mktemp("resume")
     make_build(root / "build", per_class=2, corrupt=1)
-    run, write = root / "run", checkpoint.save_last
+    run, write = root / "run", saves.write
 
-    def save_and_copy(path, modules, optimizer, state):
-        write(path, modules, optimizer, state)
+    def save_and_copy(folder, modules, optimizer, state):
+        write(folder, modules, optimizer, state)
         shutil.copytree(run, root / f"after-{state['progress']['steps']}")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(checkpoint, "save_last", save_and_copy)
+        patch.setattr(saves, "write", save_and_copy)
         train(root / "build", RunFolder(run), read(None, SETTINGS), EVERY_STEP)
     return root
 
@@ -86,6 +87,7 @@ def test_a_run_killed_twice_by_the_system_goes_on(world, tmp_path):
     assert log(run) == log(world / "run")
     assert weights(run) == weights(world / "run")
     assert sorted(path.name for path in run.iterdir()) == [
+        ".lock",
         "best.safetensors",
         "checkpoint.safetensors",
         "run.json",
@@ -103,14 +105,14 @@ def copied(world: Path, tmp_path: Path, step: int) -> Path:
     """The folder of a run that was killed after a step and not gone on with."""
     again = tmp_path / "killed"
     with pytest.MonkeyPatch.context() as patch:
-        write = checkpoint.save_last
+        write = saves.write
 
-        def save_and_stop(path, modules, optimizer, state):
-            write(path, modules, optimizer, state)
+        def save_and_stop(folder, modules, optimizer, state):
+            write(folder, modules, optimizer, state)
             if state["progress"]["steps"] == step:
                 raise KeyboardInterrupt
 
-        patch.setattr(checkpoint, "save_last", save_and_stop)
+        patch.setattr(saves, "write", save_and_stop)
         with pytest.raises(KeyboardInterrupt):
             train(world / "build", RunFolder(again), read(None, SETTINGS), EVERY_STEP)
     return again
@@ -128,10 +130,14 @@ def test_a_kill_in_the_middle_of_a_write_leaves_the_save_before(world, tmp_path)
     assert not half.exists()
 
 
-def test_other_settings_or_another_build_begin_anew(world, tmp_path):
+def test_other_settings_are_refused_and_with_anew_begin_anew(world, tmp_path):
     run = copied(world, tmp_path, 3)
     other = read(None, {**SETTINGS, "": {"precision": "fp32", "seed": 1}})
-    done = train(world / "build", RunFolder(run), other, EVERY_STEP)
+    before = (run / "last.safetensors").read_bytes()
+    with pytest.raises(TrainerError, match=r"another run \(seed 0, now 1\); expected another"):
+        train(world / "build", RunFolder(run), other, EVERY_STEP)
+    assert (run / "last.safetensors").read_bytes() == before
+    done = train(world / "build", RunFolder(run), other, EVERY_STEP, anew=True)
     assert len(log(run)) == done["steps"] == STEPS
     assert log(run)[0][-1] != log(world / "run")[0][-1]
 
@@ -156,31 +162,26 @@ def test_moments_come_back_in_the_memory_that_their_weights_have(tmp_path):
     optimizer = torch.optim.AdamW(modules.parameters(), fused=True)
     conv(torch.ones(1, 3, 5, 5)).sum().backward()
     optimizer.step()
-    checkpoint.save_last(tmp_path / "last", modules, optimizer, {})
+    folder = RunFolder(tmp_path)
+    saves.write(folder, modules, optimizer, {})
     again = torch.optim.AdamW(modules.parameters(), fused=True)
-    checkpoint.load_last(tmp_path / "last", modules, again)
+    saves.restore(folder.last, modules, again)
     for parameter in modules.parameters():
         for name, value in optimizer.state[parameter].items():
             assert torch.equal(again.state[parameter][name], value)
             assert again.state[parameter][name].stride() == value.stride()
 
 
-def test_a_file_that_is_no_save_counts_as_none(tmp_path):
-    assert checkpoint.read_state(tmp_path / "none") is None
-    (tmp_path / "bad").write_bytes(b"\x80\x04pickled")
-    assert checkpoint.read_state(tmp_path / "bad") is None
-
-
 def test_lines_after_the_save_are_dropped_and_a_cut_one_too(tmp_path):
     path = tmp_path / "train.jsonl"
-    path.write_text('{"step": 1}\n{"step": 2}\n{"step": 3}\n{"st')
+    path.write_text('{"step": 1}\n{"step": 2}\nno JSON\n[2]\n{"step": 3}\n{"st')
     keep_lines(path, 2)
     assert path.read_text() == '{"step": 1}\n{"step": 2}\n'
 
 
 def test_a_loss_that_is_no_number_ends_the_run_before_it_is_saved(world, tmp_path, monkeypatch):
     monkeypatch.setattr("trainer.training.step.Stepper.step", lambda *_: float("nan"))
-    with pytest.raises(TrainerError, match="step 1: loss nan, expected a number"):
+    with pytest.raises(TrainerError, match=r"step 1: loss nan, expected .* so no weights are kept"):
         train(world / "build", RunFolder(tmp_path), read(None, SETTINGS), EVERY_STEP)
     assert not (tmp_path / "last.safetensors").exists()
 

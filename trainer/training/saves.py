@@ -1,0 +1,106 @@
+"""The state of a run under way, saved twice.
+
+`last` is the newest save and `previous` the one before it: where the newest is damaged, a run goes
+on from the one before. A save names the SHA-256 of its tensors, so a flipped bit is noticed too.
+"""
+
+import hashlib
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from queries.tables.errors import first_line
+from trainer.model import checkpoint
+from trainer.model.checkpoint import DAMAGE
+from trainer.run_folder import RunFolder
+from trainer.settings import TrainerError
+
+DIGEST = "tensors_sha256"
+
+
+@dataclass(frozen=True)
+class Save:
+    """A whole save: its file and its state, no tensor kept."""
+
+    path: Path
+    state: dict
+
+
+def write(
+    folder: RunFolder, modules: nn.ModuleDict, optimizer: torch.optim.Optimizer, state: dict
+) -> None:
+    """Write all that training needs to go on: weights, statistics, moments and the state.
+
+    The save before stays as `previous`. Raises TrainerError where the disk refuses.
+    """
+    tensors = dict(modules.state_dict())
+    for name, parameter in modules.named_parameters():
+        for moment, value in optimizer.state.get(parameter, {}).items():
+            tensors[f"{moment}/{name}"] = value
+    whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    try:
+        checkpoint.write(
+            folder.last, whole, state | {DIGEST: _digest(whole)}, before=folder.previous
+        )
+    except (OSError, SafetensorError) as error:
+        raise TrainerError(f"{folder.last}: cannot be saved: {first_line(error)}") from None
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    """The SHA-256 over names, types, shapes and bytes, in hex."""
+    total = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        total.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        total.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return total.hexdigest()
+
+
+def newest(folder: RunFolder) -> Save | None:
+    """The newest whole save of the folder; None where there is none.
+
+    A damaged one is named on the terminal. Raises TrainerError where all saves are damaged.
+    """
+    damaged = []
+    for path in (folder.last, folder.previous):
+        if not path.exists():
+            continue
+        try:
+            tensors, state = checkpoint.read(path)
+            if state.get(DIGEST, expected := _digest(tensors)) != expected:
+                raise ValueError("its tensors are not those that were saved")
+            save = Save(path, state)
+            steps = int(state["progress"]["steps"])
+        except DAMAGE as error:
+            damaged.append(f"{path}: damaged ({first_line(error):.200})")
+            continue
+        for line in damaged:
+            print(f"{line}; going on from the save before it, of step {steps}", file=sys.stderr)
+        return save
+    if damaged:
+        raise TrainerError(f"{damaged[0]}, expected a save; --anew begins without it")
+    return None
+
+
+def restore(path: Path, modules: nn.ModuleDict, optimizer: torch.optim.Optimizer) -> None:
+    """Put weights, statistics and moments back, each in the memory that it had.
+
+    A moment lies in memory as its weight does: the fused AdamW reads both in order of address.
+    Raises what DAMAGE names for a file of another model.
+    """
+    tensors, _ = checkpoint.read(path)
+    parameters = dict(modules.named_parameters())
+    moments = {name: tensors.pop(name) for name in list(tensors) if "/" in name}
+    modules.load_state_dict(tensors)
+    for full_name, value in moments.items():
+        moment, name = full_name.split("/", 1)
+        parameter = parameters[name]
+        kept = value.to(parameter.device)
+        if moment != "step":
+            kept = torch.zeros_like(parameter, requires_grad=False).copy_(value)
+        optimizer.state.setdefault(parameter, {})[moment] = kept

@@ -84,8 +84,8 @@ def train(args: argparse.Namespace) -> int:
     if is_finished(run, settings, manifest(build)["version"]):
         print(f"{args.run}: finished with these settings and this build; nothing to do")
         return 0
-    from trainer.training.run import Habits
     from trainer.training.run import train as run_training
+    from trainer.training.start import Habits
     from trainer.training.stop import StoppedError
 
     habits = Habits(args.save_seconds, args.log_every, args.tensorboard)

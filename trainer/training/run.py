@@ -9,65 +9,27 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
-from dataclasses import asdict, dataclass, replace
-from functools import partial
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
-from queries.tables.contracts import manifest_digest
-from queries.tables.errors import first_line
-from queries.tables.manifest import manifest
-from queries.tables.parts import write_json, written_whole
-from trainer.data import negatives
-from trainer.data.loader import Batch, Loader, draws, mixed, order
+from queries.tables.parts import write_json
+from trainer.data.loader import Batch, draws, mixed
 from trainer.data.prefetch import prefetched
-from trainer.data.samples import Samples, read_samples
-from trainer.model import CLIP, build, checkpoint, tokenizer
+from trainer.model import CLIP, checkpoint
 from trainer.run_folder import RunFolder
-from trainer.settings import TrainerError, TrainSettings, checked, config
+from trainer.settings import TrainerError, TrainSettings, checked
 from trainer.training import saves
-from trainer.training.claim import claimed, locked
-from trainer.training.distributed import Group, process_group, share_batch_statistics
+from trainer.training.claim import locked
+from trainer.training.distributed import process_group
 from trainer.training.log import Log, Progress
-from trainer.training.losses import Objective
-from trainer.training.optim import Clock, adamw, dtype, learning_rate
-from trainer.training.saves import Save
+from trainer.training.optim import learning_rate
 from trainer.training.slip import views
-from trainer.training.step import Inputs, Stepper, prepare
+from trainer.training.start import Habits, Run, start
+from trainer.training.step import Inputs, Stepper
 from trainer.training.stop import StoppedError, signals_heeded
-
-TOKENIZER_CAPTIONS = 1_000_000  # more hardly change the merges
-
-
-@dataclass(frozen=True)
-class Habits:
-    """How often a run saves and reports; no field changes a weight."""
-
-    save_seconds: float = 300.0  # between saves: a kill loses at most this much work
-    log_every: int = 10  # steps
-    tensorboard: bool = False
-
-
-@dataclass(frozen=True)
-class Run:
-    """Everything that the steps of a run need."""
-
-    folder: RunFolder
-    settings: TrainSettings
-    habits: Habits
-    version: str  # of the build
-    build_digest: str
-    loader: Loader
-    stepper: Stepper
-    clock: Clock
-
-    @property
-    def modules(self) -> nn.ModuleDict:
-        return nn.ModuleDict({"model": self.stepper.model, "objective": self.stepper.objective})
 
 
 def train(
@@ -95,124 +57,6 @@ def train(
         record = finish(build_path, run, done) if group.first else {}
         group.wait()
     return record
-
-
-def start(
-    build_path: Path,
-    folder: RunFolder,
-    settings: TrainSettings,
-    habits: Habits,
-    group: Group,
-    device: torch.device,
-    anew: bool,
-) -> tuple[Run, Progress]:
-    """Read the build, make the model, and restore the newest save of a killed run, if any."""
-    clock = Clock(settings.max_seconds)
-    vision, recipe = config(settings.model).vision, settings.recipe
-    if recipe.batch % group.world:
-        raise TrainerError(f"batch {recipe.batch}: expected a multiple of {group.world} processes")
-    build_digest = manifest_digest(build_path)
-    side = round(vision.pixels * (1 + recipe.margin))
-    scores = None if settings.scores is None else Path(settings.scores)
-    if scores and scores.resolve().is_relative_to(folder.root.resolve()):
-        raise TrainerError(f"scores {scores}: of the run that is to be trained, expected another's")
-    samples = read_samples(build_path, side, settings.where, scores)
-    version = manifest(build_path)["version"]
-    expected = {
-        "settings": asdict(settings),
-        "build_version": version,
-        "build_digest": build_digest,
-        "scores_sha256": settings.scores_digest(),
-    }
-    save = make_folder(folder, samples, settings, expected, anew) if group.first else None
-    save = group.gather_objects(save)[0]  # also waits for the tokenizer
-    words = tokenizer.load(folder.tokenizer)
-    loader = Loader(
-        samples,
-        words,
-        config(settings.model).text.context,
-        vision.pixels,
-        recipe.batch // group.world,
-        settings.seed,
-        group.rank,
-        group.world,
-        **arrangement(build_path, samples, settings),
-    )
-    stepper = make_stepper(settings, group, device)
-    done = Progress(recipe.epochs * loader.steps_per_epoch)
-    run = Run(folder, settings, habits, version, build_digest, loader, stepper, clock)
-    return (run, done) if save is None else restored(run, save)
-
-
-def restored(run: Run, save: Save) -> tuple[Run, Progress]:
-    """The run as it was when it was saved. Raises TrainerError for a save of another form."""
-    state, scaler = save.state, run.stepper.scaler
-    try:
-        saves.restore(save.path, run.modules, run.stepper.optimizer)
-        done = Progress(**state["progress"])
-        run.loader.samples.corrupt.update(state["corrupt"])
-        if scaler is not None:
-            scaler.load_state_dict(state["scaler"])
-        return replace(run, clock=replace(run.clock, before=float(state["seconds"]))), done
-    except checkpoint.DAMAGE as error:
-        raise TrainerError(
-            f"{save.path}: expected a save of this version ({first_line(error):.200}); "
-            "delete it to begin again"
-        ) from None
-
-
-def make_folder(
-    folder: RunFolder, samples: Samples, settings: TrainSettings, expected: dict, anew: bool
-) -> Save | None:
-    """The save to go on from; None in a folder with a tokenizer and settings alone."""
-    save = claimed(folder, expected, anew)
-    if save is None:
-        learn_tokenizer(samples, settings).save(folder.tokenizer)
-        with written_whole(folder.settings) as beside:
-            beside.write_text(settings.toml())
-    return save
-
-
-def learn_tokenizer(samples: Samples, settings: TrainSettings) -> tokenizer.Tokenizer:
-    """Read the merges file, or learn merges from the first million captions in the seed's order."""
-    if settings.merges:
-        return tokenizer.read_merges(Path(settings.merges), config(settings.model).text.vocabulary)
-    rows = order(samples.rows["pair_id"].to_numpy(), settings.seed, 0)[:TOKENIZER_CAPTIONS]
-    captions = samples.rows["caption"].take(rows).to_pylist()
-    vocabulary = config(settings.model).text.vocabulary
-    record = {"seed": settings.seed, "captions": len(captions), "size_asked": vocabulary}
-    return tokenizer.train(captions, vocabulary, record)
-
-
-def arrangement(build_path: Path, samples: Samples, settings: TrainSettings) -> dict[str, Any]:
-    """The loader's argument `ordered` if there are hard negatives; otherwise nothing."""
-    together = settings.recipe.hard_negatives
-    if not together:
-        return {}
-    pair_ids = samples.rows["pair_id"].to_numpy()
-    matches = negatives.read_matches(build_path, pair_ids)
-    query = negatives.rarest_query(len(pair_ids), *matches)
-    return {
-        "ordered": partial(negatives.order, pair_ids, query, seed=settings.seed, together=together)
-    }
-
-
-def make_stepper(settings: TrainSettings, group: Group, device: torch.device) -> Stepper:
-    """The model with weights from the seed, equal in every process, and its optimiser."""
-    torch.manual_seed(settings.seed)
-    model = build(settings.model)
-    both = nn.ModuleDict({"model": model, "objective": Objective(model, settings.recipe)})
-    if group.world > 1:
-        share_batch_statistics(both)
-    both.to(device).train()
-    model.channels_last()
-    prepare(model, settings.means)
-    optimizer = adamw(both, settings.recipe)
-    kind = dtype(settings.precision, device.type)
-    scaler = torch.amp.GradScaler(device.type) if kind == torch.float16 else None
-    objective = both["objective"]
-    assert isinstance(objective, Objective)
-    return Stepper(model, objective, optimizer, kind, settings.means, group, scaler)
 
 
 def run_steps(run: Run, done: Progress) -> None:

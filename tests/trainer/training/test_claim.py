@@ -21,7 +21,8 @@ from trainer.settings import TrainerError, read
 from trainer.training import saves
 from trainer.training.claim import locked
 from trainer.training.log import Log
-from trainer.training.run import Habits, train
+from trainer.training.run import train
+from trainer.training.start import Habits
 from trainer.training.stop import StoppedError
 
 STEPS = 8  # 32 samples in batches of 8, twice

@@ -19,7 +19,8 @@ from trainer.run_folder import RunFolder
 from trainer.settings import TrainerError, read
 from trainer.training import saves
 from trainer.training.log import keep_lines
-from trainer.training.run import Habits, train
+from trainer.training.run import train
+from trainer.training.start import Habits
 
 STEPS = 8  # 32 samples in batches of 8, twice
 SETTINGS = {"": {"precision": "fp32"}, "recipe": {"epochs": 2, "batch": 8}}

@@ -1,0 +1,175 @@
+"""The start of a run: the build read, the folder made ready, the model made or restored."""
+
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from queries.tables.contracts import manifest_digest
+from queries.tables.errors import first_line
+from queries.tables.manifest import manifest
+from queries.tables.parts import written_whole
+from trainer.data import negatives
+from trainer.data.loader import Loader, order
+from trainer.data.samples import Samples, read_samples
+from trainer.model import build, checkpoint, tokenizer
+from trainer.run_folder import RunFolder
+from trainer.settings import TrainerError, TrainSettings, config
+from trainer.training import saves
+from trainer.training.claim import claimed
+from trainer.training.distributed import Group, share_batch_statistics
+from trainer.training.log import Progress
+from trainer.training.losses import Objective
+from trainer.training.optim import Clock, adamw, dtype
+from trainer.training.saves import Save
+from trainer.training.step import Stepper, prepare
+
+TOKENIZER_CAPTIONS = 1_000_000  # more hardly change the merges
+
+
+@dataclass(frozen=True)
+class Habits:
+    """How often a run saves and reports; no field changes a weight."""
+
+    save_seconds: float = 300.0  # between saves: a kill loses at most this much work
+    log_every: int = 10  # steps
+    tensorboard: bool = False
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything that the steps of a run need."""
+
+    folder: RunFolder
+    settings: TrainSettings
+    habits: Habits
+    version: str  # of the build
+    build_digest: str
+    loader: Loader
+    stepper: Stepper
+    clock: Clock
+
+    @property
+    def modules(self) -> nn.ModuleDict:
+        return nn.ModuleDict({"model": self.stepper.model, "objective": self.stepper.objective})
+
+
+def start(
+    build_path: Path,
+    folder: RunFolder,
+    settings: TrainSettings,
+    habits: Habits,
+    group: Group,
+    device: torch.device,
+    anew: bool,
+) -> tuple[Run, Progress]:
+    """Read the build, make the model, and restore the newest save of a killed run, if any."""
+    clock = Clock(settings.max_seconds)
+    vision, recipe = config(settings.model).vision, settings.recipe
+    if recipe.batch % group.world:
+        raise TrainerError(f"batch {recipe.batch}: expected a multiple of {group.world} processes")
+    build_digest = manifest_digest(build_path)
+    side = round(vision.pixels * (1 + recipe.margin))
+    scores = None if settings.scores is None else Path(settings.scores)
+    if scores and scores.resolve().is_relative_to(folder.root.resolve()):
+        raise TrainerError(f"scores {scores}: of the run that is to be trained, expected another's")
+    samples = read_samples(build_path, side, settings.where, scores)
+    version = manifest(build_path)["version"]
+    expected = {
+        "settings": asdict(settings),
+        "build_version": version,
+        "build_digest": build_digest,
+        "scores_sha256": settings.scores_digest(),
+    }
+    save = make_folder(folder, samples, settings, expected, anew) if group.first else None
+    save = group.gather_objects(save)[0]  # also waits for the tokenizer
+    words = tokenizer.load(folder.tokenizer)
+    loader = Loader(
+        samples,
+        words,
+        config(settings.model).text.context,
+        vision.pixels,
+        recipe.batch // group.world,
+        settings.seed,
+        group.rank,
+        group.world,
+        **arrangement(build_path, samples, settings),
+    )
+    stepper = make_stepper(settings, group, device)
+    done = Progress(recipe.epochs * loader.steps_per_epoch)
+    run = Run(folder, settings, habits, version, build_digest, loader, stepper, clock)
+    return (run, done) if save is None else restored(run, save)
+
+
+def restored(run: Run, save: Save) -> tuple[Run, Progress]:
+    """The run as it was when it was saved. Raises TrainerError for a save of another form."""
+    state, scaler = save.state, run.stepper.scaler
+    try:
+        saves.restore(save.path, run.modules, run.stepper.optimizer)
+        done = Progress(**state["progress"])
+        run.loader.samples.corrupt.update(state["corrupt"])
+        if scaler is not None:
+            scaler.load_state_dict(state["scaler"])
+        return replace(run, clock=replace(run.clock, before=float(state["seconds"]))), done
+    except checkpoint.DAMAGE as error:
+        raise TrainerError(
+            f"{save.path}: expected a save of this version ({first_line(error):.200}); "
+            "delete it to begin again"
+        ) from None
+
+
+def make_folder(
+    folder: RunFolder, samples: Samples, settings: TrainSettings, expected: dict, anew: bool
+) -> Save | None:
+    """The save to go on from; None in a folder with a tokenizer and settings alone."""
+    save = claimed(folder, expected, anew)
+    if save is None:
+        learn_tokenizer(samples, settings).save(folder.tokenizer)
+        with written_whole(folder.settings) as beside:
+            beside.write_text(settings.toml())
+    return save
+
+
+def learn_tokenizer(samples: Samples, settings: TrainSettings) -> tokenizer.Tokenizer:
+    """Read the merges file, or learn merges from the first million captions in the seed's order."""
+    if settings.merges:
+        return tokenizer.read_merges(Path(settings.merges), config(settings.model).text.vocabulary)
+    rows = order(samples.rows["pair_id"].to_numpy(), settings.seed, 0)[:TOKENIZER_CAPTIONS]
+    captions = samples.rows["caption"].take(rows).to_pylist()
+    vocabulary = config(settings.model).text.vocabulary
+    record = {"seed": settings.seed, "captions": len(captions), "size_asked": vocabulary}
+    return tokenizer.train(captions, vocabulary, record)
+
+
+def arrangement(build_path: Path, samples: Samples, settings: TrainSettings) -> dict[str, Any]:
+    """The loader's argument `ordered` if there are hard negatives; otherwise nothing."""
+    together = settings.recipe.hard_negatives
+    if not together:
+        return {}
+    pair_ids = samples.rows["pair_id"].to_numpy()
+    matches = negatives.read_matches(build_path, pair_ids)
+    query = negatives.rarest_query(len(pair_ids), *matches)
+    return {
+        "ordered": partial(negatives.order, pair_ids, query, seed=settings.seed, together=together)
+    }
+
+
+def make_stepper(settings: TrainSettings, group: Group, device: torch.device) -> Stepper:
+    """The model with weights from the seed, equal in every process, and its optimiser."""
+    torch.manual_seed(settings.seed)
+    model = build(settings.model)
+    both = nn.ModuleDict({"model": model, "objective": Objective(model, settings.recipe)})
+    if group.world > 1:
+        share_batch_statistics(both)
+    both.to(device).train()
+    model.channels_last()
+    prepare(model, settings.means)
+    optimizer = adamw(both, settings.recipe)
+    kind = dtype(settings.precision, device.type)
+    scaler = torch.amp.GradScaler(device.type) if kind == torch.float16 else None
+    objective = both["objective"]
+    assert isinstance(objective, Objective)
+    return Stepper(model, objective, optimizer, kind, settings.means, group, scaler)

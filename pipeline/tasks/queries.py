@@ -123,6 +123,7 @@ class CountNgrams(Stage):
 class CountViews(ReadStage):
     """Views of each title, file by file."""
 
+    version = 2
     makes = ("title_view",)
 
     def texts(self) -> tuple[str, ...]:

@@ -1,108 +1,100 @@
 """A wiki's own tables from its SQL dumps: which pages there are, and where redirects point.
 
-Reads `…-page.sql.gz` and `…-redirect.sql.gz` as MediaWiki publishes them: CREATE TABLE names the
-columns, INSERT INTO lines hold the rows. Nothing of the SQL is executed.
+Reads `…-page.sql.gz` and `…-redirect.sql.gz` as MediaWiki publishes them, and dumps that a person
+made of a wiki's database.
 """
 
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from io import TextIOWrapper
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
 from pipeline.web.reading import raise_if_of_the_disk, unpacked
+from pipeline.wikipedia.sql_dump import Values, Wanted, read_rows, text_of
 from queries.tables.errors import InputError
 from queries.tables.schemas import TABLES
 
 BATCH_ROWS = 65_536
-MAX_LINE = 64 << 20  # characters; a line of a real dump has a million
-COLUMN = re.compile(r"^\s+`(\w+)` ")
-INSERT = re.compile(r"INSERT INTO `\w+` VALUES ")
-# Possessive, and matched where the last row ended: no line takes more than linear time.
-ROW = re.compile(r"\(((?:[^()'\n]++|'(?:[^'\\]++|\\.)*+')*+)\)[,;]")
+CHUNK_CHARACTERS = 1 << 20
 NUMBER = re.compile(r"-?[0-9]{1,18}")  # what an int64 holds
-VALUE = re.compile(r"'((?:[^'\\]++|\\.)*+)'|([^,']++)")
-ESCAPE = re.compile(r"\\(.)")
 
-# Our column, the dump's column, and what becomes of its text.
-PAGE = {"page_id": "page_id", "namespace": "page_namespace", "title": "page_title"}
-NUMBERS = ("page_id", "namespace")
-REDIRECT = {"page_id": "rd_from", "namespace": "rd_namespace", "title": "rd_title"}
+PAGE = Wanted("page", ("page_id", "page_namespace", "page_title"))
+REDIRECT = Wanted("redirect", ("rd_from", "rd_namespace", "rd_title"), ("rd_interwiki",))
+
+Row = tuple[Any, ...]
 
 
 def read_page_table(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Map: rows of `path`, each a dump of the table page, in; rows of `page` out."""
-    yield from _read(batches, "page", PAGE)
+    yield from _read(batches, PAGE, _page)
 
 
 def read_redirect_table(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Map: rows of `path`, each a dump of the table redirect, in; rows of `redirect` out."""
-    yield from _read(batches, "redirect", REDIRECT)
+    yield from _read(batches, REDIRECT, _redirect)
 
 
 def _read(
-    batches: Iterator[pa.RecordBatch], name: str, wanted: dict[str, str]
+    batches: Iterator[pa.RecordBatch], wanted: Wanted, row_of: Callable[[Values], Row]
 ) -> Iterator[pa.RecordBatch]:
-    schema = TABLES[name].schema
+    schema = TABLES[wanted.table].schema
     for batch in batches:
-        for path in batch["path"].to_pylist():
-            rows = _rows(Path(path), wanted)
-            while batch := list(islice(rows, BATCH_ROWS)):
-                yield pa.RecordBatch.from_pylist(batch, schema)
+        for path in map(Path, batch["path"].to_pylist()):
+            rows = read_rows(path, _chunks(path), wanted, row_of)
+            while some := list(islice(rows, BATCH_ROWS)):
+                columns = zip(*some, strict=True)
+                arrays = [
+                    pa.array(column, field.type)
+                    for column, field in zip(columns, schema, strict=True)
+                ]
+                yield pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
-def _rows(path: Path, wanted: dict[str, str]) -> Iterator[dict]:
-    """The rows of a dump, those of its columns that are wanted. Raises InputError."""
-    columns: list[str] = []
-    for line in _lines(path):
-        if column := COLUMN.match(line):
-            columns.append(column[1])
-        elif insert := INSERT.match(line):
-            missing = sorted(set(wanted.values()) - set(columns))
-            if missing:
-                raise InputError(f"{path}: no column {', '.join(missing)}; it has {columns}")
-            places = {ours: columns.index(theirs) for ours, theirs in wanted.items()}
-            for row in _matches(path, line.rstrip(), insert.end()):
-                values = VALUE.findall(row)
-                if len(values) != len(columns):
-                    raise InputError(f"{path}: expected {len(columns)} values: {row[:80]!r}")
-                if not all(NUMBER.fullmatch(values[places[number]][1]) for number in NUMBERS):
-                    raise InputError(f"{path}: expected numbers as ids: {row[:80]!r}")
-                yield _row(values, places)
-    if not columns:
-        raise InputError(f"{path}: expected a dump of a table in SQL, with its CREATE TABLE")
+def _page(values: Values) -> Row:
+    """(page_id, namespace, title).
+
+    >>> _page(("12", "0", "'Dog_(animal)'"))
+    (12, 0, 'Dog (animal)')
+    """
+    page_id, namespace, title = values
+    return _number(page_id), _number(namespace), _title(title)
 
 
-def _matches(path: Path, line: str, start: int) -> Iterator[str]:
-    """The rows of an INSERT line, each without its parentheses."""
-    while start < len(line):
-        row = ROW.match(line, start)
-        if not row:
-            raise InputError(f"{path}: expected a row in parentheses: {line[start : start + 80]!r}")
-        yield row[1]
-        start = row.end()
+def _redirect(values: Values) -> Row:
+    """(page_id, namespace, title, interwiki): the last is the prefix of another wiki.
+
+    >>> _redirect(("12", "0", "'Dog'", "''")), _redirect(("13", "0", "'User:A'", "'es'"))
+    ((12, 0, 'Dog', None), (13, 0, 'User:A', 'es'))
+    """
+    interwiki = text_of(values[3]) if values[3] else None
+    return *_page(values[:3]), interwiki or None
 
 
-def _row(values: list[tuple[str, str]], places: dict[str, int]) -> dict:
-    title = ESCAPE.sub(r"\1", values[places["title"]][0]).replace("_", " ")
-    return {
-        "page_id": int(values[places["page_id"]][1]),
-        "namespace": int(values[places["namespace"]][1]),
-        "title": title,
-    }
+def _number(value: str | None) -> int:
+    number = (value or "").strip("'\"")
+    if not NUMBER.fullmatch(number):
+        raise ValueError(f"expected a whole number as id and namespace; found {number[:60]!r}")
+    return int(number)
 
 
-def _lines(path: Path) -> Iterator[str]:
+def _title(value: str | None) -> str:
+    title = text_of(value or "NULL")
+    if title is None:
+        raise ValueError("expected a title; found NULL")
+    return title.replace("_", " ")
+
+
+def _chunks(path: Path) -> Iterator[str]:
     with path.open("rb") as raw:
-        lines = TextIOWrapper(unpacked(raw), encoding="utf-8", errors="replace")
+        text = TextIOWrapper(unpacked(raw), encoding="utf-8", errors="replace", newline="")
         try:
-            while line := lines.readline(MAX_LINE):
-                if len(line) == MAX_LINE:
-                    raise InputError(f"{path}: expected lines of under {MAX_LINE} characters")
-                yield line
+            yield from iter(partial(text.read, CHUNK_CHARACTERS), "")
         except (OSError, EOFError, zlib.error) as error:
             raise_if_of_the_disk(error)
             raise InputError(f"{path}: a damaged stream: {error}") from None

@@ -1,5 +1,5 @@
 -- Views of each title over all files; by page id where there is one, redirects counted for what
--- they point to, other namespaces left out where the wiki's own tables tell them
+-- they point to, other namespaces and other wikis left out where the wiki's own tables tell them
 -- grain: one row per title
 -- inputs: title_view_part, page, redirect, build
 WITH part AS (
@@ -30,7 +30,8 @@ resolved AS (
         located.views,
         located.mobile_views,
         COALESCE(redirect.title, located.title) AS title,
-        COALESCE(redirect.namespace, located.namespace) AS namespace
+        COALESCE(redirect.namespace, located.namespace) AS namespace,
+        redirect.interwiki
     FROM located LEFT JOIN redirect ON located.page_id = redirect.page_id
 ),
 
@@ -44,7 +45,7 @@ SELECT
     CAST(SUM(resolved.views) AS BIGINT) AS views,
     CAST(SUM(resolved.mobile_views) AS BIGINT) AS mobile_views
 FROM resolved CROSS JOIN known CROSS JOIN build
-WHERE known.n_pages = 0 OR resolved.namespace = 0
+WHERE (known.n_pages = 0 OR resolved.namespace = 0) AND resolved.interwiki IS NULL
 GROUP BY resolved.title
 -- A bot that pretends to be a phone: no article is read on phones alone.
 HAVING SUM(resolved.mobile_views) <= MAX(build.mobile_share_max) * SUM(resolved.views)

@@ -57,10 +57,14 @@ VIEWS = [
 VIEW_TOKENS = tokens(b"en|en.m|en.wikipedia| |\t|\n|_|null|99999999999999999999|-1|\xff|\0|Talk:")
 PAGES = [
     b"CREATE TABLE `page` (\n  `page_id` int,\n  `page_namespace` int,\n  `page_title` varbinary(9)"
-    b",\n);\nINSERT INTO `page` VALUES (7,0,'Red_kite'),(8,0,'It\\'s');\n"
+    b",\n);\nINSERT INTO `page` VALUES (7,0,'Red_kite'),(8,0,'It\\'s');\n",
+    b"INSERT IGNORE INTO w.page (page_id, page_namespace, page_title) VALUES\n(7, 0, 0x52),\n"
+    b"(8, 0, _binary 'It''s');\n",
 ]
 PAGE_TOKENS = tokens(
-    b"INSERT INTO `page` VALUES |(|)|,|;|'|\\|\n|NULL|-|1.5|9999999999999999999999"
+    b"INSERT INTO `page` VALUES |(|)|,|;|'|\\|\n|NULL|-|1.5|9999999999999999999999|/*|*/|-- |#|`|"
+    b"\"|x'|0x|0x4|_binary |REPLACE INTO page |CREATE TABLE page (|"
+    b"page_id|ON DUPLICATE KEY|''|\0|\xff"
 )
 LEXICON = [
     b'<LexicalResource><Lexicon id="a"><LexicalEntry id="w1"><Lemma writtenForm="kite"/>'

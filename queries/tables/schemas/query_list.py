@@ -59,6 +59,7 @@ table(
     "one row per page that points to another: what it points to",
     article.schema.field("page_id"),
     *PAGE_COLUMNS,
+    column("interwiki", string, "prefix of the wiki it points to; null for this one", null=True),
 )
 table(
     "synset_name",

@@ -234,11 +234,13 @@ def test_redirects_count_for_what_they_point_to_and_other_namespaces_are_left_ou
         {"page_id": 2, "title": "Hound"},
         {"page_id": 3, "namespace": 12, "title": "Contents"},
         {"page_id": 4, "title": "Old name"},
+        {"page_id": 5, "title": "A name of another wiki"},
     )
     redirect = rows(
         "redirect",
         {"page_id": 2, "title": "Dog"},
         {"page_id": 4, "namespace": 14, "title": "Dogs"},
+        {"page_id": 5, "title": "User:Ada", "interwiki": "de"},
     )
     part = rows(
         "title_view_part",
@@ -247,6 +249,7 @@ def test_redirects_count_for_what_they_point_to_and_other_namespaces_are_left_ou
         {"title": "Hound", "views": 3},
         {"page_id": 3, "title": "Help:Contents", "views": 99},
         {"title": "Old name", "views": 2},
+        {"title": "A name of another wiki", "views": 40},
         {"title": "Deleted", "views": 50},
     )
     assert title_views(part, page=page, redirect=redirect) == [("Dog", 15, 0)]

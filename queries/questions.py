@@ -10,23 +10,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from queries.engine import SQL
-from queries.engine.duck import DuckEngine, view_of_files
+from queries.engine.duck import KINDS, OTHER, DuckEngine, view_of_files
 from queries.tables.folder import file_now_table, manifest_tables, member_now_table
 from queries.tables.manifest import files_by_table
 from queries.tables.schemas import TABLES
 from queries.tables.store import opened
 from queries.tables.tars import PLACE
 
-OTHER = "other_"  # before the name of a table: that of the build which is compared
-KINDS = {
-    pa.int32(): "INTEGER",
-    pa.int64(): "BIGINT",
-    pa.float32(): "FLOAT",
-    pa.float64(): "DOUBLE",
-    pa.bool_(): "BOOLEAN",
-    pa.string(): "VARCHAR",
-    pa.binary(): "BLOB",
-}
 Inputs = dict[str, list[Path] | pa.Table]
 
 
@@ -110,7 +100,7 @@ def views(build: Path, run: Path | None = None, other: Path | None = None) -> It
 def _views_of_build(build: Path, prefix: str, run: Path | None = None) -> Iterator[str]:
     for name, files in files_by_table(build.absolute(), run and run.absolute()).items():
         if files:
-            yield view_of_files(prefix + name, files)
+            yield view_of_files(prefix + name, files, older=True)
         elif name in TABLES:
             yield empty_view(name, prefix)
     for name, rows in manifest_tables(build).items():

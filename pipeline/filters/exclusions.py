@@ -1,33 +1,45 @@
 """What must not be in a dataset: lists of URLs, hosts, pairs and pictures, read and checked.
 
 Blocklists, opt-outs, takedowns and decontamination are all exclusions. Such a list protects
-someone, so a line that cannot be read ends the build.
+someone, so a line that cannot be read, or that would name nothing or far too much, ends the build.
 """
 
 import csv
-import ipaddress
 import re
-from collections.abc import Callable, Collection, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.filters.hosts import parents
-from pipeline.web.url import clean_host, normalise_url
+from pipeline.web.equivalence import equivalence_key, equivalent_host
 from queries.tables.contracts import EXCLUSION_COLUMNS, MOST_BITS
 from queries.tables.errors import InputError
-from queries.tables.parts import read_rows
 from queries.tables.schemas import TABLES
+
+if TYPE_CHECKING:
+    from publicsuffixlist import PublicSuffixList
 
 BATCH_ROWS = 65_536
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 PAIR_IDS = 1 << 63
 
-Line = tuple[str, dict[str, Any]]  # its place in the list, and its columns
+
+class Line(NamedTuple):
+    """A line of a list: where it stands, and its columns."""
+
+    path: Path
+    number: int  # 1..
+    columns: dict[str, Any]
+    unit: str = "line"
+
+    @property
+    def where(self) -> str:
+        return f"{self.path}, {self.unit} {self.number}"
 
 
 def read_exclusions(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -39,17 +51,19 @@ def read_exclusions(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatc
     """
     for batch in batches:
         for path in map(Path, batch.column("path").to_pylist()):
-            rows = (exclusion(*line) for line in _lines(path))
+            rows = (exclusion(line) for line in _lines(path))
             while batch_rows := list(islice(rows, BATCH_ROWS)):
                 yield pa.RecordBatch.from_pylist(batch_rows, TABLES["exclusion"].schema)
 
 
-def exclusion(where: str, columns: dict[str, Any]) -> dict[str, Any]:
+def exclusion(line: Line) -> dict[str, Any]:
     """One row of the table `exclusion`. Raises InputError.
 
-    >>> exclusion("list.csv, line 2", {"kind": "host", "value": "Ads.Example.ORG."})["value"]
+    >>> line = Line(Path("list.csv"), 2, {"kind": "host", "value": "Ads.Example.ORG."})
+    >>> exclusion(line)["value"]
     'ads.example.org'
     """
+    where, columns = line.where, line.columns
     kind, value = _text(columns, "kind"), _text(columns, "value")
     if kind not in KINDS:
         raise InputError(f"{where}: kind {kind!r}: expected one of {', '.join(KINDS)}")
@@ -67,6 +81,8 @@ def exclusion(where: str, columns: dict[str, Any]) -> dict[str, Any]:
         "radius": _radius(where, kind, _text(columns, "radius")),
         "why": _text(columns, "reason") or None,
         "since": _text(columns, "date") or None,
+        "list_file": line.path.name,
+        "line": line.number,
     }
 
 
@@ -99,21 +115,44 @@ def _radius(where: str, kind: str, text: str) -> int | None:
     return int(text or 0)
 
 
+def read_url(text: str) -> str:
+    """The equivalence key of a picture's address. Raises ValueError.
+
+    >>> read_url("https://Example.org/%7Eann/fox.jpg#top")
+    'https://example.org/~ann/fox.jpg'
+    """
+    host = urlsplit(text).hostname or "its name"
+    if "*" in text:
+        raise ValueError(f"for a whole host name the host, {host}; a * of an address is %2A")
+    key = equivalence_key(text)
+    if key.count("/") == 3 and key.endswith("/"):
+        raise ValueError(f"this is a home page: for a whole host name the host, {host}")
+    return key
+
+
 def read_host(text: str) -> str:
     """A host in its normal spelling, without a leading "*." or ".". Raises ValueError.
 
-    >>> read_host("*.Bücher.example")
-    'xn--bcher-kva.example'
+    >>> read_host("*.Bücher.example"), read_host("0x7f.1"), read_host("*.co.uk")
+    ('xn--bcher-kva.example', '127.0.0.1', 'co.uk')
     """
-    name = text.removeprefix("*").removeprefix(".")
-    with suppress(ValueError):
-        return str(ipaddress.ip_address(name.removeprefix("[").removesuffix("]")))
-    if not re.fullmatch(r"[\w.-]+", name):
-        raise ValueError("no port, path or pattern")
-    host = clean_host(normalise_url(f"http://{name}/").removeprefix("http://").removesuffix("/"))
+    name = text.removeprefix("*.").removeprefix(".")
+    if not re.fullmatch(r"[\w.-]+|\[?[0-9a-fA-F:.]+\]?", name):
+        raise ValueError("no port, path or pattern; an address begins with http:// or https://")
+    host = equivalent_host(name)
     if host is None:
         raise ValueError("no host can have this name")
+    if name == text and _public_suffixes().is_public(host):
+        raise ValueError(f"anybody may have a host below {host}: for all of them write *.{host}")
     return host
+
+
+@lru_cache
+def _public_suffixes() -> "PublicSuffixList":
+    """The list of publicsuffix.org, as the package has it: nothing is asked for."""
+    from publicsuffixlist import PublicSuffixList  # reads 340 kB, which only lists need
+
+    return PublicSuffixList(accept_unknown=False)
 
 
 def read_pair_id(text: str) -> str:
@@ -132,7 +171,7 @@ def _hex(digits: int) -> Callable[[str], str]:
 
 
 KINDS: dict[str, tuple[str, Callable[[str], str]]] = {
-    "url": ("an http or https address", normalise_url),
+    "url": ("an http or https address of a picture", read_url),
     "host": ("a host without a port", read_host),
     "pair_id": ("a decimal number below 2^63", read_pair_id),
     "sha256": ("64 hex digits", _hex(64)),
@@ -157,7 +196,7 @@ def _text_lines(path: Path) -> Iterator[Line]:
             text = line.strip()
             if text and not text.startswith("#"):
                 kind = "url" if "://" in text else "host"
-                yield f"{path}, line {number}", {"kind": kind, "value": text}
+                yield Line(path, number, {"kind": kind, "value": text})
 
 
 def _csv_lines(path: Path) -> Iterator[Line]:
@@ -165,11 +204,11 @@ def _csv_lines(path: Path) -> Iterator[Line]:
         reader = csv.reader(file, delimiter=DELIMITERS[path.suffix.lower()], strict=True)
         names = _checked([name.strip() for name in next(reader, [])], path)
         for cells in reader:
-            where = f"{path}, line {reader.line_num}"
+            line = Line(path, reader.line_num, dict(zip(names, cells, strict=False)))
             if cells and len(cells) != len(names):
-                raise InputError(f"{where}: {len(cells)} columns, expected {len(names)}")
+                raise InputError(f"{line.where}: {len(cells)} columns, expected {len(names)}")
             if cells:
-                yield where, dict(zip(names, cells, strict=True))
+                yield line
 
 
 def _parquet_lines(path: Path) -> Iterator[Line]:
@@ -179,7 +218,7 @@ def _parquet_lines(path: Path) -> Iterator[Line]:
         for batch in file.iter_batches(BATCH_ROWS):
             for row in batch.to_pylist():
                 number += 1
-                yield f"{path}, row {number}", row
+                yield Line(path, number, row, "row")
 
 
 def _checked(names: list[str], path: Path) -> list[str]:
@@ -192,57 +231,3 @@ def _checked(names: list[str], path: Path) -> list[str]:
             f"radius, reason and date beside them"
         )
     return names
-
-
-def excluded_hosts(
-    batches: Iterator[pa.RecordBatch], exclusions: tuple[Path, ...]
-) -> Iterator[pa.RecordBatch]:
-    """Map: rows of `host` in, rows of `excluded_host` out, for the hosts that an exclusion names.
-
-    An exclusion names a host and all hosts below it. To look up each domain above a host takes a
-    few steps, however long the list is; SQL would join every host with every exclusion.
-    `exclusions` are parts of the table `exclusion`.
-    """
-    named = {
-        value
-        for path in exclusions
-        for value in read_rows(path, columns=["value"], filters=[("kind", "=", "host")])[
-            "value"
-        ].to_pylist()
-    }
-    schema = TABLES["excluded_host"].schema
-    for batch in batches:
-        hosts = batch["host"].to_pylist() if named else []
-        rows = [
-            {"host": host, "value": value} for host in hosts if (value := parent_in(host, named))
-        ]
-        yield pa.RecordBatch.from_pylist(rows, schema)
-
-
-def parent_in(host: str, named: Collection[str]) -> str | None:
-    """The host without its port, or the nearest domain above it, if `named` has it; else None.
-
-    >>> parent_in("a.example.org:80", {"example.org"}), parent_in("example.com", {"example.org"})
-    ('example.org', None)
-    """
-    return next((domain for domain in parents(_name(host)) if domain in named), None)
-
-
-def normal_url(url: str) -> str:
-    """The key of an address, as candidates have it; '' for no address.
-
-    >>> normal_url("HTTP://a.org"), normal_url("ftp://a.org")
-    ('http://a.org/', '')
-    """
-    try:
-        return normalise_url(url)
-    except ValueError:
-        return ""
-
-
-def _name(host: str) -> str:
-    """
-    >>> _name("[::1]:80"), _name("example.org:80"), _name("example.org")
-    ('[::1]', 'example.org', 'example.org')
-    """
-    return re.sub(r":[0-9]*$", "", host)

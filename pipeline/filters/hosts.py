@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.settings.whole import FilterSettings
+from pipeline.web.equivalence import equivalent_host
 from pipeline.web.url import LONGEST_HOST, as_address, clean_host, is_public
 
 HOST = r"^https?://(?P<host>\[[^\]/]*\]|[^/:]*)"
@@ -93,7 +94,7 @@ def parents(host: str) -> list[str]:
     >>> parents("cdn.example.org"), parents("10.1")
     (['cdn.example.org', 'example.org', 'org'], ['10.0.0.1'])
     """
-    name = clean_host(host) or host
+    name = equivalent_host(host) or host
     if as_address(name) or len(name) > LONGEST_HOST + 1:  # it may end in a dot
         return [name]
     labels = name.split(".")

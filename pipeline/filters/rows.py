@@ -14,6 +14,7 @@ from pipeline.filters.captions import MOST_ROWS, caption_masks
 from pipeline.filters.hosts import url_masks
 from pipeline.filters.language import languages
 from pipeline.settings.whole import FilterSettings
+from pipeline.web.equivalence import equivalence_keys
 from queries.tables.schemas import TABLES
 
 MOST_BYTES = 4 << 20  # of captions judged at once; each byte takes about 60 bytes of memory
@@ -29,6 +30,7 @@ def filter_pairs(
             reason, language = judge(piece["url_key"], piece["caption"], settings)
             columns = {**dict(zip(piece.schema.names, piece.columns, strict=True))}
             columns |= {"reason": reason, "language": language}
+            columns["equivalence_key"] = equivalence_keys(piece["url_key"])
             yield pa.RecordBatch.from_arrays(
                 [columns[name] for name in schema.names], schema=schema
             )

@@ -80,7 +80,7 @@ def has_taken_down(path: Path, log: TakedownLog, urls: Collection[str]) -> bool:
                 pc.field("reason").is_null() | (pc.field("reason") != REASON)
             )
             return bool(pq.read_table(path, columns=["pair_id"], filters=filters).num_rows)
-        case "exclusion":
+        case "exclusion" | "named":
             values = pq.read_table(path, columns=["value"])["value"].to_pylist()
             return not set(values).isdisjoint(urls)
     return has_pairs(path, log.pair_ids())

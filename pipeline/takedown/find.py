@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline.filters.exclusions import normal_url, parent_in
+from pipeline.filters.named import address_key, address_keys, parent_in
 from pipeline.images.parts import stored_pictures
 from pipeline.report.gallery import thumbnail
 from pipeline.takedown.files import column_names, files_of_tables, has_pairs
@@ -95,10 +95,10 @@ def _add_by_address(path: Path, targets: Targets) -> None:
 
 
 def _url_keys(batch: pa.RecordBatch) -> list[str]:
-    """The key of each row's address, '' where there is none."""
+    """The key by which lists compare each row's address, '' where there is none."""
     if "url_key" in batch.schema.names:
-        return list(batch["url_key"].to_pylist())
-    return [normal_url(url) for url in batch["url"].to_pylist()]
+        return address_keys(batch["url_key"])
+    return [address_key(url) for url in batch["url"].to_pylist()]
 
 
 def _by_host(url: str, targets: Targets) -> Why | None:
@@ -167,6 +167,8 @@ def _texts(workspace: Path, pair_ids: pa.Array) -> Iterator[tuple[int, str, str]
                 if row[name]:
                     kind = "url" if name == "url_key" else name
                     yield row["pair_id"], kind, row[name]
+            if key := address_key(row.get("url", "")):
+                yield row["pair_id"], "url", key
 
 
 def _pictures(workspace: Path, pair_ids: pa.Array) -> Iterator[tuple[int, str, str]]:

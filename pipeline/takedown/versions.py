@@ -124,7 +124,7 @@ def _remove_from_tables(version: Path, log: TakedownLog, urls: frozenset[str]) -
         if not has_taken_down(path, log, urls):
             continue
         match path.parent.name:
-            case "exclusion":
+            case "exclusion" | "named":
                 rewrite(path, partial(_without_urls, urls=pa.array(sorted(urls))))
             case "drop":
                 rewrite(path, partial(_without_other_reasons, log=log))

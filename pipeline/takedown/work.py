@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline.filters.exclusions import normal_url
+from pipeline.filters.named import address_key
 from pipeline.images.parts import delete_pictures
 from pipeline.takedown.files import files_of_tables, has_pairs, has_taken_down, rewrite
 from pipeline.workspace.takedown_log import TakedownLog, blank_taken_down
@@ -100,7 +100,7 @@ def _has_text(value: Any, spellings: Collection[str]) -> bool:
     if isinstance(value, dict | list):
         children = value.values() if isinstance(value, dict) else value
         return any(_has_text(child, spellings) for child in children)
-    return isinstance(value, str) and (value in spellings or normal_url(value) in spellings)
+    return isinstance(value, str) and (value in spellings or address_key(value) in spellings)
 
 
 # --- pictures -----------------------------------------------------------------------------------

@@ -5,7 +5,8 @@ from functools import partial
 from pathlib import Path
 
 from pipeline import sources
-from pipeline.filters.exclusions import excluded_hosts, read_exclusions
+from pipeline.filters.exclusions import read_exclusions
+from pipeline.filters.named import excluded_hosts
 from pipeline.filters.rows import filter_pairs
 from pipeline.match import match_pairs
 from pipeline.settings.sources import Source
@@ -19,6 +20,7 @@ from queries.tables.parts import Part, digest, read_rows
 class CollectPairs(Stage):
     """Candidates from every source; one that is searched needs the queries first."""
 
+    version = 2
     version = 2
     reads = ("query",)
     makes = ("candidate",)
@@ -65,7 +67,7 @@ class FilterPairs(Stage):
 
     version = 3
     reads = ("candidate",)
-    makes = ("filtered", "exclusion", "pooled")
+    makes = ("filtered", "exclusion", "named", "pooled")
 
     def requires(self) -> Stage:
         return self.clone(CollectPairs)
@@ -75,10 +77,10 @@ class FilterPairs(Stage):
         return [self.row_rules(), self.used.filters.boilerplate_max, lists]
 
     def exclusion_lists(self) -> list[MapInput]:
-        """A list is named by its content, and by its ending, which says how it is read."""
+        """A list is named by its content and by its name, whose ending says how it is read."""
         inputs: list[MapInput] = []
         for path in self.used.exclusions:
-            inputs += self.ws.file_inputs([path], Path(path).suffix, self.version)
+            inputs += self.ws.file_inputs([path], Path(path).name, self.version)
         return inputs
 
     def row_rules(self) -> object:
@@ -97,14 +99,17 @@ class FilterPairs(Stage):
         find_hosts = partial(excluded_hosts, exclusions=tuple(files(exclusion)))
         names = [part.name for part in exclusion]
         excluded_host = self.map("excluded_host", find_hosts, inputs_of(host, self.version, names))
-        pooled = self.derive(
-            "pooled",
-            filtered=files(filtered),
-            exclusion=files(exclusion),
-            excluded_host=files(excluded_host),
-            build=self.build_row,
-        )
-        return {"filtered": filtered, "exclusion": exclusion, "pooled": pooled}
+        known = {
+            "filtered": files(filtered),
+            "exclusion": files(exclusion),
+            "excluded_host": files(excluded_host),
+        }
+        return {
+            "filtered": filtered,
+            "exclusion": exclusion,
+            "named": self.derive("named", **known),
+            "pooled": self.derive("pooled", **known, build=self.build_row),
+        }
 
 
 class MatchPairs(Stage):

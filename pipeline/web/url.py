@@ -24,6 +24,7 @@ PORTS = {"http": 80, "https": 443}
 LEAST_PORT = 1024  # but for those two: below are mail, shells and printers, which obey any client
 LONGEST_URL = 8_000
 LONGEST_HOST = 253
+LONGEST_LABEL = 63
 KEY_HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+")  # after IDNA; the second is an IPv6 address
 HOST = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
 NUMERIC = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")  # WHATWG URL: "ends in a number"
@@ -73,8 +74,7 @@ def normalise_url(url: str) -> str:
     """The key of a URL: equal for all spellings of one address. Raises ValueError for other texts.
 
     The query keeps its order and the path its slashes: a server may tell them apart. The key
-    decides the pair_id. So IDNA 2008 stays as strict here as it was: of hosts with an emoji, which
-    `parse_url` would ask, there is no key.
+    decides the pair_id, so it stays as it is; pipeline.web.equivalence goes further.
 
     >>> normalise_url("HTTP://Bücher.example:80/a%c3%a9 b#top")
     'http://xn--bcher-kva.example/a%C3%A9%20b'
@@ -84,7 +84,7 @@ def normalise_url(url: str) -> str:
     if scheme not in PORTS or "@" in parts.netloc:
         raise ValueError("expected http or https, and no user name")
     if not host.isascii():
-        host = idna.encode(host, uts46=True).decode()
+        host = _idna(host)
     if not KEY_HOST.fullmatch(host):
         raise ValueError(f"expected a host, got {host!r}")
     host = f"[{host}]" if ":" in host else host
@@ -156,7 +156,7 @@ def _clean_host(host: str) -> str | None:
     if ":" in host:
         return None if "%" in host else str(ipaddress.IPv6Address(host))
     if not host.isascii():
-        host = _idna(host) if len(host) <= LONGEST_HOST else ""
+        host = _idna(host)
     name = host.lower().removesuffix(".")
     if not HOST.fullmatch(name) or len(name) > LONGEST_HOST:
         return None
@@ -169,14 +169,21 @@ def _clean_host(host: str) -> str | None:
 
 
 def _idna(host: str) -> str:
-    """Browsers' mapping (UTS 46), then each label in Punycode, those with an emoji, too."""
+    """Browsers' mapping (UTS 46), then each label in Punycode, those with an emoji, too.
+
+    Empty for what can be no host: too long, or with a character that none may have.
+    """
+    if len(host) > LONGEST_HOST:
+        return ""
     try:
-        labels = idna.uts46_remap(host, std3_rules=False).split(".")
+        mapped = idna.uts46_remap(host, std3_rules=False)
     except idna.IDNAError:
         return ""
-    return ".".join(
-        label if label.isascii() else f"xn--{label.encode('punycode').decode()}" for label in labels
-    )
+    labels = [
+        label if label.isascii() else f"xn--{label.encode('punycode').decode()}"
+        for label in mapped.split(".")
+    ]
+    return "" if max(map(len, labels)) > LONGEST_LABEL else ".".join(labels)
 
 
 def as_address(host: str) -> Address | None:

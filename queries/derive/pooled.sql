@@ -30,6 +30,10 @@ excluded_url AS (
     SELECT DISTINCT value FROM exclusion WHERE kind = 'url'
 ),
 
+named_host AS (
+    SELECT DISTINCT host FROM excluded_host
+),
+
 excluded_pair AS (
     SELECT DISTINCT value FROM exclusion WHERE kind = 'pair_id'
 ),
@@ -41,13 +45,14 @@ judged AS (
             WHEN numbered.content > 1 THEN 'id_collision'
             WHEN numbered.copy > 1 THEN 'pair_seen'
             WHEN excluded_url.value IS NOT NULL THEN 'excluded'
-            WHEN excluded_host.host IS NOT NULL THEN 'excluded'
+            WHEN named_host.host IS NOT NULL THEN 'excluded'
             WHEN excluded_pair.value IS NOT NULL THEN 'excluded'
             WHEN boilerplate.caption IS NOT NULL THEN 'caption_boilerplate'
         END AS fault
     FROM numbered
-    LEFT JOIN excluded_url ON excluded_url.value = numbered.url_key
-    LEFT JOIN excluded_host ON excluded_host.host = numbered.host
+    LEFT JOIN excluded_url
+        ON excluded_url.value = COALESCE(numbered.equivalence_key, numbered.url_key)
+    LEFT JOIN named_host ON named_host.host = numbered.host
     LEFT JOIN excluded_pair ON excluded_pair.value = CAST(numbered.pair_id AS STRING)
     LEFT JOIN boilerplate
         ON boilerplate.host = numbered.host AND boilerplate.caption = numbered.caption

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from queries.engine import BATCH_ROWS, Advance, Engine, Fetch, Rows
 from queries.processes import die_with
@@ -28,6 +29,16 @@ from queries.tables import store
 from queries.tables.errors import InputError, first_line
 from queries.tables.schemas import TABLES
 
+OTHER = "other_"  # before the name of a table: that of the build which is compared
+KINDS = {
+    pa.int32(): "INTEGER",
+    pa.int64(): "BIGINT",
+    pa.float32(): "FLOAT",
+    pa.float64(): "DOUBLE",
+    pa.bool_(): "BOOLEAN",
+    pa.string(): "VARCHAR",
+    pa.binary(): "BLOB",
+}
 MEASURED = "SET enable_progress_bar = true; SET enable_progress_bar_print = false"
 
 
@@ -86,8 +97,11 @@ class DuckEngine(Engine):
             with self.progress.measured(partial(_share, connection)):
                 yield connection.sql(sql).to_arrow_reader(BATCH_ROWS)
 
-    def connect(self, inputs: Mapping[str, Rows]) -> duckdb.DuckDBPyConnection:
-        """A DuckDB connection that sees each input as a view of that name."""
+    def connect(self, inputs: Mapping[str, Rows], older: bool = False) -> duckdb.DuckDBPyConnection:
+        """A DuckDB connection that sees each input as a view of that name.
+
+        `older`: the files may be of an older release, and lack columns.
+        """
         connection = duckdb.connect(
             config={
                 "memory_limit": self.memory,
@@ -102,7 +116,7 @@ class DuckEngine(Engine):
                 connection.register(name, rows)
             elif rows:
                 _reach(connection, rows)
-                connection.execute(view_of_files(name, rows))
+                connection.execute(view_of_files(name, rows, older=older))
             else:
                 connection.register(name, TABLES[name].empty())
         return connection
@@ -115,7 +129,7 @@ class DuckEngine(Engine):
         [{'n': 9}]
         """
         try:
-            with self.connect(inputs) as connection:
+            with self.connect(inputs, older=True) as connection:
                 relation = connection.sql(question)
                 if relation is None or not relation.columns:
                     raise InputError(f"{question[:80]!r}: expected a SELECT, which gives rows")
@@ -192,15 +206,34 @@ def _reach(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path]) -> None
             connection.register_filesystem(fs)
 
 
-def view_of_files(name: str, paths: Sequence[Path]) -> str:
+def view_of_files(name: str, paths: Sequence[Path], older: bool = False) -> str:
     """The SQL that names Parquet files as one view.
+
+    `older`: what files of an older release lack of a declared table's columns is null.
 
     >>> print(view_of_files("pair", [Path("a/1.parquet")]))
     CREATE OR REPLACE VIEW "pair" AS SELECT * FROM read_parquet(['a/1.parquet']);
     """
     files = ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths)
     quoted = name.replace('"', '""')  # a build of a stranger's names its tables
-    return f'CREATE OR REPLACE VIEW "{quoted}" AS SELECT * FROM read_parquet([{files}]);'  # noqa: S608
+    columns = ", ".join(["*", *(_lacking(name, paths[0]) if older else [])])
+    return f'CREATE OR REPLACE VIEW "{quoted}" AS SELECT {columns} FROM read_parquet([{files}]);'  # noqa: S608
+
+
+def _lacking(name: str, path: Path) -> list[str]:
+    """Columns of nulls, for those that the table of this name has and the file lacks."""
+    declared = TABLES.get(name.removeprefix(OTHER))
+    if declared is None:
+        return []
+    try:
+        present = pq.read_schema(store.opened(path)).names
+    except (OSError, pa.ArrowException):
+        return []  # DuckDB says what is wrong with it
+    return [
+        f'NULL::{KINDS[column.type]} AS "{column.name}"'
+        for column in declared.schema
+        if column.name not in present
+    ]
 
 
 def _without_decimals(table: pa.Table) -> pa.Table:

@@ -13,6 +13,7 @@ import pytest
 from pipeline.publish.version import publish
 from queries.__main__ import main
 from queries.questions import empty_view, names, sql, title
+from queries.tables.errors import InputError
 from queries.tables.schemas import TABLES
 from tests import ROOT
 from tests.queries.asking import ENGINE, ask
@@ -32,6 +33,20 @@ def test_a_table_that_a_build_lacks_is_an_empty_view(name):
         connection.execute(empty_view(name))
         found = connection.sql(f'SELECT * FROM "{name}"').to_arrow_table()
     assert (found.num_rows, found.column_names) == (0, TABLES[name].schema.names)
+
+
+def test_columns_that_an_older_release_did_not_write_are_null(tmp_path):
+    """A build is asked as it is: what is younger than the build is unknown of it."""
+    older = rows("exclusion", {"kind": "host", "value": "a.org"}).drop_columns(["line", "why"])
+    pq.write_table(older, tmp_path / "exclusion.parquet")
+    for name in ("exclusion", "other_exclusion"):
+        inputs = {name: [tmp_path / "exclusion.parquet"]}
+        question = f'SELECT line, why, value FROM "{name}"'
+        assert ENGINE.ask(inputs, question).to_pylist() == [
+            {"line": None, "why": None, "value": "a.org"}
+        ]
+    with pytest.raises(InputError, match="line"):
+        ENGINE.ask({"theirs": [tmp_path / "exclusion.parquet"]}, "SELECT line FROM theirs")
 
 
 TOLD = {"settings": {"cap": 2, "about": "it's"}}

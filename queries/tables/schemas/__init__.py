@@ -15,6 +15,7 @@ PUBLISHED = (
     "query",
     "border",
     "exclusion",
+    "named",
     "pair",
     "extra",
     "match",

@@ -37,6 +37,12 @@ table(
     "one row per candidate",
     *(field for field in candidate.schema if field.name != "extra"),
     LANGUAGE,
+    column(
+        "equivalence_key",
+        string,
+        "the key that all equivalent spellings of the URL share; null where it is url_key",
+        null=True,
+    ),
 )
 table(
     "extra",
@@ -49,11 +55,20 @@ table(
     "exclusion",
     "one row per line of an exclusions file",
     column("kind", string, "url, host, pair_id, sha256 or phash"),
-    column("value", string, "normalised URL, host, decimal pair_id or hex"),
+    column("value", string, "a URL's equivalence key, host, decimal pair_id or hex"),
     column("phash", int64, "of a phash: as samples have it; else null", null=True),
     column("radius", int32, "of a phash: bits of 64 that may differ; else null", null=True),
     column("why", string, "as the file says", null=True),
     column("since", string, "date, as the file says", null=True),
+    column("list_file", string, "the file's name; null in builds of 0.1.0", null=True),
+    column("line", int64, "of the file, or its row, 1..; null in builds of 0.1.0", null=True),
+)
+table(
+    "named",
+    "one row per kind and value of an exclusion that names a candidate of the pool",
+    column("kind", string, "url, host or pair_id"),
+    column("value", string, "as exclusion has it"),
+    column("n", int64, "candidates"),
 )
 host = table(
     "host",
@@ -62,9 +77,9 @@ host = table(
 )
 table(
     "excluded_host",
-    "one row per host of the pool that an exclusion names, itself or by a domain above it",
+    "one row per host of the pool and exclusion that names it, itself or by a domain above it",
     *host.schema,
-    column("value", string, "the exclusion's host: the nearest of several"),
+    column("value", string, "the exclusion's host"),
 )
 table(
     "pooled",

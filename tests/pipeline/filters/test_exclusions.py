@@ -4,7 +4,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.filters.exclusions import excluded_hosts, read_exclusions
+from pipeline.filters.exclusions import read_exclusions
+from pipeline.filters.named import excluded_hosts
 from queries.tables.errors import InputError
 from queries.tables.schemas import TABLES
 from tests.tables import rows
@@ -59,7 +60,12 @@ def test_a_tsv_and_a_parquet_file_say_the_same(read, tmp_path):
     table = pa.table({"value": ["a.org", "7"], "kind": ["host", "pair_id"], "radius": [None, None]})
     pq.write_table(table, tmp_path / "list.parquet")
     tsv = read("list.tsv", "value\tkind\na.org\thost\n\n7\tpair_id\n")
-    assert tsv == read_paths(tmp_path / "list.parquet")
+    parquet = read_paths(tmp_path / "list.parquet")
+    assert [row | {"list_file": "", "line": 0} for row in tsv] == [
+        row | {"list_file": "", "line": 0} for row in parquet
+    ]
+    assert [(row["list_file"], row["line"]) for row in tsv] == [("list.tsv", 2), ("list.tsv", 4)]
+    assert [row["line"] for row in parquet] == [1, 2]
     assert values(tsv) == [("host", "a.org"), ("pair_id", "7")]
 
 
@@ -95,12 +101,59 @@ def test_a_text_has_a_host_or_an_address_a_line(read):
         ("a.csv", "kind,value,radious\n", "a.csv: columns 'kind, value, radious': expected kind"),
         ("a.csv", "", "a.csv: columns '': expected kind and value"),
         ("a.csv", 'kind,value\nhost,"a.org\n', "a.csv: expected a list of exclusions"),
+        ("a.txt", "https://a.org\n", "line 1: url 'https://a.org': .* name the host, a.org"),
+        ("a.txt", "x.org\nhttp://a.org:80/#top\n", "line 2: url .* a home page: .* host, a.org"),
+        (
+            "a.txt",
+            "https://www.a.com/*\n",
+            r"a whole host name the host, www.a.com; a \* of an",
+        ),
+        ("a.txt", "https://*.a.org/x.jpg\n", r"whole host name the host, \*.a.org; a \* of an"),
+        (
+            "a.csv",
+            "kind,value\nurl,http://a.org/*.jpg\n",
+            r"line 2: url .* a \* of an address is",
+        ),
+        ("a.csv", "kind,value\nurl,http://me@a.org/x\n", "line 2: url .*, and no user name"),
+        ("a.txt", "*a.org\n", r"line 1: host .*no port, path or pattern; an address"),
+        # OpenCTI-Platform/opencti#13422: hosts with their ports were silent lines of its lists.
+        ("a.txt", "domain.com:443\n", "line 1: host 'domain.com:443': expected a host without"),
+        ("a.txt", "a.org\nco.uk\n", r"line 2: host 'co.uk': .* for all of them write \*.co.uk"),
+        ("a.txt", "com\n", r"line 1: host 'com': .* below com: for all of them write \*.com"),
+        ("a.txt", "рф\n", r"line 1: host 'рф': .* below xn--p1ai: for all of them write \*.xn--p"),
+        # easylist/ruadlist#864: a list for five sites came to name all of github.io.
+        ("a.csv", "kind,value\nhost,GitHub.io.\n", r"line 2: .* below github.io: .* \*.github.io"),
         ("a.md", "a.org\n", "a.md: expected a list that ends in .csv, .tsv, .parquet or .txt"),
     ],
 )
 def test_a_line_that_is_no_exclusion_ends_in_one_clear_error(read, name, text, message):
     with pytest.raises(InputError, match=message):
         read(name, text)
+
+
+def test_the_cures_that_refusals_name_are_read(read):
+    """AdAway/AdAway#869: who lists xyz and gdn means all of them, and can say so."""
+    lines = ["a.org", "*.xyz", ".gdn", "*.github.io", "me.github.io", "http://a.org/1%2A2.jpg"]
+    assert values(read("list.txt", "\n".join(lines))) == [
+        ("host", "a.org"),
+        ("host", "xyz"),
+        ("host", "gdn"),
+        ("host", "github.io"),
+        ("host", "me.github.io"),
+        ("url", "http://a.org/1*2.jpg"),
+    ]
+
+
+def test_spellings_of_one_address_are_one_value(read):
+    spellings = ["http://example.org/%7Eann/fox.jpg", "http://Example.org.:80/./~ann/fox.jpg"]
+    spellings.append("http://ex%61mple.org/%7eann/fox.jpg#top")
+    found = read("list.txt", "\n".join(spellings))
+    assert values(found) == [("url", "http://example.org/~ann/fox.jpg")] * 3
+
+
+def test_a_row_says_where_it_stands_in_which_list(read):
+    text = read("list.txt", "# ours\n\na.org\nb.org\n")
+    assert [(row["list_file"], row["line"]) for row in text] == [("list.txt", 3), ("list.txt", 4)]
 
 
 def test_a_list_that_is_not_utf8_or_not_parquet_is_refused(tmp_path):
@@ -124,7 +177,15 @@ def test_an_exclusion_names_a_host_and_all_below_it_and_no_other(tmp_path):
     path = tmp_path / "exclusion.parquet"
     pq.write_table(exclusion, path)
     hosts = ["b.org", "a.b.org:80", "z.a.b.org.", "ab.org", "b.org.uk", "c.org", "d.org"]
-    hosts += ["x.c.org", "0xa.1", "10.0.0.1:8080", "1.0.0.1", "[::1]:80", "[0:0::1]"]
+    hosts += [
+        "x.c.org",
+        "0xa.1",
+        "10.0.0.1:8080",
+        "1.0.0.1",
+        "[::1]:80",
+        "[0:0::1]",
+        "[::ffff:a00:1]",
+    ]
     given = pa.RecordBatch.from_pydict({"host": hosts})
     (out,) = excluded_hosts(iter([given]), (path,))
     assert dict(zip(*out.to_pydict().values(), strict=True)) == {
@@ -134,7 +195,17 @@ def test_an_exclusion_names_a_host_and_all_below_it_and_no_other(tmp_path):
         "x.c.org": "x.c.org",
         "0xa.1": "10.0.0.1",
         "10.0.0.1:8080": "10.0.0.1",
+        "[::ffff:a00:1]": "10.0.0.1",
         "[::1]:80": "::1",
         "[0:0::1]": "::1",
     }
     assert [out.num_rows for out in excluded_hosts(iter([given]), ())] == [0]
+
+
+def test_a_host_that_two_exclusions_name_has_a_row_for_each(tmp_path):
+    named = [{"kind": "host", "value": value} for value in ("b.org", "a.b.org", "c.org")]
+    path = tmp_path / "exclusion.parquet"
+    pq.write_table(rows("exclusion", *named), path)
+    given = pa.RecordBatch.from_pydict({"host": ["x.a.b.org"]})
+    (out,) = excluded_hosts(iter([given]), (path,))
+    assert out["value"].to_pylist() == ["a.b.org", "b.org"]

@@ -302,3 +302,41 @@ def test_two_builds_tell_the_settings_and_the_queries_that_changed():
         other_kept_match=rows("kept_match", {"pair_id": 1, "query_id": 9}),
     )
     assert found == [("dog", 2, 0, 2)]
+
+
+def test_lines_of_exclusions_that_name_nothing_are_listed():
+    listed = [
+        ("url", "http://a.org/1", None, None),
+        ("url", "http://a.org/2", None, None),
+        ("host", "b.org", None, None),
+        ("pair_id", "7", None, None),
+        ("sha256", "aa", None, None),
+        ("sha256", "bb", None, None),
+        ("phash", "0", 0b0, 1),
+        ("phash", "0", 0b0, 2),
+        ("phash", "f0", 0b1111_0000, 6),
+    ]
+    names = ("kind", "value", "phash", "radius")
+    exclusion = rows(
+        "exclusion",
+        *(
+            {**dict(zip(names, one, strict=True)), "list_file": "a.csv", "line": n}
+            for n, one in enumerate(listed, 2)
+        ),
+        {"kind": "pair_id", "value": "8", "list_file": "takedowns.csv", "line": 2},
+        {"kind": "host", "value": "of 0.1.0, which does not say where"},
+    )
+    named = rows(
+        "named",
+        {"kind": "url", "value": "http://a.org/1"},
+        {"kind": "pair_id", "value": "7"},
+        {"kind": "host", "value": "bb"},
+    )
+    attempt = rows("attempt", {"sha256": "aa", "phash": 0b11}, {"reason": "timeout"})
+    found = values("exclusions_without_pair", exclusion=exclusion, named=named, attempt=attempt)
+    assert found == [
+        ("a.csv", 3, "url", "http://a.org/2", None),
+        ("a.csv", 4, "host", "b.org", None),
+        ("a.csv", 7, "sha256", "bb", None),
+        ("a.csv", 8, "phash", "0", 1),
+    ]

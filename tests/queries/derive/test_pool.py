@@ -81,6 +81,44 @@ def test_an_exclusion_drops_a_pair_by_url_host_or_id_and_hides_no_other_caption(
     ]
 
 
+def test_an_address_is_excluded_in_each_of_its_spellings(derive):
+    """The table filtered has the key that equivalent spellings share, where it is not url_key."""
+    key = {"equivalence_key": "http://a.org/~b"}
+    filtered = rows(
+        "filtered",
+        of(1, "http://a.org/~b", "its own key"),
+        of(2, "http://a.org/%7Eb", "another spelling") | key,
+        of(3, "http://a.org/%257Eb", "another address"),
+    )
+    exclusion = rows("exclusion", {"kind": "url", "value": "http://a.org/~b"})
+    given = {**NOTHING, "exclusion": exclusion}
+    pooled = derive("pooled", filtered=filtered, build=build_row(), **given)
+    assert [row["reason"] for row in pooled] == ["excluded", "excluded", None]
+    assert derive("named", filtered=filtered, **given) == [
+        {"kind": "url", "value": "http://a.org/~b", "n": 2}
+    ]
+
+
+def test_what_names_candidates_is_counted_and_what_names_none_is_left_out(derive):
+    filtered = rows(
+        "filtered",
+        of(1, "http://x.a.b.org/1", ""),
+        of(2, "http://a.b.org/2", ""),
+        of(3, "http://c.org/3", "") | {"reason": "wrong_language"},
+    )
+    listed = [("pair_id", "2"), ("pair_id", "2"), ("pair_id", "9"), ("pair_id", "3")]
+    listed += [("host", "b.org"), ("host", "x.a.b.org"), ("host", "c.org"), ("sha256", "2")]
+    exclusion = rows("exclusion", *({"kind": kind, "value": value} for kind, value in listed))
+    hosts = [("x.a.b.org", "x.a.b.org"), ("x.a.b.org", "b.org"), ("a.b.org", "b.org")]
+    excluded_host = rows("excluded_host", *({"host": h, "value": value} for h, value in hosts))
+    named = derive("named", filtered=filtered, exclusion=exclusion, excluded_host=excluded_host)
+    assert [tuple(row.values()) for row in named] == [
+        ("host", "b.org", 2),
+        ("host", "x.a.b.org", 1),
+        ("pair_id", "2", 1),
+    ]
+
+
 SHARED_CAPTIONS = rows(
     "filtered",
     *(of(n, f"http://a.org/{n}", "our shop") for n in (1, 2, 3)),

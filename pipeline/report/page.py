@@ -125,6 +125,7 @@ def _of_build(build: Path, engine: DuckEngine, inputs: Tables) -> dict:
         "hosts": asked("hosts").to_pylist(),
         "gallery": gallery(build, engine, inputs),
         "near_duplicates": near_duplicates(build, engine, inputs),
+        "near_skipped": _grid(audit("near_skipped")),
     }
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.selection.near import derive_near
 from queries.engine import DERIVE, Engine, Rows
 from queries.tables.parts import compact, digest, read_rows, write_part
 from queries.tables.schemas import TABLES
@@ -24,6 +25,7 @@ class Selection:
 
     verdict: Path
     suppressed: Path
+    near_skipped: Path
     standing: list[Path]
     open_match: Path
     kept_match: Path
@@ -62,7 +64,10 @@ def select(
     attempts: dict[str, Rows] = {"fetched": fetched, "exclusion": judging["exclusion"]}
     judging["excluded_hash"] = [derive("excluded_hash", *attempts.values(), **attempts)]
     verdict = derive("verdict", fetched, fetched=fetched, pair=pair, build=build, **judging)
-    near = derive("near", fetched if near_bits > 0 else (), verdict=[verdict], build=build)
+    if near_bits > 0 and len(fetched):
+        near, skipped = derive_near(engine, build, verdict, folder)
+    else:
+        near, skipped = derive("near", ()), derive("near_skipped", ())
     head = derive("head", pair_match=pair_match, verdict=[verdict], build=build)
     matches: dict[str, Rows] = {"pair_match": pair_match, "head": [head], "verdict": [verdict]}
     open_match = derive("open_match", **matches)
@@ -79,14 +84,14 @@ def select(
             engine.derive(DERIVE / "kept_match.sql", inputs, kept)
         if none_near:
             nothing = derive("suppressed", ())
-            return Selection(verdict, nothing, standing, open_match, kept, n_passes)
+            return Selection(verdict, nothing, skipped, standing, open_match, kept, n_passes)
         inputs = {"verdict": [verdict], "near": [near], "kept_match": [kept], "build": build}
         suppressed = engine.derive(
             DERIVE / "suppressed.sql", inputs, part / "suppressed.parquet"
         ).path
         after = read_rows(suppressed)
         if after.equals(before):
-            return Selection(verdict, suppressed, standing, open_match, kept, n_passes)
+            return Selection(verdict, suppressed, skipped, standing, open_match, kept, n_passes)
         before = after
         matches["suppressed"] = [suppressed]
 

@@ -58,18 +58,9 @@ class BuildWIT(Stage):
     """The whole: every stage, published as one immutable build in a folder of its own."""
 
     published = (  # tables that go into the build as they are
-        *(
-            "query",
-            "border",
-            "exclusion",
-            "named",
-            "pair",
-            "extra",
-            "kept_match",
-            "attempt",
-            "score",
-        ),
-        *("outcome", "drop", "round", "round_loss", "person_match"),
+        *("query", "border", "exclusion", "named", "pair", "extra", "kept_match"),
+        *("near_skipped", "attempt", "score", "outcome", "drop", "round", "round_loss"),
+        "person_match",
     )
     counted = ("entry", "article", "candidate", "filtered", "pooled", "picked", "sample")
     reads = (*published, "pair_match", "left_unsettled", *counted)

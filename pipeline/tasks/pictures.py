@@ -91,7 +91,7 @@ class FetchRound(FetchStage):
     """Ask for what every unsettled query still needs; a settled round asks for nothing."""
 
     number = luigi.IntParameter(description="which round: 0 is the first")
-    version = 2
+    version = 3
     reads = ("pair", "pair_match", "exclusion", "request", "unsettled", "fetched")
     makes = ("request", "unsettled", "fetched")
 
@@ -161,11 +161,11 @@ class FetchRound(FetchStage):
 class CapPairs(JudgeStage):
     """The cap over all pictures that were fetched by the last round."""
 
-    version = 3
+    version = 4
     reads = ("pair", "pair_match", "exclusion", "request", "unsettled", "fetched")
     makes = (
         *("kept_match", "left_unsettled", "outcome", "picked", "score", "attempt"),
-        *("round", "round_loss"),
+        *("round", "round_loss", "near_skipped"),
     )
 
     def requires(self) -> Stage:
@@ -191,6 +191,7 @@ class CapPairs(JudgeStage):
             ),
             "score": self.scores(part_names, verdict),
             "kept_match": [read_part(selection.kept_match)],
+            "near_skipped": [read_part(selection.near_skipped)],
             "left_unsettled": [read_part(folder / "unsettled.parquet")],
             "attempt": self.derive("attempt", fetched=fetched, pair=pair),
             "round_loss": self.derive(

@@ -27,6 +27,7 @@ PUBLISHED = (
     "drop",
     "round",
     "round_loss",
+    "near_skipped",
     "unsettled",
     "person_term",
     "person_match",

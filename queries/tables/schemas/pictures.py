@@ -91,6 +91,29 @@ table(
     column("phash", int64, "64-bit DCT hash"),
     column("other", int64, "another, at most near_bits bits away"),
 )
+table(
+    "band",
+    "one row per level and band: bits in which hashes agree that are compared",
+    column("level", int32, "0: two bytes; 1..: pieces, which are added to the bits of a crowd"),
+    column("bits", int64, "the bits, as a mask"),
+    column("most_alike", int64, "hashes that agree and are still compared two by two"),
+    column("most_split", int64, "hashes that agree and are still split by the next level"),
+)
+crowd = table(
+    "crowd",
+    "one row per band and hash, of which too many agree in the band or agreed in a wider one",
+    column("level", int32, "of the band"),
+    column("bits", int64, "the bits in which the crowd agrees, as a mask"),
+    column("phash", int64, "64-bit DCT hash"),
+    column("fate", string, "compared, split by the next level, or skipped"),
+)
+table("finer_crowd", "as crowd, of the next level", *crowd.schema)
+table(
+    "near_skipped",
+    "one row per group of hashes among which no near ones were looked for",
+    column("n_bits", int32, "bits of 64 in which the whole group agrees"),
+    column("n_hashes", int64, "distinct hashes of survivors"),
+)
 table("suppressed", "one row per survivor near an earlier kept pair", PAIR_ID)
 table(
     "outcome",

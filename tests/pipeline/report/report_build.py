@@ -85,6 +85,7 @@ def hostile_build(workspace: Path) -> Path:
             {"stage": "collect", "part": "0", "rows_in": 30, "rows_kept": 20, "rows_dropped": 10},
             {"stage": "fetch", "part": "0", "rows_in": 20, "rows_kept": 8, "rows_dropped": 12},
         ),
+        "near_skipped": rows("near_skipped", {"n_bits": 16, "n_hashes": 123_456}),
         "build": build_row(near_bits=0),
     }
     part = workspace / "images" / "0" / "0"

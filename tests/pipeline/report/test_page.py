@@ -103,6 +103,12 @@ def test_a_near_duplicate_stands_beside_the_sample_that_was_kept(page):
     assert "their hashes are equal" in near
 
 
+def test_groups_that_were_not_compared_are_said_to_be(page):
+    (section,) = re.findall(r'<section id="near">.*?</section>', page, re.DOTALL)
+    assert "Incomplete" in section
+    assert "123,456" in section
+
+
 def test_each_reason_has_its_number_its_meaning_and_at_most_three_examples(page):
     drops = page.split('<section id="drops">')[1].split("</section>")[0]
     one = drops[drops.index("filter: caption_too_short") :].split("</details>")[0]

@@ -148,6 +148,29 @@ def test_the_ten_pairs_of_the_docs_become_what_the_docs_say(tmp_path):
     assert (n_rounds, pool.asked) == (len(rounds), rounds)
 
 
+@pytest.mark.parametrize("cap", [1, 2])
+def test_a_larger_cap_loses_a_pair_to_a_near_duplicate_as_the_docs_say(tmp_path, cap):
+    pool = Pool(0, tmp_path, near_bits=0, cap=cap)
+    table = {int(pair): of for pair, *of in cells("Three pairs")}
+    pool.queries_of = {one: numbered(of[0]) for one, of in table.items()}
+    pool.priority = {one: one for one in table}
+    pool.survives = dict.fromkeys(table, True)
+    pool.phash = {1: 1, 2: 2, 3: int(table[3][1].removeprefix("is like "))}
+    fates = {one: of[1 + cap] for one, of in table.items()}
+    selection, asked, _ = pool.run()
+    kept = {one for one, fate in fates.items() if fate == "kept"}
+    assert kept == set(pool.expected()[0]) == set(kept_queries(selection))
+    assert asked == {one for one, fate in fates.items() if fate != "never asked for"}
+    suppressed = pq.read_table(selection.suppressed)["pair_id"].to_pylist()
+    assert suppressed == [one for one, fate in fates.items() if fate == "near duplicate"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_larger_cap_keeps_all_that_a_smaller_one_keeps_where_none_are_near(tmp_path, seed):
+    kept = [Pool(seed, tmp_path, near_bits=-1, cap=cap).expected()[0] for cap in (1, 2, 5)]
+    assert kept[0].keys() <= kept[1].keys() <= kept[2].keys()
+
+
 def kept_queries(selection: Selection) -> dict[int, set[int]]:
     kept = defaultdict(set)
     for row in pq.read_table(selection.kept_match).to_pylist():

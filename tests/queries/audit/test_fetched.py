@@ -79,3 +79,12 @@ def test_the_answer_written_as_csv_is_read_as_exclusions(tmp_path):
     listed = pa.RecordBatch.from_pydict({"path": [str(tmp_path / "placeholders.csv")]})
     (read,) = read_exclusions(iter([listed]))
     assert [(row["kind"], row["value"]) for row in read.to_pylist()] == [("sha256", LOGO)]
+
+
+def test_groups_that_were_not_compared_are_counted_by_the_bits_they_agree_in():
+    sizes = [(26, 10_500), (26, 12_000), (16, 200_000)]
+    skipped = rows("near_skipped", *({"n_bits": bits, "n_hashes": n} for bits, n in sizes))
+    assert ask("audit", "near_skipped", near_skipped=skipped) == [
+        {"bits_agreed": 16, "n_groups": 1, "n_hashes": 200_000, "largest_group": 200_000},
+        {"bits_agreed": 26, "n_groups": 2, "n_hashes": 22_500, "largest_group": 12_000},
+    ]

@@ -4,10 +4,12 @@ import random
 from itertools import combinations, product
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.selection.near import LEVELS, Most, derive_near, pieces, wide_bands
 from queries.engine import DERIVE
 from queries.engine.duck import DuckEngine
 from tests.tables import build_row, rows
@@ -16,13 +18,17 @@ from tests.tables import build_row, rows
 class Judged:
     """Pictures in the table verdict, and what SQL says of them."""
 
-    def __init__(self, folder: Path, near_bits: int, *pictures: dict):
+    def __init__(self, folder: Path, near_bits: int, *pictures: dict, most: Most | None = None):
         given = ({"sha256": f"{one['pair_id']}"} | one for one in pictures)
         self.known = {"verdict": rows("verdict", *given), "build": build_row(near_bits=near_bits)}
         self.engine = DuckEngine(workers=1, quiet=True)
         self.folder = folder
-        self.engine.derive(DERIVE / "near.sql", self.known, folder / "near.parquet")
-        self.near: pa.Table = pq.read_table(folder / "near.parquet")
+        verdict = folder / "verdict.parquet"
+        pq.write_table(self.known["verdict"], verdict)
+        build = self.known["build"]
+        near, skipped = derive_near(self.engine, build, verdict, folder, most)
+        self.near: pa.Table = pq.read_table(near)
+        self.skipped: pa.Table = pq.read_table(skipped)
 
     def suppressed(self, *kept: int) -> list[int]:
         """The pairs that these kept ones suppress."""
@@ -118,8 +124,97 @@ def test_flips_at_the_worst_places_are_found(tmp_path, n_flips):
     assert found == {one["phash"] for one in pictures[1:]}
 
 
-def test_a_crowd_of_alike_hashes_is_compared_by_its_other_bytes(tmp_path):
-    """10,001 hashes that agree in six bytes: only the two others can bring them together."""
-    crowd = [{"pair_id": one, "phash": one} for one in range(10_001)]
-    outsider = {"pair_id": 20_001, "phash": 5 + (1 << 60)}
-    assert near(tmp_path, 2, *crowd, outsider) == [(5, 5 + (1 << 60)), (5 + (1 << 60), 5)]
+def near_by_comparing(hashes: np.ndarray, near_bits: int) -> np.ndarray:
+    """(N, 2) hashes of every two that are near and not equal, sorted: each with every other."""
+    found = []
+    for one in hashes:
+        distances = np.bitwise_count((hashes ^ one).view(np.uint64))
+        others = hashes[(distances > 0) & (distances <= near_bits)]
+        found.append(np.column_stack([np.full(len(others), one), others]))
+    return np.concatenate(found)
+
+
+def pictures_of(hashes: np.ndarray) -> list[dict]:
+    return [{"pair_id": n, "phash": phash} for n, phash in enumerate(hashes.tolist())]
+
+
+def pairs_of(near: pa.Table) -> np.ndarray:
+    return np.column_stack([near["phash"].to_numpy(), near["other"].to_numpy()])
+
+
+@pytest.mark.parametrize("n", [Most().alike, Most().alike + 1])
+def test_a_crowd_that_agrees_in_six_bytes_is_compared_whatever_its_size(tmp_path, n):
+    """One hash more than are compared in a band used to leave none of them near another."""
+    hashes = np.append(np.arange(n), 5 + (1 << 60))
+    judged = Judged(tmp_path, 2, *pictures_of(hashes))
+    expected = near_by_comparing(hashes, 2)
+    assert len(expected) > 250_000
+    assert np.array_equal(pairs_of(judged.near), expected)
+    assert judged.skipped.num_rows == 0
+
+
+def crowd_of(kind: str, chance: random.Random) -> np.ndarray:
+    """1,000 hashes that agree in most of their bytes, or two such crowds, and 20 outsiders."""
+    centre = chance.getrandbits(64)
+    lowest = {centre ^ n for n in range(1_000)}
+    flips = [chance.sample(range(64), chance.randrange(4)) for _ in range(1_000)]
+    cloud = {flipped(centre if kind == "a cloud" else 0, places) for places in flips}
+    hashes = {"the lowest bits": lowest, "a cloud": cloud, "both": lowest | cloud}[kind]
+    outsiders = {chance.getrandbits(64) for _ in range(20)}
+    return np.array(sorted(map(signed, hashes | outsiders)), np.int64)
+
+
+def largest_group(hashes: np.ndarray, near_bits: int) -> int:
+    bands = wide_bands(near_bits, Most())["bits"].to_numpy()
+    return max(np.unique(hashes & bits, return_counts=True)[1].max() for bits in bands)
+
+
+@pytest.mark.parametrize("near_bits", range(1, 7))
+@pytest.mark.parametrize("kind", ["the lowest bits", "a cloud", "both"])
+def test_finer_bands_find_what_comparing_every_two_finds(tmp_path, kind, near_bits):
+    hashes = crowd_of(kind, random.Random(f"{kind} {near_bits}"))
+    alike = largest_group(hashes, near_bits) * 6 // 10
+    judged = Judged(tmp_path, near_bits, *pictures_of(hashes), most=Most(alike, 2_000))
+    assert pq.read_metadata(tmp_path / "crowd1.parquet").num_rows > alike, "a band was too full"
+    assert judged.skipped.num_rows == 0
+    assert np.array_equal(pairs_of(judged.near), near_by_comparing(hashes, near_bits))
+
+
+def test_a_crowd_is_split_level_by_level_until_its_groups_are_small(tmp_path):
+    hashes = crowd_of("the lowest bits", random.Random(0))
+    judged = Judged(tmp_path, 2, *pictures_of(hashes), most=Most(60, 2_000))
+    rows_of = [pq.read_metadata(tmp_path / f"crowd{n}.parquet").num_rows for n in (1, 2)]
+    assert all(n > 1_000 for n in rows_of)
+    assert judged.skipped.num_rows == 0
+    assert np.array_equal(pairs_of(judged.near), near_by_comparing(hashes, 2))
+
+
+def test_what_is_still_too_full_is_skipped_and_counted(tmp_path):
+    """What is found is near; of what is missed the group is listed."""
+    hashes = crowd_of("a cloud", random.Random(1))
+    expected = {tuple(pair) for pair in near_by_comparing(hashes, 2).tolist()}
+    judged = Judged(tmp_path, 2, *pictures_of(hashes), most=Most(5, 1_000))
+    found = {tuple(pair) for pair in pairs_of(judged.near).tolist()}
+    assert found < expected
+    groups = judged.skipped.to_pylist()
+    assert groups
+    assert all(16 < row["n_bits"] < 64 and row["n_hashes"] > 5 for row in groups)
+
+
+def test_a_crowd_that_is_too_large_to_be_split_is_skipped_at_once(tmp_path):
+    hashes = np.arange(300)
+    judged = Judged(tmp_path, 3, *pictures_of(hashes), most=Most(100, 299))
+    # of four pairs of bytes the lowest differs; in the three others all agree
+    assert judged.skipped.to_pylist() == [{"n_bits": 16, "n_hashes": 300}] * 3
+
+
+@pytest.mark.parametrize("n", range(2, 8))
+def test_the_pieces_of_a_level_hold_every_bit_once_and_of_two_levels_are_others(n):
+    """So of n pieces n - 1 differing bits spare one, and pieces of two levels split a crowd."""
+    order = random.Random(n).sample(range(64), 64)
+    levels = [pieces(order, n, level) for level in range(1, LEVELS + 1)]
+    for masks in levels:
+        assert sum(masks) == 2**64 - 1
+        assert sum(mask.bit_count() for mask in masks) == 64
+    for one, two in product(levels[0], levels[1]):
+        assert (one | two).bit_count() > max(one.bit_count(), two.bit_count())

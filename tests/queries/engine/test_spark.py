@@ -23,7 +23,7 @@ IN_NO_ORDER = {"standing", "open_match"}  # as their headers say
 KEYS = {
     "attempt": ("pair_id", "attempt"),
     "entry": ("text",),
-    "excluded_host": ("host",),
+    "crowd": ("bits", "phash"),
     "fetched": ("pair_id", "attempt"),
     "filtered": ("source", "row"),
     "head": ("query_id",),
@@ -45,6 +45,7 @@ WORDS = {
     "entered_by": ["word", "bigram", "title", "wordnet"],
     "kind": ["url", "host", "pair_id", "sha256", "phash"],
     "url_key": ["http://a.org/1", "http://a.org/2", "http://b.org:80/1", "no address"],
+    "fate": ["compared", "split", "skipped"],
     "host": ["a.org", "b.org:80", "c.org"],
 }
 TEXTS = [
@@ -132,8 +133,10 @@ def value(column: pa.Field, row: dict, texts: list[str], chance: random.Random) 
             return row["pair_id"] * 7919 % 13 << 59
         case "reach":
             return chance.choice([2.0**61, 2.0**62, 2.0**63])
-        case "most":
+        case "most" | "most_alike":
             return 3
+        case "most_split":
+            return 9
     if pa.types.is_string(column.type):
         return chance.choice(WORDS.get(column.name, texts))
     if pa.types.is_boolean(column.type):

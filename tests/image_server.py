@@ -37,6 +37,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.agents.append(self.headers["User-Agent"])
+        self.server.paths.append(self.path)
         kind, _, rest = self.path.strip("/").partition("/")
         number = int("".join(filter(str.isdigit, rest)) or 0)
         if kind in STATUSES and kind not in self.server.mended:
@@ -102,6 +103,7 @@ class ImageServer(ThreadingHTTPServer):
     def __init__(self, port: int = 0, handler: type[Handler] = Handler) -> None:
         super().__init__(("127.0.0.1", port), handler)
         self.agents: list[str] = []
+        self.paths: list[str] = []  # that were asked for, in order
         self.mended: set[str] = set()  # kinds of error that are none any more
         self.closing = threading.Event()
 

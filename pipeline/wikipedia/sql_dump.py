@@ -50,7 +50,8 @@ INTO = _compiled(
 )
 LISTED = _compiled(rf"{GAP}(?:\({GAP}({NAME}(?:{GAP},{GAP}{NAME})*+){GAP}\){GAP})?+VALUES?\b")
 TOKEN = _compiled(
-    rf"(?P<blank>\s++|{COMMENT})|(?P<name>{NAME})|(?P<text>{STRING})|(?P<mark>[(),])|(?P<other>.)"
+    rf"(?P<blank>\s++|{COMMENT})|(?P<name>{NAME})|(?P<text>{STRING}|{DOUBLE_QUOTED})"
+    r"|(?P<mark>[(),])|(?P<other>[^'\"`/]|/(?!\*))"
 )
 # What an element of a CREATE TABLE begins with that is no column.
 NO_COLUMNS = {
@@ -59,8 +60,11 @@ NO_COLUMNS = {
 }
 
 # Text up to a semicolon, or to what may have its end beyond the text that was read.
+# A doubled quote ends one string and begins another: as INSIDE has it, or this would try again and
+# again a string whose end is not there.
 PLAIN = _compiled(
-    rf"(?:[^'\"`;/\#-]++|{STRING}|{DOUBLE_QUOTED}|`[^`]*+`|/(?=[^*])|-(?=[^-])|--(?=\S))*+"
+    r"(?:[^'\"`;/\#-]++|'(?:[^'\\]++|\\.)*+'|\"(?:[^\"\\]++|\\.)*+\"|`[^`]*+`"
+    r"|/(?=[^*])|-(?=[^-])|--(?=\S))*+"
 )
 OPENING = _compiled(r"/\*|--(?=\s)|['\"`\#]")
 # What stands inside, and what ends it.
@@ -224,11 +228,14 @@ class Dump:
         self.text = next(chunks, "").removeprefix("\ufeff")
         self.beginning = self.text[:60]
         self.at = 0
-        self._lines = 1  # up to the beginning of `text`
+        self._line, self._counted = 1, 0  # the line of a place in `text` that was passed
 
     @property
     def line(self) -> int:
-        return self._lines + self.text.count("\n", 0, self.at)
+        """The line that reading is at; each character is counted once."""
+        self._line += self.text.count("\n", self._counted, self.at)
+        self._counted = max(self._counted, self.at)
+        return self._line
 
     def refuse(self, what: str) -> NoReturn:
         raise InputError(f"{self.path}: line {self.line}: {what}")
@@ -279,7 +286,7 @@ class Dump:
         while depth:
             token = self.match(TOKEN)
             if token is None:
-                self.refuse("expected the end of CREATE TABLE; found the end of the file")
+                self.refuse(f"expected the columns of CREATE TABLE; {self.here()}")
             if token[0] in ("(", ")"):
                 depth += 1 if token[0] == "(" else -1
             elif depth == 1 and token[0] == ",":
@@ -319,6 +326,6 @@ class Dump:
         chunk = next(self.chunks, "")
         if not chunk:
             return False
-        self._lines = self.line
-        self.text, self.at = self.text[self.at :] + chunk, 0
+        self._line = self.line
+        self.text, self.at, self._counted = self.text[self.at :] + chunk, 0, 0
         return True

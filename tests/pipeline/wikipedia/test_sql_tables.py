@@ -223,6 +223,10 @@ def test_what_is_not_understood_is_refused_in_one_line(tmp_path, content, said):
         "INSERT INTO other VALUES ('" + "\\'" * 1_000_000,
         "CREATE TABLE page (" * 20_000,
         "--" * 1_000_000,
+        "/*/*/" * 100_000,
+        "'" * 300_001,
+        "CREATE TABLE a (b '" + "\\'" * 300_000,
+        "CREATE TABLE a (b " + "/* " * 300_000,
     ],
 )
 def test_hostile_text_is_refused_at_once(tmp_path, statement):

@@ -99,7 +99,6 @@ def build_row(size: dict[str, int]) -> pa.Table:
         "n_queries": size["n"],
         "word_min": WORD_MIN,
         "bigram_min": BIGRAM_MIN,
-        "pmi_min": 0.0,
         "views_min": VIEWS_MIN,
         "mobile_share_max": 1.0,
         **QUOTAS,
@@ -120,13 +119,14 @@ def assemble(inputs: Path, threads: int, flipped: bool, size: dict[str, int]) ->
     with tempfile.TemporaryDirectory() as name:
         out = Path(name)
         parts = {one: inputs / f"{one}.parquet" for one in ("ngram", "title_view", "synset_name")}
-        engine.derive(
-            DERIVE / "bigram.sql", {"ngram": [parts["ngram"]], "build": build}, out / "b.parquet"
-        )
+        known = {"ngram": [parts["ngram"]], "build": build}
+        engine.derive(DERIVE / "corpus.sql", known, out / "corpus.parquet")
+        known = {"ngram": [parts["ngram"]], "corpus": [out / "corpus.parquet"]}
+        engine.derive(DERIVE / "bigram.sql", known, out / "b.parquet")
         scored = list(score_bigrams(read_batches(out / "b.parquet")))
         phrases = [
             word_phrases(read_batches(parts["ngram"]), WORD_MIN),
-            bigram_phrases(iter(scored)),
+            bigram_phrases(iter(scored), pmi_min=0.0),
             title_phrases(read_batches(parts["title_view"]), VIEWS_MIN),
             synset_phrases(read_batches(parts["synset_name"])),
         ]

@@ -1,7 +1,7 @@
 """Candidates for queries from each source, each with its normalised key.
 
 The four maps give rows of one table, from which query.sql fills the list; SQL cannot normalise
-text. Words and titles below the least count are dropped here, because most of them are.
+text. What is below the floors of its source is dropped here, because most phrases are.
 """
 
 import re
@@ -19,17 +19,18 @@ PHRASE = TABLES["phrase"].schema
 _PARENTHESES = re.compile(r"\s+\([^()]*\)$")
 
 
-def word_phrases(batches: Iterator[pa.RecordBatch], word_min: int) -> Iterator[pa.RecordBatch]:
-    """Map: rows of `ngram` in, the words that occur at least `word_min` times out."""
+def word_phrases(batches: Iterator[pa.RecordBatch], word_floor: int) -> Iterator[pa.RecordBatch]:
+    """Map: rows of `ngram` in, the words that occur at least `word_floor` times out."""
     for batch in batches:
-        frequent = pc.greater_equal(batch.column("n"), word_min)
+        frequent = pc.greater_equal(batch.column("n"), word_floor)
         batch = batch.filter(pc.and_(pc.is_null(batch.column("second")), frequent))
         yield _phrases("word", batch.column("first").to_pylist(), n=batch.column("n"))
 
 
-def bigram_phrases(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Map: rows of `scored_bigram` in, the same as phrases out."""
+def bigram_phrases(batches: Iterator[pa.RecordBatch], pmi_min: float) -> Iterator[pa.RecordBatch]:
+    """Map: rows of `scored_bigram` in, those of at least `pmi_min` bits out."""
     for batch in batches:
+        batch = batch.filter(pc.greater_equal(batch.column("pmi"), pmi_min))
         both = zip(
             batch.column("first").to_pylist(), batch.column("second").to_pylist(), strict=True
         )

@@ -19,6 +19,7 @@ from rich.table import Table as Grid
 from pipeline.report import charts
 from pipeline.report import run as report_run
 from pipeline.report.gallery import gallery, near_duplicates, neighbours, shortened
+from pipeline.report.query_list import print_shortfalls, shortfalls
 from queries.engine.duck import DuckEngine
 from queries.questions import answer, counts, sql, title
 from queries.tables.manifest import files_by_table, manifest
@@ -56,7 +57,7 @@ def shown_counts(engine: DuckEngine, inputs: Tables) -> dict[str, int]:
 
 
 def announce(build: Path, verdict: str) -> None:
-    """Print where the build is."""
+    """Print where the build is, and last what its query list lacks."""
     Console().print(
         f"build {build.name}: {verdict}\n"
         f"  dataset  {build}\n"
@@ -66,6 +67,7 @@ def announce(build: Path, verdict: str) -> None:
         highlight=False,
         soft_wrap=True,
     )
+    print_shortfalls(build)
 
 
 def print_counts(build: Path) -> None:
@@ -109,6 +111,8 @@ def _of_build(build: Path, engine: DuckEngine, inputs: Tables) -> dict:
     shares, stages = asked("query_shares"), funnel["stage"].to_pylist()
     return {
         "counts": shown_counts(engine, inputs),
+        "shortfalls": shortfalls(engine, inputs),
+        "list_sources": _grid(asked("list_sources")),
         "funnel": charts.funnel(funnel),
         "funnel_grid": _grid(funnel),
         "pairs_per_query": charts.pairs_per_query(per_query),

@@ -115,6 +115,7 @@ FirstExisting = Annotated[str, BeforeValidator(_first_existing)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
+PerMillion = Annotated[float, Field(ge=0, le=1_000_000)]
 
 
 class Section(BaseModel):

@@ -20,6 +20,7 @@ from pipeline.settings.values import (
     DownloadOrExisting,
     ExistingPath,
     FirstExisting,
+    PerMillion,
     Positive,
     Section,
     Share,
@@ -35,7 +36,11 @@ class SettingsError(UserError):
 
 
 class QuerySettings(Section):
-    """The query list: CLIP section 2.2 and its footnote."""
+    """The query list: CLIP section 2.2 and its footnote.
+
+    Of two floors on occurrences the larger holds: 0.02 and 0.1 in a million words are 98 and 490 in
+    the English Wikipedia, and `word_min` and `bigram_min` hold in small collections of articles.
+    """
 
     n: Positive = 500_000
     articles: Annotated[tuple[DownloadOrExisting, ...], Field(min_length=1)]
@@ -46,10 +51,12 @@ class QuerySettings(Section):
     mobile_share_max: Share = 1.0
     wordnet: FirstExisting = ""  # none: it is English
     wordnet_lemmas: Literal["first", "all"] = "first"
-    word_min: Positive = 100
+    word_min: Positive = 5
+    word_per_million: PerMillion = 0.02
     word_quota: Count = 251_465
-    bigram_min: Positive = 500
-    pmi_min: float = 0.0
+    bigram_min: Positive = 5
+    bigram_per_million: PerMillion = 0.1
+    pmi_min: float = 8.0  # bits: no bigram of a word that is more than 1 of 256 words has as many
     bigram_quota: Count = 100_646
     views_min: Count = 70
     title_quota: Count = 61_235

@@ -4,7 +4,6 @@ from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from pipeline.images.parts import prune, read_images
 from pipeline.match.person_terms import match_terms
@@ -58,11 +57,12 @@ class BuildWIT(Stage):
     """The whole: every stage, published as one immutable build in a folder of its own."""
 
     published = (  # tables that go into the build as they are
-        *("query", "border", "exclusion", "named", "pair", "extra", "kept_match"),
-        *("near_skipped", "attempt", "score", "outcome", "drop", "round", "round_loss"),
+        *("query", "border", "corpus", "list_source", "exclusion", "named", "pair", "extra"),
+        *("kept_match", "near_skipped", "attempt", "score", "outcome", "drop", "round"),
+        "round_loss",
         "person_match",
     )
-    counted = ("entry", "article", "candidate", "filtered", "pooled", "picked", "sample")
+    counted = ("article", "candidate", "filtered", "pooled", "picked", "sample")
     reads = (*published, "pair_match", "left_unsettled", *counted)
     makes = PUBLISHED
 
@@ -91,7 +91,7 @@ class BuildWIT(Stage):
                 "unsettled": self.paths("left_unsettled"),
                 "person_term": person_terms(),
                 "stage": self.stages(),
-                "build": self.ws.build_row(self.digest, **self.reached()),
+                "build": self.ws.build_row(self.digest),
             }
             if self.used.scorers:
                 tables["scorer"] = self.ws.scorer_rows()
@@ -104,19 +104,6 @@ class BuildWIT(Stage):
             with self.ws.engine.step("report"):
                 write_report(self.folder)
             announce(self.folder, "made")
-
-    def reached(self) -> dict[str, object]:
-        """How many phrases were offered; the count, PMI or views of each source's last query."""
-        query = read_rows(self.paths("query"))
-        least: dict[str, object] = {"n_offered": self.parts("entry")[0].rows_kept}
-        for source, column in (
-            ("word", "word_n"),
-            ("bigram", "bigram_pmi"),
-            ("title", "title_views"),
-        ):
-            entered = query.filter(pc.equal(query["entered_by"], source))
-            least[f"{column}_reached"] = pc.min(entered[column]).as_py()
-        return least
 
     def stages(self) -> pa.Table:
         """The table `stage`: what each part of each stage read, kept and dropped."""

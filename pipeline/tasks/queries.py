@@ -16,7 +16,7 @@ from pipeline.wikipedia import pieces, read_pages
 from pipeline.wikipedia.pageviews import read_views
 from pipeline.wikipedia.sql_tables import read_page_table, read_redirect_table
 from queries.engine import MapFunction, MapInput
-from queries.tables.parts import Part, digest, write_json
+from queries.tables.parts import Part, digest, read_rows, write_json
 
 
 class DownloadInputs(Stage):
@@ -173,9 +173,9 @@ class ReadWordNet(ReadStage):
 class DeriveQueries(Stage):
     """The query list: words, bigrams by PMI, popular titles, WordNet names."""
 
-    version = 2
+    version = 3
     reads = ("ngram", "title_view", "synset_name")
-    makes = ("entry", "query", "border")
+    makes = ("entry", "query", "border", "corpus", "list_source")
 
     def requires(self) -> list[Stage]:
         return [self.clone(CountNgrams), self.clone(CountViews), self.clone(ReadWordNet)]
@@ -185,23 +185,35 @@ class DeriveQueries(Stage):
         return self.used.queries.model_dump(exclude=inputs)
 
     def make(self) -> Parts:
-        bigram = self.derive("bigram", ngram=self.paths("ngram"), build=self.build_row)
+        ngram, build = self.paths("ngram"), self.build_row
+        corpus = self.derive("corpus", ngram=ngram, build=build)
+        bigram = self.derive("bigram", ngram=ngram, corpus=files(corpus))
         scored = self.map("scored_bigram", score_bigrams, inputs_of(bigram))
-        used = self.used.queries
-        phrase = [
-            *self.phrases(partial(word_phrases, word_min=used.word_min), self.parts("ngram")),
-            *self.phrases(bigram_phrases, scored),
-            *self.phrases(
-                partial(title_phrases, views_min=used.views_min), self.parts("title_view")
-            ),
-            *self.phrases(synset_phrases, self.parts("synset_name")),
-        ]
-        entry = self.derive("entry", phrase=files(phrase), build=self.build_row)
+        phrase = self.all_phrases(files(corpus), scored)
+        entry = self.derive("entry", phrase=files(phrase), build=build)
         return {
             "entry": entry,
-            "query": self.derive("query", entry=files(entry), build=self.build_row),
-            "border": self.derive("border", entry=files(entry), build=self.build_row),
+            "query": self.derive("query", entry=files(entry), build=build),
+            "border": self.derive("border", entry=files(entry), build=build),
+            "corpus": corpus,
+            "list_source": self.derive(
+                "list_source", entry=files(entry), corpus=files(corpus), build=build
+            ),
         }
+
+    def all_phrases(self, corpus: list[Path], scored: list[Part]) -> list[Part]:
+        """What each source offers at its floors."""
+        used = self.used.queries
+        (floors,) = read_rows(corpus).to_pylist()
+        words = partial(word_phrases, word_floor=floors["word_floor"])
+        bigrams = partial(bigram_phrases, pmi_min=used.pmi_min)
+        titles = partial(title_phrases, views_min=used.views_min)
+        return [
+            *self.phrases(words, self.parts("ngram")),
+            *self.phrases(bigrams, scored),
+            *self.phrases(titles, self.parts("title_view")),
+            *self.phrases(synset_phrases, self.parts("synset_name")),
+        ]
 
     def phrases(self, function: MapFunction, parts: list[Part]) -> list[Part]:
         return self.map("phrase", function, inputs_of(parts, self.digest))

@@ -26,7 +26,7 @@ from queries.engine import Engine, MapInput
 from queries.engine.duck import DuckEngine
 from queries.tables.contracts import FETCHED
 from queries.tables.errors import UserError
-from queries.tables.manifest import LATEST, find
+from queries.tables.manifest import LATEST, LISTS, find
 from queries.tables.parts import digest, read_rows, write_json
 from queries.tables.schemas import TABLES
 from queries.tables.store import caches, each, is_store
@@ -80,7 +80,8 @@ class Workspace:
         shutil.rmtree(self.local / "work" / "scratch", ignore_errors=True)  # the engine's
         if is_store(self.folder):
             return
-        ours = (path for path in self.folder.glob(".*") if TORN.fullmatch(path.name))
+        hidden = (*self.folder.glob(".*"), *self.folder.glob(f"{LISTS}/.*"))
+        ours = (path for path in hidden if TORN.fullmatch(path.name))
         reports = self.folder.glob("*/.report.html.*")
         images = (*self.folder.glob("images/*/.*"), *self.folder.glob("images/*/[!.]*/.*"))
         for torn in (*images, *ours, *reports):
@@ -212,7 +213,7 @@ class Workspace:
             return {"name": Path(value).name, "digest": self.file_digest(Path(value))}
         return value
 
-    def build_row(self, version: str, **reached: object) -> pa.Table:
+    def build_row(self, version: str) -> pa.Table:
         """The one-row table `build`, which SQL reads its thresholds from."""
         s = self.settings
         row = {
@@ -223,7 +224,6 @@ class Workspace:
                 f"quota_{of}": getattr(s.queries, f"{of}_quota")
                 for of in ("word", "bigram", "title")
             },
-            **reached,
         }
         columns = TABLES["build"].schema.names
         for section in (s.queries, s.filters, s.selection, s.images):  # by their own names

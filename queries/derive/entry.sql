@@ -1,6 +1,7 @@
 -- Every phrase that may be a query, in the order in which the list is filled
 -- grain: one row per key
 -- inputs: phrase, build
+-- The phrases are those at their source's floors.
 -- Phrases with one key are one query before anything is counted, so quotas and the length of the
 -- list are exact. A source passes over keys that an earlier one took. CLIP (section 2.2) starts
 -- from all words, so what room is left after WordNet goes to words beyond their quota first;
@@ -17,15 +18,8 @@ WITH offer AS (
             PARTITION BY phrase.source, phrase.text
             ORDER BY phrase.pmi DESC, phrase.n DESC, phrase.display
         ) AS place
-    FROM phrase CROSS JOIN build
-    WHERE
-        phrase.text <> ''
-        AND (
-            (phrase.source = 'word' AND phrase.n >= build.word_min)
-            OR (phrase.source = 'bigram' AND phrase.pmi >= build.pmi_min)
-            OR (phrase.source = 'title' AND phrase.n >= build.views_min)
-            OR phrase.source = 'wordnet'
-        )
+    FROM phrase
+    WHERE phrase.text <> ''
 ),
 
 best AS (

@@ -21,6 +21,7 @@ from queries.tables.tars import PICTURES, members
 
 MANIFEST = "manifest.json"
 LATEST = "latest.json"
+LISTS = "queries"  # folder of a workspace: query lists that were made alone, each like a build
 NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")  # of a version: never a path
 
 
@@ -29,7 +30,10 @@ class BuildError(UserError):
 
 
 def find(path: Path | str) -> Path:
-    """The folder of a build: PATH, or the newest build of a workspace by its latest.json."""
+    """The folder of a build: PATH, or the newest build of a workspace by its latest.json.
+
+    Of a workspace that has query lists alone, it is the newest list.
+    """
     path = store.place(path)
     if _is_file(path / MANIFEST):
         return path
@@ -39,6 +43,8 @@ def find(path: Path | str) -> Path:
         if not isinstance(version, str) or not NAME.fullmatch(version):
             raise BuildError(f"{latest}: version {version!r:.80}: expected the name of a folder")
         return find(path / version)
+    if _is_file(path / LISTS / LATEST):
+        return find(path / LISTS)
     raise BuildError(
         f"{path}: expected a build (a folder with {MANIFEST}) or a workspace with {LATEST}"
     )

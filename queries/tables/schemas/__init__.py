@@ -14,6 +14,8 @@ DECLARING = (query_list, pairs, pictures, build, results)  # modules that fill T
 PUBLISHED = (
     "query",
     "border",
+    "corpus",
+    "list_source",
     "exclusion",
     "named",
     "pair",

@@ -19,6 +19,13 @@ ngram = table(
 )
 table("ngram_part", "one row per n-gram of a part, or more", *ngram.schema)
 table(
+    "corpus",
+    "one row: all articles together",
+    column("n_words", int64, "occurrences of all words"),
+    column("word_floor", int64, "least occurrences of a word that may be a query"),
+    column("bigram_floor", int64, "least occurrences of a bigram that may be a query"),
+)
+table(
     "bigram",
     "one row per bigram whose words are both in the word list",
     column("first", string, "first word"),
@@ -88,6 +95,17 @@ ENTRY_COLUMNS = (
 )
 table("entry", "one row per key that may be a query", *ENTRY_COLUMNS)
 table("query", "one row per query", QUERY_ID, *ENTRY_COLUMNS)
+table(
+    "list_source",
+    "one row per source of the query list, and one for the whole list",
+    column("source", string, "word, bigram, title, wordnet, or list"),
+    column("quota", int64, "its part of the list; of the list, queries asked for", null=True),
+    column("least", int64, "least occurrences or views; null for wordnet and list", null=True),
+    column("offered", int64, "phrases at its floors that no earlier source has brought"),
+    column("entered", int64, "queries that it brought"),
+    column("reached", float64, "occurrences, bits or views of its last query", null=True),
+    column("missing", int64, "by how much what it offers is less than its quota"),
+)
 table(
     "border",
     "one row per source, side and place: where the query list ends",

@@ -29,6 +29,12 @@ HOSTILE = [
 ]
 QUERIES = ["<b>lighthouse</b>", "red house", '"><script>alert(2)</script>', "$x$", "\u202etower"]
 SETTINGS = {"selection": {"cap": 2, "near_bits": 0}, "note": "</pre><script>alert(3)</script>"}
+ENDS = (  # of the query list: titles and the whole list are as long as they were asked to be
+    {"source": "word", "quota": 1000, "least": 5, "offered": 999, "entered": 999, "missing": 1},
+    {"source": "bigram", "quota": 4000, "least": 9, "offered": 0, "missing": 4000},
+    {"source": "title", "quota": 2, "least": 70, "offered": 3, "entered": 2},
+    {"source": "list", "quota": 1000, "offered": 1002, "entered": 1000},
+)
 LEFT_OUT = 100
 
 
@@ -86,7 +92,8 @@ def hostile_build(workspace: Path) -> Path:
             {"stage": "fetch", "part": "0", "rows_in": 20, "rows_kept": 8, "rows_dropped": 12},
         ),
         "near_skipped": rows("near_skipped", {"n_bits": 16, "n_hashes": 123_456}),
-        "build": build_row(near_bits=0),
+        "list_source": rows("list_source", *ENDS),
+        "build": build_row(near_bits=0, pmi_min=7.5),
     }
     part = workspace / "images" / "0" / "0"
     part.mkdir(parents=True)

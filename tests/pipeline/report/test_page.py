@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.report import charts as report_charts
 from pipeline.report import gallery as report_gallery
-from pipeline.report.page import _sha256, print_counts, write_report
+from pipeline.report.page import _sha256, announce, print_counts, write_report
 from queries.tables.manifest import list_files
 from tests.pipeline.report.report_build import (
     HOSTILE,
@@ -68,6 +68,31 @@ def test_nothing_is_loaded_from_anywhere(page):
     assert "default-src 'none'" in page
     assert not re.search(r"url\((?!#)", page)
     assert "@import" not in page
+
+
+SHORT = [
+    "words end at their floor of 5 occurrences, 999 for a quota of 1,000",
+    "bigrams end at their floors of 9 occurrences and 7.5 bits, 0 for a quota of 4,000",
+]
+
+
+def test_what_the_query_list_lacks_is_said_before_anything_else_and_as_the_last_lines(
+    build, page, capsys
+):
+    before, _, after = page.partition('<section id="funnel">')
+    assert all(f"<strong>Short:</strong> {line}" in before for line in SHORT)
+    assert "Short:" not in after
+    announce(build, "made")
+    *_, words, bigrams = capsys.readouterr().out.splitlines()
+    assert words.startswith(f"SHORT: {SHORT[0]}")
+    assert bigrams.startswith(f"SHORT: {SHORT[1]}")
+
+
+def test_a_list_that_lacks_nothing_is_not_called_short(tmp_path, capsys):
+    made = empty_build(tmp_path)
+    assert "Short:" not in write_report(made).read_text()
+    announce(made, "made")
+    assert "SHORT" not in capsys.readouterr().out
 
 
 def test_every_id_is_there_once_and_every_link_leads_to_one(page):

@@ -66,6 +66,14 @@ def test_wordnet_may_be_an_address_where_no_path_exists(written):
     assert load(written(text)).queries.wordnet == "https://example.org/WNdb.tar.gz"
 
 
+@pytest.mark.parametrize(
+    "text", ["word_per_million = -0.1", "bigram_per_million = 2e6", 'word_per_million = "0.02"']
+)
+def test_a_floor_per_million_words_is_a_number_up_to_a_million(written, text):
+    with pytest.raises(SettingsError, match=r"_per_million = .*expected"):
+        load(written(GOOD.replace("[queries]", f"[queries]\n{text}")))
+
+
 def test_a_missing_settings_file_is_named(tmp_path):
     with pytest.raises(SettingsError, match=r"none\.toml: expected a TOML file"):
         load(tmp_path / "none.toml")

@@ -98,20 +98,6 @@ def test_sources_come_in_their_order_and_the_best_of_each_first():
     ) == ["the", "a", "an", "x y", "a d", "b c", "Oslo", "Rome", "emu"]
 
 
-def test_what_is_below_its_threshold_is_no_offer():
-    found = queries(
-        word("dog", 4),
-        bigram("hot dog", 2.9),
-        title("Dog", 99),
-        synset("dog"),
-        title("Hot dog", 100),
-        word_min=5,
-        pmi_min=3.0,
-        views_min=100,
-    )
-    assert tuples(found, "display", "sources") == [("Hot dog", 4), ("dog", 8)]
-
-
 def test_folding_comes_before_quotas_so_they_are_exact():
     phrases = [
         word("don't", 9),
@@ -275,25 +261,78 @@ def test_bigrams_are_frequent_ones_of_frequent_words():
         {"first": "new", "second": "yak", "n": 5},
         {"first": "york", "second": "new", "n": 1},
     )
-    found = derive("bigram", ngram=counts, build=build_row(word_min=3, bigram_min=2))
-    assert tuples(found) == [("new", "york", 5, 10, 6, 18)]
+    corpus = derive("corpus", ngram=counts, build=build_row(word_min=3, bigram_min=2))
+    assert tuples(derive("bigram", ngram=counts, corpus=corpus)) == [("new", "york", 5, 10, 6, 18)]
 
 
-def test_each_source_gives_phrases_with_keys():
+@pytest.mark.parametrize(
+    ("n_words", "floors", "expected"),
+    [
+        (2_000_000, {"word_min": 5, "word_per_million": 1.0}, 5),
+        (7_000_000, {"word_min": 5, "word_per_million": 1.0}, 7),
+        (7_000_001, {"word_min": 5, "word_per_million": 1.0}, 8),  # 7 are fewer than 1 a million
+        (4_900_000_000, {"word_min": 5, "word_per_million": 0.02}, 98),
+        (50_000_000, {"word_min": 1, "word_per_million": 0.1}, 5),
+        (7_000_000, {"word_min": 5, "word_per_million": 0.0}, 5),
+        (0, {"word_min": 5, "word_per_million": 0.02}, 5),
+    ],
+)
+def test_of_two_floors_the_larger_holds(n_words, floors, expected):
+    of_bigrams = {name.replace("word", "bigram"): value for name, value in floors.items()}
+    counts = [{"first": "the", "n": n_words}] if n_words else []
+    pairs = {"first": "the", "second": "the", "n": 9_000_000}  # bigrams are not counted as words
+    corpus = derive(
+        "corpus", ngram=rows("ngram", *counts, pairs), build=build_row(**floors, **of_bigrams)
+    )
+    assert tuples(corpus) == [(n_words, expected, expected)]
+
+
+def list_sources(*phrases: dict, **build: object) -> dict[str, tuple]:
+    row = build_row(**build)
+    entry = derive("entry", phrase=rows("phrase", *phrases), build=row)
+    corpus = rows("corpus", {"n_words": 99, "word_floor": 5, "bigram_floor": 6})
+    table = derive("list_source", entry=entry, corpus=corpus, build=row)
+    return {source: tuple(figures) for source, *figures in tuples(table)}
+
+
+def test_each_source_tells_how_it_ends_and_what_it_lacks():
+    phrases = [*(word(text, 9) for text in "abc"), bigram("d e", 5.5), synset("emu"), synset("owl")]
+    quotas = {"quota_word": 2, "quota_bigram": 4, "quota_title": 0, "views_min": 7}
+    assert list_sources(*phrases, **quotas, n_queries=5) == {
+        "word": (2, 5, 3, 2, 9.0, 0),
+        "bigram": (4, 6, 1, 1, 5.5, 3),
+        "title": (0, 7, 0, 0, None, 0),  # turned off: it lacks nothing
+        "wordnet": (None, None, 2, 2, None, 0),
+        "list": (5, None, 6, 5, None, 0),
+    }
+    assert list_sources(*phrases, **quotas, n_queries=9)["list"] == (9, None, 6, 6, None, 3)
+
+
+def test_a_list_of_nothing_lacks_everything():
+    ends = list_sources(n_queries=9, quota_word=2, quota_bigram=3, quota_title=4)
+    missing = {source: figures[-1] for source, figures in ends.items()}
+    assert missing == {"word": 2, "bigram": 3, "title": 4, "wordnet": 0, "list": 9}
+
+
+def test_each_source_gives_what_is_at_its_floor_with_keys():
     ngram = rows(
         "ngram",
         {"first": "don't", "n": 5},
         {"first": "rare", "n": 1},
         {"first": "new", "second": "york", "n": 9},
     )
-    scored = rows("scored_bigram", {"first": "new", "second": "york", "n": 9, "pmi": 6.0})
+    scored = rows(
+        "scored_bigram",
+        {"first": "new", "second": "york", "n": 9, "pmi": 6.0},
+        {"first": "of", "second": "the", "n": 9, "pmi": 5.9},
+    )
     views = rows(
         "title_view", {"title": "Mercury (planet)", "views": 7}, {"title": "X", "views": 1}
     )
     names = rows("synset_name", {"name": "St. Bernard", "synset": "n1"})
     batches = [
-        *word_phrases(iter(ngram.to_batches()), word_min=2),
-        *bigram_phrases(iter(scored.to_batches())),
+        *word_phrases(iter(ngram.to_batches()), word_floor=2),
+        *bigram_phrases(iter(scored.to_batches()), pmi_min=6.0),
         *title_phrases(iter(views.to_batches()), views_min=2),
         *synset_phrases(iter(names.to_batches())),
     ]
@@ -324,15 +363,15 @@ def real_list() -> pa.Table:
         n_queries=60_000,
         word_min=5,
         bigram_min=8,
-        pmi_min=5.0,
         quota_word=20_000,
         quota_bigram=20_000,
         quota_title=20_000,
     )
-    bigrams = derive("bigram", ngram=ngram, build=build).to_batches()
+    corpus = derive("corpus", ngram=ngram, build=build)
+    bigrams = derive("bigram", ngram=ngram, corpus=corpus).to_batches()
     phrases = [
-        *word_phrases(iter(ngram.to_batches()), word_min=5),
-        *bigram_phrases(score_bigrams(iter(bigrams))),
+        *word_phrases(iter(ngram.to_batches()), word_floor=5),
+        *bigram_phrases(score_bigrams(iter(bigrams)), pmi_min=5.0),
         *title_phrases(iter(title_view.to_batches()), views_min=0),
         *synset_phrases(read_synsets(path_rows(folders["wn"] / "data" / "wordnet-3.0"))),
     ]

@@ -22,6 +22,7 @@ DERIVED = sorted(path.stem for path in (DERIVE).glob("*.sql"))
 IN_NO_ORDER = {"standing", "open_match"}  # as their headers say
 KEYS = {
     "attempt": ("pair_id", "attempt"),
+    "corpus": (),
     "entry": ("text",),
     "crowd": ("bits", "phash"),
     "fetched": ("pair_id", "attempt"),
@@ -112,7 +113,11 @@ def in_order(table: pa.Table) -> pa.Table:
 def drawn(name: str, texts: list[str], chance: random.Random) -> pa.Table:
     """Rows with ties, nulls and other scripts; a key that the table's grain promises is kept."""
     if name == "build":
-        return build_row(near_bits=chance.choice([-1, 2]), boilerplate_max=chance.choice([0, 1]))
+        return build_row(
+            near_bits=chance.choice([-1, 2]),
+            boilerplate_max=chance.choice([0, 1]),
+            word_per_million=chance.choice([0.0, 30_000.0]),
+        )
     key = KEYS.get(name)
     found: dict[object, dict] = {}
     for number in range(60):

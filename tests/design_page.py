@@ -16,13 +16,13 @@ import pyarrow.parquet as pq
 
 from pipeline import BuildWIT
 from pipeline.settings.whole import SAMPLE
-from pipeline.tasks import build_wit, pairs, pictures, queries
+from pipeline.tasks import build_queries, build_wit, pairs, pictures, queries
 from pipeline.tasks.opening import Options, open_workspace
 from pipeline.tasks.stage import Stage
 from tests import ROOT
 
 DESIGN, CONTRIBUTING = ROOT / "docs/design.md", ROOT / "CONTRIBUTING.md"
-MODULES = (queries, pairs, pictures, build_wit)
+MODULES = (queries, build_queries, pairs, pictures, build_wit)
 KEPT, DROPPED = 8482112563835995940, 6724184618673221140  # pairs of the sample build
 SHOWN = {  # tables of the example with the columns that matter, in the order of their making
     "candidate": ("source", "row", "url", "caption", "priority"),

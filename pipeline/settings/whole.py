@@ -160,7 +160,7 @@ class Settings(Section):
     seed: Count = 0
     exclusions: tuple[ExistingPath, ...] = ()
     queries: QuerySettings
-    sources: Annotated[tuple[Source, ...], Field(min_length=1)]
+    sources: tuple[Source, ...] = ()  # none: for the query list alone
     filters: FilterSettings = FilterSettings()
     selection: SelectionSettings = SelectionSettings()
     images: ImageSettings = ImageSettings()

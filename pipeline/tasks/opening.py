@@ -2,6 +2,7 @@
 
 import logging
 import signal
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -33,16 +34,32 @@ class Options:
 _open: dict[Options, Workspace] = {}  # of this process, each locked till the process ends
 
 
-def open_workspace(options: Options) -> Workspace:
+def check_pairs(settings: Settings) -> None:
+    """Raise UserError where no pair can be collected and fetched by these settings."""
+    if not settings.sources:
+        raise InputError(
+            "sources: missing, and BuildWIT takes its pairs from them: expected [[sources]]; "
+            "BuildQueries makes a query list without them"
+        )
+    sources.check(settings.sources)
+    scorers.check(settings.scorers)
+    check_contact(settings.fetch)
+
+
+def open_workspace(
+    options: Options, check: Callable[[Settings], object] = check_pairs
+) -> Workspace:
     """Open the workspace that all stages of a build share; one that is open stays as it is.
 
-    A fault that the user can mend ends the program with status 2 and one line. One process may open
-    several folders; a folder that is open with other options is refused, as by another process.
+    A fault that the user can mend, such as what `check` raises, ends the program with status 2 and
+    one line. One process may open several folders; a folder that is open with other options is
+    refused, as by another process.
     """
     if options in _open:
         return _open[options]
     with ending_in_one_line(Path(options.out)):
-        settings = check_settings(options)
+        settings = load_settings(options)
+        check(settings)
         ws = Workspace(place(options.out).absolute(), settings, options.engine)
         if options.retry:
             lost_pairs(find(ws.folder), reasons(options.retry))  # raises where it lost none
@@ -62,15 +79,11 @@ def opened_workspace(options: Options) -> Workspace:
     return _open[options]
 
 
-def check_settings(options: Options) -> Settings:
-    """The settings with the lists of --exclude. Raises UserError where a build cannot begin."""
+def load_settings(options: Options) -> Settings:
+    """The settings with the lists of --exclude. Raises UserError where an option is wrong."""
     if options.engine not in ENGINES:
         raise InputError(f"--engine {options.engine!r}: expected one of {', '.join(ENGINES)}")
-    settings = add_exclusions(load(Path(options.settings)), options.exclude)
-    sources.check(settings.sources)
-    scorers.check(settings.scorers)
-    check_contact(settings.fetch)
-    return settings
+    return add_exclusions(load(Path(options.settings)), options.exclude)
 
 
 def add_exclusions(settings: Settings, exclude: str) -> Settings:

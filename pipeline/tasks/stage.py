@@ -16,7 +16,7 @@ import pyarrow as pa
 from luigi.rpc import RPCError
 
 from pipeline.settings.whole import SAMPLE, Settings
-from pipeline.tasks.opening import Options, open_workspace, opened_workspace
+from pipeline.tasks.opening import Options, check_pairs, open_workspace, opened_workspace
 from pipeline.workspace.endings import ending_in_one_line, interruptible
 from pipeline.workspace.folder import Workspace
 from queries.engine import DERIVE, MapFunction, MapInput
@@ -63,6 +63,7 @@ class Stage(luigi.Task):
 
     reads: ClassVar[tuple[str, ...]] = ()  # tables of the stages that it needs
     makes: ClassVar[tuple[str, ...]] = ()  # tables that its listing names
+    asked: ClassVar[dict[Options, "Stage"]] = {}  # of this process: the task of the command line
 
     settings = luigi.Parameter(default=str(SAMPLE), description="the TOML that describes the build")
     out = luigi.Parameter(
@@ -112,10 +113,15 @@ class Stage(luigi.Task):
 
         Luigi asks this of the task of its command line before anything else: here a build begins.
         """
-        ws = open_workspace(self.options)
+        ws = open_workspace(self.options, self.check)
+        self.asked.setdefault(self.options, self)
         # Luigi would log a fault met here with its traceback, and go on to say what it cannot run.
         with ending_in_one_line(ws.folder):
             return super().complete()
+
+    def check(self, settings: Settings) -> None:
+        """Raise UserError where the settings lack what this stage, if it is asked for, needs."""
+        check_pairs(settings)
 
     def make(self) -> Parts:
         raise AssertionError(f"{self.task_family} makes nothing")
@@ -154,9 +160,8 @@ class Stage(luigi.Task):
         return self.task_family
 
     def place(self) -> str:
-        """Which stage of how many of the whole build this is, such as '7/24 FilterPairs'."""
-        build = luigi.task_register.Register.get_task_cls("BuildWIT")
-        stages = list(in_order(self.clone(build)))
+        """Which stage this is of how many that were asked for, such as '7/24 FilterPairs'."""
+        stages = list(in_order(self.asked.get(self.options, self)))
         return f"{stages.index(self) + 1:>2}/{len(stages)} {self.name}"
 
     def relative(self, path: Path) -> str:

@@ -1,6 +1,7 @@
 -- Rows in are rows kept and rows dropped, and what a stage keeps is what the next one reads
 -- grain: one row per part or pair of stages that does not add up
 -- inputs: stage
+-- A query list alone has the stage `read` and no other.
 WITH total AS (
     SELECT
         stage,
@@ -35,5 +36,7 @@ SELECT
 FROM link
 LEFT JOIN total AS earlier ON link.earlier = earlier.stage
 LEFT JOIN total AS later ON link.later = later.stage
-WHERE COALESCE(earlier.rows_kept, -1) <> COALESCE(later.rows_in, -2)
+WHERE
+    COALESCE(earlier.rows_kept, -1) <> COALESCE(later.rows_in, -2)
+    AND NOT COALESCE((SELECT MIN(stage) = 'read' AND MAX(stage) = 'read' FROM stage), FALSE)
 ORDER BY place, part

@@ -74,6 +74,12 @@ def test_a_floor_per_million_words_is_a_number_up_to_a_million(written, text):
         load(written(GOOD.replace("[queries]", f"[queries]\n{text}")))
 
 
+def test_a_query_list_alone_needs_no_section_but_queries(written):
+    alone = load(written('[queries]\narticles = ["dump.xml"]\nword_per_million = 1\n'))
+    assert alone.sources == ()
+    assert alone.queries.word_per_million == 1.0
+
+
 def test_a_missing_settings_file_is_named(tmp_path):
     with pytest.raises(SettingsError, match=r"none\.toml: expected a TOML file"):
         load(tmp_path / "none.toml")

@@ -36,6 +36,13 @@ def test_rows_that_add_up_pass():
     assert ask("check", "rows_add_up", stage=rows("stage", *STAGES)) == []
 
 
+def test_of_a_query_list_alone_only_the_reading_must_add_up():
+    read = {"stage": "read", "part": "0", "rows_in": 5, "rows_kept": 3, "rows_dropped": 2}
+    assert ask("check", "rows_add_up", stage=rows("stage", read)) == []
+    assert len(ask("check", "rows_add_up", stage=rows("stage", {**read, "rows_kept": 4}))) == 1
+    assert len(ask("check", "rows_add_up", stage=rows("stage"))) == 6
+
+
 @pytest.mark.parametrize(
     ("place", "change", "fault"),
     [

@@ -89,6 +89,7 @@ class ReadStage(Stage):
 class ReadWikipedia(ReadStage):
     """Articles of the export as plain text, big files in pieces."""
 
+    version = 2
     makes = ("article",)
 
     def texts(self) -> tuple[str, ...]:

@@ -1,38 +1,36 @@
 """Wikipedia's XML export to rows: the whole file, or any piece of it alone.
 
-The export comes from strangers: expat is told to stop at a DOCTYPE, so no entity can be declared,
-and what a page, a token or the nesting may need is bounded.
+A damage costs the page that it stands in: reading goes on at the next one.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+import re
+import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from xml.parsers import expat
 
 from pipeline.web.reading import raise_if_of_the_disk
 from pipeline.wikipedia.markup import plain_text
+from pipeline.wikipedia.namespaces import all_names
+from pipeline.wikipedia.pages import ROOT_END, NotAnExportError, Page, Parser
 from pipeline.wikipedia.plain_files import BAD_STREAM, Row
-from pipeline.wikipedia.streams import Dump
-from queries.tables.errors import InputError
+from pipeline.wikipedia.site import Site
+from pipeline.wikipedia.streams import PAGE, Dump
 
-MAX_TEXT = 4_000_000  # characters of a page; Wikipedia itself refuses more than 2 MB
-MAX_TOKEN_BYTES = 16 << 20  # of one tag: expat keeps an unfinished one in memory
-MAX_DEPTH = 32
-DAMAGE = (OSError, EOFError, expat.ExpatError)
+__all__ = ["NotAnExportError", "cuts", "read_rows"]
 
-ROOT, ROOT_END = b"<mediawiki>", b"</mediawiki>"
+DAMAGE = (OSError, EOFError, zlib.error)
+HEAD_BYTES = 4 << 20  # in which a wiki tells its names; 10 kB are usual
+# What is parsed at once. After a damage little, for the next may be near; then twice as much each
+# time.
+FIRST_BYTES, MOST_BYTES = 1 << 10, 1 << 20
+AN_EXPORT = re.compile(rb"[\xef\xbb\xbf\s]{0,64}<(?:\?xml|mediawiki)[\s>]")
+LONGEST_BEGINNING = 80
+UNCLOSED_TOKEN = 5  # expat's number
 
-
-# A page's fields and their depth: a revision and its author have an id, too, but further inside.
-FIELDS = {"title": 3, "ns": 3, "id": 3, "text": 4}
-
-
-class Damage(expat.ExpatError):
-    """XML that no export contains: a DOCTYPE, endless tokens or nesting."""
-
-
-class NotAnExportError(InputError):
-    """A file that begins as no export does: told before any row."""
+# Of a page's model and format; other pages hold data or programs.
+_REDIRECT_END = re.compile(r"\[\[|:|\n")
+WIKITEXT = ("", "wikitext", "text", "text/x-wiki", "text/plain")
 
 
 # --- bytes to rows --------------------------------------------------------------------------
@@ -47,65 +45,126 @@ def cuts(path: str | Path, target_bytes: int) -> list[int]:
 def read_rows(path: str | Path, start: int = 0, stop: int | None = None) -> Iterator[Row]:
     """One row per page of the piece, in the file's order, and one for each damage.
 
-    Without a damage, the pieces between the cuts give the rows of the whole file. Pages before a
-    damage are kept; what follows is read from the next stream that begins with a page. Raises
-    NotAnExportError, an InputError, for a file that is none.
+    Without a damage, the pieces between the cuts give the rows of the whole file; each takes the
+    names of namespaces from the file's head. After a damage the next page is read, after one of
+    bz2 or gzip that of the next stream. Raises NotAnExportError, an InputError, for a file that is
+    none.
     """
     with open(path, "rb") as file:
         dump = Dump(file)
         stop = dump.size if stop is None else stop
-        at: int | None = start
-        while at is not None:
-            parser = _Parser(str(path))
+        end = ROOT_END if stop < dump.size else b""
+        parser = Parser(str(path), _site(str(path), dump) if start else None, inside=start > 0)
+        pieces = _Pieces(dump.chunks(start, stop))
+        stopped: Parser | None = None  # by a damage, behind which reading has not gone on yet
+        while True:
             try:
-                for chunk in _document(dump.chunks(at, stop), at > 0, stop < dump.size):
-                    yield from map(_row, parser.feed(chunk))
-                yield from map(_row, parser.feed(b"", last=True))
+                if stopped:
+                    if stopped.is_at_end and pieces.begin_an_export():
+                        parser = Parser(str(path))
+                    else:
+                        yield BAD_STREAM
+                        if not pieces.skip_to_page():
+                            return
+                        parser = Parser(str(path), stopped.site, inside=True)
+                    stopped = None
+                for piece in pieces:
+                    yield from _rows(parser, parser.feed(piece))
+                yield from _rows(parser, parser.feed(end, last=True))
                 return
+            except expat.ExpatError as error:
+                parser.check_is_export()
+                yield from _rows(parser, parser.taken())
+                stopped = parser
+                if error.code != UNCLOSED_TOKEN:  # which is all that is left of the file
+                    pieces.go_back(parser.rest())
             except DAMAGE as error:
                 raise_if_of_the_disk(error)
-                yield from map(_row, parser.taken())
-                yield BAD_STREAM
+                yield from _rows(parser, parser.taken())
+                stopped = parser
                 at = dump.after_damage(stop)
+                pieces = _Pieces(dump.chunks(at, stop) if at is not None else iter(()))
 
 
-def _document(chunks: Iterable[bytes], headless: bool, endless: bool) -> Iterator[bytes]:
-    """The chunks with the root's tags, where the piece lacks them.
+def _site(path: str, dump: Dump) -> Site:
+    """The wiki, by the head of its export."""
+    parser = Parser(path)
+    n_bytes = 0
+    try:
+        for piece in dump.chunks(0, dump.size):
+            n_bytes += len(piece)
+            if parser.feed(piece) or parser.page or n_bytes > HEAD_BYTES:
+                break
+    except (*DAMAGE, expat.ExpatError, NotAnExportError) as error:
+        raise_if_of_the_disk(error)
+    return parser.site
 
-    >>> b"".join(_document([b"<page/>"], headless=True, endless=True))
-    b'<mediawiki><page/></mediawiki>'
-    """
-    if headless:
-        yield ROOT
-    yield from chunks
-    if endless:
-        yield ROOT_END
+
+class _Pieces:
+    """Chunks of XML as pieces to parse, with a way back into the last of them."""
+
+    def __init__(self, chunks: Iterator[bytes]):
+        self.chunks = chunks
+        self.chunk, self.at, self.size = b"", 0, MOST_BYTES
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        if self.at >= len(self.chunk):
+            self.chunk, self.at = next(self.chunks), 0
+        piece = self.chunk[self.at : self.at + self.size]
+        self.at += len(piece)
+        self.size = min(2 * self.size, MOST_BYTES)
+        return piece
+
+    def go_back(self, rest: bytes) -> None:
+        """Give these bytes again, the last of those that were given."""
+        if len(rest) <= self.at:
+            self.at -= len(rest)
+        else:
+            self.chunk, self.at = rest + self.chunk[self.at :], 0
+
+    def begin_an_export(self) -> bool:
+        """Whether an export begins here."""
+        self.size = FIRST_BYTES
+        while len(self.chunk) - self.at < LONGEST_BEGINNING:
+            chunk = next(self.chunks, b"")
+            if not chunk:
+                break
+            self.chunk, self.at = self.chunk[self.at :] + chunk, 0
+        return bool(AN_EXPORT.match(self.chunk, self.at))
+
+    def skip_to_page(self) -> bool:
+        """Go on at the next page; false if there is none."""
+        self.size = FIRST_BYTES
+        while (at := self.chunk.find(PAGE, self.at)) < 0:
+            chunk = next(self.chunks, None)
+            if chunk is None:
+                return False
+            unread = self.chunk[self.at :]
+            self.chunk, self.at = unread[-len(PAGE) + 1 :] + chunk, 0
+        self.at = at
+        return True
 
 
 # --- pages ----------------------------------------------------------------------------------
 
 
-@dataclass
-class Page:
-    """A page's fields as they stand in the export; of many revisions the last."""
-
-    title: str = ""
-    ns: str = ""
-    id: str = ""
-    text: str | None = None
-    redirect: bool = False
+def _rows(parser: Parser, pages: list[Page]) -> Iterator[Row]:
+    return (_row(page, parser.site) for page in pages)
 
 
-def _row(page: Page) -> Row:
+def _row(page: Page, site: Site) -> Row:
     """The row of a page.
 
-    >>> _row(Page("Dog", "0", "7", "A '''dog'''"))
+    >>> _row(Page("Dog", "0", "7", text="A '''dog'''"), Parser("").site)
     (7, 'Dog', 'A dog', None)
     """
     number = int(page.id) if page.id.isdecimal() and len(page.id) < 19 else None
     reason = _reason(page, number)
     if reason is None and page.text is not None:
-        return number, page.title, plain_text(page.text), None
+        return number, page.title, plain_text(page.text, site), None
     return number, page.title or None, None, reason
 
 
@@ -116,77 +175,21 @@ def _reason(page: Page, number: int | None) -> str | None:
         return "not_article"
     if page.redirect:
         return "redirect"
+    if page.model.lower() not in WIKITEXT or page.format.lower() not in WIKITEXT:
+        return "not_wikitext"
     if not page.text or page.text.isspace():
         return "bad_page"
-    return "redirect" if page.text.lstrip()[:9].lower() == "#redirect" else None
+    return "redirect" if _is_redirect(page.text) else None
 
 
-class _Parser:
-    """Feeds bytes to expat and collects pages: a tag's name and depth tell what text belongs to."""
+def _is_redirect(text: str) -> bool:
+    """Whether a page begins with the word of a redirect, in any language.
 
-    def __init__(self, path: str):
-        self.path = path
-        self.pages: list[Page] = []
-        self.page: Page | None = None
-        self.pieces: list[str] | None = None  # of the field that is being read
-        self.length = self.depth = self.fed = 0
-        # In UTF-8, whatever the file's first line says: a later piece of it does not see that.
-        self.expat = expat.ParserCreate("UTF-8")
-        self.expat.buffer_text = True
-        self.expat.buffer_size = 1 << 18
-        self.expat.StartDoctypeDeclHandler = self.refuse
-        self.expat.StartElementHandler = self.start
-        self.expat.EndElementHandler = self.end
-        self.expat.CharacterDataHandler = self.characters
-
-    def feed(self, chunk: bytes, last: bool = False) -> list[Page]:
-        """The pages that end in this chunk."""
-        if not self.fed and not chunk.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
-            raise self.not_an_export(f"bytes {chunk[:16]!r}" if chunk else "0 bytes")
-        self.fed += len(chunk)
-        self.expat.Parse(chunk, last)
-        if self.fed - self.expat.CurrentByteIndex > MAX_TOKEN_BYTES:
-            raise Damage("a tag without an end")
-        return self.taken()
-
-    def taken(self) -> list[Page]:
-        pages, self.pages = self.pages, []
-        return pages
-
-    def not_an_export(self, beginning: str) -> NotAnExportError:
-        return NotAnExportError(
-            f"{self.path}: expected a MediaWiki XML export, plain or bz2, a Cirrus dump, JSON"
-            f" lines or Parquet; found {beginning}"
-        )
-
-    def refuse(self, *_: object) -> None:
-        raise Damage("a DOCTYPE")
-
-    def start(self, tag: str, attributes: dict[str, str]) -> None:
-        self.depth += 1
-        if self.depth == 1 and tag != "mediawiki":
-            raise self.not_an_export(f"XML with the root <{tag[:40]}>")
-        if self.depth == 2 and tag == "page":
-            self.page = Page()
-        elif self.page and FIELDS.get(tag) == self.depth:
-            self.pieces, self.length = [], 0
-        elif self.page and tag == "redirect":
-            self.page.redirect = True
-        elif self.depth > MAX_DEPTH:
-            raise Damage("tags nested deeper than any export's")
-
-    def characters(self, text: str) -> None:
-        if self.pieces is not None:
-            self.length += len(text)
-            if self.length <= MAX_TEXT:
-                self.pieces.append(text)
-
-    def end(self, tag: str) -> None:
-        if self.page and self.pieces is not None and FIELDS.get(tag) == self.depth:
-            whole = "".join(self.pieces) if self.length <= MAX_TEXT else ""
-            setattr(self.page, tag, whole)
-            self.pieces = None
-        elif self.page and self.depth == 2:
-            self.pages.append(self.page)
-            self.page = None
-        self.depth -= 1
+    >>> [_is_redirect(text) for text in ("#WEITERLEITUNG [[Hund]]", "#redirect: [[a]]", "# Ahead")]
+    [True, True, False]
+    """
+    head = text.lstrip()[:100]
+    if head[:1] not in ("#", "＃"):
+        return False
+    word = _REDIRECT_END.split(head[1:], maxsplit=1)[0].strip().replace("_", " ").lower()
+    return word in all_names().redirect or word.split(" ")[0] == "redirect"

@@ -11,6 +11,20 @@ Nine tenths of all brackets hold no others. One pattern each takes these without
 
 import html
 import re
+from functools import partial
+
+from pipeline.wikipedia.breaks import (
+    BREAK,
+    EMPTY,
+    NOTE,
+    with_breaks_shown,
+    with_notes_read,
+    without_marks,
+)
+from pipeline.wikipedia.quotes import without_quotes
+from pipeline.wikipedia.site import Site, site_of
+from pipeline.wikipedia.templates import Shapes, shown
+from pipeline.wikipedia.variants import one_variant
 
 # Tags whose content is no sentence, and nowiki, whose content is text without markup.
 _REMOVED_TAGS = (
@@ -19,61 +33,80 @@ _REMOVED_TAGS = (
 )
 _COMMENT = re.compile(r"<!--(?:[^-]|-(?!->))*+(?:-->)?+")
 _PAIRED_TAG = re.compile(rf"<(/?)({_REMOVED_TAGS}|nowiki)(?=[\s/>])([^<>]*+)>", re.IGNORECASE)
+_MARK_OF_TAG = {"ref": NOTE, "nowiki": EMPTY, "templatestyles": EMPTY, "includeonly": EMPTY}
 # A note without a tag in it.
 _PLAIN_NOTE = re.compile(r"<ref[^<>]*+>(?:(?<=/>)|[^<]*+</ref>)")
 _ANY_TAG = re.compile(r"</?[A-Za-z][^<>]*+>")
-_BLOCK_TAG = re.compile(r"<[/]?(?:br|p|div|li|ul|ol|td|tr|th|table|blockquote)[ />]", re.IGNORECASE)
-_MARKUP_TO_SPACE = str.maketrans(dict.fromkeys("[]{}|<>=&_", " "))
+_BLOCK_TAG = re.compile(
+    r"</?(?:blockquote|br|caption|center|dd|div|dl|dt|h[1-6r]|li|ol|p|poem|section|table|td|th|tr|ul)"
+    r"[\s/>]",
+    re.IGNORECASE,
+)
+_MARKUP_TO_SPACE = str.maketrans({**dict.fromkeys("[]{}|<>=&_", " "), "'": f"'{EMPTY}"})
+
+MOST_SHOWN = 2_000  # characters of a template that holds others and is shown
 
 # What opens or closes a template, a table or a link. A table's brackets stand at a line's start,
 # so that the empty last parameter of a template, "|}}", closes no table.
 _BRACKET = re.compile(r"(\{\{|\}\}|\[\[|\]\]|\n[ \t:]*+(?:\{\||\|\}(?!\})))")
 # A template with at most one level of others in it; a link with no bracket and no kind in it.
-_PLAIN_TEMPLATE = re.compile(r"\{\{[^{}]*+(?:\{\{[^{}]*+\}\}[^{}]*+)*+\}\}")
+_PLAIN_TEMPLATE = re.compile(r"\{\{([^{}|]*+)([^{}]*+(?:\{\{[^{}]*+\}\}[^{}]*+)*+)\}\}")
 _PLAIN_LINK = re.compile(r"\[\[(?:[^\[\]{}|:]*+\|)?+([^\[\]{}|:]*+)\]\]")
 _TEMPLATE, _TABLE, _LINK = "{{", "{|", "[["
 _KIND = {"{{": _TEMPLATE, "}}": _TEMPLATE, "[[": _LINK, "]]": _LINK}
 # The end of a template leaves the links open in it unclosed, that of a table also templates.
 _STRENGTH = {_LINK: 0, _TEMPLATE: 1, _TABLE: 2}
 
-# Links that show no words: pictures and categories, and the same article in another language.
-_HIDDEN_TARGET = re.compile(
-    r"\s*(?:(?i:file|image|category|media)|[a-z]{2,3}|simple|zh-[a-z-]{2,12}|be-x-old|roa-rup"
-    r"|bat-smg|map-bms|fiu-vro|nds-nl|cbk-zam)\s*:"
+# Links that show no words, besides those that the site names: the same article in another language,
+# and whatever has the name of a picture, a sound or a document.
+_OTHER_LANGUAGE = re.compile(
+    r"\s*(?:[a-z]{2,3}|simple|zh-[a-z-]{2,12}|be-x-old|be-tarask|roa-rup|roa-tara|bat-smg|map-bms"
+    r"|fiu-vro|nds-nl|cbk-zam)\s*:"
+)
+_FILE_NAME = re.compile(
+    r".*\.(?:jpe?g|png|gif|svg|webp|tiff?|bmp|xcf|djvu|pdf|og[agv]|opus|webm|mp[34]|mpe?g|midi?|wav"
+    r"|flac|stl)\s*",
+    re.IGNORECASE | re.DOTALL,
 )
 _SHOWN_LANGUAGE_LIKE = re.compile(r"\s*(?:iso|doi|rfc|arc|mw|hdl|oclc)\s*:")
 
 _REST = r'[^\s\[\]<>"|{}]*+'
 _LABELLED_ADDRESS = re.compile(rf"\[(?:https?:|ftp:)?//{_REST} *+([^\[\]\n]*+)\]")
-# Also htp:// and the like: a pattern that begins with a set of letters is searched thrice as fast.
-_ADDRESS = re.compile(rf"[hHfF][tT]{{1,2}}[pP][sS]?://{_REST}")
-_SWITCH = re.compile(r"__[A-Z]{3,24}__")
-_QUOTES = re.compile(r"'''*")
+# Before "://", which is found ten times as fast as a pattern. Also htp:// and the like.
+_SCHEME = re.compile(r"(?:ht{1,2}ps?|ftps?)$", re.IGNORECASE)
+_REST_OF_ADDRESS = re.compile(rf"\A{_REST}")
+# A word of MediaWiki's in any script: __NOTOC__, __KEIN_INHALTSVERZEICHNIS__, __目次強制__.
+_SWITCH = re.compile(r"__[^\s_\[\]{}|<>=]{1,40}+(?:_[^\s_\[\]{}|<>=]{1,40}+){0,4}+__")
+_TEXT_APOSTROPHE = f"{EMPTY}'{EMPTY}"
+_ENGLISH_SWITCHES = {"notoc", "toc", "forcetoc", "noeditsection", "nogallery"}
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _ODD_SPACES = "\t\u00a0\u2002\u2003\u2007\u2009\u200a\u202f"
 
 
-def plain_text(wikitext: str) -> str:
+def plain_text(wikitext: str, site: Site | None = None) -> str:
     """The words that a reader of the page sees, one line a paragraph; a total function.
 
-    Templates, tables, notes, pictures and categories go; the words of links and headings stay.
+    Templates, tables, notes, pictures and categories go, and leave "…" between words; the words
+    of links and headings stay, and those of the templates in pipeline.wikipedia.templates.
 
     >>> plain_text("== Dogs ==\\nA '''[[dog|hound]]'''{{cn}} &amp; a [http://a.b cat].<ref>x</ref>")
     'Dogs\\nA hound & a cat.'
+    >>> plain_text("From {{lang|fr|Lyon}} {{flagg|it}} Rome, {{convert|10|km}}{{snd}}far")
+    'From Lyon … Rome, 10 km – far'
     """
-    text = _without_comments(wikitext)
+    site = site or site_of()
+    text = _without_comments(without_marks(wikitext))
     text = _without_tags(text) if "<" in text else text
-    text = _without_brackets(text)
-    text = "".join(_LABELLED_ADDRESS.split(text))
-    text = _ADDRESS.sub("", text) if "://" in text else text
-    text = _QUOTES.sub("", text)
-    text = _SWITCH.sub("", text) if "_" in text else text
+    text = one_variant(text)
+    text = _without_brackets(text, site)
+    text = _without_addresses(text) if "//" in text else text
+    text = _SWITCH.sub(_unless_a_word, text) if "__" in text else text
     if "&" in text:
         # Twice, for authors who write &amp;nbsp;
         text = _ENTITY.sub(_character, _ENTITY.sub(_character, text))
     for space in _ODD_SPACES:  # str.translate takes 40 times as long
         text = text.replace(space, " ")
-    return _without_line_marks(text)
+    return _without_line_marks(with_notes_read(text))
 
 
 def _without_comments(text: str) -> str:
@@ -82,16 +115,16 @@ def _without_comments(text: str) -> str:
     >>> _without_comments("a<!-- b -->c<!-- d")
     'ac'
     """
-    return _COMMENT.sub("", text)
+    return _COMMENT.sub("", text) if "<!--" in text else text
 
 
 def _without_tags(text: str) -> str:
     """Drop tags, and the content of those that hold no sentences.
 
-    >>> _without_tags('a<ref name="x"/><ref>b</ref> <b>c</b> <nowiki>[[d]]</nowiki> e < f')
-    'a c   d   e < f'
+    >>> _without_tags('a<ref name="x"/> <b>c</b><math>x</math> e < f').replace(BREAK, "…")
+    'a\\x02 c… e < f'
     """
-    first, *rest = _PAIRED_TAG.split(_PLAIN_NOTE.sub("", text))
+    first, *rest = _PAIRED_TAG.split(_PLAIN_NOTE.sub(NOTE, text))
     slashes, attributes, pieces = rest[::4], rest[2::4], rest[3::4]
     names = [name.lower() for name in rest[1::4]]
     last_close = {name: n for n, name in enumerate(names) if slashes[n]}
@@ -103,9 +136,9 @@ def _without_tags(text: str) -> str:
         elif not slashes[n] and not attributes[n].endswith("/") and last_close.get(name, -1) > n:
             opened = name
         if not opened:
-            kept.append(pieces[n])
+            kept += _MARK_OF_TAG.get(name, BREAK), pieces[n]
         elif opened == "nowiki":
-            kept.append(pieces[n].translate(_MARKUP_TO_SPACE))
+            kept += EMPTY, pieces[n].translate(_MARKUP_TO_SPACE)
     left = "".join(kept)
     return _ANY_TAG.sub(_line_end, left) if "<" in left else left
 
@@ -114,17 +147,18 @@ def _line_end(tag: re.Match[str]) -> str:
     return "\n" if _BLOCK_TAG.match(tag[0]) else ""
 
 
-def _without_brackets(text: str) -> str:
-    """Drop templates and tables; leave of a link what it shows.
+def _without_brackets(text: str, site: Site) -> str:
+    """Drop templates and tables; leave of a link, and of some templates, what it shows.
 
     One pass: `starts` remembers where in `kept` each open bracket was opened, and a closing
     bracket takes back what was kept since. (Two lists of atoms: a hundred thousand tuples would
     wake Python's garbage collector.)
 
-    >>> _without_brackets("a {{b|{{c}}}} [[d|e]] [[f]] [[File:g.jpg|thumb|the [[h]]]] {{i")
-    'a  e f  i'
+    >>> text = "a {{b|{{c}}}} [[d|e]] [[f]] [[File:g.jpg|thumb|the [[h]]]] {{i"
+    >>> _without_brackets(text, site_of("en")).replace(BREAK, "…")
+    'a … e f … i'
     """
-    text = _PLAIN_TEMPLATE.sub("", text)
+    text = _PLAIN_TEMPLATE.sub(partial(_of_template, site.shapes), text)
     text = "\n" + "".join(_PLAIN_LINK.split(text))  # "\n": a table may start the page
     first, *rest = _BRACKET.split(text)
     kept = [first]
@@ -141,9 +175,19 @@ def _without_brackets(text: str) -> str:
             start = _partner(kind, open_, starts)
             if start is not None:
                 n_tables -= kind == _TABLE
-                _close(kind, kept, start)
+                _close(kind, kept, start, site)
         kept.append(piece)
     return "".join(kept).removeprefix("\n")
+
+
+def _of_template(shapes: Shapes, template: re.Match[str]) -> str:
+    """What a template shows; itself, if that holds other brackets, for the pass with a stack."""
+    shape = shapes[template[1]]
+    if shape is None:
+        return BREAK
+    if "{{" in template[2] or "[[" in template[2]:
+        return template[0]
+    return shown(template[1], shape, template[2])
 
 
 def _partner(kind: str, open_: list[str], starts: list[int]) -> int | None:
@@ -161,28 +205,88 @@ def _partner(kind: str, open_: list[str], starts: list[int]) -> int | None:
     return starts.pop()
 
 
-def _close(kind: str, kept: list[str], start: int) -> None:
-    """Take back what was kept since `start`, or of a link its target."""
-    if kind != _LINK:
-        del kept[start:]
-        return
-    target, bar, shown = kept[start].partition("|") if start < len(kept) else ("", "", "")
-    if _HIDDEN_TARGET.match(target) and not _SHOWN_LANGUAGE_LIKE.match(target):
-        del kept[start:]
-    elif bar:
-        kept[start] = shown
+def _close(kind: str, kept: list[str], start: int, site: Site) -> None:
+    """Put what a bracket shows in the place of what was kept since it was opened."""
+    first = kept[start] if start < len(kept) else ""
+    if kind == _LINK:
+        target, bar, label = first.partition("|")
+        if not _is_hidden(target, site):
+            if bar:
+                kept[start] = label
+            return
+        kept[start:] = [BREAK]
+    elif kind == _TABLE:
+        kept[start:] = ["\n"]
+    else:
+        name = first.partition("|")[0]
+        shape = site.shapes[name]
+        if shape is None:
+            kept[start:] = [BREAK]
+        else:
+            inside = "".join(kept[start:])
+            fits = len(inside) <= MOST_SHOWN
+            kept[start:] = [shown(name, shape, inside[len(name) :]) if fits else BREAK]
+
+
+def _is_hidden(target: str, site: Site) -> bool:
+    """Whether a link to this page shows no words.
+
+    >>> [_is_hidden(to, site_of("de")) for to in ("Datei:A", "X: b.JPG", "fr:Chien", "wikt:a")]
+    [True, True, True, False]
+    """
+    prefix, colon, name = target.partition(":")
+    if not colon or not prefix:
+        return False
+    if prefix.strip(" _\n").replace("_", " ").lower() in site.silent or _FILE_NAME.fullmatch(name):
+        return True
+    return bool(_OTHER_LANGUAGE.match(target)) and not _SHOWN_LANGUAGE_LIKE.match(target)
+
+
+def _without_addresses(text: str) -> str:
+    """Drop the addresses of links, and those that stand in the text.
+
+    >>> _without_addresses("[http://a.b/c the site] [//d.e] and http://f.g now").replace(BREAK, "…")
+    'the site \\x02 and … now'
+    """
+    pieces = _LABELLED_ADDRESS.split(text)
+    pieces[1::2] = [label or NOTE for label in pieces[1::2]]
+    before, *rest = "".join(pieces).split("://")
+    kept: list[str] = []
+    for piece in rest:
+        scheme = _SCHEME.search(before, max(0, len(before) - 5))
+        if scheme:
+            kept += before[: scheme.start()], BREAK
+            piece = _REST_OF_ADDRESS.sub("", piece, count=1)
+        else:
+            kept += before, "://"
+        before = piece
+    return "".join([*kept, before])
+
+
+def _unless_a_word(switch: re.Match[str]) -> str:
+    """A switch is written in capitals, or in a script that has none; "__init__" is a word."""
+    word = switch[0].strip("_")
+    return switch[0] if word != word.upper() and word.lower() not in _ENGLISH_SWITCHES else ""
 
 
 def _character(entity: re.Match[str]) -> str:
-    return html.unescape(entity[0])
+    character = html.unescape(entity[0])
+    return character if character != "'" else _TEXT_APOSTROPHE
 
 
 def _without_line_marks(text: str) -> str:
-    """Drop empty lines, and the marks of lists, headings, indents and rules at a line's ends.
+    """Drop empty lines, marks of bold and italics, and those of lists, headings, indents, rules.
 
     >>> _without_line_marks("=== Early life ===\\n\\n*# one \\n----")
     'Early life\\none'
     """
-    lines = [line.strip(" ").lstrip("*#:;- ") for line in text.split("\n") if line]
-    unmarked = [line.strip("= ") if line[:1] == "=" else line for line in lines]
-    return "\n".join(filter(None, unmarked))
+    lines = text.split("\n")
+    if "''" in text:
+        lines = [without_quotes(line) if "''" in line else line for line in lines]
+    if EMPTY in text:
+        lines = [line.replace(EMPTY, "") for line in lines]
+    lines = [line.strip(" ").lstrip("*#:;- ") for line in lines if line]
+    lines = [line.strip("= ") if line[:1] == "=" else line for line in lines]
+    if BREAK in text:
+        lines = [with_breaks_shown(line) if BREAK in line else line for line in lines]
+    return "\n".join(filter(None, lines))

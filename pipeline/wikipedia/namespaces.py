@@ -188,6 +188,19 @@ def all_names() -> Names:
     return names
 
 
+def languages_with(silent: frozenset[str]) -> list[str]:
+    """The languages that have all these names of media, files and categories, in lower case.
+
+    None if all are English, which every language knows.
+
+    >>> languages_with(frozenset({"datei", "kategorie"}))[:3]
+    ['bar', 'de', 'de-at']
+    """
+    if silent <= names_of("en").silent:
+        return []
+    return [code for code in _table() if silent <= names_of(code).silent]
+
+
 @cache
 def no_name(wiki: str) -> re.Pattern[str]:
     """Matches the titles of a wiki that name nothing: other namespaces, lists, the main page, "-".

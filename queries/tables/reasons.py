@@ -7,7 +7,8 @@ PAGE = {
     "not_article": "page outside namespace 0",
     "redirect": "page that only points to another",
     "bad_page": "page that does not parse, or lacks a title or a text",
-    "bad_stream": "file or stream that is empty or damaged; what follows in the part is not read",
+    "not_wikitext": "page of data or of a program: JSON, CSS, JavaScript, Lua",
+    "bad_stream": "a place where a file is damaged; of an XML export the next page is read",
 }
 COLLECT = {
     "row_invalid": "line of a table that does not parse",

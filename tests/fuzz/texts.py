@@ -25,6 +25,7 @@ WIKITEXT = [
     "== A ==\nA '''[[red kite|kite]]''' of [[Wales]]{{cn|{{x}}}}.<ref name='a'>b</ref>\n* one\n",
     "{| class=wikitable\n|-\n! a\n| b || c\n|}\n[[File:a.jpg|thumb|the [[b]]]] [http://x.org y]",
     "<!-- c --><nowiki>[[d]]</nowiki><math>\\frac</math>&amp;nbsp;__TOC__ #REDIRECT [[A]]",
+    "{{lang|fr|l'''[[a|b]]''}} -{H|zh-cn:a;zh-tw:b}- {{convert|1|to|2|km}}{{snd}}\1\2\3 __目__",
 ]
 WIKITEXT_TOKENS = tokens(
     "{{ }} [[ ]] {| |} | || |- ! '' ''' == \n * # : ; <ref> </ref> <ref/> <!-- --> <nowiki> "

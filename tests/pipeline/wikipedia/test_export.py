@@ -1,7 +1,9 @@
 """The export reader: which pages become rows, and what a damaged or hostile file does."""
 
 import bz2
+import gzip
 import importlib.util
+import random
 from collections import Counter
 from pathlib import Path
 
@@ -10,14 +12,15 @@ import pytest
 import regex
 
 from pipeline import wikipedia
-from pipeline.wikipedia import plain_text, read_articles, read_pages
+from pipeline.wikipedia import pages, plain_text, read_articles, read_pages, streams
+from queries.tables.errors import InputError
 from queries.tables.schemas import TABLES
 
 
-def page(title="Dog", text="A '''dog'''.", ns="0", number="7", extra=""):
+def page(title="Dog", text="A '''dog'''.", ns="0", number="7", extra="", model=""):
     return (
         f"<page><title>{title}</title><ns>{ns}</ns><id>{number}</id>{extra}<revision><id>99</id>"
-        f"<contributor><id>5</id></contributor><text>{text}</text></revision></page>\n"
+        f"<contributor><id>5</id></contributor>{model}<text>{text}</text></revision></page>\n"
     )
 
 
@@ -74,7 +77,172 @@ def test_pages_before_a_damage_are_kept_and_a_row_tells_of_it(tmp_path):
     expected = rows_of(tmp_path, whole)
     assert rows_of(tmp_path, whole[:-5]) == [*expected, damage]
     assert rows_of(tmp_path, whole[: len(whole) // 2])[-1] == damage
-    assert rows_of(tmp_path, whole.replace(b"Dog 30<", b"Dog 30<<")) == [*expected[:30], damage]
+    lost_one = [*expected[:30], damage, *expected[31:]]
+    assert rows_of(tmp_path, whole.replace(b"Dog 30<", b"Dog 30<<")) == lost_one
+
+
+BAD_STREAM = (None, None, None, "bad_stream")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        b"<page><title>Do\x01g</title></page>",
+        b"<page><title>D\xffg</title></page>",
+        b"<page><title>Dog</ti",
+        b"<page><title>Dog</title><revision><text>cut in the mid",
+        b"<page><title>AT&T;</title></page>",
+        b"<page><title>Dog</page>",
+        b"</revision>",
+        b"\0" * 4096,  # a hole in a file, where a disk was full
+    ],
+    ids=["control", "utf-8", "cut tag", "cut page", "entity", "no end tag", "stray end", "zeros"],
+)
+@pytest.mark.parametrize("pack", [bytes, bz2.compress, gzip.compress], ids=["plain", "bz2", "gzip"])
+def test_a_damage_costs_its_own_page_alone(tmp_path, damage, pack):
+    whole = export(*(page(f"Dog {n}", number=str(n)) for n in range(200)))
+    expected = rows_of(tmp_path, whole)
+    for n in (0, 100, 199):
+        at = whole.index(b"<page><title>Dog %d<" % n)
+        content = pack(whole[:at] + damage + whole[at:])
+        assert rows_of(tmp_path, content) == [*expected[:n], BAD_STREAM, *expected[n:]]
+
+
+def test_a_page_that_is_cut_at_any_byte_costs_no_other(tmp_path):
+    """As after `head -c` of a dump and another one behind it."""
+    first, cut, last = (page(title, number="1") for title in ("A", "B", "C"))
+    for stop in range(7, len(cut) - 1):
+        rows = rows_of(tmp_path, export(first, cut[:stop], last))
+        assert [row[1] for row in rows if row[3] is None] == ["A", "C"]
+        assert 1 <= [row[3] for row in rows].count("bad_stream") <= 2
+
+
+def test_the_page_behind_a_damage_may_begin_in_another_chunk(tmp_path, monkeypatch):
+    monkeypatch.setattr(streams, "CHUNK_BYTES", 7)
+    content = export(page("A"), "<page>\x01", page("B"))
+    assert [row[1] for row in rows_of(tmp_path, content)] == ["A", None, "B"]
+
+
+@pytest.mark.parametrize("between", [b"", b"\n\n", b'\xef\xbb\xbf<?xml version="1.0"?>\n'])
+def test_exports_may_follow_each_other_in_a_file(tmp_path, between):
+    """The bug reports of mwxml know dumps that were put together by cat."""
+    german = export(page("Hund", "[[Kategorie:X]] Ein Hund.")).replace(
+        b"<siteinfo/>", siteinfo({"14": "Kategorie"}).encode()
+    )
+    content = export(page()) + between + german + export(page("Cat"))
+    assert [(row[1], row[2]) for row in rows_of(tmp_path, content)] == [
+        ("Dog", "A dog."),
+        ("Hund", "Ein Hund."),
+        ("Cat", "A dog."),
+    ]
+
+
+def siteinfo(names: dict[str, str]) -> str:
+    namespaces = "".join(
+        f'<namespace key="{key}" case="first-letter">{name}</namespace>'
+        for key, name in names.items()
+    )
+    return f"<siteinfo><sitename>W</sitename><namespaces>{namespaces}</namespaces></siteinfo>"
+
+
+# A wiki of its own, a Wikipedia, and one whose language only its names tell.
+SITES = [
+    ("", {"6": "Skjalasafn", "14": "Hólf", "-2": "Hljóð"}, "[[Skjalasafn:x|mini]] [[Hólf:y]] a"),
+    (' xml:lang="tr"', {}, "[[Dosya:x|küçükresim]] [[Resim:y|sağ]] [[KAT:z]] [[Kategori:z]] a"),
+    ("", {"6": "Datei", "14": "Kategorie"}, "[[Bild:x|miniatur|links]] [[Medium:y]] a"),
+    ("", {}, "[[Plik:x|mały]] [[ファイル:x]] [[Фото:x.jpg|мини]] [[Kategoria:z]] a"),
+]
+
+
+@pytest.mark.parametrize(("language", "names", "text"), SITES)
+def test_links_to_files_and_categories_show_no_words_in_any_language(
+    tmp_path, language, names, text
+):
+    content = export(page(text=text)).decode().replace("<siteinfo/>", siteinfo(names))
+    content = content.replace("<mediawiki", f"<mediawiki{language}")
+    assert [row[2] for row in rows_of(tmp_path, content.encode())] == ["a"]
+
+
+def test_a_later_piece_knows_the_names_of_the_head(tmp_path, monkeypatch):
+    file = tmp_path / "pages"
+    pages_ = [page(f"P {n}", "[[Hólf:y]] a" + " b" * 50, number=str(n)) for n in range(50)]
+    content = export(*pages_).replace(b"<siteinfo/>", siteinfo({"14": "Hólf"}).encode())
+    file.write_bytes(content)
+    inputs = [
+        pa.RecordBatch.from_pydict({"path": [path], "start": [start], "stop": [stop]})
+        for path, start, stop in wikipedia.pieces(file, 1000)
+    ]
+    assert len(inputs) > 5
+    cut = pa.Table.from_batches(read_pages(iter(inputs)), TABLES["article"].schema)
+    assert cut == table_of(file)
+    assert "Hólf" not in "".join(cut["text"].to_pylist())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "#WEITERLEITUNG [[Hund]]",
+        "#リダイレクト[[犬]]",
+        " #перенаправление: [[Собака]]",
+        "＃転送 [[犬]]",
+    ],
+)
+def test_a_redirect_is_one_in_any_language(tmp_path, text):
+    assert rows_of(tmp_path, export(page(text=text)))[0][3] == "redirect"
+    assert rows_of(tmp_path, export(page(text=f"See {text}")))[0][3] is None
+
+
+@pytest.mark.parametrize(
+    ("model", "reason"),
+    [
+        ("<model>wikitext</model><format>text/x-wiki</format>", None),
+        ("<model>json</model><format>application/json</format>", "not_wikitext"),
+        ("<model>sanitized-css</model><format>text/css</format>", "not_wikitext"),
+        ("<model>Scribunto</model><format>text/plain</format>", "not_wikitext"),
+        ("<format>text/javascript</format>", "not_wikitext"),
+    ],
+)
+def test_pages_of_data_and_of_programs_are_no_articles(tmp_path, model, reason):
+    assert rows_of(tmp_path, export(page(model=model)))[0][3] == reason
+
+
+def zstd(content: bytes) -> bytes:
+    return pa.compress(content, "zstd", asbytes=True)
+
+
+PACKS = {
+    "gzip": gzip.compress,
+    "members": lambda content: gzip.compress(content[:999]) + gzip.compress(content[999:]),
+    "padded": lambda content: gzip.compress(content) + bytes(999),
+    "zstd": zstd,
+    "frames": lambda content: zstd(content[:999]) + zstd(content[999:]),
+}
+
+
+@pytest.mark.parametrize("kind", PACKS)
+def test_a_packed_export_gives_the_rows_of_the_plain_one(tmp_path, kind):
+    content = export(*(page(f"Dog {n}", number=str(n)) for n in range(100)))
+    assert rows_of(tmp_path, PACKS[kind](content)) == rows_of(tmp_path, content)
+    assert len(wikipedia.pieces(tmp_path / "pages", 10)) > 1  # the plain one
+    (tmp_path / "packed").write_bytes(PACKS[kind](content))
+    assert len(wikipedia.pieces(tmp_path / "packed", 10)) == 1
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zstd], ids=["gzip", "zstd"])
+def test_a_packed_export_that_is_cut_keeps_what_was_read_before(tmp_path, pack):
+    noise = random.Random(0).randbytes(400_000).hex()  # of which no packer leaves nothing
+    packed = pack(export(page(), page("Noise", noise)))
+    assert rows_of(tmp_path, packed[: len(packed) // 2]) == [(7, "Dog", "A dog.", None), BAD_STREAM]
+
+
+def test_a_damaged_member_of_a_gzip_file_costs_no_other(tmp_path):
+    first, second, third = (
+        gzip.compress(text.encode()) for text in (page("A"), page("B") * 500, page("C"))
+    )
+    head, tail = gzip.compress(export()[: -len("</mediawiki>")]), gzip.compress(b"</mediawiki>")
+    broken = second[:40] + b"\xff" * 20 + second[60:]
+    rows = rows_of(tmp_path, head + first + broken + third + tail)
+    assert [row[1] for row in rows if row[1] != "B"] == ["A", None, "C"]
 
 
 def test_a_damaged_bz2_keeps_what_was_read_before(tmp_path):
@@ -95,9 +263,12 @@ def test_a_damaged_bz2_keeps_what_was_read_before(tmp_path):
         '<!DOCTYPE mediawiki [<!ENTITY x SYSTEM "file:///etc/hostname">]>',
     ],
 )
-def test_a_doctype_ends_the_file_before_it_declares_anything(tmp_path, prologue):
+def test_a_doctype_is_refused_before_it_declares_anything(tmp_path, prologue):
     content = prologue.encode() + export(page(text="&a;&b;&x;"))
-    assert rows_of(tmp_path, content) == [(None, None, None, "bad_stream")]
+    with pytest.raises(InputError, match="found <!DOCTYPE mediawiki>"):
+        rows_of(tmp_path, content)
+    within = export(page())[: -len("</mediawiki>")] + content
+    assert [row[3] for row in rows_of(tmp_path, within)] == [None, "bad_stream", "bad_stream"]
 
 
 def test_an_undeclared_entity_and_endless_nesting_end_the_file(tmp_path):
@@ -106,13 +277,13 @@ def test_an_undeclared_entity_and_endless_nesting_end_the_file(tmp_path):
 
 
 def test_a_tag_without_an_end_is_not_kept_in_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr(wikipedia.export, "MAX_TOKEN_BYTES", 3 << 20)
+    monkeypatch.setattr(pages, "MAX_TOKEN_BYTES", 3 << 20)
     content = export(page())[: -len("</mediawiki>")] + b'<page a="' + b"x" * (6 << 20)
     assert [row[3] for row in rows_of(tmp_path, content)] == [None, "bad_stream"]
 
 
 def test_a_page_longer_than_any_of_wikipedia_is_bad(tmp_path, monkeypatch):
-    monkeypatch.setattr(wikipedia.export, "MAX_TEXT", 100)
+    monkeypatch.setattr(pages, "MAX_TEXT", 100)
     reasons = [row[3] for row in rows_of(tmp_path, export(page(text="x" * 101), page()))]
     assert reasons == ["bad_page", None]
 
@@ -125,6 +296,10 @@ def test_a_page_longer_than_any_of_wikipedia_is_bad(tmp_path, monkeypatch):
         (b"title,text\n", "title,text"),
         (b"<rss><page/></rss>", "<rss>"),
         (bz2.compress(b"no xml"), "no xml"),
+        (gzip.compress(b"no xml"), "no xml"),
+        (b"<!DOCTYPE html><html><body>404</body></html>", "<!DOCTYPE html>"),
+        (b"<!doctype html>\n<title>503</title>", "<!doctype html>"),
+        (b"<html><head><title>Rate limited</title></head></html>", "<html>"),
     ],
 )
 def test_a_file_of_another_kind_is_refused_in_one_line(tmp_path, content, found):

@@ -16,6 +16,7 @@ from queries.tables.manifest import find
 EXAMPLES = """\
 examples:
   luigi --module pipeline BuildWIT --settings my.toml --out wit   make a build, or go on with it
+  luigi --module pipeline BuildQueries --settings list.toml --out wit      the query list alone
   python -m pipeline report --build wit --run wit/runs/sample     report on build and model
   python -m pipeline card --build wit --name mine                 describe the dataset to its users
   python -m pipeline takedown --settings my.toml --out wit --list gone.csv

@@ -3,7 +3,8 @@
 -- inputs: query, border, corpus, list_source, build
 -- percent is of the queries that the source brought. Junk is a key of one letter or digit, or a
 -- word of markup: what no one would search for. Number-like is a query with a word that begins with
--- a digit, possessive one with a word in 's. A bigram of the most frequent words is grammar.
+-- a digit, possessive one with a word in 's. Grammar is a bigram with one of the list's 50 most
+-- frequent words.
 WITH frequent AS (
     SELECT ' ' || text || ' ' AS word
     FROM query
@@ -142,7 +143,7 @@ figure AS (
     FROM kinds
     UNION ALL
     SELECT
-        9, 'with one of the 50 most frequent words', entered_by, CAST(frequent AS DOUBLE),
+        9, 'grammar', entered_by, CAST(frequent AS DOUBLE),
         100.0 * frequent / n
     FROM kinds
     WHERE entered_by = 'bigram'

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.settings.whole import SAMPLE
 from queries.tables.manifest import find
 from tests.conftest import packaged
 from tests.queries.engine.spark_cluster import spark_home
@@ -60,6 +61,15 @@ def test_the_list_of_the_docs_is_made_by_its_command_with_its_audit(tmp_path):
     for command in blocks("sh")[1:]:
         done = run(command, tmp_path)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_list_of_the_sample_lacks_nothing(tmp_path):
+    for place in re.findall(r"package:[^\"]+", SAMPLE.read_text()):
+        packaged(place)
+    done = luigi("BuildQueries", SAMPLE, tmp_path / "wit")
+    assert done.returncode == 0, done.stderr
+    assert "SHORT" not in done.stdout
+    assert table(find(tmp_path / "wit"), "query").num_rows == 90_000
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from trainer.model.tokenizer import Tokenizer
 from trainer.settings import ModelConfig, Recipe, TextConfig, VisionConfig
 from trainer.training.losses import Objective
 from trainer.training.optim import adamw, dtype
-from trainer.training.slip import unprojected, views
+from trainer.training.slip import views
 from trainer.training.step import Inputs, Stepper
 
 EMBED = 256
@@ -83,8 +83,7 @@ class Contrasting:
         return self.stepper.step(Inputs(images, tokens, made), lr)
 
     def features(self, images: np.ndarray) -> Tensor:
-        encode = self.model.encode_image
-        return unprojected(self.model.visual, encode, torch.from_numpy(images))
+        return self.model.encode_image(torch.from_numpy(images), projected=False)
 
     def scores(self, images: np.ndarray, names: Sequence[str]) -> dict[str, Tensor]:
         if "text" not in self.stepper.objective.needs:
@@ -112,8 +111,7 @@ class Predicting:
         return loss.item()
 
     def features(self, images: np.ndarray) -> Tensor:
-        tower = self.model.tower
-        return unprojected(tower.visual, tower, torch.from_numpy(images))
+        return self.model.tower(torch.from_numpy(images), projected=False)
 
     def scores(self, images: np.ndarray, names: Sequence[str]) -> dict[str, Tensor]:
         likely = self.model.scores(torch.from_numpy(images), names)

@@ -33,8 +33,8 @@ class ImageTower(nn.Module):
         for name, values in (("mean", IMAGE_MEAN), ("std", IMAGE_STD)):
             self.register_buffer(name, 255 * torch.tensor(values).view(3, 1, 1), persistent=False)
 
-    def forward(self, images: Tensor) -> Tensor:
-        return self.visual((images.float() - self.mean) / self.std)
+    def forward(self, images: Tensor, projected: bool = True) -> Tensor:
+        return self.visual((images.float() - self.mean) / self.std, projected)
 
 
 class Predictor(nn.Module, ABC):

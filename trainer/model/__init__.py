@@ -48,9 +48,10 @@ class CLIP(nn.Module):
             buffer = 255 * torch.tensor(values).view(3, 1, 1)
             self.register_buffer(name, buffer, persistent=False)
 
-    def encode_image(self, images: Tensor) -> Tensor:
-        """uint8 RGB (B, 3, H, W) -> (B, embed), not normalised."""
-        return self.visual(self._normalised(images))
+    def encode_image(self, images: Tensor, projected: bool = True) -> Tensor:
+        """uint8 RGB (B, 3, H, W) -> (B, embed), not normalised; or the features that are projected,
+        (B, features): what SimCLR's head reads."""
+        return self.visual(self._normalised(images), projected)
 
     def image_features(self, images: Tensor) -> Tensor:
         """uint8 RGB (B, 3, H, W) -> (B, D), what a linear probe reads (CLIP, section 3.2).
@@ -75,8 +76,8 @@ class CLIP(nn.Module):
         """
         x, end = self.token_embedding(tokens), tokens.argmax(dim=1)  # (B, T, C), (B,)
         if self.config.text.layers:
-            x = self.transformer(x + self.positional_embedding[: tokens.shape[1]])
-            text = x[torch.arange(len(x), device=x.device), end]  # (B, C)
+            x = x + self.positional_embedding[: tokens.shape[1]]
+            text = self.transformer(x, end)  # (B, C)
         else:
             text = mean_of_words(x, end)
         return self.ln_final(text) @ self.text_projection

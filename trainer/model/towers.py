@@ -11,23 +11,38 @@ from torch.nn import functional as F
 from trainer.settings import VisionConfig
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, *, causal: bool = False) -> Tensor:
+def attend(
+    q: Tensor, k: Tensor, v: Tensor, *, causal: bool = False, last: Tensor | None = None
+) -> Tensor:
     """Scaled dot-product attention, (B, heads, T, D) each; q may have fewer rows.
 
-    On a CPU the plain products: there, torch's fused kernel took 33 ms backwards where they
-    take 3 (T 65, 3 heads, batch 128, bf16).
+    causal: row t of q sees the rows of k up to t. last: (B,), the last row of k that is seen. On a
+    CPU the plain products: there, torch's fused kernel took 33 ms backwards where they take 3
+    (T 65, 3 heads, batch 128, bf16).
     """
+    seen = None
+    if last is not None:
+        seen = torch.arange(k.shape[-2], device=k.device) <= last.view(-1, 1, 1, 1)
     if q.device.type != "cpu":
-        return F.scaled_dot_product_attention(q, k, v, is_causal=causal)
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=seen, is_causal=causal)
     logits = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)  # (B, heads, T of q, T)
     if causal:
-        later = torch.ones(logits.shape[-2:], dtype=torch.bool, device=q.device).triu(1)
-        logits = logits.masked_fill(later, float("-inf"))
+        seen = torch.ones(logits.shape[-2:], dtype=torch.bool, device=q.device).tril()
+    if seen is not None:
+        logits = logits.masked_fill(~seen, float("-inf"))
     return logits.softmax(dim=-1).to(v.dtype) @ v
 
 
+def rows_of(x: Tensor, row: Tensor | int) -> Tensor:
+    """(B, T, C) and a row of each, or one of all -> (B, C)."""
+    return x[:, row] if isinstance(row, int) else x[torch.arange(len(x), device=x.device), row]
+
+
 class Attention(nn.Module):
-    """Multi-head self-attention (B, T, C) -> (B, T, C), named as nn.MultiheadAttention."""
+    """Multi-head self-attention (B, T, C) -> (B, T, C), named as nn.MultiheadAttention.
+
+    With `row`, the result of that row alone, (B, C), without the work for the others.
+    """
 
     def __init__(self, width: int, heads: int, proj_std: float, *, causal: bool):
         super().__init__()
@@ -38,12 +53,20 @@ class Attention(nn.Module):
         nn.init.normal_(self.out_proj.weight, std=proj_std)
         nn.init.zeros_(self.out_proj.bias)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, row: Tensor | int | None = None) -> Tensor:
         B, T, C = x.shape
-        qkv = F.linear(x, self.in_proj_weight, self.in_proj_bias)
-        q, k, v = qkv.view(B, T, 3, self.heads, C // self.heads).permute(2, 0, 3, 1, 4)
-        mixed = attend(q, k, v, causal=self.causal)  # (B, heads, T, -)
-        return self.out_proj(mixed.transpose(1, 2).reshape(B, T, C))
+        if row is None:
+            qkv = F.linear(x, self.in_proj_weight, self.in_proj_bias)
+            q, k, v = qkv.view(B, T, 3, self.heads, C // self.heads).permute(2, 0, 3, 1, 4)
+            mixed = attend(q, k, v, causal=self.causal)  # (B, heads, T, -)
+            return self.out_proj(mixed.transpose(1, 2).reshape(B, T, C))
+        q = F.linear(rows_of(x, row), self.in_proj_weight[:C], self.in_proj_bias[:C])
+        kv = F.linear(x, self.in_proj_weight[C:], self.in_proj_bias[C:])
+        q = q.view(B, 1, self.heads, C // self.heads).transpose(1, 2)
+        k, v = kv.view(B, T, 2, self.heads, C // self.heads).permute(2, 0, 3, 1, 4)
+        last = torch.as_tensor(row, device=x.device) if self.causal else None
+        mixed = attend(q, k, v, last=last)  # (B, heads, 1, -)
+        return self.out_proj(mixed.transpose(1, 2).reshape(B, C))
 
 
 def quick_gelu(x: Tensor) -> Tensor:
@@ -52,7 +75,7 @@ def quick_gelu(x: Tensor) -> Tensor:
 
 
 class Mlp(nn.Module):
-    """(B, T, C) -> (B, T, 4C) -> (B, T, C)."""
+    """(…, C) -> (…, 4C) -> (…, C)."""
 
     def __init__(self, width: int, proj_std: float):
         super().__init__()
@@ -68,7 +91,7 @@ class Mlp(nn.Module):
 
 
 class Block(nn.Module):
-    """Pre-LayerNorm residual block, (B, T, C) -> (B, T, C)."""
+    """Pre-LayerNorm residual block, (B, T, C) -> (B, T, C), or (B, C) of one row of each."""
 
     def __init__(self, width: int, heads: int, proj_std: float, *, causal: bool):
         super().__init__()
@@ -77,16 +100,19 @@ class Block(nn.Module):
         self.mlp = Mlp(width, proj_std)
         self.ln_2 = nn.LayerNorm(width)
 
-    def forward(self, x: Tensor) -> Tensor:
-        x = x + self.attn(self.ln_1(x))
-        return x + self.mlp(self.ln_2(x))
+    def forward(self, x: Tensor, row: Tensor | int | None = None) -> Tensor:
+        own = x if row is None else rows_of(x, row)
+        own = own + self.attn(self.ln_1(x), row)
+        return own + self.mlp(self.ln_2(own))
 
 
 class Transformer(nn.Module):
-    """`layers` blocks, (B, T, C) -> (B, T, C), initialised as CLIP's text tower.
+    """`layers` blocks, (B, T, C) -> (B, T, C), or (B, C) where one row of each is read.
 
-    OpenAI's code initialises only the text tower so and leaves the ViT to PyTorch's defaults;
-    we do the same for both, as GPT-2 does, since the depth is what the scale answers to.
+    Of the last block nobody reads the other rows, so they are not computed; their keys and values
+    are. Initialised as CLIP's text tower: OpenAI's code initialises only the text tower so and
+    leaves the ViT to PyTorch's defaults; we do the same for both, as GPT-2 does, since the depth is
+    what the scale answers to.
     """
 
     def __init__(self, width: int, layers: int, heads: int, *, causal: bool):
@@ -95,8 +121,11 @@ class Transformer(nn.Module):
         blocks = (Block(width, heads, proj_std, causal=causal) for _ in range(layers))
         self.resblocks = nn.Sequential(*blocks)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.resblocks(x)
+    def forward(self, x: Tensor, row: Tensor | int | None = None) -> Tensor:
+        *before, last = self.resblocks
+        for block in before:
+            x = block(x)
+        return last(x, row)
 
 
 def mean_of_words(x: Tensor, end: Tensor) -> Tensor:
@@ -128,16 +157,17 @@ class VisionTransformer(nn.Module):
         self.transformer = Transformer(width, config.blocks[0], config.heads, causal=False)
         self.ln_post = nn.LayerNorm(width)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.project(self.features(x))
+    def forward(self, x: Tensor, projected: bool = True) -> Tensor:
+        """(B, embed), or (B, width) before the projection: what SimCLR's head reads."""
+        features = self.features(x)
+        return self.project(features) if projected else features
 
     def features(self, x: Tensor) -> Tensor:
         """(B, 3, H, W) -> (B, width), before the projection: what a linear probe reads."""
         x = self.conv1(x).flatten(2).transpose(1, 2)  # (B, H W / patch^2, C)
         first = self.class_embedding.to(x.dtype).expand(x.shape[0], 1, -1)
         x = torch.cat([first, x], dim=1) + self.positional_embedding.to(x.dtype)
-        x = self.transformer(self.ln_pre(x))
-        return self.ln_post(x[:, 0])
+        return self.ln_post(self.transformer(self.ln_pre(x), 0))
 
     def project(self, features: Tensor) -> Tensor:
         """(B, width) -> (B, embed)."""
@@ -177,7 +207,8 @@ class Bottleneck(nn.Module):
 
 
 class AttentionPool(nn.Module):
-    """(B, C, H, W) -> (B, embed): one attention whose query is the mean of all places."""
+    """(B, C, H, W) -> (B, embed), or (B, C) before the projection: one attention whose query is the
+    mean of all places."""
 
     def __init__(self, side: int, width: int, heads: int, embed: int):
         super().__init__()
@@ -190,14 +221,14 @@ class AttentionPool(nn.Module):
         for linear in (self.k_proj, self.q_proj, self.v_proj, self.c_proj):
             nn.init.normal_(linear.weight, std=width**-0.5)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, projected: bool = True) -> Tensor:
         x = x.flatten(2).transpose(1, 2)  # (B, H W, C)
         x = torch.cat([x.mean(dim=1, keepdim=True), x], dim=1)
         x = x + self.positional_embedding.to(x.dtype)
         q, k, v = self.q_proj(x[:, :1]), self.k_proj(x), self.v_proj(x)
         q, k, v = (y.unflatten(2, (self.heads, -1)).transpose(1, 2) for y in (q, k, v))
-        pooled = attend(q, k, v)  # (B, heads, 1, -)
-        return self.c_proj(pooled.transpose(1, 2).flatten(1))
+        pooled = attend(q, k, v).transpose(1, 2).flatten(1)  # (B, C)
+        return self.c_proj(pooled) if projected else pooled
 
 
 class ModifiedResNet(nn.Module):
@@ -219,13 +250,14 @@ class ModifiedResNet(nn.Module):
         self.layer4 = _stage(16 * width, 8 * width, fourth, stride=2)
         self.attnpool = AttentionPool(config.pixels // 32, 32 * width, config.heads, embed)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, projected: bool = True) -> Tensor:
+        """(B, embed), or (B, 32 width) before the pool's projection: what SimCLR's head reads."""
         x = F.relu(self.bn1(self.conv1(x)), inplace=True)
         x = F.relu(self.bn2(self.conv2(x)), inplace=True)
         x = F.relu(self.bn3(self.conv3(x)), inplace=True)
         x = F.avg_pool2d(x, 2)  # (B, width, H / 4, W / 4)
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        return self.attnpool(x)  # from (B, 32 width, H / 32, W / 32)
+        return self.attnpool(x, projected)  # from (B, 32 width, H / 32, W / 32)
 
     def features(self, x: Tensor) -> Tensor:
         """(B, 3, H, W) -> (B, embed), the attention pool's output: what a linear probe reads."""

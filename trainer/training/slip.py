@@ -5,11 +5,9 @@ by a hash of (seed, epoch, pair_id, view). It is cut out of the loader's crop; S
 the whole picture.
 """
 
-from collections.abc import Callable
-
 import cv2
 import numpy as np
-from torch import Tensor, nn
+from torch import nn
 
 EMBED = 256  # width in which views are compared
 CROP_AREA = (0.08, 1.0)  # of the picture
@@ -32,24 +30,6 @@ def head(features: int, hidden: int) -> nn.Sequential:
         nn.ReLU(inplace=True),
         nn.Linear(hidden, EMBED),
     )
-
-
-def unprojected(visual: nn.Module, encode: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
-    """The image tower's features of the images before the projection: (B, features)."""
-    kept: list[Tensor] = []
-    last = getattr(visual, "ln_post", None)
-    if isinstance(last, nn.Module):  # a ViT projects what this makes
-        hook = last.register_forward_hook(lambda _, inputs, output: kept.append(output))
-    else:
-        pool = visual.attnpool
-        assert isinstance(pool, nn.Module)
-        assert isinstance(pool.c_proj, nn.Module)
-        hook = pool.c_proj.register_forward_pre_hook(lambda _, inputs: kept.append(inputs[0]))
-    try:
-        encode(images)
-    finally:
-        hook.remove()
-    return kept[0]
 
 
 def views(images: np.ndarray, draws: np.ndarray) -> np.ndarray:

@@ -27,7 +27,6 @@ from trainer.model.towers import Block, Bottleneck
 from trainer.settings import Means
 from trainer.training.distributed import ALONE, Group
 from trainer.training.losses import Objective
-from trainer.training.slip import unprojected
 
 
 @dataclass(frozen=True)
@@ -149,10 +148,8 @@ class Stepper:
         with torch.autocast(device, self.kind, enabled=self.kind in HALF):
             if piece.kind == "text":
                 embeddings = self.model.encode_text(piece.inputs)
-            elif piece.kind == "image":
-                embeddings = self.model.encode_image(piece.inputs)
             else:
-                embeddings = unprojected(self.model.visual, self.model.encode_image, piece.inputs)
+                embeddings = self.model.encode_image(piece.inputs, piece.kind == "image")
         embeddings = embeddings.float() if embeddings.dtype in HALF else embeddings
         return embeddings if piece.kind.startswith("view") else F.normalize(embeddings, dim=-1)
 
@@ -191,17 +188,24 @@ def _count(norm: _BatchNorm) -> Tensor:
 
 
 def prepare(model: CLIP, means: Means) -> None:
-    """Turn on activation checkpointing and torch.compile where `means` has them."""
+    """Turn on activation checkpointing and torch.compile where `means` has them.
+
+    With both, each block is compiled by itself: a tower that is compiled whole may not run code of
+    ours, such as `without_statistics`, when it computes a block again.
+    """
     if means.checkpointing:
         for block in model.modules():
             if isinstance(block, (Block, Bottleneck)):
+                forward = block.forward
+                if means.compile:  # pictures of one size: inductor fails on sizes left open there
+                    forward = torch.compile(forward, dynamic=isinstance(block, Block))
                 block.forward = partial(  # type: ignore[method-assign]
                     checkpoint,
-                    block.forward,
+                    forward,
                     use_reentrant=False,
                     context_fn=partial(_first_and_again, block),
                 )
-    if means.compile:
+    elif means.compile:
         model.visual.compile()
         if model.config.text.layers:
             model.transformer.compile(dynamic=True)  # a length for each group of texts

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from trainer.model import CLIP, build
-from trainer.model.towers import attend, mean_of_words
+from trainer.model.towers import Transformer, attend, mean_of_words
 from trainer.settings import MODELS, TrainerError
 
 BLOCK = [
@@ -222,3 +222,22 @@ def test_a_weight_too_many_or_too_few_is_refused():
     del weights["logit_scale"]
     with pytest.raises(RuntimeError, match="Missing key"):
         build("tiny-rn").load_state_dict(weights)
+
+
+@pytest.mark.parametrize("causal", [True, False])
+@pytest.mark.parametrize("layers", [1, 3])
+def test_the_one_row_that_is_read_equals_that_row_of_all(causal, layers):
+    torch.manual_seed(5)
+    transformer = Transformer(32, layers, 4, causal=causal).double()
+    x = torch.randn(6, 11, 32, dtype=torch.double, requires_grad=True)
+    row = torch.tensor([0, 10, 3, 3, 7, 1])
+    alone, every = transformer(x, row), transformer(x)[torch.arange(6), row]
+    torch.testing.assert_close(alone, every, rtol=0, atol=1e-14)
+    weight = torch.randn_like(alone)
+    gradients = [
+        torch.autograd.grad((rows * weight).sum(), [x, *transformer.parameters()])
+        for rows in (alone, every)
+    ]
+    for left, right in zip(*gradients, strict=True):
+        torch.testing.assert_close(left, right, rtol=0, atol=1e-13)
+    torch.testing.assert_close(transformer(x, 0), transformer(x)[:, 0], rtol=0, atol=1e-14)

@@ -15,7 +15,6 @@ from trainer.training.slip import (
     head,
     hue,
     saturation,
-    unprojected,
     views,
 )
 
@@ -87,7 +86,7 @@ def test_features_before_projection_lead_to_the_embedding(name):
     model = build(name).eval()
     images = torch.from_numpy(np.ascontiguousarray(IMAGES[:, :, :64, :64]))
     with torch.no_grad():
-        features = unprojected(model.visual, model.encode_image, images)
+        features = model.encode_image(images, projected=False)
         assert features.shape == (6, MODELS[name].vision.features)
         projected = (
             features @ model.visual.proj

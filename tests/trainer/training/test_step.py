@@ -1,5 +1,6 @@
 """One step: pieces, groups and recomputation change time and memory, never the gradient."""
 
+import shutil
 from dataclasses import replace
 from itertools import pairwise, product
 
@@ -133,6 +134,19 @@ def test_gradient_checkpointing_changes_no_gradient_and_no_statistic(tower):
     expected = gradients(stepper_of(kept, Means()), inputs)
     assert_equal(gradients(stepper_of(again, Means(checkpointing=True)), inputs), expected)
     assert all(map(torch.equal, again.state_dict().values(), kept.state_dict().values()))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs g++")
+@pytest.mark.parametrize(("tower", "checkpointing"), [("vit", False), ("vit", True), ("rn", True)])
+def test_a_compiled_slip_has_the_same_gradients_and_statistics(tower, checkpointing):
+    inputs, plain, compiled = inputs_of(tower), model_of(tower), model_of(tower)
+    means = Means(compile=True, checkpointing=checkpointing)
+    prepare(compiled, means)
+    expected = gradients(stepper_of(plain, Means(), "slip"), inputs)
+    assert_equal(gradients(stepper_of(compiled, means, "slip"), inputs), expected)
+    for name, value in plain.state_dict().items():
+        torch.testing.assert_close(compiled.state_dict()[name], value, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("groups", [2, 4, 40])

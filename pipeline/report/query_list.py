@@ -17,9 +17,9 @@ from queries.tables.manifest import files_by_table
 
 SHORT = {  # a line for each row of list_source in which something is missing
     "list": "the list has {offered:,} of the {quota:,} queries asked for: its sources have no more",
-    "word": "words end at their floor of {least:,} occurrences, {offered:,} for a quota of "
+    "word": "words end at their floor of {least:,} occurrence{s}, {offered:,} for a quota of "
     "{quota:,}: lower word_min or word_per_million, or add articles",
-    "bigram": "bigrams end at their floors of {least:,} occurrences and {pmi_min:g} bits, "
+    "bigram": "bigrams end at their floors of {least:,} occurrence{s} and {pmi_min:g} bits, "
     "{offered:,} for a quota of {quota:,}: lower bigram_min, bigram_per_million or pmi_min, or add "
     "articles",
     "title": "titles end at their floor of {least:,} views, {offered:,} for a quota of {quota:,}: "
@@ -35,7 +35,7 @@ def shortfalls(engine: DuckEngine, inputs: Tables) -> list[str]:
     Empty where nothing is missing, and for builds of 0.1.0, which lack the table.
     """
     rows = answer(engine, inputs, sql("report", "shortfalls")).to_pylist()
-    return [SHORT[row["source"]].format(**row) for row in rows]
+    return [SHORT[row["source"]].format(**row, s="s" * (row["least"] != 1)) for row in rows]
 
 
 def print_shortfalls(build: Path) -> None:

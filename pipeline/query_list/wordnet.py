@@ -1,34 +1,36 @@
-"""Names of WordNet's synsets: from dict files (wndb(5WN)) or from Open English WordNet's XML.
+"""Names of WordNet's synsets: from dict files (wndb(5WN)) or from LMF, the XML of other WordNets.
 
 Princeton's 3.0 and 3.1 come as a folder of data.noun, data.verb and so on, or as a tar of it; Open
 English WordNet as the same, or as one XML file in the format of the Global WordNet Association
-(LMF), plain or gzip.
+(LMF), plain or packed; the Open Multilingual Wordnet as a tar of such files.
 """
 
 import re
 import tarfile
 import zlib
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
-from xml.parsers import expat
+from lzma import LZMAError
+from pathlib import Path, PurePath, PurePosixPath
 
 import pyarrow as pa
 
-from pipeline.web.reading import unpacked
+from pipeline.query_list.lmf import Synsets, read_lmf
+from pipeline.web.reading import raise_if_of_the_disk, unpacked
 from queries.tables.errors import InputError
 from queries.tables.schemas import TABLES
 
 FILES = {"data.noun": "n", "data.verb": "v", "data.adj": "a", "data.adv": "r"}
+LMF_ENDINGS = (".xml", ".xml.gz", ".xml.bz2", ".xml.xz")
+EXPECTED = f"WordNet's files {', '.join(FILES)}, or LMF files ({', '.join(LMF_ENDINGS)})"
 SYNSET_NAME = TABLES["synset_name"].schema
-CHUNK_BYTES = 1 << 20
-MAX_FILE_BYTES = 256 << 20  # of a tar's file; the largest of WordNet 3.0 has 15 MB
+BATCH_SYNSETS = 65_536
+MAX_FILE_BYTES = 256 << 20  # of dict files in a tar; the largest of WordNet 3.0 has 15 MB
+MAX_TAR_BYTES = 4 << 30  # of all that a tar holds
 
 # Where an adjective may stand: before a noun (a), after it (ip), or in the predicate (p).
 _MARKER = re.compile(r"\((?:a|p|ip)\)$")
 # Offset, number of the lexicographer's file, part of speech, number of words in hex, the rest.
 _LINE = re.compile(r"(\d{8}) \d\d [nvasr] ([0-9a-f]{2}) (.*)")
-
-Synsets = Iterator[tuple[str, list[str]]]  # a synset and its lemmas, the first one first
 
 
 def read_synsets(
@@ -36,56 +38,113 @@ def read_synsets(
 ) -> Iterator[pa.RecordBatch]:
     """Map: rows of `path` in, rows of the table `synset_name` out.
 
-    `lemmas`: "first" for each synset's name, "all" for every word of it. Raises InputError for a
-    folder that lacks a file, for a line that is no synset, and for a file that is no XML.
+    `lemmas`: "first" for each synset's name, "all" for every word of it. A synset without a word
+    gives a row with a reason. Raises InputError for a folder that lacks a file, for a line that is
+    no synset, for a file that is no XML, and for a WordNet that names no synset.
     """
     for batch in batches:
         for path in map(Path, batch.column("path").to_pylist()):
-            if path.is_dir() or tarfile.is_tarfile(path):
-                texts = _folder_texts(path) if path.is_dir() else _tar_texts(path)
-                yield _batch(_dict_files(path, texts), lemmas)
-            else:
-                yield _batch(_lmf(path), lemmas)
+            synsets = nameless = 0
+            rows: list[dict] = []
+            for synset, names in _synsets(path):
+                synsets += 1
+                nameless += not names
+                rows += _rows(synset, names if lemmas == "all" else names[:1])
+                if len(rows) >= BATCH_SYNSETS:
+                    yield pa.RecordBatch.from_pylist(rows, SYNSET_NAME)
+                    rows = []
+            if synsets == nameless:
+                raise InputError(
+                    f"{path}: expected a WordNet with names; found {synsets} synsets, "
+                    f"{nameless} of them without a word"
+                )
+            yield pa.RecordBatch.from_pylist(rows, SYNSET_NAME)
 
 
-def _batch(synsets: Synsets, lemmas: str) -> pa.RecordBatch:
-    rows = [
-        {"name": lemma.replace("_", " "), "synset": synset}
-        for synset, names in synsets
-        for lemma in (names if lemmas == "all" else names[:1])
-    ]
-    return pa.RecordBatch.from_pylist(rows, SYNSET_NAME)
+def _rows(synset: str, names: list[str]) -> list[dict]:
+    if not names:
+        return [{"name": None, "synset": synset, "reason": "no_lemma"}]
+    return [{"name": name.replace("_", " "), "synset": synset} for name in names]
 
 
-def _folder_texts(folder: Path) -> dict[str, str]:
-    return {
-        name: (folder / name).read_text("utf-8", "replace")
-        for name in FILES
-        if (folder / name).is_file()
-    }
+def _synsets(path: Path) -> Synsets:
+    if path.is_dir():
+        yield from _of_folder(path)
+    elif tarfile.is_tarfile(path):
+        yield from _of_tar(path)
+    else:
+        yield from _of_lmf(path)
 
 
-def _tar_texts(path: Path) -> dict[str, str]:
-    """The dict files of a tar, wherever in it they stand; nothing is unpacked to the disk."""
-    texts = {}
+def _of_lmf(path: Path) -> Synsets:
+    with path.open("rb") as raw:
+        if raw.peek(4).startswith(b"PK\3\4"):
+            raise InputError(f"{path}: expected {EXPECTED}; found a zip: unpack it")
+        yield from read_lmf(path, unpacked(raw))  # type: ignore[arg-type]
+
+
+def _of_folder(folder: Path) -> Synsets:
+    """The dict files of a folder, or of the folder `dict` in it; else all LMF files in there."""
+    for place in (folder, folder / "dict"):
+        texts = {
+            name: (place / name).read_text("utf-8", "replace")
+            for name in FILES
+            if (place / name).is_file()
+        }
+        if texts:
+            yield from _dict_files(place, texts)
+            return
+    names = [path for path in sorted(folder.rglob("*")) if _visible(path.relative_to(folder))]
+    lmf = [path for path in names if path.name.endswith(LMF_ENDINGS) and path.is_file()]
+    if not lmf:
+        inside = ", ".join(path.name for path in names[:5]) or "nothing"
+        raise InputError(f"{folder}: expected {EXPECTED}; found {inside}")
+    for path in lmf:
+        yield from _of_lmf(path)
+
+
+def _of_tar(path: Path) -> Synsets:
+    """What a tar holds, wherever in it; nothing is unpacked to the disk."""
+    texts: dict[str, str] = {}
+    names: list[str] = []
+    n_bytes = n_lmf = 0
     try:
         with tarfile.open(path) as tar:
             for member in tar:
-                name = PurePosixPath(member.name).name
-                content = tar.extractfile(member) if name in FILES and member.isreg() else None
-                if content is not None:
+                place = PurePosixPath(member.name)
+                n_bytes += member.size
+                if n_bytes > MAX_TAR_BYTES:
+                    raise InputError(f"{path}: expected up to {MAX_TAR_BYTES} bytes in a WordNet")
+                content = tar.extractfile(member) if member.isreg() and _visible(place) else None
+                if content is None:
+                    continue
+                names.append(place.name)
+                if place.name in FILES:
                     if member.size > MAX_FILE_BYTES:
-                        raise InputError(f"{path}: {name} has {member.size} bytes, too many")
-                    texts[name] = content.read().decode("utf-8", "replace")
-    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{path}: expected a tar of dict files: {error}") from None
-    return texts
+                        raise InputError(f"{path}: {place.name} has {member.size} bytes, too many")
+                    texts[place.name] = content.read().decode("utf-8", "replace")
+                elif place.name.endswith(".xml"):
+                    n_lmf += 1
+                    yield from read_lmf(path / place.name, content)
+    except (tarfile.TarError, OSError, EOFError, zlib.error, LZMAError) as error:
+        raise_if_of_the_disk(error)
+        raise InputError(f"{path}: expected a tar of {EXPECTED}: {error}") from None
+    if texts:
+        yield from _dict_files(path, texts)
+    elif not n_lmf:
+        inside = ", ".join(names[:5]) or "nothing"
+        raise InputError(f"{path}: expected a tar of {EXPECTED}; found {inside}")
+
+
+def _visible(path: PurePath) -> bool:
+    """Whether no part of the path is hidden, as macOS's ._files are."""
+    return not any(part.startswith(".") and part.strip(".") for part in path.parts)
 
 
 def _dict_files(path: Path, texts: dict[str, str]) -> Synsets:
     for name, letter in FILES.items():
         if name not in texts:
-            raise InputError(f"{path}: expected WordNet's files {', '.join(FILES)}; no {name}")
+            raise InputError(f"{path}: expected {EXPECTED}; no {name}")
         for line in texts[name].splitlines():
             if not line.startswith("  "):  # the licence
                 yield _synset(path / name, letter, line)
@@ -97,47 +156,3 @@ def _synset(path: Path, letter: str, line: str) -> tuple[str, list[str]]:
     if not match or not words:
         raise InputError(f"{path}: expected a synset's line; found {line[:60]!r}")
     return letter + match[1], [_MARKER.sub("", word) for word in words]
-
-
-def _lmf(path: Path) -> Synsets:
-    """Synsets of an LMF file, named by the lemmas that their members have."""
-    lemma_of: dict[str, str] = {}
-    members: dict[str, list[str]] = {}
-    entry = ""
-
-    def start(tag: str, attributes: dict[str, str]) -> None:
-        nonlocal entry
-        if tag == "LexicalEntry":
-            entry = attributes["id"]
-        elif tag == "Lemma":
-            lemma_of[entry] = attributes["writtenForm"]
-        elif tag == "Synset":
-            members[attributes["id"]] = attributes.get("members", "").split()
-        elif tag == "Sense":
-            named_by.setdefault(attributes["synset"], []).append(entry)
-
-    def no_entity(*_: object) -> None:
-        raise InputError(f"{path}: expected no entity declarations in a WordNet")
-
-    named_by: dict[str, list[str]] = {}
-    parser = expat.ParserCreate("UTF-8")  # whatever its first line says: some are no encodings
-    parser.StartElementHandler = start
-    parser.EntityDeclHandler = no_entity
-    try:
-        with path.open("rb") as raw:
-            file = unpacked(raw)
-            while chunk := file.read(CHUNK_BYTES):
-                parser.Parse(chunk)
-            parser.Parse(b"", True)
-    except (expat.ExpatError, OSError, EOFError, zlib.error, KeyError) as error:
-        raise InputError(
-            f"{path}: expected a folder of dict files or an LMF file: {error}"
-        ) from None
-    for synset, ids in members.items():
-        lemmas = [
-            lemma_of[entry_id]
-            for entry_id in ids or named_by.get(synset, [])
-            if entry_id in lemma_of
-        ]
-        if lemmas:
-            yield synset, lemmas

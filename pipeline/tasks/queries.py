@@ -156,6 +156,7 @@ class CountViews(ReadStage):
 class ReadWordNet(ReadStage):
     """Names of all synsets; none where the settings name no WordNet."""
 
+    version = 2
     makes = ("synset_name",)
 
     def texts(self) -> tuple[str, ...]:

@@ -10,6 +10,12 @@ PAGE = {
     "not_wikitext": "page of data or of a program: JSON, CSS, JavaScript, Lua",
     "bad_stream": "a place where a file is damaged; of an XML export the next page is read",
 }
+VIEW = {
+    "bad_line": "line of page views that does not parse",
+    "other_wiki": "line of page views of another wiki",
+    "no_name": "title of a list, a main page or another namespace, or no title: it names nothing",
+}
+SYNSET = {"no_lemma": "synset without a word"}
 COLLECT = {
     "row_invalid": "line of a table that does not parse",
     "url_missing": "row without an address",
@@ -89,4 +95,14 @@ IMAGE = {
     "not_needed": "fetched, but every query of the pair was full before it",
 }
 
-REASONS: dict[str, str] = {**PAGE, **COLLECT, **FILTER, **POOL, **MATCH, **FETCH, **IMAGE}
+REASONS: dict[str, str] = {
+    **PAGE,
+    **VIEW,
+    **SYNSET,
+    **COLLECT,
+    **FILTER,
+    **POOL,
+    **MATCH,
+    **FETCH,
+    **IMAGE,
+}

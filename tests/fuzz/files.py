@@ -70,6 +70,10 @@ LEXICON = [
     b'<LexicalResource><Lexicon id="a"><LexicalEntry id="w1"><Lemma writtenForm="kite"/>'
     b'<Sense id="s" synset="x1"/></LexicalEntry><Synset id="x1" members="w1"/></Lexicon>'
     b"</LexicalResource>",
+    b'<LexicalResource><Lexicon id="a"><LexicalEntry id="w1"><Lemma writtenForm="kite"/>'
+    b'<Sense id="s" synset="x1" lexicalized="false"/></LexicalEntry></Lexicon><LexiconExtension '
+    b'id="b"><ExternalLexicalEntry id="w1"/><ExternalSynset id="x1"/></LexiconExtension>'
+    b"</LexicalResource>",
 ]
 LEXICON_TOKENS = tokens(
     b'<LexicalEntry id="|<Lemma writtenForm="|<Synset id="|members="|<Sense synset="|"/>|">|<a>|'

@@ -70,9 +70,10 @@ table(
 )
 table(
     "synset_name",
-    "one row per WordNet synset",
-    column("name", string, "first lemma, underscores as spaces"),
+    "one row per name of a WordNet synset that is used: one for each synset, or all",
+    column("name", string, "lemma, underscores as spaces; null where there is none", null=True),
     column("synset", string, "part of speech and offset, such as n00001740"),
+    REASON,
 )
 table(
     "phrase",

@@ -3,6 +3,7 @@
 import gzip
 import importlib.util
 import io
+import lzma
 import tarfile
 from pathlib import Path
 
@@ -29,7 +30,13 @@ def dict_folder(tmp_path):
 def names_in(folder: Path, lemmas: str = "first") -> list[tuple]:
     paths = pa.RecordBatch.from_pydict({"path": [str(folder)]})
     table = pa.Table.from_batches(read_synsets(iter([paths]), lemmas), TABLES["synset_name"].schema)
-    return [tuple(row.values()) for row in table.to_pylist()]
+    return [(row["name"], row["synset"]) for row in table.to_pylist() if row["reason"] is None]
+
+
+def nameless_in(path: Path) -> list[str]:
+    batches = read_synsets(iter([pa.RecordBatch.from_pydict({"path": [str(path)]})]))
+    rows = [row for batch in batches for row in batch.to_pylist()]
+    return [row["synset"] for row in rows if row["reason"] == "no_lemma"]
 
 
 def test_a_synset_is_named_by_its_first_word(dict_folder):
@@ -70,8 +77,144 @@ def test_open_english_wordnet_is_read_from_its_xml(tmp_path, pack):
     assert [name for name, _ in names_in(path, "all")] == ["frankfurter", "hot dog", "frankfurter"]
 
 
-def packed(path: Path, files: dict[str, bytes]) -> Path:
-    with tarfile.open(path, "w:gz") as tar:
+def lmf(lexicon: str, version: str = "1.4") -> str:
+    about = 'label="x" language="de" email="a@b" license="c" version="1"'
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE LexicalResource SYSTEM '
+        f'"http://globalwordnet.github.io/schemas/WN-LMF-{version}.dtd">\n'
+        f'<LexicalResource xmlns:dc="https://globalwordnet.github.io/schemas/dc/">'
+        f'<Lexicon id="x" {about}>{lexicon}</Lexicon></LexicalResource>'
+    )
+
+
+def entry(name: str, word: str, *senses: str) -> str:
+    inside = "".join(senses)
+    lemma = f'<Lemma writtenForm="{word}" partOfSpeech="n"/>'
+    return f'<LexicalEntry id="{name}">{lemma}{inside}</LexicalEntry>'
+
+
+def sense(name: str, synset: str, more: str = "") -> str:
+    return f'<Sense id="{name}" synset="{synset}" {more}/>'
+
+
+HUND = entry("e1", "Hund", sense("s1", "y1"), sense("s2", "y2"))
+KOETER = entry("e2", "Köter", sense("s3", "y1"))
+
+
+@pytest.mark.parametrize(
+    ("synsets", "names"),
+    [
+        ('<Synset id="y1" members="s3 s1"/>', ["Köter", "Hund"]),  # Open Multilingual Wordnet
+        ('<Synset id="y1" members="e2 e1"/>', ["Köter", "Hund"]),  # Open English WordNet
+        ('<Synset id="y1" members="e2 s1"/>', ["Köter", "Hund"]),
+        ('<Synset id="y1"/>', ["Hund", "Köter"]),  # WN-LMF 1.0
+        ('<Synset id="y1" members="s3"/>', ["Köter", "Hund"]),
+        ('<Synset id="y1" members="gone s3"/>', ["Köter", "Hund"]),
+    ],
+)
+def test_members_are_senses_or_entries_or_missing(tmp_path, synsets, names):
+    """goodmami/wn 256; its sense-member-order.xml has both in one lexicon."""
+    path = tmp_path / "de.xml"
+    path.write_text(lmf(HUND + KOETER + synsets))
+    assert [name for name, _ in names_in(path, "all")] == names
+    assert [name for name, _ in names_in(path)] == names[:1]
+
+
+def test_every_version_of_the_format_and_several_lexicons_are_read(tmp_path):
+    """As wn's mini-lmf-1.0.xml to 1.4.xml: pronunciations, indexes, and an extension."""
+    second = (
+        '</Lexicon><LexiconExtension id="b"><Extends id="en" version="1"/>'
+        '<ExternalLexicalEntry id="en-a"><ExternalLemma/></ExternalLexicalEntry>'
+        '<LexicalEntry id="b1" index="info"><Lemma writtenForm="info" partOfSpeech="n">'
+        "<Pronunciation>x</Pronunciation></Lemma>"
+        '<Sense id="b1-1" synset="en-1" n="2"/></LexicalEntry>'
+        '<ExternalSynset id="en-1"/></LexiconExtension><Lexicon id="c">'
+    )
+    for version in ("1.0", "1.1", "1.2", "1.3", "1.4"):
+        path = tmp_path / f"{version}.xml"
+        path.write_text(lmf(HUND + '<Synset id="y1" ili="i1"/>' + second, version))
+        assert names_in(path) == [("Hund", "y1"), ("info", "en-1")]
+
+
+def test_a_synset_without_a_word_is_a_row_with_a_reason(tmp_path):
+    gap = entry("e3", "Lücke", sense("s9", "y9", 'lexicalized="false"'))
+    path = tmp_path / "de.xml"
+    path.write_text(lmf(HUND + gap + '<Synset id="y9" members="s9"/><Synset id="y1"/>'))
+    assert names_in(path) == [("Hund", "y1")]
+    assert nameless_in(path) == ["y9"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (lmf(HUND), "found 0 synsets"),
+        (lmf('<Synset id="y1"/>'), "found 1 synsets, 1 of them without a word"),
+        ("<mediawiki></mediawiki>", "root <LexicalResource>; found <mediawiki>"),
+        (lmf('<LexicalEntry id="a"><Lemma/></LexicalEntry>'), "line 3: expected writtenForm"),
+        ("PK\3\4", "found a zip: unpack it"),
+        ("<!DOCTYPE html><html><p>404</html>", "found <html>"),
+    ],
+)
+def test_a_wordnet_that_names_no_synset_is_refused_in_one_line(tmp_path, content, said):
+    path = tmp_path / "wordnet.xml"
+    path.write_text(content)
+    with pytest.raises(ValueError, match=rf"wordnet\.xml: .*{said}") as refused:
+        names_in(path)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_file_packed_by_xz_is_read_and_its_damage_is_seen(tmp_path):
+    path = tmp_path / "odenet.xml.xz"
+    whole = lmf(HUND + '<Synset id="y1"/>').encode()
+    path.write_bytes(lzma.compress(whole[:90]) + lzma.compress(whole[90:]) + bytes(8))
+    assert names_in(path) == [("Hund", "y1")]
+    path.write_bytes(lzma.compress(whole)[:-30])
+    with pytest.raises(ValueError, match="the stream breaks off"):
+        names_in(path)
+    damaged = bytearray(lzma.compress(whole))
+    damaged[40] ^= 255
+    path.write_bytes(damaged)
+    with pytest.raises(ValueError, match="expected a folder or a tar"):
+        names_in(path)
+
+
+def test_a_tar_or_folder_of_lmf_files_gives_all_of_them_in_order(tmp_path):
+    """omw-data's releases: omw-de-1.4.tar.xz holds omw-de/omw-de.xml, LICENSE and README.md."""
+    files = {
+        "omw-de/omw-de.xml": lmf(HUND + '<Synset id="y1" members="s1"/>').encode(),
+        "omw-de/LICENSE": b"CC BY",
+        "omw-de/._omw-de.xml": b"\0\5\x16\7Mac OS X",
+        "omw-de/z.xml": lmf(KOETER + '<Synset id="y1"/>').encode(),
+    }
+    expected = [("Hund", "y1"), ("Köter", "y1")]
+    assert names_in(packed(tmp_path / "omw-de.tar.xz", files, "w:xz")) == expected
+    for name, content in files.items():
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "in" / name).write_bytes(content)
+    assert names_in(tmp_path / "in") == expected
+    with pytest.raises(ValueError, match=r"WordNet's files .* or LMF files .* found a\.txt"):
+        names_in(packed(tmp_path / "a.tar", {"a.txt": b"x"}, "w"))
+
+
+def test_the_folder_of_a_wordnet_holds_its_files_in_dict(dict_folder, tmp_path):
+    expected = names_in(dict_folder)
+    outer = tmp_path / "WordNet-3.0"
+    outer.mkdir()
+    for name in FILES:
+        (outer / "dict").mkdir(exist_ok=True)
+        (dict_folder / name).rename(outer / "dict" / name)
+    assert names_in(outer) == expected
+
+
+def test_a_long_wordnet_comes_in_batches(tmp_path, monkeypatch):
+    monkeypatch.setattr("pipeline.query_list.wordnet.BATCH_SYNSETS", 1)
+    path = tmp_path / "de.xml"
+    path.write_text(lmf(HUND + '<Synset id="y1"/><Synset id="y2"/>'))
+    assert names_in(path) == [("Hund", "y1"), ("Hund", "y2")]
+
+
+def packed(path: Path, files: dict[str, bytes], mode: str = "w:gz") -> Path:
+    with tarfile.open(path, mode) as tar:
         for name, content in files.items():
             about = tarfile.TarInfo(name)
             about.size = len(content)

@@ -123,10 +123,10 @@ def read_url(text: str) -> str:
     """
     host = urlsplit(text).hostname or "its name"
     if "*" in text:
-        raise ValueError(f"for a whole host name the host, {host}; a * of an address is %2A")
+        raise ValueError(f"no patterns: for all of it write the host {host}; a * itself is %2A")
     key = equivalence_key(text)
     if key.count("/") == 3 and key.endswith("/"):
-        raise ValueError(f"this is a home page: for a whole host name the host, {host}")
+        raise ValueError(f"this is a home page: for all of it write the host {host}")
     return key
 
 

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from pipeline import sources
+from pipeline.filters.exclusions import read_exclusions
 from pipeline.images import scorers
 from pipeline.selection.retry import lost_pairs, reasons
 from pipeline.settings.fetch import FetchSettings
@@ -15,9 +16,14 @@ from pipeline.settings.values import is_remote
 from pipeline.settings.whole import Settings, load
 from pipeline.workspace.endings import end_interrupted, ending_in_one_line, in_one_line
 from pipeline.workspace.folder import ENGINES, Workspace
+from queries.engine import MapInput
 from queries.tables.errors import InputError
 from queries.tables.manifest import find
+from queries.tables.parts import Part
+from queries.tables.schemas import TABLES
 from queries.tables.store import bring, place
+
+LISTS_VERSION = 3  # of the code that reads lists of exclusions: raise it when it gives other rows
 
 
 @dataclass(frozen=True)
@@ -65,7 +71,7 @@ def open_workspace(
             lost_pairs(find(ws.folder), reasons(options.retry))  # raises where it lost none
         ws.lock()
         ws = ws.with_takedowns()
-        _ = ws.engine  # raises where the machine lacks what it needs
+        read_lists(ws)  # raises for a line that means nothing
     log_faults_in_one_line(ws)
     end_at_signals(ws)
     _open[options] = ws
@@ -95,6 +101,23 @@ def add_exclusions(settings: Settings, exclude: str) -> Settings:
         raise InputError(f"--exclude {missing[0]}: expected a list of exclusions, a file")
     every = tuple(dict.fromkeys([*settings.exclusions, *paths]))
     return settings.model_copy(update={"exclusions": every})
+
+
+def exclusion_lists(ws: Workspace) -> list[MapInput]:
+    """The lists of exclusions: each is named by its content and by its name."""
+    inputs: list[MapInput] = []
+    for path in ws.settings.exclusions:
+        inputs += ws.file_inputs([path], Path(path).name, LISTS_VERSION)
+    return inputs
+
+
+def read_lists(ws: Workspace) -> list[Part]:
+    """The parts of the table `exclusion`. Raises InputError.
+
+    They are made before the first stage: who lists a line that excludes nothing learns it at once.
+    """
+    table, folder = TABLES["exclusion"], ws.work / "exclusion"
+    return ws.engine.map("exclusion", read_exclusions, exclusion_lists(ws), table, folder)
 
 
 def check_contact(fetch: FetchSettings) -> None:

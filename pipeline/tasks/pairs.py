@@ -5,11 +5,11 @@ from functools import partial
 from pathlib import Path
 
 from pipeline import sources
-from pipeline.filters.exclusions import read_exclusions
 from pipeline.filters.named import excluded_hosts
 from pipeline.filters.rows import filter_pairs
 from pipeline.match import match_pairs
 from pipeline.settings.sources import Source
+from pipeline.tasks.opening import exclusion_lists, read_lists
 from pipeline.tasks.queries import DeriveQueries
 from pipeline.tasks.stage import Parts, Stage, files, inputs_of
 from pipeline.workspace.takedown_log import LOG, blanking_taken_down
@@ -73,15 +73,8 @@ class FilterPairs(Stage):
         return self.clone(CollectPairs)
 
     def settings_used(self) -> object:
-        lists = [exclusions.digest for exclusions in self.exclusion_lists()]
+        lists = [exclusions.digest for exclusions in exclusion_lists(self.ws)]
         return [self.row_rules(), self.used.filters.boilerplate_max, lists]
-
-    def exclusion_lists(self) -> list[MapInput]:
-        """A list is named by its content and by its name, whose ending says how it is read."""
-        inputs: list[MapInput] = []
-        for path in self.used.exclusions:
-            inputs += self.ws.file_inputs([path], Path(path).name, self.version)
-        return inputs
 
     def row_rules(self) -> object:
         """The settings of the rules that see one row at a time, each file by its digest."""
@@ -92,7 +85,7 @@ class FilterPairs(Stage):
         return [used.model_dump(exclude=others), model, blocked]
 
     def make(self) -> Parts:
-        exclusion = self.map("exclusion", read_exclusions, self.exclusion_lists())
+        exclusion = read_lists(self.ws)
         function = partial(filter_pairs, settings=self.used.filters)
         filtered = self.map("filtered", function, self.inputs("candidate", self.row_rules()))
         host = self.derive("host", filtered=files(filtered))

@@ -13,6 +13,7 @@ from pipeline.match import Matcher
 from pipeline.settings.whole import FilterSettings
 from pipeline.sources.candidate import Raw, candidates
 from pipeline.sources.crawl.page import decoded, pictures
+from pipeline.web.equivalence import equivalence_key, equivalence_keys
 from pipeline.web.robots import opted_out, parse_robots
 from pipeline.web.url import as_address, clean_host, is_public, normalise_url, parse_url, redirected
 from pipeline.wikipedia.markup import plain_text
@@ -131,6 +132,9 @@ def keys(url: str) -> None:
     except ValueError:
         return
     assert normalise_url(key) == key
+    shared = equivalence_key(key)
+    assert equivalence_key(shared) == shared
+    assert equivalence_keys(pa.array([key])).to_pylist() == [shared if shared != key else None]
     judge(pa.array([key]), pa.array(["A red house"]), SETTINGS)
 
 

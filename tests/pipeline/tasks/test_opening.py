@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline.tasks.opening import Options, open_workspace, opened_workspace
@@ -47,6 +48,23 @@ def test_one_process_opens_several_folders(small, tmp_path):
     first, second = (options(small, tmp_path / name) for name in ("first", "second"))
     assert open_workspace(first).folder != open_workspace(second).folder
     assert opened_workspace(first).folder == tmp_path / "first"
+
+
+def test_a_line_that_would_exclude_nothing_ends_the_build_before_its_first_stage(
+    small, tmp_path, capsys
+):
+    listed = tmp_path / "list.txt"
+    listed.write_text("example.org\nhttps://example.org\n")
+    with pytest.raises(SystemExit) as ended:
+        open_workspace(options(small, tmp_path / "wit", exclude=str(listed)))
+    assert ended.value.code == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith(f"{listed}, line 2: url 'https://example.org': expected")
+    assert said.endswith("for all of it write the host example.org)")
+    listed.write_text("example.org\n")
+    ws = open_workspace(options(small, tmp_path / "mended", exclude=str(listed)))
+    (part,) = (ws.work / "exclusion").glob("*.parquet")
+    assert pq.read_table(part)["value"].to_pylist() == ["example.org"]
 
 
 def test_a_folder_that_is_open_with_other_options_is_refused_in_one_line(small, tmp_path, capsys):

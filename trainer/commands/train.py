@@ -36,6 +36,9 @@ from its last save, exactly; SIGTERM and Ctrl-C save it first. A folder with the
 settings or another build is refused, unless --anew deletes that work; [means] may differ. Equal
 settings give equal weights, unless --max-seconds ends the run.
 
+Pictures in memory: up to six batches, or two where six pass 8 GiB (a batch of 32,768 at 224 pixels
+has 4.6 GiB, SLIP's three times as much; so 9.2 GiB), and decoded ones of up to 1 GiB beside.
+
 Settings without a flag stand in the TOML: [recipe] has the papers' numbers and hard_negatives,
 [means] has length_groups, checkpointing and compile.
 """

@@ -132,6 +132,11 @@ class Loader:
     def steps_per_epoch(self) -> int:
         return len(borders(len(self.samples), self.batch * self.world)) - 1
 
+    @property
+    def batch_bytes(self) -> int:
+        """Of the pictures of this process's largest batch."""
+        return min(self.batch, len(self.samples)) * self.pixels**2 * 3
+
     def rows(self, epoch: int) -> Iterator[np.ndarray]:
         """The rows of each step of an epoch that are this process's."""
         ids = self.samples.rows["pair_id"].to_numpy()

@@ -7,6 +7,8 @@ from threading import Event, Thread
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+MOST_BYTES = 8 << 30  # of the batches in memory at once, where two are not more
+ALIVE = 6  # batches at once: one in use, three ready, one handed over, one being decoded
 PATIENCE_S = 5.0  # for the thread to notice that nobody reads any more
 
 
@@ -58,10 +60,35 @@ class Prefetched(Iterator[T], Generic[T]):
                 continue
 
 
-def prefetched(items: Iterator[T], ahead: int = 3) -> Prefetched[T]:
+class Direct(Iterator[T], Generic[T]):
+    """The same items, each made when it is asked for."""
+
+    def __init__(self, items: Iterator[T]):
+        self.waited_s = 0.0
+        self._items = items
+
+    def __next__(self) -> T:
+        began = time.monotonic()
+        try:
+            return next(self._items)
+        finally:
+            self.waited_s = time.monotonic() - began
+
+    def close(self) -> None:
+        """End the threads that the items' generator has started."""
+        if isinstance(self._items, Generator):
+            self._items.close()
+
+
+def prefetched(items: Iterator[T], item_bytes: int = 0) -> Prefetched[T] | Direct[T]:
     """`items` made ahead by a thread; to be closed, as by contextlib.closing.
 
-    >>> list(prefetched(iter("abc")))
-    ['a', 'b', 'c']
+    item_bytes: of each. Where ALIVE of them pass MOST_BYTES no thread keeps any ready: one is in
+    use then, and the loader decodes the next.
+
+    >>> list(prefetched(iter("abc"))), list(prefetched(iter("abc"), item_bytes=5 << 30))
+    (['a', 'b', 'c'], ['a', 'b', 'c'])
     """
-    return Prefetched(iter(items), ahead)
+    if item_bytes * ALIVE > MOST_BYTES:
+        return Direct(iter(items))
+    return Prefetched(iter(items), 3)

@@ -119,7 +119,7 @@ def _read_samples(
         tables = list(pool.map(lambda name: shards.table(name, [*COLUMNS, *PLACE]), names))
         places = list(pool.map(partial(_places, shards), names, range(len(names)), tables))
     empty = TABLES["sample"].empty()
-    tables = [table.select(COLUMNS) for table in (empty, *tables)]
+    tables = [large(table.select(COLUMNS)) for table in (empty, *tables)]
     rows = pa.concat_tables(tables).replace_schema_metadata().combine_chunks()
     place = np.concatenate([np.empty((0, 3), np.int64), *places])
     chosen = "" if where is None else f" where {where}"
@@ -131,6 +131,14 @@ def _read_samples(
             f"{build}: {len(place)} samples{chosen}, expected at least 2 to contrast"
         )
     return Samples(rows, place, shards, names, side)
+
+
+def large(rows: pa.Table) -> pa.Table:
+    """The rows with 64-bit offsets of their texts: those of all shards may pass 2 GiB."""
+    for at, field_ in enumerate(rows.schema):
+        if pa.types.is_string(field_.type):
+            rows = rows.set_column(at, field_.name, rows[at].cast(pa.large_string()))
+    return rows
 
 
 def _places(shards: Shards, name: str, number: int, rows: pa.Table) -> np.ndarray:
@@ -156,7 +164,7 @@ def _ids_where(
     beside = None if scores is None else read_scores(scores)
     rows: list[Path] | pa.Table = [Path(shards.parquet(name)) for name in names]
     if shards.files is not None and names:
-        rows = pa.concat_tables([shards.table(name) for name in names])
+        rows = pa.concat_tables([large(shards.table(name)) for name in names])
     try:
         return DuckEngine(memory=SQL_MEMORY, quiet=True).pair_ids_where(rows, where, beside)
     except InputError as error:

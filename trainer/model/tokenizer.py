@@ -27,6 +27,8 @@ MARKS = ("<|startoftext|>", "<|endoftext|>")
 PIECES = regex.compile(r"'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+", regex.IGNORECASE)
 N_BYTES = 256
 HEADING = "#version: 0.2"  # of a merges file
+MOST_CHARACTERS = 1 << 16  # of a caption that are read: 77 tokens unless nearly all are spaces
+LONGEST_WORD = 64  # letters of a word that merges are learned from: each merge reads all of a word
 MERGES_BYTES = 1 << 25  # OpenAI's file has 3 MB; beyond this it is none
 
 
@@ -36,7 +38,8 @@ def clean(caption: str) -> str:
     >>> clean("  A &amp;amp; B\\n c ")
     'a & b c'
     """
-    return " ".join(html.unescape(html.unescape(ftfy.fix_text(caption))).split()).lower()
+    text = ftfy.fix_text(caption[:MOST_CHARACTERS])
+    return " ".join(html.unescape(html.unescape(text)).split()).lower()
 
 
 def split(caption: str) -> str:
@@ -167,10 +170,18 @@ def train(captions: Iterable[str], vocabulary: int, record: dict) -> Tokenizer:
         end_of_word_suffix=WORD_END,
         show_progress=False,
     )
-    bpe.train_from_iterator(map(split, captions), trainer)
+    bpe.train_from_iterator(map(_learned_from, captions), trainer)
     # two merges may spell one piece, so the library can learn more merges than ids
     merges = json.loads(bpe.to_str())["model"]["merges"][: vocabulary - 2 * N_BYTES - len(MARKS)]
     return Tokenizer([(first, second) for first, second in merges], record)
+
+
+def _learned_from(caption: str) -> str:
+    """
+    >>> len(_learned_from("a" * 100_000 + " dog"))
+    68
+    """
+    return " ".join(word[:LONGEST_WORD] for word in split(caption).split(" "))
 
 
 def _tokenizer(model: models.BPE) -> tokenizers.Tokenizer:

@@ -67,7 +67,9 @@ def run_steps(run: Run, done: Progress) -> None:
     with ExitStack() as open_:
         stop = open_.enter_context(signals_heeded())
         log = open_.enter_context(closing(open_log(run, done))) if group.first else None
-        batches = open_.enter_context(closing(prefetched(batches_of(run, done.batches))))
+        n_bytes = run.loader.batch_bytes * (1 + stepper.objective.views)
+        batches = prefetched(batches_of(run, done.batches), n_bytes)
+        open_.enter_context(closing(batches))
         while done.batches < done.steps_planned:
             progress = run.clock.progress(done.steps, done.steps_planned)
             if run.settings.max_seconds:

@@ -128,12 +128,39 @@ def test_a_batch_that_is_released_twice_gives_its_memory_to_one_other(build):
     assert len({address(batch) for batch in held}) == len(held)
 
 
-def test_a_loader_that_is_left_ends_its_threads(build):
+@pytest.mark.parametrize("item_bytes", [0, 5 << 30])
+def test_a_loader_that_is_left_ends_its_threads(build, item_bytes):
     before = threading.active_count()
-    batches = prefetched(loader(build, batch=2).epoch(0), ahead=1)
+    batches = prefetched(loader(build, batch=2).epoch(0), item_bytes)
     next(batches)
     batches.close()
     assert threading.active_count() == before
+
+
+def test_of_large_batches_two_are_alive_at_once(build):
+    pages = set()
+    for batch in prefetched(loader(build, batch=8).epoch(0), item_bytes=5 << 30):
+        pages.add(batch.images.ctypes.data)
+        batch.release()
+    assert len(pages) == 2
+
+
+@pytest.mark.slow
+def test_captions_beyond_2_gib_are_read_chosen_and_taken(tmp_path):
+    make_build(tmp_path, per_class=3)
+    for path in sorted((tmp_path / "shards").glob("*.parquet")):
+        rows = pq.read_table(path)
+        rows = pa.concat_tables([rows] * 1_250)
+        at = rows.schema.get_field_index("caption")
+        text = pa.repeat("a cat " + "x" * (40 << 10), 2_000)
+        texts = pa.chunked_array([text] * (rows.num_rows // 2_000 + 1)).slice(0, rows.num_rows)
+        pq.write_table(rows.set_column(at, "caption", texts), path, row_group_size=2_000)
+        del rows, texts
+    samples = read_samples(tmp_path, 64, where="caption like 'a cat%'")
+    assert len(samples) == 60_000
+    assert samples.rows["caption"].nbytes > 2**31
+    first, last = samples.captions(np.array([0, 59_999]))
+    assert first == last == "a cat " + "x" * (40 << 10)
 
 
 # --- resume ---------------------------------------------------------------------------------

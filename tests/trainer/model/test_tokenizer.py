@@ -116,3 +116,15 @@ def test_what_is_no_merges_file_is_refused(data, expected, tmp_path):
         (tmp_path / "merges").write_bytes(data)
     with pytest.raises(TrainerError, match=expected):
         tokenizer.read_merges(tmp_path / "merges", 49_408)
+
+
+def test_an_endless_caption_is_read_as_far_as_tokens_go():
+    words = tokenizer.train(["a dog"] * 2, 600, {})
+    start = "a dog " * 20_000
+    assert (words.encode([start + "cat " * 10**6], 77) == words.encode([start], 77)).all()
+
+
+def test_merges_are_not_learned_from_endless_words():
+    endless = tokenizer.train(["a dog " + "ab" * 10**5] * 3, 600, {})
+    cut = tokenizer.train(["a dog " + "ab" * 32] * 3, 600, {})
+    assert endless.merges == cut.merges

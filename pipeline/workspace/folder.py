@@ -122,7 +122,7 @@ class Workspace:
     def image_digest(self) -> str:
         """Names the image folder: only what changes bytes."""
         of = self.settings.images
-        version = 3 if of.keep_originals else 2  # 3: what lies on its side is turned
+        version = 4 if of.keep_originals else 3  # raise it when bytes or reasons change
         return digest("images", version, of.size, of.quality, of.keep_originals, of.max_pixels)
 
     @property

@@ -77,8 +77,11 @@ FETCH = {
     "opted_out": "the server asks not to use the picture (X-Robots-Tag, TDM-Reservation)",
     "not_an_image": "the answer is no picture of a known type",
     "svg": "the answer is a drawing in SVG, a program more than a picture",
+    "heic": "a photograph in HEIC, which is read where `pillow-heif` is installed",
+    "jpeg_xl": "a picture in JPEG XL, which is read where `pillow-jxl-plugin` is installed",
     "too_many_pixels": "the header promises more pixels than max_pixels",
     "image_damaged": "the picture's data are cut off or damaged",
+    "image_unsupported": "a rare variant of a known type: floats or 32 bits a channel",
     "fetch_error": "a failure of another kind; the fetch log names it",
 }
 # What may pass, so that asking again is worth it: `--retry passing`.

@@ -11,16 +11,11 @@ import pytest
 import simplejpeg
 from PIL import Image, ImageOps, PngImagePlugin
 
-from pipeline.images.judge import (
-    MOST_SCANS,
-    Picture,
-    judge_picture,
-    reduction,
-    stored_sides,
-    upright,
-)
+from pipeline.images.judge import Picture, judge_picture
 from pipeline.settings.images import ImageSettings
 from queries.pixels.fingerprint import phash, spread
+from queries.pixels.jpeg import MOST_SCANS, reduction
+from queries.pixels.picture import stored_sides, upright
 from queries.tables.reasons import FETCH
 
 SMALL = ImageSettings(size=64)

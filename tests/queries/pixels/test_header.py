@@ -34,31 +34,26 @@ HEADERS = [
     (saved("RGB", "JPEG", progressive=True), header("jpeg", scans=True)),
     (saved("CMYK", "JPEG"), header("jpeg")),
     (saved("RGB", "PNG"), header("png")),
-    (saved("RGBA", "PNG"), header("png", alpha=True)),
     (saved("1", "PNG"), header("png", bits=1)),
     (SIXTEEN.getvalue(), header("png", bits=16)),
-    (saved("P", "PNG", transparency=0), header("png", bits=1, alpha=True)),
-    (saved("L", "PNG", transparency=7), header("png", alpha=True, clear=7)),
     (animated("PNG"), header("png", animated=True)),
-    (saved("P", "GIF"), header("gif", alpha=True)),
-    (animated("GIF"), header("gif", alpha=True, animated=True)),
+    (saved("P", "GIF"), header("gif")),
+    (animated("GIF"), header("gif", animated=True)),
     (saved("RGB", "WEBP"), header("webp")),
-    (saved("RGBA", "WEBP"), header("webp", alpha=True)),
+    (saved("RGBA", "WEBP"), header("webp")),
     (saved("RGB", "WEBP", lossless=True), header("webp")),
-    (saved("RGBA", "WEBP", lossless=True, exact=True), header("webp", alpha=True)),
+    (saved("RGBA", "WEBP", lossless=True, exact=True), header("webp")),
     (saved("RGB", "TIFF"), header("tiff")),
-    (saved("RGBA", "TIFF"), header("tiff", alpha=True)),
     (saved("1", "TIFF"), header("tiff", bits=1)),
-    (saved("RGB", "TIFF", big_tiff=True), None),
+    (saved("RGB", "TIFF", big_tiff=True), header("tiff")),
     (saved("RGB", "BMP"), header("bmp")),
     (saved("P", "BMP"), header("bmp")),
+    (saved("RGB", "ICO", sizes=[SIZE]), header("ico")),
+    (saved("RGB", "ICO", sizes=[SIZE, (16, 16)], bitmap_format="bmp"), header("ico")),
     (saved("RGB", "JPEG2000"), header("jp2")),
-    (saved("RGBA", "JPEG2000"), header("jp2", alpha=True)),
     (saved("RGB", "JPEG2000", no_jp2=True), None),  # a bare codestream
     (saved("RGB", "AVIF"), header("avif")),
-    (saved("RGBA", "AVIF"), header("avif", alpha=True)),
     (animated("AVIF"), header("avif", animated=True)),
-    (saved("RGB", "ICO", sizes=[SIZE]), None),
     (saved("RGB", "PPM"), None),
     (b"", None),
 ]
@@ -69,19 +64,11 @@ def test_each_kind_is_told_by_its_first_bytes(body, expected):
     assert read_header(body) == expected
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_the_orientation_is_read_from_the_metadata(kind, orientation):
+def test_the_orientation_of_a_jpeg_is_read_from_the_metadata(orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
-    assert read_header(saved("RGB", kind, exif=exif.tobytes())).orientation == orientation
-
-
-def test_a_tiff_has_the_sides_in_which_it_is_decoded():
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    turned = read_header(saved("RGB", "TIFF", exif=exif.tobytes()))
-    assert (turned.width, turned.height, turned.orientation) == (30, 40, 1)
+    assert read_header(saved("RGB", "JPEG", exif=exif.tobytes())).orientation == orientation
 
 
 @pytest.mark.parametrize("orientation", [0, 9, 65_535])
@@ -100,6 +87,7 @@ def test_a_broken_exif_costs_the_orientation_only():
 def test_every_beginning_of_a_picture_reads_or_does_not_and_never_raises(body):
     for end in range(0, min(len(body), 500), 3):
         found = read_header(body[:end])
+        # Of an icon's entry alone, the file's own words count.
         assert found is None or (found.width, found.height) == SIZE
 
 

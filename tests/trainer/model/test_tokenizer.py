@@ -5,6 +5,8 @@ import subprocess
 import sys
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from trainer.model import tokenizer
 from trainer.settings import TrainerError
@@ -128,3 +130,11 @@ def test_merges_are_not_learned_from_endless_words():
     endless = tokenizer.train(["a dog " + "ab" * 10**5] * 3, 600, {})
     cut = tokenizer.train(["a dog " + "ab" * 32] * 3, 600, {})
     assert endless.merges == cut.merges
+
+
+@given(st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E)))
+@example("It's THE dog'S; 42nd  'LL <b>x</b> a\\b")
+@example("a &amp; b &lt;")
+def test_plain_ascii_is_split_as_any_text_is(caption):
+    pieces = tokenizer.PIECES.findall(tokenizer.clean(caption))
+    assert tokenizer.split(caption) == " ".join(pieces)

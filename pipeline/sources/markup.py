@@ -47,6 +47,15 @@ def text_of_markup(caption: str) -> str:
     return caption if bare == caption else " ".join(bare.split())
 
 
+def unescaped(text: str) -> str:
+    """The text with whole entities unescaped once; `&copy=3` of an address stays.
+
+    >>> unescaped("/a.jpg?b=1&amp;copy=2&copy=3"), unescaped("kite&#39;s")
+    ('/a.jpg?b=1&copy=2&copy=3', "kite's")
+    """
+    return ENTITY.sub(_character, text) if "&" in text else text
+
+
 def _seen(tag: re.Match[str]) -> str:
     return " " if tag["breaks"] else ""
 

@@ -22,6 +22,8 @@ COLLECT = {
     "url_invalid": "address that is no http or https URL with a host",
     "file_bomb": "file that unpacks to far more than a table does, or has a line without an end",
     "bad_record": "crawled page that cannot be read",
+    "not_a_page": "crawled answer that is no HTML: a picture, a script, a feed",
+    "no_picture": "crawled page that was read and has no picture with a text",
     "search_failed": "a search that the server answered with an error",
     "not_a_picture": "file found by a search that is a sound, a film or a document",
     "caption_missing": "row without a caption",

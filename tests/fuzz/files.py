@@ -122,6 +122,14 @@ def record(kind: bytes, of: bytes, body: bytes) -> bytes:
 CRAWL = [
     record(b"response", b"application/http; msgtype=response", PAGE_BODY) * 2,
     record(b"metadata", b"application/json", WAT_BODY),
+    record(b"response", b"application/http", PAGE_BODY.replace(b"\r\n", b"\n")).replace(
+        b"Content-Length", b"content-length"
+    ),
+    record(b"resource", b"text/html", PAGE_BODY[56:]).replace(b"\r\n", b"\n"),
+    b"filedesc://a.arc 0.0.0.0 20140216050221 text/plain 4\n1 0\n\n"
+    + b"http://a.org/ 192.0.2.1 20140216050221 text/html %d\n%b\n"
+    % (len(PAGE_BODY), PAGE_BODY)
+    * 2,
 ]
 CRAWL_TOKENS = tokens(
     b"WARC/1.0\r\n|WARC-Type: response\r\n|Content-Length: 99999999999\r\n|Content-Length: -1\r\n|"
@@ -135,8 +143,9 @@ def read_crawl(data: bytes) -> None:
         source = CommonCrawlSource(kind="commoncrawl", name="fuzz", paths=(str(path),))
         with suppress(SourceError):
             crawl.check(source)
-        raws = crawl.read({"path": str(path)}, source)
-        rows(candidates(raws, "fuzz", 0), OF_A_SOURCE)
+        with suppress(SourceError):
+            raws = crawl.read({"path": str(path)}, source)
+            rows(candidates(raws, "fuzz", 0), OF_A_SOURCE)
 
 
 # --- tables and lists ---------------------------------------------------------------------------

@@ -12,7 +12,8 @@ from pipeline.filters.rows import judge
 from pipeline.match import Matcher
 from pipeline.settings.whole import FilterSettings
 from pipeline.sources.candidate import Raw, candidates
-from pipeline.sources.crawl.page import decoded, pictures
+from pipeline.sources.crawl.charsets import decoded
+from pipeline.sources.crawl.page import pictures
 from pipeline.web.equivalence import equivalence_key, equivalence_keys
 from pipeline.web.robots import opted_out, parse_robots
 from pipeline.web.url import as_address, clean_host, is_public, normalise_url, parse_url, redirected
@@ -53,7 +54,8 @@ CHARSETS = st.sampled_from([None, "utf-8", "utf-16", "shift_jis", "iso-2022-jp",
 
 
 def page(given: tuple[bytes, str | None]) -> None:
-    raws = pictures(decoded(*given), "http://example.org/a/b.html")
+    text, guess = decoded(*given)
+    raws = pictures(text, "http://example.org/a/b.html", guessed_charset=guess)
     rows(candidates(raws, "fuzz", 0), COLLECT)
 
 

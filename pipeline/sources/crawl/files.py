@@ -18,7 +18,7 @@ from pipeline.settings.sources import CommonCrawlSource
 from pipeline.settings.values import is_remote
 from pipeline.settings.whole import DownloadSettings
 from pipeline.sources.candidate import SourceError
-from pipeline.sources.crawl.warc import File
+from pipeline.sources.crawl.records import File
 from pipeline.sources.place import FsspecFile
 from pipeline.web.client import AgainError, Client, DownloadError
 from queries.tables.errors import InputError
@@ -27,7 +27,7 @@ LISTS = (".paths", ".paths.gz")
 MOST_LIST_BYTES = 64 << 20  # unpacked; a crawl has 100,000 files
 BLOCK_BYTES = 1 << 20  # of one request; memory holds this block and the one before
 BACKOFF_S = 2.0
-CONTENT_RANGE = re.compile(r"bytes (\d{1,15})-\d{1,15}/(?:\d{1,15}|\*)", re.ASCII)
+CONTENT_RANGE = re.compile(r"bytes (\d{1,15})-\d{1,15}/(\d{1,15}|\*)", re.ASCII)
 LINE = re.compile(r"[\x21-\x7e]{1,2000}")
 
 
@@ -118,12 +118,18 @@ class RemoteFile:
         self.held, self.held_from = b"", 0
         self.coming: Generator[bytes] | None = None
         self.version = ""
+        self.size: int | None = None  # of the file, once the server has told it
         self.is_whole = False  # whether the file ends with the bytes held
 
     def tell(self) -> int:
         return self.place
 
-    def seek(self, place: int, /) -> int:
+    def seek(self, place: int, whence: int = 0, /) -> int:
+        """Go to a place, which is counted from the end if `whence` is 2."""
+        if whence == 2:
+            if self.size is None:
+                raise DownloadError(f"{self.address}: expected a server that tells the length")
+            place += self.size
         self.place = place
         if not self.held_from <= place <= self.held_from + len(self.held):
             self.close()
@@ -184,10 +190,15 @@ class RemoteFile:
             if response.status_code == 416:  # the file has no more bytes
                 return
             skipped = start if response.status_code == 200 else 0  # the server ignores ranges
+            total = (
+                response.headers.get("Content-Length", "") if response.status_code == 200 else ""
+            )
             if response.status_code == 206:
                 sent = CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
                 if sent is None or int(sent[1]) != start:
                     raise AgainError("another part than the one asked for")
+                total = sent[2]
+            self.size = int(total) if total.isdecimal() else self.size
             self._check_version(response)
             for chunk in self.client.chunks(response):
                 if len(chunk) > skipped:

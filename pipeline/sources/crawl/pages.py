@@ -1,20 +1,29 @@
-"""Pictures with text from crawled pages: WARC and WAT files, as Common Crawl publishes them.
+"""Pictures with text from crawled pages: WARC, ARC, WACZ and WAT files.
 
-From each HTML page: `img` (src, data-src and the largest of srcset, also of its `picture`) with its
-alt and title and the caption of its `figure`, and the OpenGraph picture with its title; from a WAT
-record as much of that as it holds. A picture without a text is no pair and gives no row. A damaged
-place gives a row with its reason, and the rest of the file is read.
+From each HTML page: `img` and `amp-img` (address.py lists the attributes, also of `picture`) with
+alt, title and the caption of the `figure`, and what OpenGraph, Twitter's cards and JSON-LD say of
+pictures; from a WAT record as much of that as it holds. A picture without a text is no pair and
+gives no row. Each answer of a server that gives no pair, and each damaged place, gives a row with
+its reason, and the rest of the file is read.
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import chain
 
 from pipeline.settings.sources import CommonCrawlSource
 from pipeline.settings.values import is_remote
 from pipeline.sources.candidate import Raw, SourceError
+from pipeline.sources.crawl.answer import Page
+from pipeline.sources.crawl.bodies import MOST_PAGE_BYTES
+from pipeline.sources.crawl.charsets import decoded
+from pipeline.sources.crawl.damage import HEAD_BYTES
 from pipeline.sources.crawl.files import files, is_web, opened
-from pipeline.sources.crawl.page import decoded, pictures, trapped
-from pipeline.sources.crawl.warc import HEAD_BYTES, MOST_PAGE_BYTES, Fault, Page, pages, start_of
-from pipeline.sources.crawl.wat import wat_pictures
+from pipeline.sources.crawl.page import pictures, trapped
+from pipeline.sources.crawl.records import File
+from pipeline.sources.crawl.wacz import ZIP, archives
+from pipeline.sources.crawl.warc import Fault, NoCrawlError, pages, start_of
+from pipeline.sources.crawl.wat import is_of_a_page, is_of_an_answer, wat_pictures
 from pipeline.sources.interface import PlannedPart, Planning
 from pipeline.sources.place import identity
 
@@ -22,14 +31,9 @@ from pipeline.sources.place import identity
 def check(source: CommonCrawlSource) -> None:
     """Raise SourceError unless every list can be read, and every local file starts as a crawl."""
     for path in files(source):
-        if is_remote(path):
-            continue
-        with open(path, "rb") as file:
-            head = file.read(HEAD_BYTES)
-        if not start_of(head):
-            raise SourceError(
-                f"source {source.name}: {path}: expected a WARC file, got {head[:5]!r}"
-            )
+        if not is_remote(path):
+            with open(path, "rb") as file, _refused(source, path):
+                _crawls(file)
 
 
 def parts(source: CommonCrawlSource, planning: Planning) -> Iterator[PlannedPart]:
@@ -46,22 +50,59 @@ def parts(source: CommonCrawlSource, planning: Planning) -> Iterator[PlannedPart
 def read(row: dict, source: CommonCrawlSource) -> Iterator[Raw]:
     """The raw rows of a file, page after page; a damaged place gives a row and is skipped.
 
-    Raises SourceError for a remote file that cannot be read, such as a deleted one.
+    Each answer of a server gives a row at least: the pictures of its page, or a reason. Raises
+    SourceError for a remote file that cannot be read, such as a deleted one, and for no crawl.
     """
-    with opened(source, row["path"]) as file:
-        for page in pages(file):
+    path, is_empty = row["path"], True
+    with opened(source, path) as file, _refused(source, path):
+        for page in chain.from_iterable(map(pages, _crawls(file))):
+            is_empty = False
             if isinstance(page, Fault):
-                yield Raw(reason=page.reason, extra={"fault": page.about})
+                yield Raw(page_url=page.url, reason=page.reason, extra={"fault": page.about})
             else:
-                yield from _pictures(page)
+                yield from _rows(page)
+    if is_empty:
+        yield Raw(reason="bad_stream", extra={"fault": "it has no answer of a server"})
+
+
+@contextmanager
+def _refused(source: CommonCrawlSource, path: str) -> Iterator[None]:
+    """One line for a file that is no crawl."""
+    try:
+        yield
+    except NoCrawlError as error:
+        kinds = "expected a WARC, WAT, ARC or WACZ file"
+        raise SourceError(f"source {source.name}: {path}: {kinds}: {error}") from None
+
+
+def _crawls(file: File) -> list[File]:
+    """The crawls in a file: itself, or those that a WACZ file packs. Raises NoCrawlError."""
+    head = file.read(HEAD_BYTES)
+    if head.startswith(ZIP):
+        return archives(file)
+    start_of(head)
+    return [file]
+
+
+def _rows(page: Page) -> Iterator[Raw]:
+    """The rows of a page's pictures, or one with the reason why there are none."""
+    row = None
+    for row in _pictures(page):
+        yield row
+    if page.is_cut:
+        yield trapped(page.url, f"longer than {MOST_PAGE_BYTES} bytes")
+    elif row is None and page.is_short:
+        yield trapped(page.url, "its packed body is cut off, or damaged")
+    elif row is None and (page.is_html or is_of_an_answer(page.body)):
+        is_page = page.is_html or is_of_a_page(page.body)
+        yield Raw(page_url=page.url, reason="no_picture" if is_page else "not_a_page")
 
 
 def _pictures(page: Page) -> Iterator[Raw]:
     if page.is_html:
-        yield from pictures(decoded(page.body, page.charset), page.url, page.language)
-    if page.is_cut:
-        yield trapped(page.url, f"longer than {MOST_PAGE_BYTES} bytes")
-    elif not page.is_html:
+        text, guess = decoded(page.body, page.charset)
+        yield from pictures(text, page.url, page.language, guess)
+    elif not page.is_cut:
         try:
             yield from wat_pictures(page.body, page.url)
         except ValueError:

@@ -6,34 +6,47 @@ its end; the reader appends a last record of its own for that.
 """
 
 import gzip
-import re
 import secrets
-import zlib
 from collections.abc import Generator, Iterator
-from io import BytesIO
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import pyarrow as pa
-from fastwarc.stream_io import BrotliReader, ZstdReader
-from fastwarc.warc import ArchiveIterator, WarcRecord, WarcRecordType
+from fastwarc.warc import ArchiveIterator
 
-MOST_PAGE_BYTES = 4 << 20  # a longer page is cut: its pictures with text are in the first part
-MOST_RECORD_BYTES = 256 << 20  # a record with a larger stated length lies, or is a bomb
+from pipeline.sources.crawl.answer import (
+    BadAnswerError,
+    NotAPageError,
+    Page,
+    page_of_answer,
+    page_of_body,
+)
+from pipeline.sources.crawl.bodies import MOST_PAGE_BYTES
+from pipeline.sources.crawl.damage import (
+    BEGINNINGS,
+    HEAD_BYTES,
+    end_of,
+    inflated,
+    next_record,
+    shares_its_member,
+)
+from pipeline.sources.crawl.records import (
+    GZIP,
+    MOST_RECORD_BYTES,
+    PIECE_BYTES,
+    ZSTD,
+    File,
+    Record,
+    records,
+)
+from pipeline.web.reading import raise_if_of_the_disk
+
 MOST_READ_AGAIN = 4 << 30  # bytes, to resume after damage; past that, the file is given up
 MOST_DAMAGES = 2_000  # each costs 0.1 ms, and ten bytes can be one
-HEAD_BYTES = 512  # of a record: enough to recognise its beginning
-SCAN_BYTES = 1 << 20
-HTML_TYPES = {"text/html", "application/xhtml+xml"}
 
-GZIP, ZSTD = b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd"
-FIRST_LINE = rb"WARC/\d\.\d{1,2}\r?\n"
-BEGINNINGS = {  # of a record, by how the file starts
-    GZIP: re.compile(GZIP),
-    ZSTD: re.compile(re.escape(ZSTD)),
-    b"WARC/": re.compile(FIRST_LINE),
-}
-LENGTH = re.compile(rb"^Content-Length:\s*(\d{1,12})\s*$", re.I | re.M)
-CHUNK = re.compile(rb"(?:\r?\n)?([0-9a-fA-F]{1,8})[^\r\n]{0,200}\r?\n")
+STARTS = (b"WARC/", b"filedesc:")  # of a crawl that is not packed
+READ = {"response", "resource", "metadata"}  # kinds of records that may have pictures
+DAMAGED, TEXT = "damaged, or cut off", "the text of a page"
+DICTIONARY = b"\x5d\x2a\x4d\x18"  # the frame in which crawls carry the dictionary of the others
 
 # Random, so that no crawl can contain it and pretend to end earlier.
 END_ID = f"<urn:buildwit:{secrets.token_hex(16)}>"
@@ -48,23 +61,8 @@ ENDS = {
 }
 
 
-class File(Protocol):
-    """What a crawl is read from. `read` gives fewer bytes than `size` only at the end."""
-
-    def read(self, size: int, /) -> bytes: ...
-    def seek(self, place: int, /) -> int: ...
-    def tell(self) -> int: ...
-
-
-class Page(NamedTuple):
-    """A page of a crawl, or a WAT file's metadata of a page."""
-
-    url: str
-    is_html: bool  # else WAT's JSON
-    charset: str | None  # that the server declared
-    language: str | None  # likewise
-    body: bytes
-    is_cut: bool
+class NoCrawlError(ValueError):
+    """A file that is no crawl: what it is instead."""
 
 
 class Fault(NamedTuple):
@@ -72,55 +70,84 @@ class Fault(NamedTuple):
 
     reason: str
     about: str
+    url: str | None = None  # of the page, if it is known
 
 
 class Damage(NamedTuple):
     """A damaged place, and where to search for the next record."""
 
-    fault: Fault
+    fault: Fault | None  # None: only another reader is needed from the place on
     place: int
     is_between: bool  # the record before is whole: the next one may be damaged
 
 
-def start_of(head: bytes) -> bytes | None:
-    """The key of BEGINNINGS with which a file's head starts; None if it is no crawl.
+Run = Generator[Page | Fault, None, Damage | None]
 
-    >>> start_of(b"WARC/1.0\\r\\n"), start_of(gzip.compress(b"<html>"))
-    (b'WARC/', None)
+
+def start_of(head: bytes) -> bytes:
+    """The key of BEGINNINGS with which a file's head starts.
+
+    Raises NoCrawlError, in one line, for a file that is no crawl.
+
+    >>> start_of(b"WARC/1.0\\r\\n"), start_of(gzip.compress(b"filedesc://a.arc 0.0.0.0 20")) == GZIP
+    (b'WARC/', True)
     """
-    start = next((start for start in BEGINNINGS if head.startswith(start)), None)
-    return None if start == GZIP and not _is_beginning(head) else start
+    start = next((start for start in BEGINNINGS if head.startswith(start)), b"")
+    if start == GZIP and not inflated(head).startswith(STARTS):
+        raise NoCrawlError(f"got gzip of {inflated(head)[:20]!r}")
+    if start == ZSTD and head[4:5] and head[4] & 3:  # the frame names one (RFC 8878, 3.1.1.1)
+        raise NoCrawlError("got zstd with a dictionary, which is not read: unpack it first")
+    if head.startswith(DICTIONARY):
+        raise NoCrawlError("got zstd with a dictionary, which is not read: unpack it first")
+    if not start:
+        raise NoCrawlError(f"got {head[:20]!r}" if head else "it is empty")
+    return start
 
 
 def pages(file: File) -> Iterator[Page | Fault]:
-    """The pages in order, with a Fault in place of each page that cannot be read.
+    """The pages in order, with a Fault for each answer that is no page, or cannot be read.
 
-    Memory stays bounded whatever length a record states.
+    Memory stays bounded whatever length a record states. Raises NoCrawlError for what is no crawl.
     """
+    is_first = True
+    for page in _pages(file):
+        if is_first and isinstance(page, Fault) and page.about == TEXT:
+            raise NoCrawlError("it holds texts (WET), which have no pictures")
+        is_first = False
+        yield page
+
+
+def _pages(file: File) -> Iterator[Page | Fault]:
     file.seek(0)
-    start = start_of(file.read(HEAD_BYTES)) or GZIP
+    head = file.read(HEAD_BYTES)
+    start = start_of(head)
+    is_arc = not (inflated(head) if start == GZIP else head).startswith(b"WARC/") and start != ZSTD
+    run = _run_plain if is_arc else _run
     begin: int | None = 0
     read_again = n_damages = 0
     while begin is not None:
-        file.seek(begin)
-        damage = yield from _run(file, start, begin)
+        damage = yield from run(file, start, begin)
         if damage is None:
             return
+        if damage.fault is None:
+            begin = damage.place
+            continue
         read_again += file.tell() - damage.place
         n_damages += 1
         if read_again > MOST_READ_AGAIN or n_damages > MOST_DAMAGES:
             yield Fault("bad_stream", "damaged in too many places")
             return
-        begin = _next_record(file, start, damage.place)
+        begin = next_record(file, start, damage.place)
         if not damage.is_between or begin != damage.place:  # else the next record gives the fault
             yield damage.fault
 
 
-def _run(file: File, start: bytes, begin: int) -> Generator[Page, None, Damage | None]:
+def _run(file: File, start: bytes, begin: int) -> Run:
     """The pages up to the next damage; returns None if there is none."""
-    held: Page | None = None
+    held: Page | Fault | None = None
     place: int | None = None  # where the last record begins
-    is_read, about = False, "damaged, or cut off"
+    is_read, about = False, DAMAGED
+    file.seek(begin)
     ended: Any = _Ended(file, ENDS[start])  # has the methods that ArchiveIterator calls
     try:
         for record in ArchiveIterator(ended, parse_http=False):
@@ -132,79 +159,78 @@ def _run(file: File, start: bytes, begin: int) -> Generator[Page, None, Damage |
             if record.content_length > MOST_RECORD_BYTES:
                 about = f"says that it is longer than {MOST_RECORD_BYTES} bytes"
                 break
-            if not record.headers.get("WARC-Type") or not record.headers.get("Content-Length"):
+            headers = record.headers
+            kind = (headers.get("WARC-Type") or "").lower()
+            if not kind or headers.get("Content-Length") != str(record.content_length):
                 break
-            held = _page(record)
+            held = _read(
+                Record(
+                    kind,
+                    headers.get("WARC-Target-URI") or "",
+                    headers.get("Content-Type") or "",
+                    headers.get("WARC-Identified-Payload-Type") or "",
+                    record.reader.read(MOST_PAGE_BYTES) if kind in READ else b"",
+                    record.content_length > MOST_PAGE_BYTES,
+                )
+            )
             is_read = True
-    except OSError:
-        pass
+    except OSError as error:
+        raise_if_of_the_disk(error)
     reached = file.tell()
-    end = None if place is None else _end(file, place)
+    origin = begin if place is None else place
+    if not is_read and about == DAMAGED:  # maybe fastwarc alone cannot read it
+        damage = yield from _run_plain(file, start, origin)
+        if damage is None or damage.place > origin + 1:
+            return damage
+    end = None if place is None else end_of(file, place)
     if end is not None and held is not None:
         yield held
     reason = "bad_record"
     if end is None:
-        if place is not None and start == GZIP and _shares_its_member(file, place):
+        if place is not None and start == GZIP and shares_its_member(file, place):
             reason = "bad_stream"
-        end, is_read = max(begin, place or 0) + 1, False
-    file.seek(reached)
+        end, is_read = origin + 1, False
+    file.seek(max(reached, file.tell()))
     return Damage(Fault(reason, about), end, is_read)
 
 
-def _page(record: WarcRecord) -> Page | None:
-    """The record's page; None if it is no page. Raises OSError for headers that cannot be read."""
-    url = (record.headers.get("WARC-Target-URI") or "").strip("<>")
-    if record.record_type == WarcRecordType.metadata:
-        if not (record.headers.get("Content-Type") or "").startswith("application/json"):
-            return None
-        return Page(url, False, None, None, *_body(record))
-    if record.record_type != WarcRecordType.response or not url.startswith("http"):
+def _run_plain(
+    file: File, start: bytes, begin: int
+) -> Generator[Page | Fault, None, Damage | None]:
+    """The same by the plain reader: after a record it may return a place without a fault."""
+    reader, n_records = records(file, start, begin), 0
+    while True:
+        try:
+            record = next(reader)
+        except StopIteration as stopped:
+            stop = stopped.value
+            break
+        n_records += 1
+        if (page := _read(record)) is not None:
+            yield page
+    if stop is None:
         return None
-    record.parse_http()
-    if not record.is_http or record.http_headers.status_code is None:
-        raise OSError("a web server's answer that is none")
-    if (record.http_content_type or "").lower() not in HTML_TYPES:
-        return None
-    headers = record.http_headers
-    body, is_cut = _body(record)
-    if "chunked" in (headers.get("Transfer-Encoding") or "").lower():
-        body = _unchunked(body)
-    body = _unpacked(body, (headers.get("Content-Encoding") or "").strip().lower())
-    is_cut = is_cut or len(body) > MOST_PAGE_BYTES
-    language = headers.get("Content-Language")
-    return Page(url, True, record.http_charset, language, body[:MOST_PAGE_BYTES], is_cut)
+    if n_records and stop.is_exact:
+        return Damage(None, stop.place, False)
+    reason = "bad_record" if stop.is_exact else "bad_stream"
+    return Damage(Fault(reason, DAMAGED), stop.place + 1, False)
 
 
-def _body(record: WarcRecord) -> tuple[bytes, bool]:
-    return record.reader.read(MOST_PAGE_BYTES), record.content_length > MOST_PAGE_BYTES
-
-
-def _unchunked(body: bytes) -> bytes:
-    """The body without the lengths of its chunks, which most crawlers have removed.
-
-    >>> _unchunked(b"3\\r\\n<im\\r\\n2;a=b\\r\\ng>\\r\\n0\\r\\n\\r\\n"), _unchunked(b"<img>")
-    (b'<img>', b'<img>')
-    """
-    chunks, place = [], 0
-    while (line := CHUNK.match(body, place)) and (size := int(line[1], 16)):
-        place = line.end() + size
-        chunks.append(body[line.end() : place])
-    return b"".join(chunks) or body
-
-
-def _unpacked(body: bytes, encoding: str) -> bytes:
-    """The body unpacked, to little more than MOST_PAGE_BYTES."""
+def _read(record: Record) -> Page | Fault | None:
+    """The record's page, or why it is none; None for a record that is no answer."""
+    url = record.url.strip("<> ")
     try:
-        if body.startswith(GZIP) or encoding == "deflate":
-            wbits = 47 if body[:1] in (GZIP[:1], b"\x78") else -15  # some send it without a header
-            return zlib.decompressobj(wbits).decompress(body, MOST_PAGE_BYTES + 1)
-        if encoding == "br":
-            return BrotliReader(BytesIO(body)).read(MOST_PAGE_BYTES + 1)
-        if encoding == "zstd":
-            return ZstdReader(BytesIO(body)).read(MOST_PAGE_BYTES + 1)
-    except (OSError, zlib.error):
-        pass  # most crawlers have unpacked it already, and kept the header
-    return body
+        if record.kind == "response":
+            return page_of_answer(url, record.block, record.identified, record.is_cut)
+        if record.kind == "resource":
+            return page_of_body(url, record.block, record.content_type, "", record.is_cut)
+    except NotAPageError as error:
+        return Fault("not_a_page", str(error), url)
+    except BadAnswerError as error:
+        return Fault("bad_record", str(error), url)
+    if record.kind == "metadata" and record.content_type.startswith("application/json"):
+        return Page(url, False, None, None, record.block, record.is_cut)
+    return Fault("not_a_page", TEXT, url) if record.kind == "conversion" else None
 
 
 class _Ended:
@@ -214,78 +240,8 @@ class _Ended:
         self.file, self.end = file, end
         self.tell = file.tell
 
-    def read(self, size: int = SCAN_BYTES) -> bytes:
+    def read(self, size: int = PIECE_BYTES) -> bytes:
         if content := self.file.read(size):
             return content
         content, self.end = self.end, b""
         return content
-
-
-def _end(file: File, place: int) -> int | None:
-    """The end of the record that begins at `place`; None unless it has its stated length.
-
-    Called for the last record before a damage, so that only the damaged bytes are lost.
-    """
-    file.seek(place)
-    content = file.read(MOST_PAGE_BYTES)
-    text, end = content, None
-    if content.startswith(GZIP):
-        unpacker = zlib.decompressobj(31)
-        try:
-            text = unpacker.decompress(content, 2 * MOST_PAGE_BYTES)
-        except zlib.error:
-            return None
-        if not unpacker.eof:
-            return None
-        end = place + len(content) - len(unpacker.unused_data)
-    head, _, block = text.partition(b"\r\n\r\n")
-    length = LENGTH.search(head + b"\r\n")
-    n_bytes = int(length[1]) if length else len(block) + 1
-    if not text.startswith(b"WARC/") or len(block) < n_bytes:
-        return None
-    behind = block[n_bytes:][:4]
-    if end is not None:
-        return end if not behind.strip() else None
-    return place + len(head) + 4 + n_bytes if behind == b"\r\n\r\n" else None
-
-
-def _shares_its_member(file: File, place: int) -> bool:
-    """Whether a record shares its gzip member with others, where no search finds them again."""
-    file.seek(place)
-    content = file.read(MOST_PAGE_BYTES)
-    if not content.startswith(GZIP):
-        return True
-    try:
-        text = zlib.decompressobj(31).decompress(content, 2 * MOST_PAGE_BYTES)
-    except zlib.error:
-        return False
-    return re.search(FIRST_LINE, text[5:]) is not None
-
-
-def _next_record(file: File, start: bytes, place: int) -> int | None:
-    """Where the next record begins, at or after the place: its gzip member, or its first line."""
-    file.seek(place)
-    window = b""
-    while True:
-        more = file.read(SCAN_BYTES)
-        window += more
-        for match in BEGINNINGS[start].finditer(window):
-            if more and len(window) - match.start() < HEAD_BYTES:
-                break  # the head is not whole before the next bytes are read
-            if _is_beginning(window[match.start() :][:HEAD_BYTES]):
-                return place + match.start()
-        if not more:
-            return None
-        done = max(0, len(window) - HEAD_BYTES)
-        place, window = place + done, window[done:]
-
-
-def _is_beginning(head: bytes) -> bool:
-    """Whether the head is the beginning of a record, packed or plain."""
-    if head.startswith(GZIP):
-        try:
-            head = zlib.decompressobj(31).decompress(head, 8)
-        except zlib.error:
-            return False
-        return head.startswith(b"WARC/")
-    return True

@@ -3,18 +3,20 @@
 A WAT record has no captions of figures.
 """
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 from typing import Any
 
-from pydantic_core import from_json
-
 from pipeline.sources.candidate import Raw
+from pipeline.sources.crawl.address import address_of
+from pipeline.sources.crawl.head import Pictured, json_value, meta_pictures
 from pipeline.sources.crawl.page import MOST_PICTURES, pairs, trapped
+from pipeline.sources.markup import unescaped
 from pipeline.web.reading import at
 
-PICTURES = ("IMG@/src", "IMG@/data-src")  # no set: a path may be a value that has no hash
-SPEAKING = (b"IMG@/", b"og:image")  # a record without these has no picture, and is not parsed
+IMAGE = "IMG@/"  # begins the path of a link, which ends in the name of the attribute
+# A record without these has no picture, and is not parsed.
+SPEAKING = (b"IMG@/", b"og:image", b"twitter:image")
 
 
 def wat_pictures(body: bytes, page_url: str) -> Iterator[Raw]:
@@ -27,45 +29,81 @@ def wat_pictures(body: bytes, page_url: str) -> Iterator[Raw]:
     """
     if not any(word in body for word in SPEAKING):
         return
-    answer = at(_value(body), "Envelope", "Payload-Metadata", "HTTP-Response-Metadata")
+    answer = at(json_value(body), "Envelope", "Payload-Metadata", "HTTP-Response-Metadata")
     page = at(answer, "HTML-Metadata")
     head = at(page, "Head")
-    metas: dict[str, str | None] = {}
-    for meta in _objects(at(head, "Metas")):
-        name = text(meta, "property") or text(meta, "name") or text(meta, "http-equiv") or ""
-        metas.setdefault(name.strip().lower(), text(meta, "content"))
-    # Without `text`: most of a page's hundred links are no pictures, and calls cost time.
-    links = _objects(at(page, "Links"))
-    links = [link for link in links if link.get("path") in PICTURES]
-    addressed = [
-        (text(link, "url"), [text(link, "alt"), text(link, "title")])
-        for link in links[:MOST_PICTURES]
+    metas = [_meta(meta) for meta in _objects(at(head, "Metas"))]
+    links = at(page, "Links")
+    # Most of a page's hundred links are no pictures, and calls cost time.
+    links = [
+        (path[5:], link)
+        for link in (links if isinstance(links, list) else ())
+        if type(link) is dict and type(path := link.get("path")) is str and path[:5] == IMAGE
     ]
-    addressed.append((metas.get("og:image"), [metas.get("og:title"), metas.get("og:image:alt")]))
-    languages = (metas.get("content-language"), text(at(answer, "Headers"), "Content-Language"))
+    of_the_page = next((content for name, content in metas if name == "content-language"), None)
+    languages = (of_the_page, text(at(answer, "Headers"), "Content-Language"))
+    images = list(islice(_images(links), MOST_PICTURES + 1))
+    addressed = chain(images[:MOST_PICTURES], meta_pictures(metas))
     yield from pairs(addressed, page_url, text(head, "Base"), languages)
-    if len(links) > MOST_PICTURES:
+    if len(images) > MOST_PICTURES:
         yield trapped(page_url, f"more than {MOST_PICTURES} pictures")
 
 
-def _value(body: bytes) -> Any:
-    """The JSON value. What the fast parser refuses, such as lone surrogates, json reads."""
-    try:
-        return from_json(body, cache_strings="keys")
-    except ValueError:
-        try:
-            return json.loads(body.decode("utf-8", "replace"))
-        except RecursionError:
-            raise ValueError("JSON in too many brackets") from None
+def _images(links: Iterable[tuple[str, dict[str, Any]]]) -> Iterator[Pictured]:
+    """The pictures of links, given as (attribute, link).
+
+    An <img> with several addresses has a link for each: neighbours with the same texts, and each in
+    another attribute.
+    """
+    attributes: dict[str, Any] = {}
+    texts: tuple[Any, Any] = (None, None)
+    for name, link in links:
+        own = (link.get("alt"), link.get("title"))
+        if name in attributes or own != texts:
+            if attributes:
+                yield _pictured(attributes, texts)
+            attributes, texts = {}, own
+        attributes[name] = link.get("url")
+    if attributes:
+        yield _pictured(attributes, texts)
+
+
+def _pictured(attributes: dict[str, Any], texts: tuple[Any, Any]) -> Pictured:
+    captions = [_plain(one) for one in texts if one]
+    if not captions:
+        return None, []
+    if len(attributes) == 1 and "src" in attributes:  # as most are
+        return _plain(attributes["src"]), captions
+    return address_of({name: _plain(value) for name, value in attributes.items()}), captions
+
+
+def _meta(meta: dict[str, Any]) -> tuple[str, str | None]:
+    name = text(meta, "property") or text(meta, "name") or text(meta, "http-equiv") or ""
+    return name.strip().lower(), text(meta, "content")
+
+
+def is_of_an_answer(body: bytes) -> bool:
+    """Whether a record is of a server's answer; others are of requests and of the crawl."""
+    return b"HTTP-Response-Metadata" in body
+
+
+def is_of_a_page(body: bytes) -> bool:
+    return b"HTML-Metadata" in body
 
 
 def text(value: Any, key: str) -> str | None:
+    """The text at a key, without entities, which WAT files of before 2016 have kept.
+
+    >>> text({"alt": "Tom &amp; Jerry"}, "alt"), text({"width": 3}, "width")
+    ('Tom & Jerry', None)
     """
-    >>> text({"alt": "kite", "width": 3}, "alt"), text({"alt": "kite", "width": 3}, "width")
-    ('kite', None)
-    """
-    string = at(value, key)
-    return string if isinstance(string, str) else None
+    return _plain(at(value, key))
+
+
+def _plain(value: Any) -> str | None:
+    if not isinstance(value, str):
+        return None
+    return unescaped(value) if "&" in value else value
 
 
 def _objects(value: Any) -> list[dict[str, Any]]:

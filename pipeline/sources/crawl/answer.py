@@ -1,0 +1,132 @@
+"""A web server's answer, as an archive holds it, to the page in it.
+
+Archives keep what servers sent, and servers send anything: heads whose lines end in a bare LF, an
+interim head (1xx) before the head, no Content-Type, two of them, lists of encodings.
+"""
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+from pipeline.sources.crawl.bodies import MOST_PAGE_BYTES, PackedError, unchunked, unpacked
+
+MOST_HEAD_BYTES = 1 << 16
+MOST_INTERIM = 5  # heads before the head
+HTML_TYPES = {"text/html", "application/xhtml+xml", "application/vnd.wap.xhtml+xml"}
+XML_TYPES = {"text/xml", "application/xml"}  # a page, if its root is
+UNPACKED = {"identity", "none", "utf-8", "binary", "8bit"}  # no encodings
+UNKNOWN_TYPES = {"unknown/unknown", "application/unknown", "*/*"}  # servers' words for none
+
+HEAD_END = re.compile(rb"\r?\n\r?\n")
+STATUS = re.compile(rb"HTTP/\d{1,2}(?:\.\d{1,2})?[ \t]+(\d{3})\b", re.I)
+FIELD = re.compile(
+    r"^(content-(?:type|encoding|language)|transfer-encoding)[ \t]*:[ \t]*([^\r\n]*)", re.I | re.M
+)
+TYPE = re.compile(r"(?:^|,)\s*([\w!#$&^.+*-]{1,80}/[\w!#$&^.+*-]{1,80})\s*(?=[;,]|$)", re.A)
+CHARSET = re.compile(r"""charset\s*=\s*["']?\s*([^\s"';,]+)""", re.I)
+XHTML = re.compile(rb"<html[\s>]", re.I)
+# How a page begins; what the MIME Sniffing standard (7.1) lists, and other elements of HTML.
+PAGE = re.compile(
+    rb"(?:\s++|\xef\xbb\xbf|<!--(?:[^-]++|-(?!->))*+-->|<\?xml[^>]*+>)*+"
+    rb"<(?:!doctype\s+html|html|head|body|title|meta|link|base|script|style|iframe|div|table|font"
+    rb"|center|span|img|figure|picture|article|section|main|header|h[1-6]|ul|ol|br|p|a|b)(?=[\s/>])",
+    re.I,
+)
+
+
+class NotAPageError(ValueError):
+    """An answer that is a picture, a script, a feed …: whatever is no HTML."""
+
+
+class BadAnswerError(ValueError):
+    """An answer that cannot be read."""
+
+
+class Page(NamedTuple):
+    """A page of a crawl, or a WAT file's metadata of a page."""
+
+    url: str
+    is_html: bool  # else WAT's JSON
+    charset: str | None  # that the server declared
+    language: str | None  # likewise
+    body: bytes
+    is_cut: bool  # whether it is longer than MOST_PAGE_BYTES
+    is_short: bool = False  # whether it broke off while it was unpacked
+
+
+def page_of_answer(url: str, block: bytes, identified: str, is_cut: bool) -> Page:
+    """The page of an answer: its head, then its body.
+
+    `identified` is the type that the crawler found, `is_cut` whether the block is longer than what
+    is given. Raises NotAPageError and BadAnswerError.
+
+    >>> block = b"HTTP/1.1 200 OK\\nContent-type: text/html;charset=l1\\n\\n<p>"
+    >>> page = page_of_answer("http://x.org", block, "", False)
+    >>> page.body, page.charset, page.is_cut
+    (b'<p>', 'l1', False)
+    """
+    if url[:5].lower() not in ("http:", "https"):
+        raise NotAPageError(f"an answer of {url.partition(':')[0][:40]}")
+    fields, body = _head(block)
+    if "chunked" in fields.get("transfer-encoding", "").lower():
+        body = unchunked(body)
+    encodings = fields.get("content-encoding", "").lower().replace(",", " ").split()
+    try:
+        body, is_short = unpacked(body, [name for name in encodings if name not in UNPACKED])
+    except PackedError as error:
+        raise BadAnswerError(str(error)) from None
+    stated = fields.get("content-type", "")
+    page = page_of_body(url, body, stated, identified, is_cut)
+    return page._replace(language=fields.get("content-language"), is_short=is_short)
+
+
+def page_of_body(url: str, body: bytes, stated: str, identified: str, is_cut: bool) -> Page:
+    """The page of a body with the type that is stated: by Content-Type, maybe more than once.
+
+    Raises NotAPageError for any other type.
+    """
+    types, charset = _types(stated)
+    kind = types[0] if len(types) == 1 else _found_type(types, identified, body)
+    if kind not in HTML_TYPES and not (kind in XML_TYPES and XHTML.search(body, 0, 4096)):
+        raise NotAPageError(kind or "of no known type")
+    is_cut = is_cut or len(body) > MOST_PAGE_BYTES
+    return Page(url, True, charset, None, body[:MOST_PAGE_BYTES], is_cut)
+
+
+@lru_cache(1024)  # a crawl has few
+def _types(stated: str) -> tuple[list[str], str | None]:
+    """The different types that a Content-Type states, and its charset."""
+    types = dict.fromkeys(kind.lower() for kind in TYPE.findall(stated))
+    charset = CHARSET.search(stated)
+    return [kind for kind in types if kind not in UNKNOWN_TYPES], charset[1] if charset else None
+
+
+def _found_type(types: list[str], identified: str, body: bytes) -> str:
+    """The type that the crawler found, else by the first bytes, else the last that was stated."""
+    found = TYPE.match(identified)
+    if found and found[1].lower() not in UNKNOWN_TYPES:
+        return found[1].lower()
+    if PAGE.match(body[:4096].translate(None, b"\0\xff\xfe")):  # without the zeros of UTF-16
+        return "text/html"
+    return types[-1] if types else ""
+
+
+def _head(block: bytes) -> tuple[dict[str, str], bytes]:
+    """(the fields that are read, each with all its values; the body)."""
+    place = 0
+    for _ in range(MOST_INTERIM + 1):
+        status = STATUS.match(block, place)
+        if status is None:
+            raise BadAnswerError("a web server's answer that is none")
+        end = HEAD_END.search(block, place, place + MOST_HEAD_BYTES)
+        if end is None and len(block) - place > MOST_HEAD_BYTES:
+            raise BadAnswerError(f"a head of more than {MOST_HEAD_BYTES} bytes")
+        head_end, body_from = end.span() if end else (len(block), len(block))
+        if not status[1].startswith(b"1") or not STATUS.match(block, body_from):
+            break
+        place = body_from
+    fields: dict[str, str] = {}
+    for name, value in FIELD.findall(block[place:head_end].decode("latin-1")):
+        before = fields.get(name.lower())
+        fields[name.lower()] = value if before is None else f"{before},{value}"
+    return fields, block[body_from:]

@@ -6,7 +6,7 @@ title_view.sql adds up.
 
 import re
 import zlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from functools import partial
 from io import BufferedReader
@@ -15,7 +15,9 @@ from itertools import chain, islice
 import pyarrow as pa
 
 from pipeline.web.reading import raise_if_of_the_disk, unpacked
+from pipeline.wikipedia.namespaces import no_name
 from queries.tables.errors import InputError
+from queries.tables.reasons import in_words
 from queries.tables.schemas import TABLES
 
 TITLE_VIEW = TABLES["title_view_part"].schema
@@ -24,13 +26,12 @@ SNIFFED_LINES = 1_000  # of which at least one must be of a known kind
 MAX_LINE_BYTES, BUFFER_BYTES = 1 << 16, 1 << 20
 FLUSH_TITLES = 1_000_000  # 200 MB; a month of English Wikipedia has ten times as many
 
-# No names of things: lists, navigation, and pages outside the namespace of articles.
-_NO_NAME = re.compile(r"(?:Lists? of|Index of|Outline of|Timeline of) |Main Page$|-$|$")
-_NAMESPACE = re.compile(
-    r"(?:Media|Special|WP|Project|Image"
-    r"|(?:User|Wikipedia|File|MediaWiki|Template|Help|Category|Portal|Draft|TimedText|Module|Book"
-    r"|Education Program|Gadget|Gadget definition|MOS)(?: talk)?|(?:Project |Image )?Talk) ?:",
-    re.IGNORECASE,
+MAX_VIEWS = 1 << 50  # of a title: a hostile file's sums stay whole numbers of 64 bits
+ONE_LINE = 1 << 80  # of a title's count: above it are the lines, below the views
+
+# What scripts ask for that have lost the title, or the file, that they wanted.
+_JUNK = re.compile(
+    r"(?:undefined|null)$|\S+\.php$|\S+/\S+\.(?:jpe?g|png|gif|svg|ico)$", re.IGNORECASE
 )
 
 # What is counted (the title, and after a space the page id where there is one), views, and
@@ -42,16 +43,16 @@ Views = Iterator[Line | None]  # None for a malformed line
 def read_views(batches: Iterator[pa.RecordBatch], wiki: str = "en") -> Iterator[pa.RecordBatch]:
     """Map: rows of `path` in, rows of `title_view_part` out.
 
-    Three kinds of file, told apart by content, plain, gzip or bz2: a table with the header
+    Three kinds of file, told apart by content, plain, gzip, bz2 or xz: a table with the header
     `title<TAB>views`; hourly lines `en.m Some_title 12 0`; monthly lines
-    `en.wikipedia Some_title 123 mobile-web 45 A1B2`. Other wikis' lines are passed over, and so
-    are malformed ones, which a file of millions of lines always has. Raises InputError for a
-    file that is of no such kind, or damaged.
+    `en.wikipedia Some_title 123 mobile-web 45 A1B2`. Lines of other wikis, malformed ones, which a
+    file of millions of lines always has, and those of pages that name nothing are counted by
+    reason. Raises InputError for a file that is of no such kind, or damaged, or without a view.
     """
     for batch in batches:
         for path in batch.column("path").to_pylist():
             with open(path, "rb") as raw:
-                yield from _summed(_sniffed(path, _lines(path, raw)), wiki)
+                yield from _File(path, wiki).batches(_sniffed(path, _lines(path, raw)))
 
 
 def _lines(path: str, raw: BufferedReader) -> Iterator[bytes]:
@@ -79,21 +80,70 @@ def _is_header(line: bytes) -> bool:
     return line.rstrip(b"\r\n") == HEADER
 
 
-def _summed(lines: Iterator[bytes], wiki: str) -> Iterator[pa.RecordBatch]:
-    """Views summed by title, in the order of titles: a batch for each FLUSH_TITLES titles."""
-    views: defaultdict[bytes, int] = defaultdict(int)
-    mobile: defaultdict[bytes, int] = defaultdict(int)
-    for view in views_of_lines(lines, wiki):
-        if view is not None:
+class _File:
+    """The views of one file, summed by title, and the lines of it that are no views."""
+
+    def __init__(self, path: str, wiki: str):
+        self.path = path
+        self.wiki = wiki
+        self.counts: defaultdict[bytes, int] = defaultdict(int)  # by title: lines and views
+        self.mobile: defaultdict[bytes, int] = defaultdict(int)
+        self.dropped: Counter[str] = Counter()  # lines by reason
+        self.read = self.kept = 0
+
+    def batches(self, lines: Iterator[bytes]) -> Iterator[pa.RecordBatch]:
+        """Views in the order of titles, a batch for each FLUSH_TITLES titles; last the reasons."""
+        first = next(lines, b"")
+        ours = 0
+        for view in views_of_lines(self._counting(chain([first], lines)), self.wiki):
+            ours += 1
+            if view is None:
+                self.dropped["bad_line"] += 1
+                continue
             counted, n, is_mobile = view
-            views[counted] += n
+            self.counts[counted] += n + ONE_LINE
             if is_mobile:
-                mobile[counted] += n
-            if len(views) >= FLUSH_TITLES:
-                yield _batch(views, mobile)
-                views.clear()
-                mobile.clear()
-    yield _batch(views, mobile)
+                self.mobile[counted] += n
+            if len(self.counts) >= FLUSH_TITLES:
+                yield self._flushed()
+        yield self._flushed()
+        self.dropped["other_wiki"] = self.read - _is_header(first) - ours
+        if not self.kept:
+            raise InputError(
+                f"{self.path}: expected views of articles of the wiki {self.wiki!r}; found "
+                f"{in_words(+self.dropped)}; the first line is {first[:60]!r}"
+            )
+        yield _batch(
+            [(None, None, 0, 0, n, reason) for reason, n in sorted((+self.dropped).items())]
+        )
+
+    def _counting(self, lines: Iterator[bytes]) -> Iterator[bytes]:
+        for line in lines:
+            if not line.isspace():
+                self.read += 1
+                yield line
+
+    def _flushed(self) -> pa.RecordBatch:
+        """Sorted rows of the titles that name something.
+
+        Spellings that differ in underscores are rare: such titles come twice, and title_view.sql
+        adds them up.
+        """
+        rows = []
+        for counted in sorted(self.counts):
+            title, _, page = counted.partition(b" ")
+            n_lines, views = divmod(self.counts[counted], ONE_LINE)
+            name = displayed(title, self.wiki)
+            if name is None:
+                self.dropped["no_name"] += n_lines
+                continue
+            mobile = min(self.mobile.get(counted, 0), MAX_VIEWS)
+            page_id = int(page) if page else None
+            rows.append((page_id, name, min(views, MAX_VIEWS), mobile, n_lines, None))
+            self.kept += n_lines
+        self.counts.clear()
+        self.mobile.clear()
+        return _batch(rows)
 
 
 def views_of_lines(lines: Iterator[bytes], wiki: str) -> Views:
@@ -140,32 +190,24 @@ def _is_count(text: bytes) -> bool:
     return text.isdigit() and len(text) < 16
 
 
-def _batch(views: dict[bytes, int], mobile: dict[bytes, int]) -> pa.RecordBatch:
-    """Sorted rows of the titles that name something.
-
-    Bytes that are no UTF-8 and spellings that differ in underscores are rare: such titles are
-    left out, or come twice and are added up by title_view.sql.
-    """
-    rows = []
-    for counted in sorted(views):
-        title, _, page = counted.partition(b" ")
-        name = displayed(title)
-        if name is not None:
-            page_id = int(page) if page else None
-            rows.append((page_id, name, views[counted], mobile.get(counted, 0)))
-    return pa.RecordBatch.from_pylist(
-        [dict(zip(TITLE_VIEW.names, row, strict=True)) for row in rows], TITLE_VIEW
-    )
+def _batch(rows: list[tuple]) -> pa.RecordBatch:
+    columns = zip(*rows, strict=True) if rows else [[] for _ in TITLE_VIEW]
+    arrays = [
+        pa.array(column, field.type) for column, field in zip(columns, TITLE_VIEW, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=TITLE_VIEW)
 
 
-def displayed(title: bytes) -> str | None:
+def displayed(title: bytes, wiki: str = "en") -> str | None:
     """A title as displayed, None for one that is no article's name.
 
     >>> displayed(b"Star_Trek:_Picard"), displayed(b"Special:Search"), displayed(b"List_of_cats")
     ('Star Trek: Picard', None, None)
+    >>> displayed(b"Spezial:Suche", "de"), displayed("メインページ".encode(), "ja")
+    (None, None)
     """
     try:
         text = title.decode("utf-8").replace("_", " ").strip()
     except UnicodeDecodeError:
         return None
-    return None if _NO_NAME.match(text) or _NAMESPACE.match(text) else text
+    return None if _JUNK.match(text) or no_name(wiki).match(text) else text

@@ -9,6 +9,7 @@ WITH part AS (
         SUM(views) AS views,
         SUM(mobile_views) AS mobile_views
     FROM title_view_part
+    WHERE reason IS NULL
     GROUP BY title, page_id
 ),
 

@@ -3,6 +3,8 @@
 A reason is added here first; a test holds that no table knows another.
 """
 
+from collections.abc import Mapping
+
 PAGE = {
     "not_article": "page outside namespace 0",
     "redirect": "page that only points to another",
@@ -111,3 +113,13 @@ REASONS: dict[str, str] = {
     **FETCH,
     **IMAGE,
 }
+
+
+def in_words(reasons: Mapping[str, int]) -> str:
+    """How many rows were dropped for which reasons, the most frequent first, in words.
+
+    >>> in_words({"redirect": 1, "not_article": 12})
+    '12 not_article (page outside namespace 0), 1 redirect (page that only points to another)'
+    """
+    ordered = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{n:,} {reason} ({REASONS[reason]})" for reason, n in ordered) or "nothing"

@@ -54,7 +54,9 @@ VIEWS = [
     b"en Red_kite 12 0\nen.m Main_Page 3 0\n",
     b"en.wikipedia Red_kite 12 desktop 45 A1B2\n",
 ]
-VIEW_TOKENS = tokens(b"en|en.m|en.wikipedia| |\t|\n|_|null|99999999999999999999|-1|\xff|\0|Talk:")
+VIEW_TOKENS = tokens(
+    b"en|en.m|en.wikipedia| |\t|\n|_|null|99999999999999999999|-1|\xff|\0|Talk:|de "
+)
 PAGES = [
     b"CREATE TABLE `page` (\n  `page_id` int,\n  `page_namespace` int,\n  `page_title` varbinary(9)"
     b",\n);\nINSERT INTO `page` VALUES (7,0,'Red_kite'),(8,0,'It\\'s');\n",

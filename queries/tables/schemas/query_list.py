@@ -52,9 +52,12 @@ title_view = table(
 )
 table(
     "title_view_part",
-    "one row per title and page id of a part, or more",
+    "one row per title and page id of a part, or more; and one per reason of a file",
     column("page_id", int64, "the wiki's page id; null where the file has none", null=True),
-    *title_view.schema,
+    column("title", string, "as displayed; null for lines that are dropped", null=True),
+    *(field for field in title_view.schema if field.name != "title"),
+    column("n_lines", int64, "lines of the file"),
+    REASON,
 )
 PAGE_COLUMNS = (
     column("namespace", int32, "0 for articles"),

@@ -25,21 +25,27 @@ MONTHLY = (
 )
 
 
-def views_in(tmp_path: Path, content: bytes, wiki: str = "en") -> list[tuple]:
+def part_of(tmp_path: Path, content: bytes, wiki: str = "en") -> list[dict]:
     file = tmp_path / "views"
     file.write_bytes(content)
     paths = pa.RecordBatch.from_pydict({"path": [str(file)]})
     batches = list(read_views(iter([paths]), wiki))
-    table = pa.Table.from_batches(batches, TABLES["title_view_part"].schema)
-    return [(row["title"], row["views"]) for row in table.to_pylist()]
+    return pa.Table.from_batches(batches, TABLES["title_view_part"].schema).to_pylist()
+
+
+def views_in(tmp_path: Path, content: bytes, wiki: str = "en") -> list[tuple]:
+    rows = part_of(tmp_path, content, wiki)
+    return [(row["title"], row["views"]) for row in rows if row["reason"] is None]
 
 
 def rows_in(tmp_path: Path, content: bytes) -> list[tuple]:
-    file = tmp_path / "views"
-    file.write_bytes(content)
-    paths = pa.RecordBatch.from_pydict({"path": [str(file)]})
-    table = pa.Table.from_batches(read_views(iter([paths])), TABLES["title_view_part"].schema)
-    return [tuple(row.values()) for row in table.to_pylist()]
+    rows = part_of(tmp_path, content)
+    return [tuple(row.values())[:4] for row in rows if row["reason"] is None]
+
+
+def dropped_in(tmp_path: Path, content: bytes, wiki: str = "en") -> dict[str, int]:
+    rows = part_of(tmp_path, content, wiki)
+    return {row["reason"]: row["n_lines"] for row in rows if row["reason"]}
 
 
 def test_an_hourly_file_gives_desktop_and_mobile_views_of_one_wiki(tmp_path):
@@ -78,6 +84,64 @@ def test_malformed_lines_are_seen_and_break_nothing(tmp_path):
     assert views_in(tmp_path, b"\n".join(lines)) == [("Dog", 5)]
     assert list(views_of_lines(iter(lines), "en")).count(None) == 6
     assert views_in(tmp_path, b"en Dog 4 0\nen Caf\xe9 4 0\n\0\xff\n") == [("Dog", 4)]
+
+
+def test_every_line_is_counted_kept_or_by_its_reason(tmp_path, monkeypatch):
+    monkeypatch.setattr(pageviews, "FLUSH_TITLES", 2)
+    reasons = {"bad_line": 1, "no_name": 1, "other_wiki": 4}
+    content = HOURLY + b"en Cat x 0\n\n"
+    assert dropped_in(tmp_path, content) == reasons
+    kept = [row["n_lines"] for row in part_of(tmp_path, content) if row["reason"] is None]
+    assert sum(kept) + sum(reasons.values()) == content.count(b"\n") - 1
+    assert dropped_in(tmp_path, b"title\tviews\nDog\t7\nCat\nMain Page\t9\n") == {
+        "bad_line": 1,
+        "no_name": 1,
+    }
+    assert dropped_in(tmp_path, b"en Dog 4 0\nen Caf\xe9 4 0\n") == {"no_name": 1}
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (HOURLY, "wiki 'fr'; found 8 other_wiki .* first line is b'de Hund 9 0"),
+        (MONTHLY, "found 5 other_wiki"),
+        (
+            b"fr Sp\xc3\xa9cial:Recherche 7 0\nfr A x 0\nde B 1 0\n",
+            "1 bad_line .*, 1 no_name .*, 1 oth",
+        ),
+        (b"title\tviews\n", "found nothing"),
+    ],
+)
+def test_a_file_without_a_view_is_refused_with_what_was_found(tmp_path, content, said):
+    with pytest.raises(ValueError, match=said) as refused:
+        views_in(tmp_path, content, wiki="fr")
+    assert "\n" not in str(refused.value)
+    assert str(tmp_path / "views") in str(refused.value)
+
+
+def test_other_wikis_pages_that_name_nothing_are_left_out(tmp_path):
+    """it-wiki-top25-weekly and wikimedia's most-read lists leave out the same by hand."""
+    lines = {
+        "de": ["Hund", "Wikipedia:Hauptseite", "Spezial:Suche", "Liste_der_Hunde", "-"],
+        "ja": ["犬", "メインページ", "特別:検索", "Special:Search", "日本の城一覧"],
+        "it": ["Cane", "Pagina_principale", "Speciale:Ricerca", "load.php", "Progetto:Cani"],
+        "es": [
+            "Perro",
+            "Wikipedia:Portada",
+            "Especial:Buscar",
+            "Images/upload/bel.jpg",
+            "undefined",
+        ],
+    }
+    content = "".join(f"{wiki} {title} 3 0\n" for wiki, titles in lines.items() for title in titles)
+    for wiki, (name, *_) in lines.items():
+        assert views_in(tmp_path, content.encode(), wiki) == [(name, 3)]
+        assert dropped_in(tmp_path, content.encode(), wiki) == {"no_name": 4, "other_wiki": 15}
+
+
+def test_sums_beyond_64_bits_are_cut_and_break_nothing(tmp_path):
+    line = b"en.m Dog 999999999999999 0\n"
+    assert rows_in(tmp_path, line * 20_000) == [(None, "Dog", 1 << 50, 1 << 50)]
 
 
 def test_a_line_without_an_end_comes_in_pieces(tmp_path):
@@ -139,5 +203,6 @@ def test_a_real_hourly_sample_is_read():
     paths = pa.RecordBatch.from_pydict({"path": [str(file)]})
     table = pa.Table.from_batches(read_views(iter([paths])))
     views = dict(zip(table["title"].to_pylist(), table["views"].to_pylist(), strict=True))
+    views.pop(None)
     assert views["World record progression 50 metres freestyle"] == 330
     assert 300 < len(views) <= 395

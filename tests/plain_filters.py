@@ -1,7 +1,7 @@
 """The row filters as a plain loop; tests check that the vectorised rules give equal results."""
 
 import re
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from pipeline.filters.captions import (
     with_words,
 )
 from pipeline.filters.hosts import host_reason
+from pipeline.filters.placeholders import chosen
 from pipeline.settings.whole import FilterSettings
 from pipeline.text import normalise, words
 
@@ -67,7 +68,7 @@ def caption_reason(caption: str, settings: FilterSettings) -> str | None:
         return "caption_mostly_digits"
     found = words(caption)
     key = " ".join(found)
-    if key in keys(settings.placeholders):
+    if is_placeholder(lower, key, settings.placeholders):
         return "caption_placeholder"
     if (1 - len(set(found)) / len(found) if found else 0) > settings.max_repeated_share:
         return "caption_repeats"
@@ -83,9 +84,35 @@ def is_file_name(lower: str, n_words: int) -> bool:
     return bool(FILE.fullmatch(lower)) and not described
 
 
-@lru_cache
-def keys(texts: tuple[str, ...]) -> set[str]:
-    return {normalise(one) for one in texts}
+def is_placeholder(lower: str, key: str, placeholders: tuple[str, ...]) -> bool:
+    lines = chosen(placeholders)
+    if any(fits(f" {key}", phrase.split()) for phrase in lines["phrases"]):
+        return True
+    whole_text = any(re.fullmatch(whole(line), lower) for line in lines["whole"])
+    return whole_text or any(re.search(line, lower) for line in lines["anywhere"])
+
+
+def fits(rest: str, pieces: list[str]) -> bool:
+    """Whether the rest of a key, each word behind a space, is a phrase of these pieces."""
+    if not pieces:
+        return not rest
+    piece, later = pieces[0], pieces[1:]
+    if piece == "…":
+        skipped = range(1, len(rest) + 1) if rest.startswith(" ") else ()
+        return any(fits(rest[at:], later) for at in (0, *skipped))
+    if piece == "#":
+        n_digits = len(re.match(" ?([0-9]*)", rest)[1])
+        start = int(rest.startswith(" "))
+        return any(fits(rest[start + n :], later) for n in range(1, n_digits + 1))
+    if piece.endswith("?"):
+        return fits(rest, later) or fits(rest, [piece[:-1], *later])
+    words = [f" {word}" for word in alternatives(piece)]
+    return any(rest.startswith(word) and fits(rest[len(word) :], later) for word in words)
+
+
+@cache
+def alternatives(piece: str) -> list[str]:
+    return [normalise(text) for text in piece.split("|")]
 
 
 @lru_cache

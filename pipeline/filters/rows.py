@@ -5,19 +5,30 @@ part by part on the result. Rules over the whole pool are SQL, in pooled.sql.
 """
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.filters.captions import MOST_ROWS, caption_masks
+from pipeline.filters.captions import MOST_ROWS, caption_masks, read_blocked
 from pipeline.filters.hosts import url_masks
 from pipeline.filters.language import languages
+from pipeline.filters.placeholders import phrases_by_end
 from pipeline.settings.whole import FilterSettings
 from pipeline.web.equivalence import equivalence_keys
 from queries.tables.schemas import TABLES
 
 MOST_BYTES = 4 << 20  # of captions judged at once; each byte takes about 60 bytes of memory
+
+
+def check(settings: FilterSettings) -> None:
+    """Raise InputError for lists and languages by which no caption can be judged."""
+    phrases_by_end(settings.placeholders)
+    for path in settings.blocked_words:
+        list(read_blocked(Path(path)))
+    if settings.language_model:
+        languages(["any"], settings)
 
 
 def filter_pairs(

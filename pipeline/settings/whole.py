@@ -80,13 +80,6 @@ NOT_PICTURES = (
     *("pdf", "doc", "docx", "xls", "xlsx", "ppt", "pptx", "odt", "epub", "swf", "apk", "exe"),
     *("zip", "gz", "rar", "7z", "tar", "mp3", "ogg", "wav", "mp4", "webm", "ogv", "mov", "avi"),
 )
-PLACEHOLDERS = (
-    *("image", "images", "photo", "photos", "picture", "pic", "img", "untitled", "unnamed"),
-    *("logo", "thumbnail", "placeholder", "image placeholder", "default image", "no image"),
-    *("no image available", "image not available", "no photo", "no picture", "image of"),
-    *("photo of", "picture of", "product image", "featured image", "main image", "cover image"),
-    *("header image", "profile picture", "alt text", "null", "none", "undefined", "n a"),
-)
 
 
 class FilterSettings(Section):
@@ -107,7 +100,7 @@ class FilterSettings(Section):
     drop_file_names: bool = True
     file_name_words: Annotated[int, Field(ge=0, le=100)] = 3  # from these on it describes; 0: never
     drop_urls: bool = True
-    placeholders: tuple[str, ...] = PLACEHOLDERS
+    placeholders: tuple[str, ...] = ("[all]",)  # lists by language, and phrases of your own
     max_repeated_share: Share = 0.5
     drop_mojibake: bool = True
     blocked_words: tuple[ExistingPath, ...] = ()

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from pipeline import sources
+from pipeline.filters import rows
 from pipeline.filters.exclusions import read_exclusions
 from pipeline.images import scorers
 from pipeline.selection.retry import lost_pairs, reasons
@@ -48,6 +49,7 @@ def check_pairs(settings: Settings) -> None:
             "BuildQueries makes a query list without them"
         )
     sources.check(settings.sources)
+    rows.check(settings.filters)
     scorers.check(settings.scorers)
     check_contact(settings.fetch)
 

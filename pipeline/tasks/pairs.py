@@ -21,7 +21,6 @@ class CollectPairs(Stage):
     """Candidates from every source; one that is searched needs the queries first."""
 
     version = 2
-    version = 2
     reads = ("query",)
     makes = ("candidate",)
 

@@ -42,7 +42,7 @@ FILTER = {
     "caption_is_file_name": "a file or camera name instead of a description",
     "caption_mojibake": "characters lost, or read in a wrong character set",
     "caption_mostly_digits": "fewer letters than the settings ask for",
-    "caption_placeholder": "a word such as image or untitled, which describes nothing",
+    "caption_placeholder": "words such as image or no photo, or code, which describe nothing",
     "caption_repeats": "most of its words repeat earlier ones",
     "caption_blocked": "contains a word of a list of blocked words",
     "wrong_language": "another language is clearly likelier than the wanted ones",

@@ -1,5 +1,9 @@
 """The row half of the filters: every rule by its reason, and the fast form by the plain one."""
 
+import csv
+import re
+from pathlib import Path
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -10,6 +14,7 @@ from hypothesis import strategies as st
 from pipeline.filters.captions import is_mojibake, read_blocked, shapes
 from pipeline.filters.hosts import host_reason, host_reasons
 from pipeline.filters.language import languages
+from pipeline.filters.placeholders import lists, phrase_pattern
 from pipeline.filters.rows import filter_pairs, judge
 from pipeline.settings.whole import FilterSettings
 from pipeline.sources.candidate import Raw, candidates
@@ -243,7 +248,34 @@ def test_the_language_of_a_caption_does_not_depend_on_its_batch(language_model):
 
 
 AWKWARD = "aA1 .-_@/:\n\t\x0b\x1c\x85\xa0\u2028ſKİßÃ©â€™\ufffd犬नि½²۳"
-WORDS = st.sampled_from(["IMG_", "0412", ".jpg", "www.", "a.com", "image", "sofa", " ", "20160716"])
+WORDS = st.sampled_from(
+    [
+        *(
+            "IMG_",
+            "0412",
+            ".jpg",
+            "www.",
+            "a.com",
+            "image",
+            "sofa",
+            " ",
+            "20160716",
+            "photo of ",
+            "#",
+        ),
+        *(
+            "bild ",
+            "no ",
+            "写真",
+            "の説明はありません",
+            "{{ ",
+            " }}",
+            "%s",
+            "may contain ",
+            "s avatar",
+        ),
+    ]
+)
 CAPTION = st.text() | st.text(AWKWARD) | st.lists(WORDS).map("".join)
 
 
@@ -264,6 +296,71 @@ def test_every_character_counts_as_it_does_alone():
     found = shapes(pa.array(every))
     assert found.n_visible.tolist() == [not one.isspace() for one in every]
     assert found.n_letters.tolist() == [bool(plain_filters.LETTER.match(one)) for one in every]
+
+
+def test_a_phrase_of_placeholders_fits_as_the_plain_walk_says():
+    for phrase, texts in {
+        "bild|foto # von? #?": ["bild 1", "Foto12", "Foto 1 von 2", "foto", "bild 1 von 2 von"],
+        "image may contain …": ["image may contain", "Image may contain: a", "image may contains"],
+        "… s avatar": ["s avatar", "Jo's avatar", "Jos avatar", "Jo's avatar 2"],
+        "bildet? kan … vise": ["Bildet kan vise", "kan ikke vise", "kan viser", "vise"],
+        "route66|1x1|2019 pixel": [
+            "Route66 pixel",
+            "1x1 pixel",
+            "2019 Pixel",
+            "2018 pixel",
+            "route1",
+        ],
+        "bild|bildbildbild #": ["bild1", "bild12345", "bildbildbild1234567890", "bild2b"],
+        "una? foto": ["foto", "una foto", "una", "una una foto"],
+    }.items():
+        settings = FilterSettings(placeholders=(phrase,))
+        found = [reason_of(text, settings) for text in texts]
+        assert {"caption_placeholder", None} == set(found), phrase
+
+
+def test_known_placeholders_are_dropped_and_captions_like_them_are_kept():
+    with (Path(__file__).parent / "placeholders.csv").open(encoding="utf-8", newline="") as file:
+        listed = list(csv.DictReader(file))
+    captions = [row["caption"] for row in listed]
+    reasons, _ = judge(pa.array([URL] * len(captions)), pa.array(captions), FilterSettings())
+    assert len(captions) > 250
+    assert dict(zip(captions, reasons.to_pylist(), strict=True)) == {
+        row["caption"]: row["reason"] or None for row in listed
+    }
+    plain = [plain_filters.caption_reason(caption, FilterSettings()) for caption in captions]
+    assert plain == reasons.to_pylist()
+
+
+def test_lists_of_placeholders_are_chosen_by_language():
+    german = FilterSettings(placeholders=("[de]", "my own words"))
+    assert reason_of("Kein Bild verfügbar", german) == "caption_placeholder"
+    assert reason_of("My own words!", german) == "caption_placeholder"
+    assert reason_of("no image available", german) is None
+    assert reason_of("{{ product.title }}", german) is None
+    assert reason_of("Bild", FilterSettings(placeholders=("[code]",))) is None
+
+
+def test_a_list_of_placeholders_that_does_not_exist_is_refused():
+    with pytest.raises(
+        InputError, match=r"placeholders: '\[xx\]': expected a phrase or \[all\], \[co"
+    ):
+        reason_of("a dog", FilterSettings(placeholders=("[xx]",)))
+    for phrase, word in {"photo **": "**", "写真の…": "写真の…", "a|…b c": "…b"}.items():
+        with pytest.raises(InputError, match=f"{re.escape(word)}': expected a word"):
+            reason_of("a dog", FilterSettings(placeholders=(phrase,)))
+    for phrase in ("… photo? …", "# photo", "… photo?", "a? …", "a? b?"):
+        with pytest.raises(InputError, match="expected a word at an end"):
+            reason_of("a dog", FilterSettings(placeholders=(phrase,)))
+
+
+def test_every_line_of_the_lists_can_match():
+    for language, kinds in lists().items():
+        for phrase in kinds.get("phrases", ()):
+            assert phrase_pattern(phrase), (language, phrase)
+        for pattern in (*kinds.get("whole", ()), *kinds.get("anywhere", ())):
+            assert pattern == pattern.lower(), (language, pattern)
+            assert re.compile(pattern), (language, pattern)
 
 
 def test_real_captions_are_judged_as_each_caption(shared, language_model):

@@ -88,3 +88,21 @@ def test_to_load_the_tasks_opens_nothing(small, tmp_path):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert done.stdout == "True\n", done.stderr
     assert not (tmp_path / "wit").exists()
+
+
+def test_lists_by_which_no_caption_can_be_judged_end_the_program_before_any_work(
+    small, tmp_path, capsys
+):
+    for line, fault in {
+        'placeholders = ["[xx]"]': "filters.placeholders: '[xx]': expected a phrase or [all]",
+        'placeholders = ["photo **"]': "filters.placeholders: '**': expected a word",
+    }.items():
+        path = Path(small.settings())
+        text = path.read_text()
+        path.write_text(text.replace("[filters]", f"[filters]\n{line}"))
+        assert line in path.read_text()
+        with pytest.raises(SystemExit) as ended:
+            open_workspace(Options(str(path), str(tmp_path / "wit"), "duckdb", "", ""))
+        assert ended.value.code == 2
+        assert fault in capsys.readouterr().err
+        path.write_text(text)

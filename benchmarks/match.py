@@ -1,6 +1,6 @@
 """Captions matched a second and core, held against pyahocorasick as MetaCLIP publishes it.
 
-    python -m benchmarks.match [--quick]
+    python -m benchmarks.match [--quick] [--beside CHECKOUT]
 
 Queries: 500,000. WordNet 3.0's names, the words of the captions, words joined from two of these,
 and phrases of two to four words, drawn from a Zipf law. Captions: 1,000,000. LAION's rows
@@ -9,12 +9,17 @@ file is not, WordNet's glosses instead.
 
 The peer is case-sensitive, so it looks for less in captions as they stand; "equal work" gives
 all the captions in lower case. "Saved" is from the captions' Parquet to the matches' Parquet.
+With --beside the peer is this benchmark's own worker in another checkout of the project, such as a
+clone of an earlier commit, and each kernel is held against itself: what a change cost.
+
 All run in processes of their own, in turns, one thread. Numba's part is left out where it is not
 installed, and its compiling is in no figure; the build and its memory are the same with and
 without it.
 """
 
+import argparse
 import json
+import os
 import re
 import subprocess
 import sys
@@ -31,13 +36,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks.harness import Row, arguments, peak_mb, peer_environment, rates, show, take_turns
+from benchmarks.harness import Row, peak_mb, peer_environment, rates, show, take_turns
 from pipeline.match import MATCHED, Matcher
 from pipeline.query_list.wordnet import FILES, read_synsets
 from pipeline.settings.values import locate
 from pipeline.text import normalise
 
-LAION = Path(__file__).parents[2] / "shared" / "data" / "laion_url_caption_10k.parquet"
+ROOT = Path(__file__).parents[1]
+LAION = ROOT.parent / "shared" / "data" / "laion_url_caption_10k.parquet"
 N_QUERIES, SEED, BATCH_ROWS = 500_000, 2021, 16_384
 FULL, QUICK = {"captions": 1_000_000, "rounds": 5}, {"captions": 50_000, "rounds": 2}
 OURS = ["numpy", "numba"] if find_spec("numba") else ["numpy"]
@@ -186,13 +192,14 @@ def worker(who: str, folder: Path) -> None:
 class Process:
     """A worker that is asked one task after another."""
 
-    def __init__(self, who: str, folder: Path, packages: Path):
+    def __init__(self, who: str, folder: Path, packages: Path, checkout: Path = ROOT):
         self.process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.match", "--worker", who, folder, packages],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            cwd=Path(__file__).parents[1],
+            cwd=checkout,
+            env=os.environ | {"PYTHONPATH": str(checkout)},
         )
         self.built = self._answer()
         self.matches: dict[str, int] = {}
@@ -265,6 +272,23 @@ def compare(folder: Path, n: int, rounds: int) -> None:
     )
 
 
+def compare_with(checkout: Path, folder: Path, n: int, rounds: int) -> None:
+    """Each kernel against itself in another checkout: CPU time of the same captions, in turns."""
+    rows = []
+    for who in OURS:
+        ours, theirs = Process(who, folder, folder), Process(who, folder, folder, checkout)
+        for process in (ours, theirs):  # the first one makes its tables, and compiles
+            process.ask("match stand")
+        for task, name in TASKS.items():
+            turns = {"ours": partial(ours.ask, task), "theirs": partial(theirs.ask, task)}
+            speeds = {side: rates(n, cpu) for side, cpu in take_turns(turns, rounds).items()}
+            what = f"{name}, {who}"
+            rows.append(Row(what, "captions/s", speeds["ours"], "beside", speeds["theirs"]))
+        for process in (ours, theirs):
+            process.end()
+    show(f"{n:,} captions and {N_QUERIES:,} queries, beside {checkout}", rows)
+
+
 def peer_only(folder: Path) -> int:
     """The peer's matches, equal work, that ours lacks."""
     ours, theirs = (
@@ -279,10 +303,17 @@ def main() -> None:
         sys.path.append(sys.argv[4])  # behind our own packages, which it must not hide
         worker(sys.argv[2], Path(sys.argv[3]))
         return
-    size = QUICK if arguments("benchmarks.match", __doc__).quick else FULL
+    parser = argparse.ArgumentParser("python -m benchmarks.match", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="less data: ends within a minute")
+    parser.add_argument("--beside", type=Path, help="another checkout, held against this one")
+    asked = parser.parse_args()
+    size = QUICK if asked.quick else FULL
     with tempfile.TemporaryDirectory() as name:
         draw(Path(name), size["captions"])
-        compare(Path(name), size["captions"], size["rounds"])
+        if asked.beside:
+            compare_with(asked.beside.resolve(), Path(name), size["captions"], 7)
+        else:
+            compare(Path(name), size["captions"], size["rounds"])
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ import hashlib
 import json
 import sys
 import tempfile
-import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from itertools import chain, pairwise
@@ -27,6 +26,7 @@ import regex
 
 from benchmarks.harness import Row, child, cpu_seconds, peak_mb, rates, show, take_turns
 from pipeline.query_list import ngrams
+from pipeline.text import fold
 from pipeline.wikipedia import read_articles
 from queries.engine import DERIVE
 from queries.engine.duck import DuckEngine
@@ -35,8 +35,10 @@ from queries.tables.schemas import TABLES
 
 SHARED = Path(__file__).parents[2] / "shared" / "data" / "enwiki_articles_20k.parquet"
 EXPORT = "test/test_data/enwiki-latest-pages-articles1.xml-p000000010p000030302-shortened.bz2"
-TOKEN = regex.compile(r"[\p{L}\p{M}]+(?:['-][\p{L}\p{M}]+)*|[0-9]+|[^ 0-9\p{L}\p{M}]+")
-WORD_START = regex.compile(r"[\p{L}\p{M}0-9]")
+WORD = r"[\p{L}\p{N}][\p{L}\p{M}\p{N}]*"
+JOINED = r"['-](?:(?!\p{N})|(?<=[\p{L}\p{M}]['-]))"
+TOKEN = regex.compile(rf"{WORD}(?:{JOINED}{WORD})*|[^ \p{{L}}\p{{N}}]+")
+WORD_START = regex.compile(r"[\p{L}\p{N}]")
 MEMORY = "700MB"
 
 
@@ -65,8 +67,7 @@ def texts_of(paths: list[Path]) -> Iterator[str]:
 def count_by_counter(paths: list[Path]) -> Counter:
     counts: Counter = Counter()
     for text in texts_of(paths):
-        folded = unicodedata.normalize("NFC", text).lower().replace("’", "'")
-        tokens = [one if WORD_START.match(one) else None for one in TOKEN.findall(folded)]
+        tokens = [one if WORD_START.match(one) else None for one in TOKEN.findall(fold(text))]
         counts.update((one, None) for one in tokens if one)
         counts.update((one, two) for one, two in pairwise(tokens) if one and two)
     return counts

@@ -51,6 +51,7 @@ class QuerySettings(Section):
     mobile_share_max: Share = 1.0
     wordnet: FirstExisting = ""  # none: it is English
     wordnet_lemmas: Literal["first", "all"] = "first"
+    count_bases: bool = True  # "dog's" counts for "dog", where the wiki's language writes so
     word_min: Positive = 5
     word_per_million: PerMillion = 0.02
     word_quota: Count = 251_465

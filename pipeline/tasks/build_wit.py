@@ -22,7 +22,7 @@ from queries.tables.schemas import PUBLISHED, TABLES
 class PackShards(Stage):
     """Kept pairs as tars with the Parquet of their rows."""
 
-    version = 2
+    version = 3
     reads = ("picked",)
     makes = ("sample", "person_match")
 

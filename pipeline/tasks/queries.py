@@ -110,14 +110,22 @@ class ReadWikipedia(ReadStage):
 class CountNgrams(Stage):
     """Words and bigrams of all articles, counted."""
 
+    version = 2
     reads = ("article",)
     makes = ("ngram",)
 
     def requires(self) -> Stage:
         return self.clone(ReadWikipedia)
 
+    def settings_used(self) -> str:
+        """The language whose words within words are counted, too."""
+        used = self.used.queries
+        return used.wiki if used.count_bases else ""
+
     def make(self) -> Parts:
-        counts = self.map("ngram_part", count_ngrams, self.inputs("article"))
+        language = self.settings_used()
+        function = partial(count_ngrams, bases_of=language)
+        counts = self.map("ngram_part", function, self.inputs("article", language))
         return {"ngram": self.derive("ngram", ngram_part=files(counts))}
 
 

@@ -5,19 +5,25 @@ buffer. The other rows go through `pipeline.text.fold`, so that Unicode's rules 
 only.
 """
 
-import unicodedata
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.text import WORD, fold, words
+from pipeline.text import fold, words
+from pipeline.text.characters import (
+    LINE_FEED,
+    MARK,
+    SPACE,
+    UNSURE,
+    codes_alone,
+    settle,
+    word_codes,
+)
 from queries.tables.errors import InputError
 
-SPACE, LINE_FEED = 0x20, 0x0A
-ALONE = 0x20000  # the first two planes: letters of living languages, and emoji
 _BETWEEN, _LINE_FEED = (pa.scalar(separator, pa.large_string()) for separator in " \n")
 PADDING = 8  # readable bytes behind the text, so that 8 bytes can be read at any place of it
 
@@ -168,10 +174,14 @@ def _folded(texts: pa.LargeStringArray, rows: np.ndarray) -> pa.LargeStringArray
         _decoded(texts, rows)
         raise
     codes = np.frombuffer(text.encode("utf-32-le"), "<u4")
-    folded = _codes_alone().take(codes, mode="clip")
+    folded = codes_alone().take(codes, mode="clip")
     unsure = np.zeros(len(texts), np.bool_)
-    unsure[np.searchsorted(np.flatnonzero(codes == LINE_FEED), np.flatnonzero(folded == 0))] = True
-    data = np.frombuffer(folded.tobytes().decode("utf-32-le").encode(), np.uint8).copy()
+    special = np.flatnonzero(folded >= MARK)
+    unsure_at = special.compress(folded.take(special) == UNSURE)
+    unsure[np.searchsorted(np.flatnonzero(codes == LINE_FEED), unsure_at)] = True
+    settle(folded, special)
+    nothing_vanished = folded.tobytes().decode("utf-32-le").encode()
+    data = np.frombuffer(nothing_vanished.replace(b"\0", b""), np.uint8).copy()
     ends = np.flatnonzero(data == LINE_FEED)
     data[ends] = SPACE
     together = _strings(np.append(0, ends + 1), data)
@@ -210,53 +220,9 @@ def _fold_codes(texts: list[str]) -> list[str]:
     if not texts:
         return []
     lines = "\n".join([fold(text.replace("\n", " ")) for text in texts])
-    codes = np.frombuffer(lines.encode("utf-32-le"), "<u4")
-    return _word_codes().take(codes).tobytes().decode("utf-32-le").split("\n")
-
-
-@lru_cache(maxsize=1)
-def _word_codes() -> np.ndarray:
-    """For each code point itself if it is of a word, else a space; 0x110000 x uint32, 4.4 MB."""
-    below, above = range(0xD800), range(0xE000, 0x110000)
-    no_text = " " * 0x800  # surrogates have no UTF-8, so no text holds them
-    every = "".join(map(chr, below)) + no_text + "".join(map(chr, above))
-    codes = np.full(0x110000, SPACE, "<u4")
-    for word in WORD.finditer(every):
-        codes[word.start() : word.end()] = np.arange(*word.span())
-    codes[LINE_FEED] = LINE_FEED
-    return codes
-
-
-@lru_cache(maxsize=1)
-def _codes_alone() -> np.ndarray:
-    """What each code point below ALONE is folded to beside any others of these, with a space for
-    what is of no word; 0 for those that depend on their neighbours, grow, or lie beyond.
-
-    A character is folded as if it stood alone if none of its forms on the way reorders (a
-    combining class), composes with one before it (the second of a canonical composition, or a
-    Hangul vowel or final), or is a capital sigma, whose lower case looks about (Unicode 16, 3.13).
-    """
-    seconds = {chr(code) for code in (*range(0x1161, 0x1176), *range(0x11A7, 0x11C3))}
-    for code in range(ALONE):  # none beyond decomposes into two
-        parts = unicodedata.decomposition(chr(code)).split()
-        if len(parts) == 2 and "<" not in parts[0]:
-            seconds.add(chr(int(parts[1], 16)))
-
-    def folded(character: str) -> int:
-        composed = unicodedata.normalize("NFKC", character)
-        end = fold(character)
-        forms = character + composed + composed.lower() + end
-        if "Σ" in forms or any(each in seconds or unicodedata.combining(each) for each in forms):
-            return 0
-        if not WORD.search(end):
-            return SPACE
-        return ord(end) if len(end) == 1 else 0
-
-    codes = np.zeros(ALONE + 1, "<u4")  # the last one for all beyond
-    for code in (code for code in range(ALONE) if not 0xD800 <= code < 0xE000):
-        codes[code] = folded(chr(code))
-    codes[LINE_FEED] = LINE_FEED
-    return codes
+    codes = word_codes().take(np.frombuffer(lines.encode("utf-32-le"), "<u4"))
+    settle(codes, np.flatnonzero(codes >= MARK))
+    return codes.tobytes().decode("utf-32-le").split("\n")
 
 
 # The bytes of a word that are read 8 at a time: as many of the 8 as are the word's.

@@ -4,6 +4,7 @@ import random
 import shutil
 import subprocess
 import sys
+import unicodedata
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
@@ -152,6 +153,22 @@ def test_slices_and_large_strings_match_as_plain_ones(kernel):
     assert pairs(Matcher(pa.array(QUERIES, pa.large_string())).match(pa.array(captions)[2:])) == (
         expected
     )
+
+
+def test_every_character_is_in_the_same_words_for_both_kernels():
+    # Alone, before, behind and between letters, between digits, beside marks.
+    contexts = ["{}", "{}x", "x{}", "x{}y", "1{}2", "x\u0301{}\u0327y"]
+    every = (chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000)
+    # Of Han, Hangul and what is unassigned, 1.1 million alike, every 60th.
+    tried = [
+        one
+        for n, one in enumerate(every)
+        if n % 60 == 0 or unicodedata.category(one) not in ("Cn", "Co", "Lo")
+    ]
+    captions = [context.format(one) for one in tried for context in contexts]
+    queries = sorted(set(map(normalise, captions)) - {""})
+    assert len(queries) > 10_000
+    assert found(queries, captions) == from_dict(queries, captions)
 
 
 def test_no_captions_and_no_queries_give_no_matches():

@@ -1,0 +1,91 @@
+"""Tables of all characters: what each is folded to where it stands alone among others.
+
+They are made by `pipeline.text.fold`, so that Unicode's rules stand in one place only.
+"""
+
+import unicodedata
+from functools import lru_cache
+
+import numpy as np
+import regex
+
+from pipeline.text import JOINERS, fold
+
+SPACE, LINE_FEED = 0x20, 0x0A
+# Beside code points, which have 21 bits, in tables of characters; MARK is a bit of a mark's entry.
+MARK, VANISHES, UNSURE = 1 << 21, 1 << 22, 1 << 23
+ALONE = 0x20000  # the first two planes: letters of living languages, and emoji
+
+
+@lru_cache(maxsize=1)
+def word_codes() -> np.ndarray:
+    """For each code point itself if it is of a word, a mark with its bit, else a space; 0x110000 x
+    uint32, 4.4 MB."""
+    below, above = range(0xD800), range(0xE000, 0x110000)
+    no_text = " " * 0x800  # surrogates have no UTF-8, so no text holds them
+    every = "".join(map(chr, below)) + no_text + "".join(map(chr, above))
+    codes = np.full(0x110000, SPACE, "<u4")
+    for run in regex.finditer(r"(\p{M}+)|[\p{L}\p{N}]+", every):
+        codes[run.start() : run.end()] = np.arange(*run.span())
+        codes[run.start() : run.end()] |= MARK if run[1] else 0
+    codes[LINE_FEED] = LINE_FEED
+    return codes
+
+
+@lru_cache(maxsize=1)
+def codes_alone() -> np.ndarray:
+    """What each code point below ALONE is folded to beside any others of these, with a space for
+    what is of no word; VANISHES for those of which nothing is left; UNSURE for those that depend on
+    their neighbours, grow, or lie beyond.
+
+    A character is folded as if it stood alone if none of its forms on the way reorders (a
+    combining class), composes with one before it (the second of a canonical composition, or a
+    Hangul vowel or final), or is a capital sigma, whose lower case looks about (Unicode 16, 3.13).
+    """
+    seconds = {chr(code) for code in (*range(0x1161, 0x1176), *range(0x11A7, 0x11C3))}
+    for code in range(ALONE):  # none beyond decomposes into two
+        parts = unicodedata.decomposition(chr(code)).split()
+        if len(parts) == 2 and "<" not in parts[0]:
+            seconds.add(chr(int(parts[1], 16)))
+    of_word = word_codes().tolist()
+
+    def folded(character: str) -> int:
+        end = fold(character)
+        if len(end) == 0:
+            return VANISHES
+        if end == " ":
+            return UNSURE if character in JOINERS else SPACE
+        composed = unicodedata.normalize("NFKC", character)
+        forms = {*character, *composed, *composed.lower(), *end}
+        if "Σ" in forms or any(each in seconds or unicodedata.combining(each) for each in forms):
+            return UNSURE
+        entries = {of_word[ord(each)] for each in end}
+        return entries.pop() if len(end) == 1 or entries == {SPACE} else UNSURE
+
+    codes = np.full(ALONE + 1, UNSURE, "<u4")  # the last one for all beyond
+    for code in (code for code in range(ALONE) if not 0xD800 <= code < 0xE000):
+        codes[code] = folded(chr(code))
+    codes[LINE_FEED] = LINE_FEED
+    return codes
+
+
+def settle(codes: np.ndarray, special: np.ndarray) -> None:
+    """In place: code points instead of what tables have for the characters at the places `special`.
+
+    A mark is itself behind a letter or a number, else it is of no word and becomes a space. Other
+    characters become 0, or a space behind a space.
+
+    >>> codes = np.array([MARK | 0x301, 0x61, VANISHES, MARK | 0x301, 0x20, MARK | 0x301, 0x62])
+    >>> settle(codes, np.flatnonzero(codes >= MARK))
+    >>> list(map(hex, codes))
+    ['0x20', '0x61', '0x0', '0x301', '0x20', '0x20', '0x62']
+    """
+    if not len(special):
+        return
+    leads = np.diff(special, prepend=-2) > 1  # the first one of a run of them
+    before = codes.take(special.compress(leads) - 1)
+    orphans = (before == SPACE) | (before == LINE_FEED)
+    orphans[0] |= special[0] == 0
+    entries = codes.take(special) & (MARK - 1)
+    entries[orphans.take(np.cumsum(leads) - 1)] = SPACE
+    codes[special] = entries

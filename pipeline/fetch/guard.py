@@ -174,8 +174,10 @@ class Guard:
             raise AttemptError(answer.reason, "at robots.txt", final=True)
         if answer.rules is None and self.settings.robots == "require":
             raise AttemptError("robots", "there is no robots.txt")
-        if answer.rules is not None and not answer.rules.allows(target.path):
-            raise AttemptError("robots", "robots.txt disallows it")
+        if answer.rules is not None:
+            if not answer.rules.allows(target.path):
+                raise AttemptError("robots", "robots.txt disallows it")
+            self.hosts.space(target.host, answer.rules.delay_s)
 
     def _robots(self, target: Target) -> RobotsAnswer:
         """RFC 9309, section 2.3.1: a missing file allows all, an unreachable one allows nothing."""

@@ -34,6 +34,7 @@ class _Host:
     next_start: float = 0.0
     paused_until: float = 0.0
     closed_until: float = 0.0
+    delay_s: float = 0.0  # from one request to the next, as its robots.txt asks
 
 
 @dataclass(frozen=True)
@@ -68,13 +69,21 @@ class Hosts:
         Raises LaterError. A thread that holds a slot must not ask for another: deadlock.
         """
         with self._lock:
-            if host not in self._hosts:
-                self._hosts[host] = _Host(threading.Semaphore(self.settings.per_host))
-            state = self._hosts[host]
+            state = self._state(host)
         with state.slots:
             while wait_s := self._start_or_wait_s(state):
                 self.sleep(wait_s)
             yield
+
+    def _state(self, host: str) -> _Host:
+        if host not in self._hosts:
+            self._hosts[host] = _Host(threading.Semaphore(self.settings.per_host))
+        return self._hosts[host]
+
+    def space(self, host: str, delay_s: float) -> None:
+        """Begin a request to the host every so many seconds at most: its Crawl-delay."""
+        with self._lock:
+            self._state(host).delay_s = delay_s * self.settings.crawl_delay
 
     def _start_or_wait_s(self, state: _Host) -> float:
         """The seconds to wait before the next look; 0 begins a request."""
@@ -83,8 +92,10 @@ class Hosts:
             if now < state.closed_until:
                 raise LaterError(state.closed_until - now)
             wait_s = max(state.next_start, state.paused_until) - now
+            if state.delay_s > self.settings.max_wait_s and wait_s > self.settings.max_wait_s:
+                raise LaterError(wait_s)
             if wait_s <= 0:
-                state.next_start = now + 1 / self.settings.per_host_rate
+                state.next_start = now + max(1 / self.settings.per_host_rate, state.delay_s)
             return max(0.0, wait_s)
 
     def pause(self, host: str, wait_s: float) -> None:
@@ -93,7 +104,7 @@ class Hosts:
         With a wait beyond `max_wait_s` nobody waits: until then every slot ends in LaterError.
         """
         with self._lock:
-            state, until = self._hosts[host], self.now() + wait_s
+            state, until = self._state(host), self.now() + wait_s
             if wait_s > self.settings.max_wait_s:
                 state.closed_until = max(state.closed_until, until)
             else:

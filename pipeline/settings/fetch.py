@@ -30,6 +30,8 @@ class GuardSettings(Section):
     robots: Literal["respect", "require", "ignore"] = "respect"  # require: there must be one
     per_host: Positive = 4  # connections at a time
     per_host_rate: Annotated[float, Field(gt=0, le=10_000)] = 10.0  # requests begun in a second
+    # Times the Crawl-delay of robots.txt, the seconds from one request to the next; 0 ignores it.
+    crawl_delay: Annotated[float, Field(ge=0, le=1_000)] = 1.0
     dead_after: Positive = 3  # failures to connect in a row, after which a host is given up
     contact: Annotated[str, Field(pattern=r"^[\x20-\x7e]*$")] = ""
     allow_networks: tuple[Annotated[str, AfterValidator(_network)], ...] = ()
@@ -43,7 +45,7 @@ class GuardSettings(Section):
         (2, 5.0)
         """
         of_one = {"per_host": max(1, self.per_host // n), "per_host_rate": self.per_host_rate / n}
-        return self.model_copy(update=of_one)
+        return self.model_copy(update=of_one | {"crawl_delay": self.crawl_delay * n})
 
 
 class FetchSettings(GuardSettings):

@@ -7,13 +7,17 @@ rules. Here only the rules meant for us are kept.
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import quote
 
 AGENT = "buildwit"  # our product token, in robots.txt and the User-Agent
 MAX_ROBOTS_BYTES = 512_000  # RFC 9309, section 2.5: at least 500 KiB are to be read
+MOST_LINE = 16_663  # characters of a line that count, as in Google's parser
+BLANKS = " \t\v\f"
+AGENT_KEYS = ("user-agent", "useragent", "user agent")
+DISALLOW_KEYS = ("disallow", "dissallow", "dissalow", "disalow", "diasllow", "disallaw")
 UNRESERVED = re.compile(r"[A-Za-z0-9._~-]")
 
 # X-Robots-Tag words that keep a picture out of indices or of training.
@@ -53,6 +57,7 @@ class Robots:
     """The rules for us, the longest first, and an Allow before a Disallow of its length."""
 
     rules: tuple[Rule, ...] = ()
+    delay_s: float = 0.0  # Crawl-delay: seconds from one request to the next
 
     def allows(self, path: str) -> bool:
         """Whether a path with its query may be asked for.
@@ -61,40 +66,95 @@ class Robots:
         >>> robots.allows("/private/a.png"), robots.allows("/a.png")
         (False, True)
         """
-        path = _canonical(path)
+        path = _literal(_canonical(path)).replace("*", "%2A")
         return next((rule.allow for rule in self.rules if rule.matches(path)), True)
 
 
+@dataclass
+class _Group:
+    """What the groups of one agent say."""
+
+    rules: list[Rule] = field(default_factory=list)
+    delay_s: float = 0.0
+
+
 def parse_robots(text: str, agent: str = AGENT) -> Robots:
-    """The rules of all groups that name the agent, else of all that name `*`."""
-    rules: dict[str, list[Rule]] = {agent: [], "*": []}
-    named, meant, in_rules = False, set[str](), False
-    for line in text.removeprefix("\ufeff").splitlines():
-        key, colon, value = line.partition("#")[0].partition(":")
-        key, value = key.strip().lower(), value.strip()
-        if not colon:
-            continue
-        if key in ("user-agent", "useragent", "user agent"):
-            if in_rules:
-                meant, in_rules = set(), False
-            token = re.match(r"\*|[a-z_-]*", value.lower())
-            meant |= {token[0]} & rules.keys() if token else set()
+    """What all groups that name the agent say, else all that name `*`.
+
+    As Google's parser reads it (google/robotstxt), typing errors and all, except that percent codes
+    of letters are letters, as RFC 9309 has it.
+    """
+    groups = {agent: _Group(), "*": _Group()}
+    named, in_rules, delayed = False, False, False
+    meant, spaced = set[str](), set[str]()  # by the rules that follow, and by a delay
+    for line in re.split(r"[\r\n]", text.removeprefix("\ufeff")):
+        key, value = _key_and_value(line[:MOST_LINE])
+        if key.startswith(AGENT_KEYS):
+            product = {_product(value)} & groups.keys()
+            meant = product if in_rules else meant | product
+            spaced = product if in_rules or delayed else spaced | product
+            in_rules = delayed = False
             named |= agent in meant
-        elif key in ("allow", "disallow"):
+        elif key.startswith(("allow", *DISALLOW_KEYS)):
             in_rules = True
             if value:
-                rule = _rule(key == "allow", value)
+                rule = _rule(key.startswith("allow"), value)
                 for name in meant:
-                    rules[name].append(rule)
-    best = rules[agent] if named else rules["*"]
-    return Robots(tuple(sorted(best, key=lambda rule: (-rule.length, not rule.allow))))
+                    groups[name].rules.append(rule)
+        elif key == "crawl-delay":  # closes no group for the rules, as in Google's parser
+            delayed = True
+            for name in spaced:
+                groups[name].delay_s = max(groups[name].delay_s, _seconds(value))
+    best = groups[agent if named else "*"]
+    rules = sorted(best.rules, key=lambda rule: (-rule.length, not rule.allow))
+    return Robots(tuple(rules), best.delay_s)
+
+
+def _key_and_value(line: str) -> tuple[str, str]:
+    """A line's key in small letters, and its value; two words without a colon are a pair, too.
+
+    >>> _key_and_value("Disallow /a  # b"), _key_and_value("these are words")
+    (('disallow', '/a'), ('', ''))
+    """
+    line = line.partition("#")[0].strip(BLANKS)
+    key, colon, value = line.partition(":")
+    if not colon:
+        words = line.split()
+        key, value = words if len(words) == 2 else ("", "")
+    return key.strip(BLANKS).lower(), value.strip(BLANKS)
+
+
+def _product(value: str) -> str:
+    """Whom a User-agent line names: `*` alone, or the letters up to a version.
+
+    >>> _product("BuildWIT/1.0"), _product("* # all"), _product("*WordPress*")
+    ('buildwit', '*', '')
+    """
+    token = re.match(r"\*(?=\s|$)|[A-Za-z_-]*", value)
+    return token[0].lower() if token else ""
+
+
+def _seconds(value: str) -> float:
+    """A Crawl-delay; 0 for what is no number.
+
+    >>> _seconds("2.5"), _seconds("-1"), _seconds("nan"), _seconds("1e99")
+    (2.5, 0.0, 0.0, 0.0)
+    """
+    return float(value) if re.fullmatch(r"\d{1,9}(\.\d{0,9})?", value, re.ASCII) else 0.0
 
 
 def _rule(allow: bool, value: str) -> Rule:
+    """Its length is that of the value as written, stars and all; letters beyond ASCII are coded."""
+    length = len(_coded(value))
     pattern = _canonical(re.sub(r"\*+", "*", value))
     to_the_end = pattern.endswith("$")
-    pieces = tuple(pattern.removesuffix("$").split("*"))
-    return Rule(allow, len(pattern), pieces, to_the_end)
+    pieces = _literal(pattern.removesuffix("$")).split("*")
+    return Rule(allow, length, tuple(pieces), to_the_end)
+
+
+def _literal(path: str) -> str:
+    """A path or a piece of a pattern with each `$` as its code: here it ends nothing."""
+    return path.replace("$", "%24")
 
 
 def _canonical(path: str) -> str:
@@ -103,8 +163,11 @@ def _canonical(path: str) -> str:
     >>> _canonical("/%7ejoe/ä%2f")
     '/~joe/%C3%A4%2F'
     """
-    path = re.sub(r"[^\x21-\x7e]+", lambda match: quote(match[0], errors="replace"), path)
-    return re.sub(r"%[0-9A-Fa-f]{2}", _one_spelling, path)
+    return re.sub(r"%[0-9A-Fa-f]{2}", _one_spelling, _coded(path))
+
+
+def _coded(path: str) -> str:
+    return re.sub(r"[^\x21-\x7e]+", lambda match: quote(match[0], errors="replace"), path)
 
 
 def _one_spelling(code: re.Match[str]) -> str:
@@ -136,29 +199,35 @@ def _tag_opts_out(value: str, now: datetime) -> bool:
         if not ours:
             continue
         if word == "unavailable_after":
-            # a date may begin with a weekday and a comma
-            date = f"{rest},{parts[n + 1]}" if rest.isalpha() and n + 1 < len(parts) else rest
-            if _is_past(date, now):
+            if _is_past([rest, *parts[n + 1 : n + 3]], now):
                 return True
-        elif word in OPT_OUTS and not colon:
+        elif OPT_OUTS & {*word.split()} and not colon:
             return True
     return False
 
 
 def _is_directive(text: str) -> bool:
-    return text in WORDS or text.partition(":")[0].strip() in WITH_VALUE
+    words = text.partition(":")[0].split()
+    return bool(words) and WORDS.union(WITH_VALUE).issuperset(words)
 
 
-def _is_past(date: str, now: datetime) -> bool:
-    """Whether a date of RFC 822, RFC 850 or ISO 8601 is past; False for other texts.
+def _is_past(pieces: list[str], now: datetime) -> bool:
+    """Whether a date is past that begins with the first piece, and may hold commas.
 
-    >>> _is_past("25 jun 2010 15:00:00 gmt", datetime(2026, 1, 1, tzinfo=UTC))
+    Of RFC 822, RFC 850, asctime and ISO 8601; False for other texts.
+
+    >>> _is_past(["25 jun 2010 15:00:00 gmt", "noindex"], datetime(2026, 1, 1, tzinfo=UTC))
     True
+    >>> _is_past(["friday", " 25-jun-30 15:00:00 gmt"], datetime(2026, 1, 1, tzinfo=UTC))
+    False
     """
-    for read in (parsedate_to_datetime, datetime.fromisoformat):
-        try:
-            moment = read(date.strip().upper())
-        except (ValueError, TypeError, IndexError, OverflowError):
-            continue
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) < now
+    for end in range(1, len(pieces) + 1):
+        text = " ".join(",".join(pieces[:end]).upper().split())
+        for spelling in (text, text.replace(",", " ")):
+            for read in (parsedate_to_datetime, datetime.fromisoformat):
+                try:
+                    moment = read(spelling)
+                except (ValueError, TypeError, IndexError, OverflowError):
+                    continue
+                return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) < now
     return False

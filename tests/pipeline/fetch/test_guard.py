@@ -547,6 +547,17 @@ def test_robots_txt_is_asked_for_once_a_host_by_many_threads(fresh):
     assert [asked.path for asked in fresh.asked].count("/robots.txt") == 1
 
 
+@pytest.mark.parametrize(("crawl_delay", "slow"), [(1, True), (0, False)])
+def test_pictures_of_a_host_are_as_far_apart_as_its_robots_txt_asks(fresh, crawl_delay, slow):
+    fresh.robots = "User-agent: *\nCrawl-delay: 0.4\nDisallow: /private/"
+    one = guard(robots="respect", crawl_delay=crawl_delay)
+    slept, sleep = [], one.hosts.sleep
+    one.hosts.sleep = lambda seconds: (slept.append(seconds), sleep(seconds))
+    for n in range(2):
+        assert one.attempt(fresh.url(f"/picture/{n}")).body == BODY
+    assert any(seconds > 0.3 for seconds in slept) is slow
+
+
 def test_the_robots_txt_of_a_redirects_target_counts(server, fresh):
     fresh.robots = NONE
     url = server.url(f"/to/{quote(fresh.url('/picture'))}")

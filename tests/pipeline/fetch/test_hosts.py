@@ -39,6 +39,43 @@ def test_turns_at_one_host_come_at_its_rate():
     assert starts == [1000.0, 1000.25, 1000.5]
 
 
+@pytest.mark.parametrize(("times", "apart"), [(1, 10), (3, 30), (0, 0.25)])
+def test_a_crawl_delay_is_kept_between_requests(times, apart):
+    clock, starts = Clock(), []
+    one = hosts(clock, per_host_rate=4.0, crawl_delay=times)
+    one.space("a.org", 10)
+    for _ in range(3):
+        with one.slot("a.org"):
+            starts.append(clock.time)
+    assert starts == [1000, 1000 + apart, 1000 + 2 * apart]
+
+
+def test_a_crawl_delay_never_quickens():
+    clock, starts = Clock(), []
+    one = hosts(clock, per_host_rate=0.5)
+    one.space("a.org", 1)
+    for _ in range(2):
+        with one.slot("a.org"):
+            starts.append(clock.time)
+    assert starts == [1000, 1002]
+
+
+def test_a_crawl_delay_beyond_the_longest_wait_is_asked_for_later():
+    clock = Clock()
+    one = hosts(clock, max_wait_s=60)
+    one.space("a.org", 86_400)
+    with one.slot("a.org"):
+        pass
+    clock.time += 30
+    with pytest.raises(LaterError) as later, one.slot("a.org"):
+        pass
+    assert later.value.wait_s == 86_370
+
+
+def test_who_fetch_at_once_share_a_crawl_delay():
+    assert GuardSettings().shared_by(3).crawl_delay == 3
+
+
 def test_hosts_do_not_wait_for_each_other():
     clock = Clock()
     one = hosts(clock, per_host_rate=0.1)

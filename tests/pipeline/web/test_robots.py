@@ -43,12 +43,69 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
         ("User-agent: *\nDisallow: /a%2fb", "/a%2Fb", False),
         ("User-agent: *\nDisallow: /a%2fb", "/a/b", True),
         ("User-agent: *\nDisallow: /*?", "/a?b=1", False),
+        # `*` names us alone or before a blank; google/robotstxt: ID_GroupsWithGlobal…, "* foo"
+        ("User-agent: *WordPress*\nDisallow: /", "/a", True),
+        ("User-agent: **\nDisallow: /", "/a", True),
+        ("User-agent: *bot\nDisallow: /\n\nUser-agent: *\nDisallow: /b", "/a", True),
+        ("User-agent: * foo\nDisallow: /", "/a", False),
+        ("User-agent: build*\nDisallow: /", "/a", True),
+        # the length of a rule is that of what was written
+        ("User-agent: *\nAllow: /*.jpg*****\nDisallow: /admin/", "/admin/a.jpg", True),
+        ("User-agent: *\nAllow: /*.jpg\nDisallow: /admin/", "/admin/a.jpg", False),
+        ("User-agent: *\nDisallow: /a%41\nAllow: /aAb", "/aAbc", False),  # 5 and 4
+        ("User-agent: *\nDisallow: /ä/\nAllow: /%C3%A4/b", "/ä/b", True),
+        ("User-agent: *\nDisallow: /****\nAllow: /abc", "/abc", False),  # 5 and 4
+        # %24 and %2A are the characters themselves; RFC 9309, section 2.2.3
+        ("User-agent: *\nDisallow: /a%24", "/a$b", False),
+        ("User-agent: *\nDisallow: /a%24", "/a", True),
+        ("User-agent: *\nDisallow: /a%2A", "/a*", False),
+        ("User-agent: *\nDisallow: /a%2a", "/axb", True),
+        ("User-agent: *\nDisallow: /a%24$", "/a%24", False),
+        ("User-agent: *\nDisallow: /a$b", "/a$b", False),
+        ("User-agent: *\nDisallow: /a*b", "/a%2Ab", False),
+        # a missing colon, and errors of typing; google/robotstxt: kAllowFrequentTypos
+        ("User-agent: *\nDisallow /private/", "/private/a", False),
+        ("User-agent *\ndisallow\t/private/", "/private/a", False),
+        ("User-agent: *\nDisallow /a /b", "/a", True),  # three words are none
+        ("User-agent: *\nDisallow", "/a", True),
+        ("User-agent: *\nDisalow: /a", "/a", False),
+        ("useragent: *\nDissallow: /a", "/a", False),
+        ("User-agent: *\nDisallowed: /a", "/a", False),
+        # lines end at CR and LF alone
+        ("User-agent: *\nDisallow: /a\x0bAllow: /", "/a", True),
+        ("User-agent: *\u2028Disallow: /", "/a", True),
+        ("User-agent: *\nAllow: /\x85Disallow: /a", "/a", True),
+        ("User-agent: *\x0c\nDisallow: /a", "/a", False),
+        # other lines close no group; google/robotstxt: ID_GroupsWithoutRules_ID_OtherRules
+        ("User-agent: x\nSitemap: y\nUser-agent: *\nDisallow: /", "/a", False),
+        ("User-agent: x\nCrawl-delay: 9\nUser-agent: *\nDisallow: /", "/a", False),
         ("<html><body>Disallow: /</body></html>", "/a", True),
         ("\0" * 100, "/a", True),
     ],
 )
 def test_the_longest_rule_of_our_group_decides(text, path, allowed):
     assert parse_robots(text).allows(path) is allowed
+
+
+@pytest.mark.parametrize(
+    ("text", "delay_s"),
+    [
+        ("User-agent: *\nCrawl-delay: 10", 10),
+        ("User-agent: *\nCRAWL-DELAY : 2.5 # s", 2.5),
+        ("User-agent: *\nCrawl-delay 3\nDisallow: /a", 3),
+        ("User-agent: *\nCrawl-delay: 1\nCrawl-delay: 5", 5),
+        ("User-agent: *\nCrawl-delay: 9\n\nUser-agent: buildwit\nDisallow:", 0),
+        ("User-agent: buildwit\nCrawl-delay: 4\n\nUser-agent: *\nCrawl-delay: 9", 4),
+        ("User-agent: other\nCrawl-delay: 9", 0),
+        ("Crawl-delay: 9", 0),
+        ("User-agent: *\nCrawl-delay: -1", 0),
+        ("User-agent: *\nCrawl-delay: nan", 0),
+        ("User-agent: *\nCrawl-delay: 1e9", 0),
+        ("User-agent: *\nCrawl-delay: ten", 0),
+    ],
+)
+def test_the_crawl_delay_is_that_of_our_group(text, delay_s):
+    assert parse_robots(text).delay_s == delay_s
 
 
 def test_half_a_million_bytes_of_agents_and_rules_stay_few():
@@ -83,6 +140,18 @@ def test_stars_cannot_make_a_match_slow():
         "max-image-preview: none, noindex",
         "max-new-thing: 5, noindex",
         " noindex ;",
+        "noindex nofollow",
+        "nofollow\tnoai",
+        "* : none",
+        "buildwit : nofollow noindex",
+        "unavailable_after : 25 Jun 2010 15:00:00 GMT",
+        "unavailable_after: 25  Jun  2010  15:00:00  GMT",
+        "unavailable_after: Jun 25, 2010 15:00:00 GMT",
+        "unavailable_after: 25 June 2010 15:00:00 PST",
+        "unavailable_after: Fri Jun 25 15:00:00 2010",
+        "unavailable_after: 2010-06-25 15:00:00",
+        "unavailable_after: Friday, Jun 25, 2010 15:00:00 GMT",
+        "unavailable_after: 25 Jun 2030 15:00:00 GMT, noindex nofollow",
     ],
 )
 def test_tags_that_opt_out(tag):
@@ -101,6 +170,10 @@ def test_tags_that_opt_out(tag):
         "otherbot: unavailable_after: 25 Jun 2010 15:00:00 GMT",
         "unavailable_after: 25 Jun 2030 15:00:00 GMT",
         "unavailable_after: some day",
+        "unavailable_after: Jun 25, 2030 15:00:00 GMT",
+        "otherbot: noindex nofollow",
+        "otherbot: noindex nofollow, noai",
+        "nofollow nosnippet",
         "unavailable_after:",
         "noindexing",
         ",,,:::",

@@ -29,6 +29,7 @@ views = ["views.tsv"]
 wordnet = ["dict"]
 word_min = 3
 bigram_min = 2
+pmi_min = 0.0 # in so few words none has many bits
 views_min = 10
 [[sources]]
 kind = "tables"

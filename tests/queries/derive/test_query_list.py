@@ -16,10 +16,12 @@ from pipeline.settings.whole import QuerySettings
 from pipeline.text import normalise
 from pipeline.wikipedia import read_pages
 from pipeline.wikipedia.pageviews import read_views
+from queries.engine import kept_rows
 from queries.tables.schemas import TABLES
 from tests import ROOT
 from tests.tables import build_row, rows
 
+TITLE_VIEW = TABLES["title_view"].schema
 SOURCES = {1: "word", 2: "bigram", 4: "title", 8: "wordnet"}
 
 
@@ -386,7 +388,7 @@ def real_list(folders, real_ngrams) -> pa.Table:
     """The list of a small build: gensim's export, the sample's titles, WordNet 3.0."""
     ngram = real_ngrams
     titles = read_views(path_rows(ROOT / "pipeline" / "builds" / "sample_titles.tsv"))
-    title_view = pa.Table.from_batches(titles).drop_columns("page_id")
+    title_view = pa.Table.from_batches(map(kept_rows, titles)).select(TITLE_VIEW.names)
     build = build_row(
         n_queries=60_000,
         word_min=5,

@@ -113,8 +113,10 @@ class Small:
         path.write_text(SETTINGS.format(**given))
         return path
 
-    def luigi(self, out: Path, settings: Path, *more: str) -> subprocess.CompletedProcess:
-        command = [LUIGI, "--module", "pipeline", "BuildWIT", "--settings", settings, "--out", out]
+    def luigi(
+        self, out: Path, settings: Path, *more: str, task: str = "BuildWIT"
+    ) -> subprocess.CompletedProcess:
+        command = [LUIGI, "--module", "pipeline", task, "--settings", settings, "--out", out]
         return subprocess.run(
             [*map(str, command), *more],
             capture_output=True,

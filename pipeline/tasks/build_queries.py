@@ -8,7 +8,7 @@ import pyarrow as pa
 from pipeline.publish.version import publish, stage_rows
 from pipeline.report.query_list import announce_list
 from pipeline.settings.whole import Settings
-from pipeline.tasks.queries import DeriveQueries
+from pipeline.tasks.queries import INPUT_FILES, DeriveQueries
 from pipeline.tasks.stage import Made, Stage
 from queries.tables.manifest import LISTS, MANIFEST
 from queries.tables.schemas import TABLES
@@ -18,8 +18,8 @@ class BuildQueries(Stage):
     """The query list alone, published like a build in OUT/queries, from `[queries]` alone."""
 
     published = ("query", "border", "corpus", "list_source")
-    reads = (*published, "article")
-    makes = (*published, "stage", "file", "build")
+    reads = (*published, "article", *INPUT_FILES)
+    makes = (*published, "input_file", "stage", "file", "build")
 
     def check(self, settings: Settings) -> None:
         """Nothing but the list is made, so nothing but `[queries]` is needed."""
@@ -47,6 +47,7 @@ class BuildQueries(Stage):
             read = stage_rows("read", self.parts("article"))
             tables = {
                 **{name: self.paths(name) for name in self.published},
+                "input_file": [path for name in INPUT_FILES for path in self.paths(name)],
                 "stage": pa.Table.from_pylist(read, TABLES["stage"].schema),
                 "build": alone.build_row(self.digest),
             }

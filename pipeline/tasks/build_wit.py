@@ -11,6 +11,7 @@ from pipeline.publish.shards import cut, pack, shard_bits, shard_digest
 from pipeline.publish.version import count_rows, publish, stage_row, stage_rows
 from pipeline.report.page import REPORT, announce, write_report
 from pipeline.tasks.pictures import CapPairs
+from pipeline.tasks.queries import INPUT_FILES
 from pipeline.tasks.stage import Made, Parts, Stage, inputs_of
 from queries.engine import MapInput
 from queries.person_terms import person_terms, terms_digest
@@ -63,7 +64,7 @@ class BuildWIT(Stage):
         "person_match",
     )
     counted = ("article", "candidate", "filtered", "pooled", "picked", "sample")
-    reads = (*published, "pair_match", "left_unsettled", *counted)
+    reads = (*published, "pair_match", "left_unsettled", *counted, *INPUT_FILES)
     makes = PUBLISHED
 
     def requires(self) -> Stage:
@@ -87,6 +88,7 @@ class BuildWIT(Stage):
         with self.at_work():
             tables = {name: paths for name in self.published if (paths := self.paths(name))}
             tables |= {
+                "input_file": [path for name in INPUT_FILES for path in self.paths(name)],
                 "match": self.paths("pair_match"),
                 "unsettled": self.paths("left_unsettled"),
                 "person_term": person_terms(),

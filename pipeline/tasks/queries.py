@@ -9,6 +9,7 @@ from pipeline.query_list.ngrams import count_ngrams, score_bigrams
 from pipeline.query_list.phrases import bigram_phrases, synset_phrases, title_phrases, word_phrases
 from pipeline.query_list.wordnet import read_synsets
 from pipeline.settings.values import is_download
+from pipeline.tasks.input_files import input_files, refuse_empty
 from pipeline.tasks.stage import Parts, Stage, files, inputs_of
 from pipeline.web.download import download
 from pipeline.web.wikimedia import expand
@@ -16,7 +17,10 @@ from pipeline.wikipedia import pieces, read_pages
 from pipeline.wikipedia.pageviews import read_views
 from pipeline.wikipedia.sql_tables import read_page_table, read_redirect_table
 from queries.engine import MapFunction, MapInput
-from queries.tables.parts import Part, digest, read_rows, write_json
+from queries.tables.parts import Part, digest, read_rows, write_json, write_part
+from queries.tables.schemas import TABLES
+
+INPUT_FILES = ("article_file", "view_file", "synset_file")  # together the table input_file
 
 
 class DownloadInputs(Stage):
@@ -85,26 +89,37 @@ class ReadStage(Stage):
             for path in (downloads.files(text) if is_download(text) else [Path(text)])
         ]
 
+    def counted(
+        self, kind: str, read: list[tuple[str, Part]], n_column: str | None = None
+    ) -> list[Part]:
+        """The one part of what became of the rows of each file, as input_files takes them."""
+        (name,) = (table for table in self.makes if table.endswith("_file"))
+        rows = input_files(kind, read, n_column)
+        return [write_part(self.path(name), TABLES[name], rows.to_batches())]
+
 
 class ReadWikipedia(ReadStage):
     """Articles of the export as plain text, big files in pieces."""
 
     version = 2
-    makes = ("article",)
+    makes = ("article", "article_file")
 
     def texts(self) -> tuple[str, ...]:
         return self.used.queries.articles
 
     def make(self) -> Parts:
+        places = [piece for file in self.local(self.texts()) for piece in pieces(file)]
         inputs = [
             MapInput(
                 digest(self.ws.file_digest(Path(path)), start, stop, self.version),
                 pa.table({"path": [path], "start": [start], "stop": [stop]}),
             )
-            for file in self.local(self.texts())
-            for path, start, stop in pieces(file)
+            for path, start, stop in places
         ]
-        return {"article": self.map("article", read_pages, inputs)}
+        article = self.map("article", read_pages, inputs)
+        read = list(zip((path for path, *_ in places), article, strict=True))
+        refuse_empty(read)
+        return {"article": article, "article_file": self.counted("articles", read)}
 
 
 class CountNgrams(Stage):
@@ -133,7 +148,7 @@ class CountViews(ReadStage):
     """Views of each title, file by file."""
 
     version = 2
-    makes = ("title_view",)
+    makes = ("title_view", "view_file")
 
     def texts(self) -> tuple[str, ...]:
         used = self.used.queries
@@ -145,7 +160,8 @@ class CountViews(ReadStage):
 
     def make(self) -> Parts:
         used = self.used.queries
-        inputs = self.ws.file_inputs(self.local(used.views), self.version, used.wiki)
+        paths = self.local(used.views)
+        inputs = self.ws.file_inputs(paths, self.version, used.wiki)
         views = self.map("title_view_part", partial(read_views, wiki=used.wiki), inputs)
         title_view = self.derive(
             "title_view",
@@ -154,7 +170,8 @@ class CountViews(ReadStage):
             redirect=self.wiki_table("redirect", read_redirect_table, used.redirect_table),
             build=self.build_row,
         )
-        return {"title_view": title_view}
+        read = list(zip(paths, views, strict=True))
+        return {"title_view": title_view, "view_file": self.counted("views", read, "n_lines")}
 
     def wiki_table(self, table: str, function: MapFunction, text: str | None) -> list[Path]:
         inputs = self.ws.file_inputs(self.local((text,)), self.version) if text else []
@@ -165,7 +182,7 @@ class ReadWordNet(ReadStage):
     """Names of all synsets; none where the settings name no WordNet."""
 
     version = 2
-    makes = ("synset_name",)
+    makes = ("synset_name", "synset_file")
 
     def texts(self) -> tuple[str, ...]:
         return tuple(filter(None, (self.used.queries.wordnet,)))
@@ -175,9 +192,11 @@ class ReadWordNet(ReadStage):
 
     def make(self) -> Parts:
         lemmas = self.used.queries.wordnet_lemmas
-        inputs = self.ws.file_inputs(self.local(self.texts()), self.version, lemmas)
-        function = partial(read_synsets, lemmas=lemmas)
-        return {"synset_name": self.map("synset_name", function, inputs)}
+        paths = self.local(self.texts())
+        inputs = self.ws.file_inputs(paths, self.version, lemmas)
+        names = self.map("synset_name", partial(read_synsets, lemmas=lemmas), inputs)
+        read = list(zip(paths, names, strict=True))
+        return {"synset_name": names, "synset_file": self.counted("wordnet", read)}
 
 
 class DeriveQueries(Stage):

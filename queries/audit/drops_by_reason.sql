@@ -1,6 +1,11 @@
 -- Rows dropped, by stage and reason
 -- grain: one row per stage and reason
--- inputs: drop, pair, outcome
+-- inputs: input_file, drop, pair, outcome
+SELECT 'read' AS stage, reason, CAST(SUM(n) AS BIGINT) AS n
+FROM input_file
+WHERE reason IS NOT NULL
+GROUP BY reason
+UNION ALL
 SELECT stage, reason, COUNT(*) AS n
 FROM "drop"
 GROUP BY stage, reason

@@ -1,6 +1,6 @@
--- No pair, query, match, attempt, sample or file stands twice
+-- No pair, query, match, attempt, sample, file or input file's reason stands twice
 -- grain: one row per key that stands more than once
--- inputs: pair, query, match, kept_match, attempt, outcome, sample, file
+-- inputs: input_file, pair, query, match, kept_match, attempt, outcome, sample, file
 SELECT 'pair' AS "table", CAST(pair_id AS STRING) AS key, COUNT(*) AS n
 FROM pair
 GROUP BY pair_id
@@ -14,6 +14,14 @@ UNION ALL
 SELECT 'attempt', CAST(pair_id AS STRING) || ' ' || CAST(attempt AS STRING), COUNT(*)
 FROM attempt
 GROUP BY pair_id, attempt
+HAVING COUNT(*) > 1
+UNION ALL
+SELECT
+    'input_file',
+    input || ' ' || CAST(number AS STRING) || ' ' || COALESCE(reason, 'kept'),
+    COUNT(*)
+FROM input_file
+GROUP BY input, number, reason
 HAVING COUNT(*) > 1
 UNION ALL
 SELECT 'sample', CAST(pair_id AS STRING), COUNT(*)

@@ -1,10 +1,18 @@
 -- What a stage states is what the tables hold: rows dropped, each with its reason, and rows kept
 -- grain: one row per stage and figure that differ
--- inputs: stage, drop, pair, outcome, sample
+-- inputs: stage, input_file, drop, pair, outcome, sample
 WITH counted AS (
     SELECT stage, 'dropped' AS figure, COUNT(*) AS n
     FROM "drop"
     GROUP BY stage
+    UNION ALL
+    SELECT
+        'read',
+        CASE WHEN reason IS NULL THEN 'kept' ELSE 'dropped' END,
+        SUM(n)
+    FROM input_file
+    WHERE input = 'articles'
+    GROUP BY CASE WHEN reason IS NULL THEN 'kept' ELSE 'dropped' END
     UNION ALL
     SELECT 'fetch', 'dropped', COUNT(*)
     FROM outcome
@@ -34,12 +42,14 @@ WITH counted AS (
 stated AS (
     SELECT stage, 'dropped' AS figure, SUM(rows_dropped) AS n
     FROM stage
-    WHERE stage <> 'read'
+    WHERE stage <> 'read' OR EXISTS (SELECT 1 FROM input_file)  -- builds of 0.1.0 lack the table
     GROUP BY stage
     UNION ALL
     SELECT stage, 'kept', SUM(rows_kept)
     FROM stage
-    WHERE stage IN ('match', 'select', 'fetch', 'pack')
+    WHERE
+        stage IN ('match', 'select', 'fetch', 'pack')
+        OR (stage = 'read' AND EXISTS (SELECT 1 FROM input_file))
     GROUP BY stage
 )
 
@@ -47,7 +57,7 @@ SELECT
     COALESCE(stated.stage, counted.stage) AS stage,
     COALESCE(stated.figure, counted.figure) AS figure,
     CAST(COALESCE(stated.n, 0) AS BIGINT) AS stated,
-    COALESCE(counted.n, 0) AS counted
+    CAST(COALESCE(counted.n, 0) AS BIGINT) AS counted
 FROM stated
 FULL OUTER JOIN counted ON stated.stage = counted.stage AND stated.figure = counted.figure
 WHERE COALESCE(stated.n, 0) <> COALESCE(counted.n, 0)

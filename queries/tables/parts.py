@@ -175,7 +175,9 @@ def read_rows(
     return pq.read_table(store.opened(paths), columns=columns, **how)
 
 
-def read_batches(path: Path, rows: int = 16_384) -> Iterator[pa.RecordBatch]:
+def read_batches(
+    path: Path, rows: int = 16_384, columns: list[str] | None = None
+) -> Iterator[pa.RecordBatch]:
     """The file's rows in order, in batches of at most `rows`, in bounded memory."""
     with pq.ParquetFile(store.opened(path)) as file:
-        yield from file.iter_batches(batch_size=rows)
+        yield from file.iter_batches(batch_size=rows, columns=columns)

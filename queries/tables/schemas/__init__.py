@@ -12,6 +12,7 @@ __all__ = ["IMAGE_COLUMNS", "OF_A_RUN", "PUBLISHED", "TABLES", "Table"]
 DECLARING = (query_list, pairs, pictures, build, results)  # modules that fill TABLES
 
 PUBLISHED = (
+    "input_file",
     "query",
     "border",
     "corpus",

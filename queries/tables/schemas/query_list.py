@@ -78,6 +78,18 @@ table(
     column("synset", string, "part of speech and offset, such as n00001740"),
     REASON,
 )
+input_file = table(
+    "input_file",
+    "one row per input file of the query list and reason: what became of its rows",
+    column("input", string, "articles, views or wordnet"),
+    column("number", int64, "0.. in the order of the input's files"),
+    column("file", string, "its name, without its place"),
+    REASON,
+    column("n", int64, "pages, lines or names; of a damage one"),
+)
+table("article_file", "as input_file, of the articles", *input_file.schema)
+table("view_file", "as input_file, of the page views", *input_file.schema)
+table("synset_file", "as input_file, of WordNet", *input_file.schema)
 table(
     "phrase",
     "one row per phrase that a source offers as a query",

@@ -6,6 +6,15 @@ import pytest
 from tests.queries.asking import ask, of_folder
 from tests.tables import rows
 
+READ = [
+    {"input": "views", "file": "a.gz", "n": 7},
+    {"input": "views", "file": "a.gz", "reason": "other_wiki", "n": 50},
+    {"input": "articles", "number": 1, "file": "b.xml", "reason": "redirect", "n": 4},
+    {"input": "articles", "number": 1, "file": "b.xml", "n": 1},
+    {"input": "articles", "file": "a.xml", "reason": "redirect", "n": 5},
+    {"input": "articles", "file": "a.xml", "n": 2},
+]
+
 
 def values(name: str, **given: pa.Table) -> list[tuple]:
     return [tuple(row.values()) for row in ask("audit", name, **given)]
@@ -29,10 +38,29 @@ def test_drops_by_reason_tell_what_was_never_asked_for():
     drop = rows("drop", {"pair_id": 1, "stage": "filter", "reason": "wrong_language"})
     pair = rows("pair", {"pair_id": 2}, {"pair_id": 3}, {"pair_id": 4})
     outcome = rows("outcome", {"pair_id": 2}, {"pair_id": 3, "reason": "timeout"})
-    assert ask("audit", "drops_by_reason", drop=drop, pair=pair, outcome=outcome) == [
+    given = {
+        "drop": drop,
+        "pair": pair,
+        "outcome": outcome,
+        "input_file": rows("input_file", *READ),
+    }
+    assert ask("audit", "drops_by_reason", **given) == [
         {"stage": "fetch", "reason": "timeout", "n": 1},
         {"stage": "filter", "reason": "wrong_language", "n": 1},
+        {"stage": "read", "reason": "other_wiki", "n": 50},
+        {"stage": "read", "reason": "redirect", "n": 9},
         {"stage": "select", "reason": "not_asked_for", "n": 1},
+    ]
+
+
+def test_each_input_file_tells_what_became_of_its_rows():
+    assert values("inputs", input_file=rows("input_file", *READ)) == [
+        ("articles", 0, "a.xml", "kept", 2),
+        ("articles", 0, "a.xml", "redirect", 5),
+        ("articles", 1, "b.xml", "kept", 1),
+        ("articles", 1, "b.xml", "redirect", 4),
+        ("views", 0, "a.gz", "kept", 7),
+        ("views", 0, "a.gz", "other_wiki", 50),
     ]
 
 

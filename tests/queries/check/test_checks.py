@@ -162,9 +162,11 @@ def test_keys_that_stand_twice_are_found():
         pair=rows("pair", {"pair_id": 1}, {"pair_id": 1}),
         query=rows("query", {"query_id": 3, "text": "a"}, {"query_id": 4, "text": "a"}),
         attempt=rows("attempt", *[{"pair_id": 2, "attempt": 1}] * 3),
+        input_file=rows("input_file", *[{"input": "views", "reason": "bad_line"}] * 2),
     )
     assert [tuple(row.values()) for row in found] == [
         ("attempt", "2 1", 3),
+        ("input_file", "views 0 bad_line", 2),
         ("pair", "1", 2),
         ("query, by text", "a", 2),
     ]
@@ -214,6 +216,35 @@ def test_what_a_stage_states_is_what_the_tables_hold():
         ("filter", "dropped", 2, 1),
         ("match", "kept", 0, 1),
         ("select", "dropped", 0, 1),
+    ]
+
+
+def test_pages_that_the_input_files_do_not_account_for_are_found():
+    stage = rows("stage", {"stage": "read", "rows_kept": 3, "rows_dropped": 2})
+    files = [
+        {"input": "articles", "n": 2},
+        {"input": "articles", "number": 1, "n": 1},
+        {"input": "articles", "number": 1, "reason": "redirect", "n": 1},
+        {"input": "views", "n": 70},
+    ]
+    found = ask("check", "stages_match_tables", stage=stage, input_file=rows("input_file", *files))
+    assert [tuple(row.values()) for row in found] == [("read", "dropped", 2, 1)]
+    # Builds of 0.1.0 lack the table.
+    assert ask("check", "stages_match_tables", stage=stage) == []
+
+
+def test_an_input_file_that_gave_nothing_is_found():
+    files = [
+        {"input": "articles", "file": "a.xml", "n": 2},
+        {"input": "articles", "file": "a.xml", "reason": "redirect", "n": 9},
+        {"input": "views", "file": "a.gz", "reason": "other_wiki", "n": 9},
+        {"input": "views", "number": 1, "file": "b.gz", "n": 1},
+        {"input": "wordnet", "file": "c.xml", "reason": "no_lemma", "n": 1},
+    ]
+    found = ask("check", "every_input_file_gave_rows", input_file=rows("input_file", *files))
+    assert [(row["input"], row["file"]) for row in found] == [
+        ("views", "a.gz"),
+        ("wordnet", "c.xml"),
     ]
 
 
@@ -428,6 +459,7 @@ def removed(table: str, place: int):
 
 
 BROKEN_ROWS = [
+    ("every_input_file_gave_rows", added("input_file", input="views", reason="bad_line", n=5)),
     ("every_kept_pair_is_a_sample", removed("sample", 1)),
     ("every_match_has_its_pair_and_query", added("match", pair_id=8, query_id=0)),
     ("every_match_has_its_pair_and_query", added("match", pair_id=3, query_id=7, priority=3)),

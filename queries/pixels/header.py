@@ -20,6 +20,8 @@ JPEG_PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
 JPEG_ALONE = {0x01, *range(0xD0, 0xD8)}  # markers without a length
 JPEG_SCAN = 0xDA
 JPEG_PROFILE = b"ICC_PROFILE\0"
+JPEG_XMP = b"http://ns.adobe.com/xap/1.0/\0"
+XMP_ORIENTATION = re.compile(rb"tiff:Orientation(?:=\"|>)([0-9])")  # where Exif tells none
 # Type of a TIFF field: the struct letter of its value.
 TIFF_SIZES = {1: "B", 3: "H", 4: "I", 16: "Q"}
 TIFF_WIDTH, TIFF_HEIGHT, TIFF_BITS, ORIENTATION = 256, 257, 258, 274
@@ -74,19 +76,23 @@ def is_svg(body: bytes) -> bool:
 
 def _jpeg(body: bytes) -> Header | None:
     """Segments up to the first scan: the frame's, the Exif orientation, the colour profile."""
-    header, channels, orientation = None, b"", 1
+    header, channels, turned, spoken = None, b"", None, None
     profile: list[bytes] = []
     for marker, at, end in segments(body):
         if marker == JPEG_SCAN and header is not None:
             scans = header.scans or body[at + 4 : at + 5] != channels
-            whole = _joined(profile)
-            return replace(header, scans=scans, orientation=orientation, profile=whole)
+            orientation = turned or spoken or 1
+            orientation = orientation if 1 <= orientation <= 8 else 1
+            return replace(header, scans=scans, orientation=orientation, profile=_joined(profile))
         if marker in JPEG_FRAMES and header is None:
             bits, height, width = struct.unpack_from(">BHH", body, at + 4)
             channels = body[at + 9 : at + 10]
             header = Header("jpeg", width, height, bits, scans=marker in JPEG_PROGRESSIVE)
         elif marker == 0xE1 and body.startswith(b"Exif\0\0", at + 4):
-            orientation = _exif_orientation(body[at + 10 : end])
+            turned = turned if turned is not None else _exif_orientation(body[at + 10 : end])
+        elif marker == 0xE1 and body.startswith(JPEG_XMP, at + 4):
+            words = XMP_ORIENTATION.search(body, at, end)
+            spoken = int(words[1]) if words else spoken
         elif marker == 0xE2 and body.startswith(JPEG_PROFILE, at + 4):
             profile.append(body[at + 4 + len(JPEG_PROFILE) : end])
     return None
@@ -206,13 +212,12 @@ def _tiff(body: bytes) -> Header | None:
     return Header("tiff", *wide, fields.get(TIFF_BITS, 1))
 
 
-def _exif_orientation(exif: bytes) -> int:
-    """1 where Exif data are broken: a picture is not lost for that."""
+def _exif_orientation(exif: bytes) -> int | None:
+    """None where Exif data are broken or do not tell: a picture is not lost for that."""
     try:
-        orientation = _tiff_fields(exif).get(ORIENTATION, 1)
+        return _tiff_fields(exif).get(ORIENTATION)
     except (struct.error, ArithmeticError):
-        return 1
-    return orientation if 1 <= orientation <= 8 else 1
+        return None
 
 
 def _tiff_fields(body: bytes) -> dict[int, int]:

@@ -21,13 +21,14 @@ def without_marks(page: str) -> str:
     return page
 
 
-def with_notes_read(text: str) -> str:
-    """The text without its notes; a note that touches the next word is a break.
+def with_notes_read(line: str) -> str:
+    """The line without its notes; a note that touches the next word is a break.
 
     >>> with_notes_read("a dog\2 and 1990\0022000").replace(BREAK, SHOWN)
     'a dog and 1990 … 2000'
     """
-    return _NOTE_BEFORE_WORD.sub(BREAK, text).replace(NOTE, "") if NOTE in text else text
+    first, *rest = line.split(NOTE)
+    return first + "".join([BREAK + one if one[:1].isalnum() else one for one in rest])
 
 
 def with_breaks_shown(line: str) -> str:

@@ -12,39 +12,61 @@ _MARKS = {2: 0b01, 3: 0b10, 5: 0b11}  # italics, bold, both
 _POSSESSIVE = re.compile(r"s\b")
 
 
-def without_quotes(line: str) -> str:
-    """A line without its marks of bold and italics; apostrophes among them stay.
+def without_quotes(text: str) -> str:
+    """The text without its marks of bold and italics; apostrophes among them stay.
 
     >>> without_quotes("The ''Titanic'''s voyage. L''''Autriche''' and l'''Historia'' de")
     "The Titanic's voyage. L'Autriche and l'Historia de"
     """
-    n_runs = line.count("''")
-    if "''''" not in line:  # most lines have runs of two alone, or of three
-        n_bold = line.count("'''")
-        if n_bold in (0, n_runs):
-            return line.replace("'''", "").replace("''", "")
-    if n_runs > MOST_RUNS:
-        return _RUN.sub("", line)
-    texts, lengths = _as_mediawiki(line)
-    return "".join(_with_more_apostrophes(texts, lengths))
+    pieces = _RUN.split(text)
+    done = 0
+    # Most runs are of two, and most others stand in a line without such.
+    for n in [2 * n + 1 for n, run in enumerate(pieces[1::2]) if run != "''"]:
+        if n >= done:
+            start, done = _line_of(pieces, n)
+            if set(pieces[start:done:2]) != {"'''"} and done - start < 2 * MOST_RUNS:
+                _mend(pieces, start, done)
+    return "".join(pieces[::2])
+
+
+def _line_of(pieces: list[str], n: int) -> tuple[int, int]:
+    """Of the runs that stand in one line with the run n: the first, and where the last ends."""
+    start, stop = n, n + 1
+    while start > 1 and "\n" not in pieces[start - 1]:
+        start -= 2
+    while stop < len(pieces) - 1 and "\n" not in pieces[stop]:
+        stop += 2
+    return start, stop
+
+
+def _mend(pieces: list[str], start: int, stop: int) -> None:
+    """Put what is left of a line into its first piece of text."""
+    others, newline, first = pieces[start - 1].rpartition("\n")
+    last, *rest = pieces[stop].split("\n", maxsplit=1)
+    texts, lengths = _as_mediawiki([first, *pieces[start:stop], last])
+    line = "".join(_with_more_apostrophes(texts, lengths))
+    pieces[start - 1] = others + newline + line
+    pieces[start + 1 : stop : 2] = [""] * ((stop - start) // 2)
+    pieces[stop] = "\n".join(["", *rest])
 
 
 def as_mediawiki(line: str) -> str:
     """What MediaWiki leaves of a line."""
-    return "".join(_as_mediawiki(line)[0])
+    return "".join(_as_mediawiki(_RUN.split(line))[0])
 
 
-def _as_mediawiki(line: str) -> tuple[list[str], list[int]]:
+def _as_mediawiki(pieces: list[str]) -> tuple[list[str], list[int]]:
     """The texts of a line, one more than its runs, and the lengths of these: 2, 3 or 5.
+
+    The pieces are texts and runs in turns.
 
     Of four apostrophes the first is text, of more than five all but the last five. Where bold and
     italics both occur an odd number of times, one of the runs of three was an apostrophe before
     italics.
 
-    >>> _as_mediawiki("''''a'''' l'''b''")
+    >>> _as_mediawiki(["", "''''", "a", "''''", " l", "'''", "b", "''", ""])
     (["'", "a'", " l'", 'b', ''], [3, 3, 2, 2])
     """
-    pieces = _RUN.split(line)
     texts, lengths = pieces[::2], [len(run) for run in pieces[1::2]]
     for n, length in enumerate(lengths):
         n_text = 1 if length == 4 else max(0, length - 5)

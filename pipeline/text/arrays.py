@@ -167,12 +167,9 @@ def _folded(texts: pa.LargeStringArray, rows: np.ndarray) -> pa.LargeStringArray
     """
     if not len(texts):
         return texts
-    lines = pc.binary_join(_one_list(pc.replace_substring(texts, "\n", " ")), _LINE_FEED)[0]
-    try:
-        text = lines.as_py() + "\n"
-    except UnicodeDecodeError:
-        _decoded(texts, rows)
-        raise
+    text = _lines(texts, rows)
+    if text.count("\n") > len(texts):
+        text = _lines(pc.replace_substring(texts, "\n", " "), rows)
     codes = np.frombuffer(text.encode("utf-32-le"), "<u4")
     folded = codes_alone().take(codes, mode="clip")
     unsure = np.zeros(len(texts), np.bool_)
@@ -190,6 +187,16 @@ def _folded(texts: pa.LargeStringArray, rows: np.ndarray) -> pa.LargeStringArray
     mask = pa.array(unsure)
     one_by_one = _fold_codes(_decoded(texts.filter(mask), rows[unsure]))
     return pc.replace_with_mask(together, mask, pa.array(one_by_one, texts.type))
+
+
+def _lines(texts: pa.LargeStringArray, rows: np.ndarray) -> str:
+    """The texts, a line feed behind each; `rows` says where they stand, for the error."""
+    lines = pc.binary_join(_one_list(texts), _LINE_FEED)[0]
+    try:
+        return str(lines.as_py()) + "\n"
+    except UnicodeDecodeError:
+        _decoded(texts, rows)
+        raise
 
 
 def _one_list(texts: pa.LargeStringArray) -> pa.LargeListArray:

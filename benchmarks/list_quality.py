@@ -1,6 +1,6 @@
 """How many bigrams floors and a least PMI let into the query list, and how many are grammar.
 
-    python -m benchmarks.list_quality [--quick] [--articles FILE …]
+    python -m benchmarks.list_quality [--quick] [--articles FILE … --wiki LANGUAGE]
     python -m benchmarks.list_quality --sample 200 --build lists
 
 Counts the articles that gensim carries (or those given, in any form that a build reads) as a build
@@ -42,10 +42,10 @@ FLOORS, QUICK_FLOORS = (5, 10, 20), (5,)
 BITS = (0.0, 5.0, 6.0, 7.0, 7.5, 8.0, 9.0)
 
 
-def count(articles: list[str], folder: Path) -> tuple[pa.Table, int]:
+def count(articles: list[str], wiki: str, folder: Path) -> tuple[pa.Table, int]:
     """Scored bigrams with `grammar`, true where a word is frequent, and the number of words."""
     batches = (batch for path in articles for batch in read_articles(path))
-    parts = write_part(folder / "part.parquet", TABLES["ngram_part"], count_ngrams(batches))
+    parts = write_part(folder / "part.parquet", TABLES["ngram_part"], count_ngrams(batches, wiki))
     engine = DuckEngine(quiet=True)
     build = build_row(word_min=WORD_MIN, bigram_min=min(FLOORS))
     ngram = engine.derive(DERIVE / "ngram.sql", {"ngram_part": [parts.path]}, folder / "n.parquet")
@@ -92,6 +92,7 @@ def main() -> None:
     parser = argparse.ArgumentParser("python -m benchmarks.list_quality", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one floor")
     parser.add_argument("--articles", nargs="+", help="gensim's part of the English Wikipedia")
+    parser.add_argument("--wiki", default="en", help="the language of the articles; en by default")
     parser.add_argument("--sample", type=int, default=0, help="queries to show")
     parser.add_argument("--build", help="the list of which they are")
     asked = parser.parse_args()
@@ -102,7 +103,7 @@ def main() -> None:
         return
     articles = asked.articles or [str(locate(GENSIM, Path()))]
     with tempfile.TemporaryDirectory() as name:
-        bigrams, n_words = count(articles, Path(name))
+        bigrams, n_words = count(articles, asked.wiki, Path(name))
     rows = list(rows_of(bigrams, QUICK_FLOORS if asked.quick else FLOORS))
     show("Bigrams by floor and least PMI", rows, words=f"{n_words:,}")
 

@@ -14,7 +14,7 @@ from pipeline.tasks.stage import Parts, Stage, files, inputs_of
 from pipeline.web.download import download
 from pipeline.web.wikimedia import expand
 from pipeline.wikipedia import pieces, read_pages
-from pipeline.wikipedia.pageviews import read_views
+from pipeline.wikipedia.pageviews import named_views, read_views
 from pipeline.wikipedia.sql_tables import read_page_table, read_redirect_table
 from queries.engine import MapFunction, MapInput
 from queries.tables.parts import Part, digest, read_rows, write_json, write_part
@@ -170,6 +170,8 @@ class CountViews(ReadStage):
             redirect=self.wiki_table("redirect", read_redirect_table, used.redirect_table),
             build=self.build_row,
         )
+        named = partial(named_views, wiki=used.wiki)
+        title_view = self.map("title_view", named, inputs_of(title_view, self.digest))
         read = list(zip(paths, views, strict=True))
         return {"title_view": title_view, "view_file": self.counted("views", read, "n_lines")}
 

@@ -55,6 +55,17 @@ def read_views(batches: Iterator[pa.RecordBatch], wiki: str = "en") -> Iterator[
                 yield from _File(path, wiki).batches(_sniffed(path, _lines(path, raw)))
 
 
+def named_views(batches: Iterator[pa.RecordBatch], wiki: str) -> Iterator[pa.RecordBatch]:
+    """Map: rows of `title_view` in, those of titles that name something out.
+
+    A file's titles were judged when it was read; a page id or a redirect may lead to another one,
+    such as the list that "Cats of the world" points to.
+    """
+    for batch in batches:
+        titles = batch.column("title").to_pylist()
+        yield batch.filter(pa.array([_names(title, wiki) for title in titles], pa.bool_()))
+
+
 def _lines(path: str, raw: BufferedReader) -> Iterator[bytes]:
     """The file's lines, decompressed; a longer one than any title's comes in pieces."""
     file = BufferedReader(unpacked(raw), BUFFER_BYTES)  # finds lines in half the time
@@ -68,12 +79,17 @@ def _lines(path: str, raw: BufferedReader) -> Iterator[bytes]:
 def _sniffed(path: str, lines: Iterator[bytes]) -> Iterator[bytes]:
     """The same lines, if one of the first is of a known kind."""
     first = list(islice(lines, SNIFFED_LINES))
+    first[:1] = [line.removeprefix(b"\xef\xbb\xbf") for line in first[:1]]
     if not any(_is_header(line) or _hourly(line) or _monthly(line) for line in first):
         raise InputError(
             f"{path}: expected page views (a table with the header title<TAB>views, hourly or "
-            f"monthly lines); found {(first or [b''])[0][:60]!r}"
+            f"monthly lines); found {_shown((first or [b''])[0])}"
         )
     return chain(first, lines)
+
+
+def _shown(line: bytes) -> str:
+    return repr(line[:60].decode(errors="replace").rstrip())
 
 
 def _is_header(line: bytes) -> bool:
@@ -111,7 +127,7 @@ class _File:
         if not self.kept:
             raise InputError(
                 f"{self.path}: expected views of articles of the wiki {self.wiki!r}; found "
-                f"{in_words(+self.dropped)}; the first line is {first[:60]!r}"
+                f"{in_words(+self.dropped)}; the first line is {_shown(first)}"
             )
         yield _batch(
             [(None, None, 0, 0, n, reason) for reason, n in sorted((+self.dropped).items())]
@@ -210,4 +226,8 @@ def displayed(title: bytes, wiki: str = "en") -> str | None:
         text = title.decode("utf-8").replace("_", " ").strip()
     except UnicodeDecodeError:
         return None
-    return None if _JUNK.match(text) or no_name(wiki).match(text) else text
+    return text if _names(text, wiki) else None
+
+
+def _names(title: str, wiki: str) -> bool:
+    return not (_JUNK.match(title) or no_name(wiki).match(title))

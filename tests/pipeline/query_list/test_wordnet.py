@@ -178,6 +178,14 @@ def test_a_file_packed_by_xz_is_read_and_its_damage_is_seen(tmp_path):
         names_in(path)
 
 
+def test_an_xz_file_that_asks_for_much_memory_is_refused(tmp_path):
+    path = tmp_path / "odenet.xml.xz"
+    much = [{"id": lzma.FILTER_LZMA2, "dict_size": 1 << 28}]
+    path.write_bytes(lzma.compress(lmf(HUND).encode(), filters=much))
+    with pytest.raises(ValueError, match="Memory usage limit exceeded"):
+        names_in(path)
+
+
 def test_a_tar_or_folder_of_lmf_files_gives_all_of_them_in_order(tmp_path):
     """omw-data's releases: omw-de-1.4.tar.xz holds omw-de/omw-de.xml, LICENSE and README.md."""
     files = {

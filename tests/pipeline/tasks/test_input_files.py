@@ -77,7 +77,17 @@ def test_a_file_of_articles_without_one_is_refused_with_what_it_holds(tmp_path):
 @pytest.mark.slow
 def test_a_build_publishes_the_reasons_and_ends_at_an_input_that_gives_nothing(tmp_path):
     small = Small(tmp_path / "inputs", "http://127.0.0.1:9")
-    made = small.luigi(tmp_path / "lists", small.settings(), task="BuildQueries")
+    tables = {
+        "page": ("page_id, page_namespace, page_title", "(1,0,'Yellow'),\n(2,0,'Kite_(toy)')"),
+        "redirect": ("rd_from, rd_namespace, rd_title", "(2,0,'List_of_kites')"),
+    }
+    for name, (columns, values) in tables.items():
+        dump = f"INSERT INTO {name} ({columns}) VALUES\n{values};\n"
+        (tmp_path / "inputs" / f"{name}.sql").write_text(dump)
+    settings = small.settings()
+    sql = 'page_table = "page.sql"\nredirect_table = "redirect.sql"\nword_min'
+    settings.write_text(settings.read_text().replace("word_min", sql, 1))
+    made = small.luigi(tmp_path / "lists", settings, task="BuildQueries")
     assert made.returncode == 0, made.stderr
     published = table(find(tmp_path / "lists" / "queries"), "input_file")
     assert tuples(published) == [
@@ -87,10 +97,11 @@ def test_a_build_publishes_the_reasons_and_ends_at_an_input_that_gives_nothing(t
         ("views", 0, "views.tsv", None, 3),
         ("wordnet", 0, "dict", None, 1),
     ]
+    queries = table(find(tmp_path / "lists" / "queries"), "query").to_pylist()
+    assert [row["text"] for row in queries if row["title_views"] is not None] == ["yellow"]
     (tmp_path / "inputs" / "talk.xml").write_text(
         f"<mediawiki>{PAGE.format(title='T', ns=1, number=1, redirect='', text='t')}</mediawiki>"
     )
-    settings = small.settings()
     settings.write_text(settings.read_text().replace('"dump.xml"', '"dump.xml", "talk.xml"'))
     ended = small.luigi(tmp_path / "lists", settings, task="BuildQueries")
     assert ended.returncode != 0

@@ -8,9 +8,10 @@ import pyarrow as pa
 import pytest
 
 from pipeline.wikipedia import pageviews
-from pipeline.wikipedia.pageviews import displayed, read_views, views_of_lines
+from pipeline.wikipedia.pageviews import displayed, named_views, read_views, views_of_lines
 from queries.tables.schemas import TABLES
 from tests import ROOT
+from tests.tables import rows
 
 HOURLY = (
     b"de Hund 9 0\nen Star_Trek:_Picard 2 0\nen.m Star_Trek:_Picard 3 0\nen.d Dog 7 0\n"
@@ -103,7 +104,7 @@ def test_every_line_is_counted_kept_or_by_its_reason(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (HOURLY, "wiki 'fr'; found 8 other_wiki .* first line is b'de Hund 9 0"),
+        (HOURLY, "wiki 'fr'; found 8 other_wiki .* first line is 'de Hund 9 0'"),
         (MONTHLY, "found 5 other_wiki"),
         (
             b"fr Sp\xc3\xa9cial:Recherche 7 0\nfr A x 0\nde B 1 0\n",
@@ -137,6 +138,17 @@ def test_other_wikis_pages_that_name_nothing_are_left_out(tmp_path):
     for wiki, (name, *_) in lines.items():
         assert views_in(tmp_path, content.encode(), wiki) == [(name, 3)]
         assert dropped_in(tmp_path, content.encode(), wiki) == {"no_name": 4, "other_wiki": 15}
+
+
+def test_what_a_redirect_leads_to_is_judged_again():
+    given = rows("title_view", *({"title": title} for title in ("Katze", "Liste der Katzen", "-")))
+    (named,) = named_views(iter(given.to_batches()), "de")
+    assert named["title"].to_pylist() == ["Katze"]
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_line(tmp_path):
+    assert views_in(tmp_path, b"\xef\xbb\xbftitle\tviews\r\nDog\t2\r\n") == [("Dog", 2)]
+    assert views_in(tmp_path, b"\xef\xbb\xbfen Dog 2 0\n") == [("Dog", 2)]
 
 
 def test_sums_beyond_64_bits_are_cut_and_break_nothing(tmp_path):

@@ -36,6 +36,10 @@ class SettingsError(UserError):
     """What is wrong with the settings, in lines that a user can act on."""
 
 
+# Of 500,000 queries, as MetaCLIP's rebuild of CLIP's list has them (Xu et al. 2023, table 1).
+SHARES = {"word": 251_465, "bigram": 100_646, "title": 61_235}
+
+
 class QuerySettings(Section):
     """The query list: CLIP section 2.2 and its footnote.
 
@@ -55,13 +59,22 @@ class QuerySettings(Section):
     count_bases: bool = True  # "dog's" counts for "dog", where the wiki's language writes so
     word_min: Positive = 5
     word_per_million: PerMillion = 0.02
-    word_quota: Count = 251_465
+    word_quota: Count | None = None
     bigram_min: Positive = 5
     bigram_per_million: PerMillion = 0.1
     pmi_min: float = 8.0  # bits: no bigram of a word that is more than 1 of 256 words has as many
-    bigram_quota: Count = 100_646
+    bigram_quota: Count | None = None
     views_min: Count = 70
-    title_quota: Count = 61_235
+    title_quota: Count | None = None
+
+    def quota(self, source: str) -> int:
+        """The most of the list that a source brings before WordNet: as set, or its share of `n`.
+
+        >>> QuerySettings.model_construct(n=20_000, word_quota=None).quota("word")
+        10058
+        """
+        quota: int | None = getattr(self, f"{source}_quota")
+        return self.n * SHARES[source] // 500_000 if quota is None else quota
 
 
 class DownloadSettings(Section):

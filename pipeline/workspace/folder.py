@@ -220,10 +220,7 @@ class Workspace:
             "version": version,
             "seed": s.seed,
             "n_queries": s.queries.n,
-            **{
-                f"quota_{of}": getattr(s.queries, f"{of}_quota")
-                for of in ("word", "bigram", "title")
-            },
+            **{f"quota_{of}": s.queries.quota(of) for of in ("word", "bigram", "title")},
         }
         columns = TABLES["build"].schema.names
         for section in (s.queries, s.filters, s.selection, s.images):  # by their own names

@@ -96,3 +96,13 @@ def faults(path) -> list[str]:
 def test_every_build_that_comes_with_the_package_is_valid_but_for_its_paths():
     for path in SAMPLE.parent.glob("*.toml"):
         assert [line for line in faults(path) if "exist" not in line] == []
+
+
+@pytest.mark.parametrize(
+    ("n", "quotas"), [(500_000, (251_465, 100_646, 61_235)), (20_000, (10_058, 4_025, 2_449))]
+)
+def test_a_small_list_has_the_sources_in_the_shares_of_a_large_one(n, quotas, written):
+    queries = load(written(GOOD.replace("[queries]", f"[queries]\nn = {n}"))).queries
+    assert tuple(map(queries.quota, ("word", "bigram", "title"))) == quotas
+    fewer = queries.model_copy(update={"bigram_quota": 0})
+    assert (fewer.quota("bigram"), fewer.quota("word")) == (0, quotas[0])

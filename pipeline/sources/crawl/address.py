@@ -8,7 +8,7 @@ and content networks.
 import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 LONGEST_SRCSET = 20_000
 
@@ -54,7 +54,9 @@ NO_ADDRESS = re.compile(r"\s*(?:$|#|(?:data|javascript|about|blob|cid|mailto):)|
 UNREAD_TYPES = ("svg", "jxl", "heic", "heif", "jp2", "jpx", "jxr", "vnd.ms-photo")
 
 ORIGIN = re.compile(r"https?://[\w.:-]+(?=[/?#]|$)", re.A)
-SCHEME = re.compile(r"(https?):(/*)", re.I)
+ABSOLUTE = re.compile(r"https?://[\w.:-]+(?:[/?#][^\s\\]*)?", re.A)
+SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):", re.I)
+DOTS = {".": ".", "%2e": ".", "..": "..", ".%2e": "..", "%2e.": "..", "%2e%2e": ".."}
 CANDIDATE = re.compile(r"[^\s,]\S*")
 ENDS = "".join(map(chr, range(33)))  # of an address, which browsers take off
 SEEN_BROKEN = str.maketrans({" ": "%20", "\t": None, "\n": None, "\r": None})
@@ -185,8 +187,8 @@ def absolute(base: str, address: str | None) -> str | None:
     """
     if not address or NO_ADDRESS.match(address):
         return None
-    if ORIGIN.match(address) and "\\" not in address and "/." not in address:
-        return address.translate(SEEN_BROKEN) if " " in address or "\n" in address else address
+    if ABSOLUTE.fullmatch(address) and "/." not in address and "/%2" not in address:
+        return address  # as most are
     try:
         return _joined(base, address.strip(ENDS).translate(SEEN_BROKEN))
     except ValueError:  # such as brackets without an IPv6 address
@@ -196,19 +198,37 @@ def absolute(base: str, address: str | None) -> str | None:
 def _joined(base: str, address: str) -> str:
     end = re.search(r"[?#]|$", address).start()  # type: ignore[union-attr]
     path, rest = address[:end].replace("\\", "/"), address[end:]
-    origin = urlsplit(base)
-    scheme = SCHEME.match(path)
-    if scheme and (len(scheme[2]) > 1 or scheme[1].lower() != origin.scheme):
-        start, path = f"{scheme[1].lower()}://", path[scheme.end() :]
-    elif scheme:
-        start, path = "", path[scheme.end(1) + 1 :]
-    elif path.startswith("//"):
-        start, path = f"{origin.scheme}://", path.lstrip("/")
-    else:
-        start = ""
-    if start:
-        host, _, path = path.partition("/")
-        base, path = f"{start}{host}/", f"/{path}"
-    joined = urljoin(base, path + rest)
-    urlsplit(joined)  # raises ValueError
-    return joined.translate(SEEN_BROKEN)  # as the base may have spaces, too
+    scheme, host, base_path, query, _ = urlsplit(base)
+    if own := SCHEME.match(path):
+        if own[1].lower() not in ("http", "https"):
+            return address
+        is_whole = path.startswith("//", own.end()) or own[1].lower() != scheme
+        scheme, path = own[1].lower(), path[own.end() :]
+        path = "//" + path if is_whole else path
+    if path.startswith("//"):
+        host, _, path = path.lstrip("/").partition("/")
+        path = "/" + path
+    elif not path:
+        path = base_path
+        rest = rest if rest.startswith("?") or not query else f"?{query}{rest}"
+    elif not path.startswith("/"):
+        path = f"{base_path.rpartition('/')[0]}/{path}"
+    url = f"{scheme}://{host}{_without_dots(path)}{rest}"
+    urlsplit(url)  # raises ValueError
+    return url.translate(SEEN_BROKEN)  # as the base may have spaces, too
+
+
+def _without_dots(path: str) -> str:
+    """
+    >>> _without_dots("/a/../b//./c/%2E."), _without_dots("")
+    ('/b//', '/')
+    """
+    kept: list[str] = []
+    dots = ""
+    for segment in path.split("/")[1:]:
+        dots = DOTS.get(segment.lower(), "")
+        if not dots:
+            kept.append(segment)
+        elif dots == ".." and kept:
+            kept.pop()
+    return "/" + "/".join([*kept, ""] if dots else kept)

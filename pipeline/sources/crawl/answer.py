@@ -17,7 +17,6 @@ XML_TYPES = {"text/xml", "application/xml"}  # a page, if its root is
 UNPACKED = {"identity", "none", "utf-8", "binary", "8bit"}  # no encodings
 UNKNOWN_TYPES = {"unknown/unknown", "application/unknown", "*/*"}  # servers' words for none
 
-HEAD_END = re.compile(rb"\r?\n\r?\n")
 STATUS = re.compile(rb"HTTP/\d{1,2}(?:\.\d{1,2})?[ \t]+(\d{3})\b", re.I)
 FIELD = re.compile(
     r"^(content-(?:type|encoding|language)|transfer-encoding)[ \t]*:[ \t]*([^\r\n]*)", re.I | re.M
@@ -32,6 +31,18 @@ PAGE = re.compile(
     rb"|center|span|img|figure|picture|article|section|main|header|h[1-6]|ul|ol|br|p|a|b)(?=[\s/>])",
     re.I,
 )
+
+
+def end_of_head(block: bytes, start: int = 0) -> int:
+    """Where the body begins, behind an empty line; -1 if none comes in MOST_HEAD_BYTES.
+
+    >>> end_of_head(b"A: b\\r\\n\\r\\n<p>"), end_of_head(b"A: b\\n\\n<p>"), end_of_head(b"A: b\\n")
+    (8, 6, -1)
+    """
+    stop = start + MOST_HEAD_BYTES  # `find` of two lines is faster than one regular expression
+    bare = block.find(b"\n\n", start, stop)
+    end = block.find(b"\n\r\n", start, stop if bare < 0 else bare)
+    return end + 3 if end >= 0 else bare + 2 if bare >= 0 else -1
 
 
 class NotAPageError(ValueError):
@@ -118,15 +129,15 @@ def _head(block: bytes) -> tuple[dict[str, str], bytes]:
         status = STATUS.match(block, place)
         if status is None:
             raise BadAnswerError("a web server's answer that is none")
-        end = HEAD_END.search(block, place, place + MOST_HEAD_BYTES)
-        if end is None and len(block) - place > MOST_HEAD_BYTES:
+        body_from = end_of_head(block, place)
+        if body_from < 0 and len(block) - place > MOST_HEAD_BYTES:
             raise BadAnswerError(f"a head of more than {MOST_HEAD_BYTES} bytes")
-        head_end, body_from = end.span() if end else (len(block), len(block))
+        body_from = body_from if body_from >= 0 else len(block)
         if not status[1].startswith(b"1") or not STATUS.match(block, body_from):
             break
         place = body_from
     fields: dict[str, str] = {}
-    for name, value in FIELD.findall(block[place:head_end].decode("latin-1")):
+    for name, value in FIELD.findall(block[place:body_from].decode("latin-1")):
         before = fields.get(name.lower())
         fields[name.lower()] = value if before is None else f"{before},{value}"
     return fields, block[body_from:]

@@ -170,13 +170,20 @@ def _is_utf_8(body: bytes) -> bool:
 
 def _guessed(body: bytes) -> str | None:
     """The likeliest codec of a page that names none, by its text that is not ASCII."""
+    escape = body.find(b"\x1b$")
+    if escape >= 0 and body.isascii():  # in ISO-2022-JP every byte is a part of characters
+        return _likeliest(body[escape : escape + SAMPLE_BYTES])
     sample, length = [], 0
     for text in NOT_TEXT.split(body[: 1 << 20]):
-        if b"\x1b" in text or not text.isascii():
+        if not text.isascii():
             sample.append(text[:SAMPLE_BYTES])
             length += len(sample[-1])
             if length >= SAMPLE_BYTES:
                 break
-    likeliest = chardet.detect(b" ".join(sample), include_encodings=GUESSED)["encoding"] or ""
+    return _likeliest(b" ".join(sample))
+
+
+def _likeliest(sample: bytes) -> str | None:
+    likeliest = chardet.detect(sample, include_encodings=GUESSED)["encoding"] or ""
     name = likeliest.lower()  # a label of the web, or a codec of Python
     return name if name in CODECS.values() else codec_of(name)

@@ -3,8 +3,9 @@
 import re
 import zlib
 
+from pipeline.sources.crawl.answer import end_of_head
 from pipeline.sources.crawl.bodies import MOST_PAGE_BYTES
-from pipeline.sources.crawl.records import ARC_LINE, GZIP, HEAD_END, ZSTD, File
+from pipeline.sources.crawl.records import ARC_LINE, GZIP, ZSTD, File
 
 HEAD_BYTES = 512  # of a record: enough to recognise its beginning
 SCAN_BYTES = 1 << 20
@@ -37,11 +38,11 @@ def end_of(file: File, place: int) -> int | None:
         if not unpacker.eof:
             return None
         end = place + len(content) - len(unpacker.unused_data)
-    head = HEAD_END.search(text)
-    length = LENGTH.search(text, 0, head.end()) if head else None
-    if head is None or length is None or not text.startswith(b"WARC/"):
+    block_from = end_of_head(text)
+    length = LENGTH.search(text[: max(block_from, 0)])
+    if length is None or not text.startswith(b"WARC/"):
         return None
-    block_end = head.end() + int(length[1])
+    block_end = block_from + int(length[1])
     if len(text) < block_end:
         return None
     behind = text[block_end : block_end + 4]

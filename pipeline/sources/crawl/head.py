@@ -77,8 +77,10 @@ def linked_data_pictures(data: Iterable[str]) -> Iterator[Pictured]:
         left_characters -= len(text)
         if left_characters < 0:
             return
+        if "<![CDATA[" in text:
+            text = text.replace("<![CDATA[", "").replace("]]>", "")
         start = min((place for place in map(text.find, "{[") if place >= 0), default=0)
-        end = max(map(text.rfind, "}]")) + 1  # some stand in a comment, or in CDATA
+        end = max(map(text.rfind, "}]")) + 1  # some stand in a comment
         try:
             stack = [json_value(text[start:end])]
         except ValueError:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 
 from fastwarc.stream_io import ZstdReader
 
-from pipeline.sources.crawl.answer import MOST_HEAD_BYTES
+from pipeline.sources.crawl.answer import MOST_HEAD_BYTES, end_of_head
 from pipeline.sources.crawl.bodies import MOST_PAGE_BYTES
 from pipeline.web.reading import raise_if_of_the_disk
 
@@ -20,7 +20,6 @@ PIECE_BYTES = 1 << 16
 LONGEST_LINE = 10_000  # of ARC: an address and a few fields
 
 GZIP, ZSTD = b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd"
-HEAD_END = re.compile(rb"\r?\n\r?\n")
 VERSION = re.compile(rb"WARC/\d{1,2}\.\d{1,2}\r?\n")
 FIELD = re.compile(r"^([\w-]{1,80})[ \t]*:[ \t]*([^\r\n]*)", re.M | re.A)
 # URL, IP address, date, [type, …,] length: the end of an ARC record's first line, or all of it.
@@ -159,10 +158,10 @@ class _Stream:
 
     def head(self) -> bytes:
         """The bytes up to an empty line."""
-        while not (end := HEAD_END.search(self.data, 0, MOST_HEAD_BYTES)):
+        while (end := end_of_head(self.data)) < 0:
             if len(self.data) > MOST_HEAD_BYTES or not self._more():
                 raise UnreadableError("a head without an end")
-        return self._taken(end.end())
+        return self._taken(end)
 
     def block(self, length: int) -> tuple[bytes, bool]:
         """(the next bytes, cut at MOST_PAGE_BYTES; whether there are more)."""

@@ -41,6 +41,7 @@ from pipeline.sources.crawl.records import (
 from pipeline.web.reading import raise_if_of_the_disk
 
 MOST_READ_AGAIN = 4 << 30  # bytes, to resume after damage; past that, the file is given up
+MOST_PLAIN = 100  # damages after which the plain reader is no longer tried
 MOST_DAMAGES = 2_000  # each costs 0.1 ms, and ten bytes can be one
 
 STARTS = (b"WARC/", b"filedesc:")  # of a crawl that is not packed
@@ -122,11 +123,13 @@ def _pages(file: File) -> Iterator[Page | Fault]:
     head = file.read(HEAD_BYTES)
     start = start_of(head)
     is_arc = not (inflated(head) if start == GZIP else head).startswith(b"WARC/") and start != ZSTD
-    run = _run_plain if is_arc else _run
     begin: int | None = 0
     read_again = n_damages = 0
     while begin is not None:
-        damage = yield from run(file, start, begin)
+        if is_arc:
+            damage = yield from _run_plain(file, start, begin)
+        else:
+            damage = yield from _run(file, start, begin, n_damages < MOST_PLAIN)
         if damage is None:
             return
         if damage.fault is None:
@@ -142,7 +145,7 @@ def _pages(file: File) -> Iterator[Page | Fault]:
             yield damage.fault
 
 
-def _run(file: File, start: bytes, begin: int) -> Run:
+def _run(file: File, start: bytes, begin: int, also_plain: bool) -> Run:
     """The pages up to the next damage; returns None if there is none."""
     held: Page | Fault | None = None
     place: int | None = None  # where the last record begins
@@ -178,7 +181,7 @@ def _run(file: File, start: bytes, begin: int) -> Run:
         raise_if_of_the_disk(error)
     reached = file.tell()
     origin = begin if place is None else place
-    if not is_read and about == DAMAGED:  # maybe fastwarc alone cannot read it
+    if also_plain and not is_read and about == DAMAGED:  # maybe fastwarc alone cannot read it
         damage = yield from _run_plain(file, start, origin)
         if damage is None or damage.place > origin + 1:
             return damage

@@ -6,7 +6,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,6 +14,7 @@ from rich.console import Console
 
 from queries.answers import FORMATS, grid, json_rows, written
 from queries.engine.duck import DuckEngine
+from queries.person_terms import UNKNOWN, coverage
 from queries.questions import (
     Inputs,
     answer,
@@ -80,12 +81,24 @@ def answered(
     with tempfile.TemporaryDirectory() as scratch:
         engine = DuckEngine(memory=MEMORY, quiet=True, scratch=Path(scratch))
         if options.verb == "audit":
+            asked_so = [replace(asked, title=heading(engine, inputs, asked)) for asked in questions]
             return audit(
-                ((asked, answer(engine, inputs, asked.sql)) for asked in questions), options
+                ((asked, answer(engine, inputs, asked.sql)) for asked in asked_so), options
             )
         return check(
             ((asked, faults(engine, inputs, asked)) for asked in questions), options, build
         )
+
+
+def heading(engine: DuckEngine, inputs: Inputs, asked: Asked) -> str:
+    """The title; of an audit by lists of words, with their languages and what they leave out."""
+    if "person_term" not in asked.sql:
+        return asked.title
+    terms = answer(engine, inputs, "SELECT * FROM person_term").to_pylist()
+    listed = {term.get("language") or UNKNOWN for term in terms}  # 0.1.0 names no language
+    rows = answer(engine, inputs, sql("report", "samples_by_language")).to_pylist()
+    n_samples = {row["language"]: row["samples"] for row in rows}
+    return f"{asked.title}; {coverage(listed, n_samples)}"
 
 
 def parser() -> argparse.ArgumentParser:

@@ -68,7 +68,8 @@ table(
 table(
     "person_term",
     "one row per word for people and group that it names",
-    column("term_id", int64, "0.. in the order of the terms"),
+    column("term_id", int64, "0.. in the order of language and term"),
+    column("language", string, "of the list, and of the captions that are matched with it"),
     column("axis", string, "such as gender"),
     column("term_group", string, "such as women"),
     column("term", string, "one or more normalised words"),

@@ -1,14 +1,19 @@
 """Words for people: the list, what captions contain of it, and the audits that count them."""
 
 import pyarrow as pa
+import pytest
 
 from pipeline.match.person_terms import match_terms
 from pipeline.text import normalise
+from queries.__main__ import Asked, heading
 from queries.person_terms import person_terms
-from tests.queries.asking import ask
+from queries.questions import sql, title
+from tests.queries.asking import ENGINE, ask
 from tests.tables import rows
 
-TERMS = {row["term"]: row["term_id"] for row in person_terms().to_pylist()}
+LISTED = person_terms().to_pylist()
+TERMS = {row["term"]: row["term_id"] for row in LISTED if row["language"] == "en"}
+GERMAN = {row["term"]: row["term_id"] for row in LISTED if row["language"] == "de"}
 
 
 def term_rows(*groups: tuple[str, str, str]) -> pa.Table:
@@ -16,25 +21,28 @@ def term_rows(*groups: tuple[str, str, str]) -> pa.Table:
     return rows(
         "person_term",
         *[
-            {"term_id": ids[term], "axis": axis, "term_group": group, "term": term}
+            {
+                "term_id": ids[term],
+                "language": "en",
+                "axis": axis,
+                "term_group": group,
+                "term": term,
+            }
             for axis, group, term in groups
         ],
     )
 
 
 def test_every_term_is_normalised_and_stands_once_in_a_group():
-    listed = [tuple(row.values()) for row in person_terms().to_pylist()]
-    assert len(set(listed)) == len(listed) > 100
-    assert all(normalise(term) == term for term in TERMS)
-    assert [TERMS[term] for term in sorted(TERMS)] == list(range(len(TERMS)))
+    listed = [tuple(row.values()) for row in LISTED]
+    assert len(set(listed)) == len(listed) > 200
+    assert all(normalise(row["term"]) == row["term"] for row in LISTED)
+    ids = {(row["language"], row["term"]): row["term_id"] for row in LISTED}
+    assert [ids[key] for key in sorted(ids)] == list(range(len(ids)))
 
 
 def test_a_term_may_name_two_groups():
-    groups = {
-        (row["axis"], row["term_group"])
-        for row in person_terms().to_pylist()
-        if row["term"] == "girl"
-    }
+    groups = {(row["axis"], row["term_group"]) for row in LISTED if row["term"] == "girl"}
     assert groups == {("gender", "women"), ("age", "children")}
 
 
@@ -47,10 +55,7 @@ def test_terms_are_found_on_word_boundaries_as_a_plain_loop_finds_them():
         "",
         "Père",
     ]
-    batch = pa.RecordBatch.from_arrays(
-        [pa.array(range(10, 16)), pa.array(captions)], names=["pair_id", "caption"]
-    )
-    found = pa.Table.from_batches(match_terms(iter([batch]))).to_pylist()
+    found = matched({10 + at: (caption, "en") for at, caption in enumerate(captions)})
     plain = [
         {"pair_id": 10 + at, "term_id": TERMS[term]}
         for at, caption in enumerate(captions)
@@ -63,6 +68,70 @@ def test_terms_are_found_on_word_boundaries_as_a_plain_loop_finds_them():
         TERMS["man"],
     }
     assert not [row for row in found if row["pair_id"] == 11]
+
+
+def matched(captions: dict[int, tuple[str, str | None]]) -> list[dict]:
+    texts, languages = zip(*captions.values(), strict=True)
+    batch = pa.RecordBatch.from_pydict(
+        {
+            "pair_id": list(captions),
+            "caption": list(texts),
+            "language": pa.array(languages, pa.string()),
+        }
+    )
+    return pa.Table.from_batches(match_terms(iter([batch]))).to_pylist()
+
+
+def test_a_term_counts_in_captions_of_its_language_alone():
+    captions = {
+        1: ("Kinder backen Plätzchen in der Küche", "de"),
+        2: ("a kind man", "en"),
+        3: ("ein Kind", "de"),
+        4: ("Kinder und kind", None),
+        5: ("a man", None),
+        6: ("a man, Kinder", "fr"),
+    }
+    assert [(row["pair_id"], row["term_id"]) for row in matched(captions)] == [
+        (1, GERMAN["kinder"]),
+        (2, TERMS["man"]),
+        (3, GERMAN["kind"]),
+        (5, TERMS["man"]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("languages", "note"),
+    [
+        (["en", "de", None], "; lists in de, en"),
+        (["cs", "cs"], "; no list fits: lists in de, en, captions in other languages: cs"),
+        (["en", "ja", "ja", "th"], "; lists in de, en; 75% of the captions are in other languages"),
+    ],
+)
+def test_the_title_says_where_no_list_fits(languages, note):
+    sample = rows("sample", *[{"pair_id": n, "language": of} for n, of in enumerate(languages)])
+    for name in ("person_terms", "person_terms_queries"):
+        asked = Asked(name, title("audit", name), sql("audit", name))
+        shown = heading(ENGINE, {"sample": sample, "person_term": person_terms()}, asked)
+        assert shown.startswith(title("audit", name) + note)
+        assert ("other" in shown) == ("other" in note)
+    assert not ask(
+        "audit",
+        "person_terms",
+        person_term=term_rows(("age", "youths", "teen")),
+        sample=rows("sample", {"pair_id": 1, "language": "cs"}),
+    )
+    other = Asked("hosts", title("audit", "hosts"), sql("audit", "hosts"))
+    assert heading(ENGINE, {"sample": sample}, other) == other.title
+
+
+def test_a_build_of_0_1_0_has_a_list_in_english():
+    given = {
+        "person_term": term_rows(("age", "children", "child")).drop_columns("language"),
+        "sample": rows("sample", {"pair_id": 1, "language": "de"}),
+    }
+    asked = Asked("person_terms", "Words", sql("audit", "person_terms"))
+    shown = heading(ENGINE, given, asked)
+    assert shown == "Words; no list fits: lists in en, captions in other languages: de"
 
 
 def test_a_group_counts_a_sample_once_whatever_number_of_its_terms_it_holds():

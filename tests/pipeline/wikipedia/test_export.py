@@ -117,6 +117,18 @@ def test_a_page_that_is_cut_at_any_byte_costs_no_other(tmp_path):
         assert 1 <= [row[3] for row in rows].count("bad_stream") <= 2
 
 
+def test_broken_dumps_of_bug_reports_lose_no_whole_page(tmp_path):
+    """A page that ends early before a whole one (WikiTeam/wikiteam issue 227), tags inside a text
+    (python-mediawiki-utilities issue 44), a tag in a place of its own (issue 12 there)."""
+    cut = page("A")[: -len("</text></revision></page>\n")]
+    tags = page("B", "one<br />two <b>three</b>")
+    threads = page("C", extra="<DiscussionThreading><ThreadID>9</ThreadID></DiscussionThreading>")
+    moved = page("D").replace("</revision>", "</revision><sha1>x</sha1>")
+    rows = rows_of(tmp_path, export(cut, tags, threads, moved))
+    assert [row[3] for row in rows] == ["bad_stream", None, None, None]
+    assert [row[2] for row in rows[1:]] == ["onetwo three", "A dog.", "A dog."]
+
+
 def test_the_page_behind_a_damage_may_begin_in_another_chunk(tmp_path, monkeypatch):
     monkeypatch.setattr(streams, "CHUNK_BYTES", 7)
     content = export(page("A"), "<page>\x01", page("B"))

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.wikipedia.markup import openers, plain_text
+from pipeline.wikipedia.brackets import openers
+from pipeline.wikipedia.markup import plain_text
 
 
 @pytest.mark.parametrize(

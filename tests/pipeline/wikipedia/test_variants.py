@@ -28,6 +28,10 @@ from pipeline.wikipedia import plain_text
         ("-{sr-el:Beograd;sr-ec:Београд}-", "Београд"),
         ("-{kk-latn:Astana;kk-cyrl:Астана}-", "Астана"),
         ("-{uz-cyrl:Тошкент; uz-latn:Toshkent}-", "Toshkent"),
+        # zhconv's examples, and those of XOWA's Vnt_convert_lang__syntax__tst
+        ("电子计算-{}-机所取代", "电子计算机所取代"),
+        ("-{zh-hant:資訊工程;zh-hans:计算机工程学;}-是电子工程的", "计算机工程学是电子工程的"),
+        ("-{H|cn_k=>zh-cn:cn_v}-cn_k -{zh-hans:a;zh-hant:b}-", "cn_k a"),
         # no variants
         ("20-{{convert|30|km}}", "20-30 km"),
         ("a -{ b", "a -{ b"),

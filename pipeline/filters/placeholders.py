@@ -86,7 +86,7 @@ class Phrases:
         """How many words a phrase may have that begins with each of these words; 0: none does."""
         bare, is_bare = _without_digits(words, first)
         table, most = self._by_head
-        hashes = hash_words(bare)
+        hashes = word_hashes(bare, MULTIPLIERS[0], self._longest)  # a longer word is no head
         places = np.minimum(np.searchsorted(table, hashes), len(table) - 1)
         limits = np.where(table[places] == hashes, most[places], 0)
         limits[~is_bare] = most.max()
@@ -100,6 +100,11 @@ class Phrases:
     @cached_property
     def _tail_hashes(self) -> np.ndarray:
         return _hashes(self.tails)
+
+    @cached_property
+    def _longest(self) -> int:
+        """Bytes of the longest head."""
+        return max((len(head.encode()) for head in self.heads), default=0)
 
     @cached_property
     def _by_head(self) -> tuple[np.ndarray, np.ndarray]:

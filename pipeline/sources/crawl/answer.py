@@ -40,9 +40,9 @@ def end_of_head(block: bytes, start: int = 0) -> int:
     (8, 6, -1)
     """
     stop = start + MOST_HEAD_BYTES  # `find` of two lines is faster than one regular expression
-    bare = block.find(b"\n\n", start, stop)
-    end = block.find(b"\n\r\n", start, stop if bare < 0 else bare)
-    return end + 3 if end >= 0 else bare + 2 if bare >= 0 else -1
+    end = block.find(b"\n\r\n", start, stop)
+    bare = block.find(b"\n\n", start, stop if end < 0 else end)
+    return bare + 2 if bare >= 0 else end + 3 if end >= 0 else -1
 
 
 class NotAPageError(ValueError):

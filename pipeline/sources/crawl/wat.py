@@ -43,14 +43,14 @@ def wat_pictures(body: bytes, page_url: str) -> Iterator[Raw]:
     of_the_page = next((content for name, content in metas if name == "content-language"), None)
     languages = (of_the_page, text(at(answer, "Headers"), "Content-Language"))
     images = list(islice(_images(links), MOST_PICTURES + 1))
-    addressed = chain(images[:MOST_PICTURES], meta_pictures(metas))
+    addressed = chain(images[:MOST_PICTURES], meta_pictures(metas) if metas else ())
     yield from pairs(addressed, page_url, text(head, "Base"), languages)
     if len(images) > MOST_PICTURES:
         yield trapped(page_url, f"more than {MOST_PICTURES} pictures")
 
 
 def _images(links: Iterable[tuple[str, dict[str, Any]]]) -> Iterator[Pictured]:
-    """The pictures of links, given as (attribute, link).
+    """The pictures with a text, of links that are given as (attribute, link).
 
     An <img> with several addresses has a link for each: neighbours with the same texts, and each in
     another attribute.
@@ -60,18 +60,16 @@ def _images(links: Iterable[tuple[str, dict[str, Any]]]) -> Iterator[Pictured]:
     for name, link in links:
         own = (link.get("alt"), link.get("title"))
         if name in attributes or own != texts:
-            if attributes:
+            if texts[0] or texts[1]:
                 yield _pictured(attributes, texts)
             attributes, texts = {}, own
         attributes[name] = link.get("url")
-    if attributes:
+    if texts[0] or texts[1]:
         yield _pictured(attributes, texts)
 
 
 def _pictured(attributes: dict[str, Any], texts: tuple[Any, Any]) -> Pictured:
     captions = [_plain(one) for one in texts if one]
-    if not captions:
-        return None, []
     if len(attributes) == 1 and "src" in attributes:  # as most are
         return _plain(attributes["src"]), captions
     return address_of({name: _plain(value) for name, value in attributes.items()}), captions

@@ -134,6 +134,10 @@ def test_a_build_in_the_workspace_of_a_list_has_its_queries_and_is_then_the_newe
     built = luigi("BuildWIT", settings, out)
     assert built.returncode == 0, built.stderr
     assert find(out).parent == out
+    assert built.stdout.splitlines()[-1].startswith("SHORT: ")
+    assert "<strong>Short:</strong>" in (find(out) / "report.html").read_text()
+    audit = run(f"python -m queries audit query_list --build {out} --rows 1", ROOT)
+    assert "SHORT of its quota" in audit.stdout
     assert {path: path.stat().st_mtime_ns for path in out.glob("work/ngram/*")} == counted
     assert table(find(out), "query").equals(table(alone, "query"))
     assert find(out / "queries") == alone

@@ -162,9 +162,9 @@ def _close(kind: str, kept: list[str], start: int, site: Site) -> None:
         if shape is None:
             kept[start:] = [BREAK]
         else:
-            inside = "".join(kept[start:])
-            fits = len(inside) <= MOST_SHOWN
-            kept[start:] = [shown(name, shape, inside[len(name) :]) if fits else BREAK]
+            name, bar, parameters = "".join(kept[start:]).partition("|")
+            fits = len(name) + len(parameters) <= MOST_SHOWN
+            kept[start:] = [shown(name, shape, bar + parameters) if fits else BREAK]
 
 
 def _is_hidden(target: str, site: Site) -> bool:

@@ -84,7 +84,9 @@ _IN_LANGUAGE = {
         "{1} {2} {3}": "date|date-",
         "{1} ({2}, {3})": "japonais",
         "no {1}": "n°|no|numéro",
-        "{name}": "1er|1re|ier|ire|iie|iiie|ive",
+        "{name}": "1er|1re|ier|ire|iie|iiie|ive|xe siècle|xie siècle|xiie siècle|xiiie siècle"
+        "|xive siècle|xve siècle|xvie siècle|xviie siècle|xviiie siècle|xixe siècle|xxe siècle"
+        "|xxie siècle",
         "{measure}": "heure|unité/2",
         "": "ancre",
         NOTE: "passage à actualiser|quand|qui|note",
@@ -180,7 +182,7 @@ def shown(name: str, shape: str, parameters: str) -> str:
 
     def value(field: re.Match[str]) -> str:
         if field[1] == "name":
-            return name.strip(" \n_").partition(":")[2] or name.strip(" \n_")
+            return name.partition(":")[2].strip() if ":" in name else name.strip(" \n_")
         return next((named[key] for key in field[1].split("/") if named.get(key)), "")
 
     text = _FIELD.sub(value, shape)

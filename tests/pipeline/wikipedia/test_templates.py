@@ -16,6 +16,7 @@ from pipeline.wikipedia.templates import MOST_NAMES, Shapes
         ("{{Nowrap|{{convert|10|km|mi}} away}}", "10 km away"),
         ("{{lang-de|Donau}} and {{langx|la|Danubius}}", "Donau and Danubius"),
         ("{{formatnum:1234567}} men, {{lc:ABC}}", "1234567 men, ABC"),
+        ("a {{formatnum:{{#expr:1+{{x|{{y}}}}}}}} b {{uc:{{lang|fr|c}}}}", "a … b c"),
         ("a {{small|b=c|1=d}} {{nbsp}}e", "a d  e"),
         ("{{ill|Anna Ek|sv|lt=Ek}} and {{ill|Bo|de}}", "Ek and Bo"),
         ("dog{{sfn|Ek|2001|p=3}} house{{cn|date=May 2020}}.", "dog house."),
@@ -41,7 +42,11 @@ def test_templates_inside_sentences_show_their_words(wikitext, expected):
     ("language", "wikitext", "expected"),
     [
         ("de", 'die {{"|Donau}}, {{enS|river}} {{Höhe|300}}', "die Donau, river 300"),
-        ("fr", "au {{s-|XIX|e}} le {{date|14|juillet|1789}}", "au XIXe siècle le 14 juillet 1789"),
+        (
+            "fr",
+            "{{XVIIIe siècle}} au {{s-|XIX|e}} le {{date|14|juillet|1789}}",
+            "XVIIIe siècle au XIXe siècle le 14 juillet 1789",
+        ),
         # wikiextractor issue 32
         (
             "fr",

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from queries.answers import FORMATS, grid, json_rows, written
 from queries.engine.duck import DuckEngine
-from queries.person_terms import UNKNOWN, coverage
+from queries.person_terms import UNKNOWN, coverage, others
 from queries.questions import (
     Inputs,
     answer,
@@ -31,6 +31,7 @@ from queries.questions import (
 from queries.tables.errors import InputError, UserError
 from queries.tables.manifest import find, manifest, unchanged
 from queries.tables.parts import written_whole
+from queries.tables.reasons import PLACEHOLDER_LANGUAGES
 
 SHOWN_ROWS = 12
 MEMORY = "2GB"  # of DuckDB: beyond it spills, which benchmarks.audits measures
@@ -92,12 +93,16 @@ def answered(
 
 def heading(engine: DuckEngine, inputs: Inputs, asked: Asked) -> str:
     """The title; of an audit by lists of words, with their languages and what they leave out."""
-    if "person_term" not in asked.sql:
+    by_reason = asked.name == "drops_by_reason"
+    if not by_reason and "person_term" not in asked.sql:
         return asked.title
     terms = answer(engine, inputs, "SELECT * FROM person_term").to_pylist()
     listed = {term.get("language") or UNKNOWN for term in terms}  # 0.1.0 names no language
     rows = answer(engine, inputs, sql("report", "samples_by_language")).to_pylist()
     n_samples = {row["language"]: row["samples"] for row in rows}
+    if by_reason:
+        note = others(PLACEHOLDER_LANGUAGES, n_samples)
+        return f"{asked.title}; no placeholders are listed for all: {note}" if note else asked.title
     return f"{asked.title}; {coverage(listed, n_samples)}"
 
 

@@ -5,6 +5,7 @@ A term counts in captions of its language alone: "Kind" is German for a child. L
 are never whole and never neutral; whoever audits may change the file.
 """
 
+from collections.abc import Collection
 from pathlib import Path
 
 import pyarrow as pa
@@ -33,27 +34,35 @@ def terms_digest() -> str:
     return digest(TERMS.read_text())
 
 
-def coverage(languages: set[str], n_samples: dict[str | None, int]) -> str:
+def coverage(languages: Collection[str], n_samples: dict[str | None, int]) -> str:
     """What a title says of the lists in these languages, from the samples by language.
 
     >>> coverage({"en", "de"}, {"en": 5, "de": 3, "cs": 2})
     'lists in de, en; 20% of the captions are in other languages: cs'
     >>> coverage({"en"}, {"ja": 7})
-    'no list fits: lists in en, captions in other languages: ja'
+    'no list fits: lists in en; 100% of the captions are in other languages: ja'
     """
-    others = {
+    listed = f"lists in {', '.join(sorted(languages)) or 'no language'}"
+    note = others(languages, n_samples)
+    fits = any(n for language, n in n_samples.items() if (language or UNKNOWN) in languages)
+    return f"{'' if fits or not note else 'no list fits: '}{listed}{note and f'; {note}'}"
+
+
+def others(languages: Collection[str], n_samples: dict[str | None, int]) -> str:
+    """The share of the captions that are in other languages, and which; '' for none.
+
+    >>> others({"en"}, {"en": 996, "ja": 3, "th": 1})
+    'under 1% of the captions are in other languages: ja, th'
+    """
+    n_others = {
         str(language): n
         for language, n in n_samples.items()
         if n and (language or UNKNOWN) not in languages
     }
-    n_others, n_all = sum(others.values()), sum(n_samples.values())
-    listed = ", ".join(sorted(languages)) or "no language"
     if not n_others:
-        return f"lists in {listed}"
-    most = sorted(others, key=lambda language: (-others[language], language))
+        return ""
+    most = sorted(n_others, key=lambda language: (-n_others[language], language))
     named = ", ".join(most[:5]) + (", …" if len(most) > 5 else "")
-    if n_others == n_all:
-        return f"no list fits: lists in {listed}, captions in other languages: {named}"
-    share = 100 * n_others / n_all
+    share = 100 * sum(n_others.values()) / sum(n_samples.values())
     shown = f"{share:.0f}%" if share >= 1 else "under 1%"
-    return f"lists in {listed}; {shown} of the captions are in other languages: {named}"
+    return f"{shown} of the captions are in other languages: {named}"

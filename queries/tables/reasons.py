@@ -47,6 +47,14 @@ FILTER = {
     "caption_blocked": "contains a word of a list of blocked words",
     "wrong_language": "another language is clearly likelier than the wanted ones",
 }
+# The languages that have a list of placeholders: pipeline/filters/placeholders.toml.
+PLACEHOLDER_LANGUAGES = frozenset(
+    (
+        *("ar", "bg", "ca", "cs", "da", "de", "el", "en", "es", "et", "fa", "fi", "fr", "he"),
+        *("hi", "hr", "hu", "id", "it", "ja", "ko", "lt", "lv", "nl", "no", "pl", "pt", "ro"),
+        *("ru", "sk", "sl", "sr", "sv", "th", "tr", "uk", "vi", "zh"),
+    )
+)
 POOL = {
     "id_collision": "another pair has the same pair_id",
     "pair_seen": "the same URL and caption came before",

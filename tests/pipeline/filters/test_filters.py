@@ -18,7 +18,10 @@ from pipeline.filters.placeholders import lists, phrase_pattern
 from pipeline.filters.rows import filter_pairs, judge
 from pipeline.settings.whole import FilterSettings
 from pipeline.sources.candidate import Raw, candidates
+from queries.__main__ import Asked, heading
+from queries.engine.duck import DuckEngine
 from queries.tables.errors import InputError
+from queries.tables.reasons import PLACEHOLDER_LANGUAGES
 from tests import plain_filters
 from tests.tables import rows
 
@@ -384,6 +387,21 @@ def test_a_list_of_placeholders_that_does_not_exist_is_refused():
     for phrase in ("… photo? …", "# photo", "… photo?", "a? …", "a? b?"):
         with pytest.raises(InputError, match="expected a word at an end"):
             reason_of("a dog", FilterSettings(placeholders=(phrase,)))
+
+
+def test_the_audit_of_reasons_says_which_captions_have_no_list_of_placeholders():
+    assert lists().keys() - {"code"} == PLACEHOLDER_LANGUAGES
+    asked = Asked("drops_by_reason", "Rows dropped", "SELECT 1")
+    engine = DuckEngine(workers=1, quiet=True)
+    for language, note in {
+        "de": "",
+        "sw": "; no placeholders are listed for all: 100% of the captions are in other "
+        "languages: sw",
+    }.items():
+        sample = rows("sample", {"pair_id": 1, "language": language})
+        term = rows("person_term")
+        shown = heading(engine, {"sample": sample, "person_term": term}, asked)
+        assert shown == "Rows dropped" + note
 
 
 def test_every_line_of_the_lists_can_match():

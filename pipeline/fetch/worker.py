@@ -16,6 +16,7 @@ import json
 import os
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -165,6 +166,8 @@ def main() -> None:
     work, descriptor, parent = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     die_with(parent)
     report = report_to(descriptor)
+    # Pillow warns of odd pictures, in words that hold their bytes: they would fill memory and log.
+    warnings.filterwarnings("ignore", module=r"PIL\.|pillow_")
     try:
         img2dataset = img2dataset_main()
         job = json.loads((work / "job.json").read_text())

@@ -145,6 +145,22 @@ def test_a_zip_that_is_no_wacz_is_refused(tmp_path, content, about):
         read_all(path)
 
 
+def test_a_list_of_a_wacz_that_claims_gigabytes_is_not_read(tmp_path):
+    names = {f"{n:0200}": b"" for n in range(40_000)}  # a list of 10 MB
+    path = tmp_path / "a.wacz"
+    path.write_bytes(zipped({"archive/a.warc": record(), **names}))
+    with pytest.raises(SourceError, match="a list of more than 8388608 bytes"):
+        read_all(path)
+
+
+def test_a_crawl_that_a_wacz_packs_is_bounded(tmp_path):
+    path = tmp_path / "a.wacz"
+    crawl = plain(record()) + b"\r\n" * 40_000_000
+    path.write_bytes(zipped({"archive/a.warc": crawl}, zipfile.ZIP_DEFLATED))
+    with pytest.raises(SourceError, match="whose crawls are packed"):
+        read_all(path)
+
+
 def resource(url: str, kind: str, body: bytes = IMG) -> bytes:
     head = record(body, kind="resource").replace(b"application/json", kind.encode())
     return head.replace(b"http://site.example/news/today.html", url.encode())

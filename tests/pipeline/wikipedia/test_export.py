@@ -224,8 +224,10 @@ def zstd(content: bytes) -> bytes:
 
 PACKS = {
     "gzip": gzip.compress,
-    "members": lambda content: gzip.compress(content[:999]) + gzip.compress(content[999:]),
-    "padded": lambda content: gzip.compress(content) + bytes(999),
+    "members": lambda content: (
+        gzip.compress(content[:999], mtime=0) + gzip.compress(content[999:], mtime=0)
+    ),
+    "padded": lambda content: gzip.compress(content, mtime=0) + bytes(999),
     "zstd": zstd,
     "frames": lambda content: zstd(content[:999]) + zstd(content[999:]),
 }
@@ -249,9 +251,12 @@ def test_a_packed_export_that_is_cut_keeps_what_was_read_before(tmp_path, pack):
 
 def test_a_damaged_member_of_a_gzip_file_costs_no_other(tmp_path):
     first, second, third = (
-        gzip.compress(text.encode()) for text in (page("A"), page("B") * 500, page("C"))
+        gzip.compress(text.encode(), mtime=0) for text in (page("A"), page("B") * 500, page("C"))
     )
-    head, tail = gzip.compress(export()[: -len("</mediawiki>")]), gzip.compress(b"</mediawiki>")
+    head, tail = (
+        gzip.compress(export()[: -len("</mediawiki>")], mtime=0),
+        gzip.compress(b"</mediawiki>", mtime=0),
+    )
     broken = second[:40] + b"\xff" * 20 + second[60:]
     rows = rows_of(tmp_path, head + first + broken + third + tail)
     assert [row[1] for row in rows if row[1] != "B"] == ["A", None, "C"]
@@ -308,7 +313,7 @@ def test_a_page_longer_than_any_of_wikipedia_is_bad(tmp_path, monkeypatch):
         (b"title,text\n", "title,text"),
         (b"<rss><page/></rss>", "<rss>"),
         (bz2.compress(b"no xml"), "no xml"),
-        (gzip.compress(b"no xml"), "no xml"),
+        (gzip.compress(b"no xml", mtime=0), "no xml"),
         (b"<!DOCTYPE html><html><body>404</body></html>", "<!DOCTYPE html>"),
         (b"<!doctype html>\n<title>503</title>", "<!doctype html>"),
         (b"<html><head><title>Rate limited</title></head></html>", "<html>"),

@@ -77,6 +77,8 @@ def without_brackets(text: str, site: Site) -> str:
                     _close(kind, kept, start, site)
                 if not open_:
                     break
+        else:
+            break  # at the end of the text
     kept.append(text[done:])
     return "".join(kept).removeprefix("\n")
 
@@ -96,7 +98,7 @@ def openers(text: str) -> list[int]:
             following = text[at + 1 : at + 2]
             if following == bracket:
                 places.append(at)
-                at += 1
+                at += 1  # of three in a row the first two open something
             elif bracket == "{" and following == "|":
                 start = at
                 while start and text[start - 1] in " \t:":

@@ -43,7 +43,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
         ("User-agent: *\nDisallow: /a%2fb", "/a%2Fb", False),
         ("User-agent: *\nDisallow: /a%2fb", "/a/b", True),
         ("User-agent: *\nDisallow: /*?", "/a?b=1", False),
-        # `*` names us alone or before a blank; google/robotstxt: ID_GroupsWithGlobal…, "* foo"
+        # `*` names us alone or before a blank
         ("User-agent: *WordPress*\nDisallow: /", "/a", True),
         ("User-agent: **\nDisallow: /", "/a", True),
         ("User-agent: *bot\nDisallow: /\n\nUser-agent: *\nDisallow: /b", "/a", True),
@@ -76,7 +76,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
         ("User-agent: *\u2028Disallow: /", "/a", True),
         ("User-agent: *\nAllow: /\x85Disallow: /a", "/a", True),
         ("User-agent: *\x0c\nDisallow: /a", "/a", False),
-        # other lines close no group; google/robotstxt: ID_GroupsWithoutRules_ID_OtherRules
+        # other lines close no group
         ("User-agent: x\nSitemap: y\nUser-agent: *\nDisallow: /", "/a", False),
         ("User-agent: x\nCrawl-delay: 9\nUser-agent: *\nDisallow: /", "/a", False),
         ("<html><body>Disallow: /</body></html>", "/a", True),

@@ -67,7 +67,7 @@ def test_an_avif_of_many_bits_is_scaled_by_its_depth(depth):
 @pytest.mark.parametrize("range_", ["limited", "full"])
 @pytest.mark.parametrize("subsampling", ["4:2:0", "4:4:4", "4:0:0"])
 def test_an_avif_of_limited_range_is_stretched(range_, subsampling):
-    """libavif issue 1291: readers that took 16 for black."""
+    """Not 16 is black, and not 235 is white."""
     image = Image.linear_gradient("L").convert("RGB")
     body = saved(image, "AVIF", range=range_, subsampling=subsampling, quality=95)
     assert difference(body, np.asarray(image)) < 3

@@ -1,6 +1,8 @@
 """Targets that read files: dumps, crawls, tables, lists, settings, manifests."""
 
+import io
 import json
+import zipfile
 from contextlib import suppress
 from pathlib import Path
 from shutil import rmtree
@@ -121,7 +123,16 @@ def record(kind: bytes, of: bytes, body: bytes) -> bytes:
     return head % (kind, of, len(body)) + body + b"\r\n\r\n"
 
 
+def wacz(*crawls: bytes) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as members:
+        for number, content in enumerate(crawls):
+            members.writestr(f"archive/{number}.warc", content)
+    return file.getvalue()
+
+
 CRAWL = [
+    wacz(record(b"response", b"application/http", PAGE_BODY), b"WARC/1.0\r\n"),
     record(b"response", b"application/http; msgtype=response", PAGE_BODY) * 2,
     record(b"metadata", b"application/json", WAT_BODY),
     record(b"response", b"application/http", PAGE_BODY.replace(b"\r\n", b"\n")).replace(

@@ -43,6 +43,9 @@ HTML = [
     b'content="o.jpg"><meta property="og:title" content="A kite"></head><body><figure><picture>'
     b'<source srcset="a.webp 2x, b.webp 640w"><img src="/a.jpg" alt="A red kite" title="kite">'
     b"</picture><figcaption>A <i>kite</i></figcaption></figure><img data-src=//c.org/d alt=d>",
+    b'<meta property="og:image:alt" content="a"><meta name="twitter:image" content="\\\\t.org\\t">'
+    b'<script type="application/ld+json">{"@type": ["ImageObject"], "url": ["/a"], "caption": "A"}'
+    b'</script><amp-img src="{a}" data-lazy-srcset="b 1x" alt="\xe9\xe8"></amp-img>',
 ]
 HTML_TOKENS = tokens(
     b"<img |<img src=|alt=|srcset=|<figure>|</figure>|<figcaption>|</figcaption>|<picture>|"

@@ -6,16 +6,23 @@ and its length are used. Nothing is unpacked to the disk.
 
 import io
 import zipfile
+import zlib
 
 from pipeline.sources.crawl.records import File
 from pipeline.sources.crawl.warc import NoCrawlError
+from pipeline.web.reading import raise_if_of_the_disk
 
 ZIP = b"PK\x03\x04"
 CRAWLS = (".warc", ".warc.gz", ".warc.zst", ".arc", ".arc.gz")
 MOST_LIST_BYTES = 8 << 20  # of the list of members
 MOST_CRAWLS = 10_000
 MOST_PACKED_BYTES = 64 << 20  # of a crawl that the zip packs, which is then held in memory
+MOST_PLACE = 1 << 62
 LOCAL_HEAD_BYTES = 30
+DAMAGES = (  # what zipfile raises for a damaged, an encrypted or an unknown zip
+    *(zipfile.BadZipFile, NotImplementedError, RuntimeError, OverflowError, ValueError),
+    *(EOFError, OSError, zlib.error),
+)
 
 
 def archives(file: File) -> list[File]:
@@ -29,7 +36,10 @@ def archives(file: File) -> list[File]:
         if not 0 < len(crawls) <= MOST_CRAWLS:
             raise NoCrawlError(f"got a zip with {len(crawls)} crawls in it")
         return [_opened(file, members, member) for member in crawls]
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OverflowError) as error:
+    except NoCrawlError:
+        raise
+    except DAMAGES as error:
+        raise_if_of_the_disk(error)
         raise NoCrawlError(f"got a zip that cannot be read ({error})") from None
 
 
@@ -39,6 +49,8 @@ def _opened(file: File, members: zipfile.ZipFile, member: zipfile.ZipInfo) -> Fi
             raise NoCrawlError("got a zip whose crawls are packed: WACZ stores them as they are")
         with members.open(member) as packed:
             return io.BytesIO(packed.read(MOST_PACKED_BYTES))
+    if not 0 <= member.header_offset < MOST_PLACE:
+        raise NoCrawlError("got a zip whose list names places outside of it")
     file.seek(member.header_offset)
     head = file.read(LOCAL_HEAD_BYTES)
     lengths = head[26:28], head[28:30]  # of the name and of the extra fields, which may differ

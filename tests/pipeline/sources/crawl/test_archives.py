@@ -133,7 +133,8 @@ def test_a_wacz_at_an_address_is_read(server):
 @pytest.mark.parametrize(
     ("content", "about"),
     [
-        (zipped({"a.txt": b"text"}), "a zip with 0 crawls in it"),
+        (zipped({"a.txt": b"text"}), "file: got a zip with 0 crawls in it"),
+        (zipped({"a.warc": record()})[:-6] + b"\xff\xff\xff\x7f\0\0", "a zip"),  # a list elsewhere
         (zipped(WACZ)[:-30], "a zip that cannot be read"),
         (zipped({"archive/a.warc.gz": b"<html>"}), "got b'<html>'"),
     ],

@@ -1,16 +1,23 @@
 """Which hosts and addresses a list of exclusions names, however they are spelled."""
 
+import html
 import re
+import unicodedata
 from collections.abc import Collection, Iterator
 from pathlib import Path
+from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.filters.hosts import parents
 from pipeline.web.equivalence import equivalence_key, equivalence_keys
+from pipeline.web.url import clean_host
 from queries.tables.parts import read_rows
 from queries.tables.schemas import TABLES
+
+# What may be a host: IPv6 in brackets, or letters of any alphabet with dots.
+HOST_LIKE = re.compile(r"\[[0-9A-Fa-f:.]+\]|[\w.-]+")
 
 
 def excluded_hosts(
@@ -66,6 +73,17 @@ def address_keys(url_keys: pa.StringArray) -> list[str]:
     """The same of addresses in their normal spelling, as candidates have it."""
     keys: list[str] = pc.coalesce(equivalence_keys(url_keys), url_keys).to_pylist()
     return keys
+
+
+def hosts_in(text: str) -> set[str]:
+    """All that may be a host in an unreadable address: too many rather than too few.
+
+    >>> sorted(hosts_in("htp:/me@A.org:99999/1.png"))
+    ['0.1.134.159', '1.png', 'a.org', 'htp', 'me']
+    """
+    plain = unicodedata.normalize("NFKC", unquote(html.unescape(text)))
+    names = (clean_host(name) for name in HOST_LIKE.findall(plain))
+    return {f"[{name}]" if ":" in name else name for name in names if name}
 
 
 def _name(host: str) -> str:

@@ -25,8 +25,9 @@ from pipeline.takedown.verify import Clues, find_remains
 from pipeline.takedown.versions import (
     n_lost,
     recover,
+    runs_in,
     runs_trained_on,
-    sweep_run,
+    sweep_runs,
     sweep_versions,
     write_reports,
 )
@@ -95,8 +96,8 @@ def take_down(workspace: Path, options: argparse.Namespace) -> int:
         with locked(ws):
             sweep_versions(workspace, log, taken_down_urls(workspace))
             write_reports(workspace)
-            for run in runs_trained_on(workspace, runs_folder(options), log):
-                sweep_run(run, log)
+            runs = runs_folder(options)
+            sweep_runs(runs, set(runs_trained_on(workspace, runs, log)), log)
     return report_remains(workspace, options)
 
 
@@ -170,7 +171,7 @@ def report_remains(workspace: Path, options: argparse.Namespace) -> int:
         folders += [] if workspace in run.parents else [run]
     remains = list(find_remains(workspace, folders, clues))
     if options.keep_older:
-        kept = {*versions(workspace)} - {find(workspace)} | {*trained}
+        kept = {*versions(workspace)} - {find(workspace)} | {*runs_in(runs_folder(options))}
         remains = [(path, remnant) for path, remnant in remains if kept.isdisjoint(path.parents)]
     for path, remnant in remains[:SHOWN]:
         print(f"left: {path}: {remnant}")

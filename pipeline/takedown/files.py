@@ -18,6 +18,7 @@ from queries.tables.contracts import FETCHED
 from queries.tables.manifest import MANIFEST
 from queries.tables.parts import read_batches, write_part, written_whole
 from queries.tables.schemas import Table
+from queries.tables.table import pair_columns
 from queries.tables.tars import with_places
 
 ASIDE = ".taken"  # ending of an old version's folder while the new one is renamed to its place
@@ -59,12 +60,13 @@ def column_names(path: Path) -> list[str]:
 
 
 def has_pairs(path: Path, pair_ids: pa.Array) -> bool:
-    """Whether a Parquet file has a row of one of these pairs."""
-    if "pair_id" not in column_names(path):
+    """Whether a Parquet file names one of these pairs, in any column of pair_ids."""
+    names = pair_columns(column_names(path))
+    if not names:
         return False
     with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(columns=["pair_id"]):
-            if pc.any(pc.is_in(batch["pair_id"], pair_ids)).as_py():
+        for batch in file.iter_batches(columns=names):
+            if any(pc.any(pc.is_in(batch[name], pair_ids)).as_py() for name in names):
                 return True
     return False
 
@@ -86,19 +88,39 @@ def has_taken_down(path: Path, log: TakedownLog, urls: Collection[str]) -> bool:
     return has_pairs(path, log.pair_ids())
 
 
-def rewrite(path: Path, change: Change) -> None:
-    """Change a Parquet file batch by batch; its columns and the counts in its metadata stay."""
-    own = Table(path.stem, "as it was", pq.read_schema(path).remove_metadata())
+def rewrite(path: Path, change: Change, emptied: Collection[str] = ()) -> None:
+    """Change a Parquet file batch by batch; its columns and the counts in its metadata stay.
+
+    `emptied` are columns that the change leaves nulls in, whatever the file says of them.
+    """
+    fields = pq.read_schema(path).remove_metadata()
+    fields = pa.schema(
+        [field.with_nullable(field.nullable or field.name in emptied) for field in fields]
+    )
+    own = Table(path.stem, "as it was", fields)
     write_part(path, own, (change(batch) for batch in read_batches(path)))
 
 
 def remove_pairs(path: Path, pair_ids: pa.Array) -> None:
-    """Take the rows of these pairs out of a Parquet file; for a shard's, see remove_samples."""
-    rewrite(path, lambda batch: _without_pairs(batch, pair_ids))
+    """Take the rows of these pairs out of a Parquet file; for a shard's, see remove_samples.
+
+    A row of something else, such as an evaluation's picture, stays and names the pair no more.
+    """
+    others = [name for name in pair_columns(column_names(path)) if name != "pair_id"]
+    rewrite(path, lambda batch: _without_pairs(batch, pair_ids), others)
 
 
 def _without_pairs(batch: pa.RecordBatch, pair_ids: pa.Array) -> pa.RecordBatch:
-    return batch.filter(pc.invert(pc.is_in(batch["pair_id"], pair_ids)))
+    for name in pair_columns(batch.schema.names):
+        gone = pc.is_in(batch[name], pair_ids)
+        if name == "pair_id":
+            batch = batch.filter(pc.invert(gone))
+        else:
+            place = batch.schema.get_field_index(name)
+            values = pc.if_else(gone, pa.scalar(None, batch[name].type), batch[name])
+            field = batch.schema.field(place).with_nullable(True)
+            batch = batch.set_column(place, field, values)
+    return batch
 
 
 def remove_samples(path: Path, pair_ids: pa.Array) -> None:

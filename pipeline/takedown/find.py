@@ -5,6 +5,7 @@ have the same bytes, again and again until no more pair is found.
 """
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline.filters.named import address_key, address_keys, parent_in
+from pipeline.filters.named import address_key, address_keys, hosts_in, parent_in
 from pipeline.images.parts import stored_pictures
 from pipeline.report.gallery import thumbnail
 from pipeline.takedown.files import column_names, files_of_tables, has_pairs
@@ -27,6 +28,7 @@ from queries.tables.tars import read_pictures
 # Tables that hold all addresses and captions of a workspace, and all hashes of pictures.
 ADDRESS_TABLES = ("candidate", "pair", "drop", "sample")
 HASH_TABLES = ("fetched", "attempt", "sample")
+READABLE = re.compile("https?://([^/]+)")  # a key's host
 PENDING = "takedown.pending.parquet"
 CLUE = TABLES["clue"]
 
@@ -86,7 +88,7 @@ def _add_by_address(path: Path, targets: Targets) -> None:
         names = [name for name in ("pair_id", "url", "url_key") if name in column_names(path)]
         for batch in file.iter_batches(columns=names):
             pair_ids = batch["pair_id"].to_pylist()
-            for pair_id, url in zip(pair_ids, _url_keys(batch), strict=True):
+            for pair_id, url in zip(pair_ids, _row_keys(batch), strict=True):
                 why = targets.pairs.get(pair_id) or targets.urls.get(url) or _by_host(url, targets)
                 if why is not None:
                     targets.pairs.setdefault(pair_id, why)
@@ -94,19 +96,32 @@ def _add_by_address(path: Path, targets: Targets) -> None:
                         targets.urls.setdefault(url, why)
 
 
-def _url_keys(batch: pa.RecordBatch) -> list[str]:
+def _row_keys(batch: pa.RecordBatch) -> list[str]:
     """The key by which lists compare each row's address, '' where there is none."""
-    if "url_key" in batch.schema.names:
-        return address_keys(batch["url_key"])
-    return [address_key(url) for url in batch["url"].to_pylist()]
+    urls = batch["url"].to_pylist()
+    if "url_key" not in batch.schema.names:
+        return [row_key(url) for url in urls]
+    keys = address_keys(batch["url_key"])
+    return [key or row_key(url) for key, url in zip(keys, urls, strict=True)]
+
+
+def row_key(url: str, url_key: str = "") -> str:
+    """The key by which rows are of one address; '' where the text is none, such as "n/a".
+
+    >>> row_key("HTTP://a.org/%7Eb"), row_key("http://a.org:99999/b"), row_key("n/a")
+    ('http://a.org/~b', 'http://a.org:99999/b', '')
+    """
+    return address_key(url_key or url) or (url.strip() if "." in url and "/" in url else "")
 
 
 def _by_host(url: str, targets: Targets) -> Why | None:
     """The reason why the host of an address shall go, itself or with a domain above it."""
     if not targets.hosts or not url:
         return None
-    host = parent_in(url.split("/", 3)[2], targets.hosts)
-    return None if host is None else targets.hosts[host]
+    readable = READABLE.match(url) if address_key(url) else None
+    hosts = [readable[1]] if readable else sorted(hosts_in(url))
+    named = (parent_in(host, targets.hosts) for host in hosts)
+    return next((targets.hosts[host] for host in named if host is not None), None)
 
 
 def _add_by_picture(path: Path, targets: Targets) -> None:
@@ -164,10 +179,11 @@ def _texts(workspace: Path, pair_ids: pa.Array) -> Iterator[tuple[int, str, str]
         names = ["pair_id", *(name for name in texts if name in column_names(path))]
         for row in pq.read_table(path, columns=names, filters=of_these).to_pylist():
             for name in names[1:]:
-                if row[name]:
-                    kind = "url" if name == "url_key" else name
-                    yield row["pair_id"], kind, row[name]
-            if key := address_key(row.get("url", "")):
+                if name == "caption" and row[name]:
+                    yield row["pair_id"], name, row[name]
+                elif name != "caption" and row_key(row[name]):
+                    yield row["pair_id"], "url", row[name]
+            if key := row_key(row.get("url", "")):
                 yield row["pair_id"], "url", key
 
 

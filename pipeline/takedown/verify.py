@@ -7,13 +7,11 @@ Parquet columns, tars, pages and logs.
 
 import hashlib
 import html
-import json
 import re
 import tarfile
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,20 +19,19 @@ import pyarrow.parquet as pq
 
 from pipeline.takedown.files import sample_key, sample_keys, unique_files
 from pipeline.takedown.find import PENDING, read_clues
+from pipeline.takedown.shown import folded, shown_texts
 from pipeline.workspace.takedown_log import LOG, TakedownLog, read_log
 from queries.tables.errors import first_line
+from queries.tables.table import pair_columns
 
 # Columns that may be filled for a pair that was taken down: that it was there, and is gone.
 ALLOWED = {
     *("pair_id", "priority", "row", "attempt", "stage", "reason", "source", "image_part"),
 }
 PICTURES = {".jpg", ".jpeg", ".png", ".webp"}
-PAGES = {".html", ".svg", ".md"}
 WEIGHTS = {".safetensors", ".pt", ".onnx"}  # not searched: nobody can say what they have learned
 SHORTENED = (200, 300, 10_000)  # characters of a caption, by the pages that cut it
 IN_BASE64 = re.compile(r"base64,([A-Za-z0-9+/=]+)")
-BETWEEN_TAGS = re.compile(r"<[^>]*>|\|")
-CUT = re.compile(r" … \([\d,]+ characters\)$|…$")
 ADDRESS = re.compile(r"https?://", re.IGNORECASE)
 IN_ADDRESS = re.compile(r"[\w./?&=%#~+-]")  # a character that may continue an address
 
@@ -46,7 +43,7 @@ class Clues:
     log: TakedownLog
     keys: frozenset[str]  # of samples
     urls: frozenset[str]
-    captions: frozenset[str]  # whole, and as pages shorten them
+    captions: frozenset[str]
     pictures: frozenset[str]  # sha256 of bytes, as stored and as served
     thumbnails: frozenset[str]  # sha256 of their base64
 
@@ -57,13 +54,11 @@ class Clues:
         def values(kind: str) -> frozenset[str]:
             return frozenset(row["value"] for row in rows if row["kind"] == kind)
 
-        captions = values("caption")
-        cut = {text[:most].rstrip() for text in captions for most in SHORTENED if len(text) > most}
         return cls(
             log,
             frozenset(sample_keys(log.pairs)),
             values("url"),
-            captions | cut,
+            values("caption"),
             values("picture") | log.pictures.keys(),
             values("thumbnail"),
         )
@@ -71,7 +66,7 @@ class Clues:
 
 def find_remains(workspace: Path, folders: list[Path], clues: Clues) -> Iterator[tuple[Path, str]]:
     """(file, what of the taken down is in it) for every file of these folders."""
-    clues = _without_shared_captions(folders, clues)
+    clues = _as_shown(folders, clues)
     paths = {path for folder in folders for path in folder.rglob("*") if path.is_file()}
     for path in unique_files(paths - {workspace / LOG, workspace / PENDING, workspace / ".lock"}):
         if (workspace / "downloads") in path.parents or path.suffix in WEIGHTS:
@@ -91,11 +86,16 @@ def _remains(path: Path, clues: Clues) -> Iterator[str]:
         if hashlib.sha256(path.read_bytes()).hexdigest() in clues.pictures:
             yield "a picture"
     else:
+        if sample_key(path.name) in clues.keys:
+            yield "a sample"
         yield from _remains_in_text(path.read_text("utf-8", "replace"), path.suffix, clues)
 
 
-def _without_shared_captions(folders: list[Path], clues: Clues) -> Clues:
-    """The clues without the captions that pairs which stay have, too: they show nothing."""
+def _as_shown(folders: list[Path], clues: Clues) -> Clues:
+    """The clues with their captions as pages show them: whole or shortened, white space folded.
+
+    Captions that pairs which stay have, too, are left out: they show nothing.
+    """
     shared: set[str] = set()
     captions = pa.array(sorted(clues.captions), pa.string())
     for path in unique_files(path for folder in folders for path in folder.rglob("*.parquet")):
@@ -103,7 +103,9 @@ def _without_shared_captions(folders: list[Path], clues: Clues) -> Clues:
             stays = ~pc.field("pair_id").isin(clues.log.pair_ids())
             filters = stays & pc.field("caption").isin(captions)
             shared |= set(pq.read_table(path, columns=["caption"], filters=filters)[0].to_pylist())
-    return replace(clues, captions=clues.captions - shared)
+    own = clues.captions - shared
+    cut = {text[:most] for text in own for most in SHORTENED if len(text) > most}
+    return replace(clues, captions=frozenset(map(folded, own | cut)) - {""})
 
 
 # --- tables -------------------------------------------------------------------------------------
@@ -120,6 +122,9 @@ def _remains_in_parquet(path: Path, clues: Clues) -> Iterator[str]:
 
 def _filled_columns(batch: pa.RecordBatch, clues: Clues) -> Iterator[str]:
     """The columns that tell more of a pair that was taken down than that it is gone."""
+    for name in set(pair_columns(batch.schema.names)) - {"pair_id"}:
+        if pc.any(clues.log.has_pairs(batch[name])).as_py():
+            yield name
     if "pair_id" not in batch.schema.names:
         return
     rows = batch.filter(clues.log.has_pairs(batch["pair_id"]))
@@ -176,8 +181,11 @@ def _remains_in_text(text: str, suffix: str, clues: Clues) -> Iterator[str]:
     thumbnails = (hashlib.sha256(code.encode()).hexdigest() for code in IN_BASE64.findall(text))
     if not clues.thumbnails.isdisjoint(thumbnails):
         yield "a thumbnail"
-    if not clues.captions.isdisjoint(_passages(text, suffix)):
+    shown = set(shown_texts(text, suffix))
+    if not clues.captions.isdisjoint(shown):
         yield "a caption"
+    if not clues.urls.isdisjoint(shown):
+        yield "an address that is shown"
 
 
 def _has_address(text: str, clues: Clues) -> bool:
@@ -190,37 +198,6 @@ def _has_address(text: str, clues: Clues) -> bool:
             if text[begin:end] in clues.urls and not IN_ADDRESS.match(text, end):
                 return True
     return False
-
-
-def _passages(text: str, suffix: str) -> Iterator[str]:
-    """The texts that stand by themselves: between tags, in cells of Markdown, or in JSON."""
-    if suffix in PAGES:
-        for passage in BETWEEN_TAGS.split(text):
-            plain = html.unescape(passage).strip()
-            yield plain
-            yield CUT.sub("", plain).rstrip()
-    elif suffix == ".json":
-        yield from _strings(_parsed(text))
-    elif suffix == ".jsonl":
-        for line in text.splitlines():
-            yield from _strings(_parsed(line))
-    else:
-        yield from (line.strip() for line in text.splitlines())
-
-
-def _strings(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict | list):
-        for child in value.values() if isinstance(value, dict) else value:
-            yield from _strings(child)
-
-
-def _parsed(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
 
 
 def _unescaped(text: str) -> str:

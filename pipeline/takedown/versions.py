@@ -8,7 +8,7 @@ import json
 import shutil
 import struct
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -205,7 +205,7 @@ def runs_trained_on(workspace: Path, runs: Path, log: TakedownLog) -> Iterator[P
     digests = {manifest_digest(version) for version in full}
     for version in concerned:
         digests |= {*manifest(version).get("manifests_before", [])}
-    for run in sorted(path for path in runs.glob("*") if path.is_dir()):
+    for run in runs_in(runs):
         states = [_checkpoint_state(path) for path in sorted(run.glob("*.safetensors"))]
         seen = {state["build_digest"] for state in states if state.get("build_digest")}
         named = _read_object(run / RUN_RECORD).get("build_version") in names
@@ -213,14 +213,25 @@ def runs_trained_on(workspace: Path, runs: Path, log: TakedownLog) -> Iterator[P
             yield run
 
 
-def sweep_run(run: Path, log: TakedownLog) -> None:
-    """Take the pairs out of a run's tables; its pages, which show pairs, can be made again."""
-    for _, paths in table_files(run):
-        for path in paths:
-            if has_pairs(path, log.pair_ids()):
-                remove_pairs(path, log.pair_ids())
-    for page in sorted(run.glob("overlap/*.html")):
-        page.unlink()
+def runs_in(runs: Path) -> list[Path]:
+    """The folders of runs, in order of name."""
+    return sorted(path for path in runs.glob("*") if path.is_dir())
+
+
+def sweep_runs(runs: Path, trained: Collection[Path], log: TakedownLog) -> None:
+    """Take the pairs out of the runs' tables: a run may have been compared with another's build.
+
+    Pages that show pairs can be made again: they go from the runs that were trained on them or
+    name them.
+    """
+    for run in runs_in(runs):
+        paths = [path for _, of_table in table_files(run) for path in of_table]
+        naming = [path for path in paths if has_pairs(path, log.pair_ids())]
+        for path in naming:
+            remove_pairs(path, log.pair_ids())
+        if naming or run in trained:
+            for page in sorted(run.glob("overlap/*.html")):
+                page.unlink()
 
 
 def _read_object(path: Path) -> dict[str, Any]:

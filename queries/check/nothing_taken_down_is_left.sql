@@ -1,7 +1,7 @@
 -- Of what was taken down no table says more than the id, the source and that it is gone
 -- grain: one row per pair and table that says more
 -- inputs: drop, pair, extra, match, kept_match, attempt, outcome, sample, score, person_match
--- A run's tables are asked as well: neighbour and clip_score.
+-- A run's tables are asked as well: neighbour, clip_score and overlap.
 WITH gone AS (SELECT DISTINCT pair_id FROM "drop" WHERE reason = 'taken_down'),
 
 said AS (
@@ -30,6 +30,10 @@ said AS (
     SELECT pair_id, 'neighbour' FROM neighbour
     UNION
     SELECT pair_id, 'clip_score' FROM clip_score
+    UNION
+    SELECT nearest_pair_id, 'overlap' FROM overlap
+    UNION
+    SELECT score_pair_id, 'overlap' FROM overlap
 )
 
 SELECT said.pair_id, said."table"

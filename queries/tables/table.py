@@ -3,6 +3,7 @@
 The declarations are in queries/tables/schemas.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -39,8 +40,12 @@ class Table:
         return pa.RecordBatch.from_arrays(batch.columns, schema=self.schema)
 
 
-def column(name: str, kind: pa.DataType, about: str, *, null: bool = False) -> pa.Field:
-    return pa.field(name, kind, nullable=null, metadata={"about": about})
+def column(
+    name: str, kind: pa.DataType, about: str, *, null: bool = False, of_pair: bool = False
+) -> pa.Field:
+    """A column of a table; `of_pair` marks a pair_id, whatever its name: a takedown looks there."""
+    metadata = {"about": about} | ({"id": "pair"} if of_pair else {})
+    return pa.field(name, kind, nullable=null, metadata=metadata)
 
 
 TABLES: dict[str, Table] = {}
@@ -54,11 +59,26 @@ def table(name: str, grain: str, *columns: pa.Field) -> Table:
     return TABLES[name]
 
 
+def pair_columns(names: Iterable[str]) -> list[str]:
+    """Those of a file's columns that any table marks as ids of pairs.
+
+    >>> PAIR_ID.metadata[b"id"]
+    b'pair'
+    """
+    marked = {
+        field.name
+        for declared in TABLES.values()
+        for field in declared.schema
+        if (field.metadata or {}).get(b"id") == b"pair"
+    }
+    return [name for name in names if name in marked]
+
+
 int32, int64, float64, string = pa.int32(), pa.int64(), pa.float64(), pa.string()
 boolean = pa.bool_()
 
 REASON = column("reason", string, "why the row was dropped; null where it is kept", null=True)
-PAIR_ID = column("pair_id", int64, "63 bits of blake2b(normalised URL, NUL, caption)")
+PAIR_ID = column("pair_id", int64, "63 bits of blake2b(normalised URL, NUL, caption)", of_pair=True)
 PRIORITY = column("priority", int64, "63 bits of blake2b(seed, pair_id): the order of selection")
 LANGUAGE = column("language", string, "ISO 639 code by fastText", null=True)
 IMAGE_PART = column("image_part", string, "folder of the image part that holds the bytes")

@@ -107,7 +107,7 @@ def _item(
     return (
         f'<li class="{"near" if near else "far"}">{pictures}'
         f"<b>{number} {unit}</b>, {verdict}<small>{name}</small>"
-        f"<small>{escape(caption[:CAPTION])}</small></li>"
+        f'<small class="caption">{escape(caption[:CAPTION])}</small></li>'
     )
 
 

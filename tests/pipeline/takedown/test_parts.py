@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import re
 import tarfile
 from pathlib import Path
 
@@ -19,17 +20,21 @@ from pipeline.images.parts import (
 )
 from pipeline.report.gallery import thumbnail
 from pipeline.takedown.files import remove_samples
-from pipeline.takedown.find import CLUE, PENDING, Targets, resolve
+from pipeline.takedown.find import CLUE, PENDING, Targets, add_clues, read_clues, resolve
 from pipeline.takedown.verify import Clues, find_remains
+from pipeline.takedown.versions import sweep_runs
 from pipeline.takedown.work import sweep_work
 from pipeline.workspace.takedown_log import TakedownLog, blank_taken_down, write_log
+from queries.questions import sql
 from queries.tables.contracts import MOVED
 from queries.tables.parts import write_part
-from queries.tables.schemas import TABLES
+from queries.tables.schemas import OF_A_RUN, PUBLISHED, TABLES
+from queries.tables.table import pair_columns
 from queries.tables.tars import picture_places, with_places
 from tests.image_server import picture
 from tests.tables import rows
 
+OVERLAP = TABLES["overlap"]
 URL, CAPTION = "http://a.org/1.jpg?a=1&b=2", "a red kite & a house over Wales"
 WHY = ("asked", "2026-11-01")
 ALL = (0, (1 << 63) - 1)
@@ -99,6 +104,83 @@ def test_a_host_means_all_below_it_and_a_phash_all_within_its_radius(tmp_path):
     found = resolve(tmp_path, named, "", TakedownLog())
     assert set(found.pairs) == {1, 5, 6}
     assert set(found.pictures) == {"aa", "bb"}
+
+
+UNREADABLE_OF_A_HOST = [
+    "http://a.org:99999/1.jpg",
+    "http://a.org:port/1.jpg",  # the template's word stayed, as in crawls of broken shops
+    "htp://www.a.org/1.jpg",
+    "http//a.org/1.jpg",
+    "//a.org/1.jpg",
+    "http:// a.org/1.jpg",
+    "http://a.org%2F1.jpg:x/",
+    "ftp://me@A.ORG/1.jpg",
+    "http://user:word@a.org/1.jpg",
+    "http://[a.org]/1.jpg",
+    '"http&#x3A;//a.org/1.jpg:"',
+    "data:text/html,http://a.org/1.jpg",
+]
+
+
+@pytest.mark.parametrize("url", UNREADABLE_OF_A_HOST)
+def test_unreadable_addresses_of_a_host_go_too(url, tmp_path):
+    given = [
+        candidate(1, url, url_key="", reason="url_invalid"),
+        candidate(2, url.lower().replace("a.org", "ba.org"), url_key=""),
+        candidate(3, "n/a", url_key=""),
+    ]
+    put(tmp_path / "work/candidate/a.parquet", "candidate", *given)
+    put(
+        tmp_path / "v/tables/drop/0.parquet",
+        "drop",
+        *[{"pair_id": row["pair_id"] + 10, "url": row["url"]} for row in given],
+    )
+    named = [{"kind": "host", "value": "a.org", "why": None, "since": "2026"}]
+    assert set(resolve(tmp_path, named, "", TakedownLog()).pairs) == {1, 11}
+
+
+def test_with_a_pair_go_others_of_its_unreadable_address_but_not_all_without_one(tmp_path):
+    put(
+        tmp_path / "work/candidate/a.parquet",
+        "candidate",
+        *[candidate(n, "http://a.org:99999/1.jpg", url_key="") for n in (1, 2)],
+        *[candidate(n, "n/a", url_key="") for n in (3, 4)],
+    )
+    named = [
+        {"kind": "pair_id", "value": value, "why": None, "since": "2026"} for value in ("1", "3")
+    ]
+    log = resolve(tmp_path, named, "", TakedownLog())
+    assert set(log.pairs) == {1, 2, 3}
+    add_clues(tmp_path, log)
+    clues = read_clues(tmp_path).to_pylist()
+    assert "n/a" not in {row["value"] for row in clues if row["kind"] == "url"}
+
+
+def test_every_id_of_a_pair_is_marked_whatever_its_name():
+    columns = {field.name for one in TABLES.values() for field in one.schema}
+    ids = {name for name in columns if name.endswith("pair_id")}
+    assert ids == set(pair_columns(columns)) == {"pair_id", "nearest_pair_id", "score_pair_id"}
+
+
+def test_the_check_asks_every_published_table_that_names_pairs():
+    text = sql("check", "nothing_taken_down_is_left")
+    for name in (*PUBLISHED, *OF_A_RUN, "sample"):
+        for column in pair_columns(TABLES[name].schema.names):
+            asked = re.search(rf"SELECT {column}, '{name}' (AS \S+ )?FROM \"?{name}\"?\s", text)
+            assert asked, f"{name}.{column}"
+
+
+def test_a_row_of_something_else_stays_and_names_the_pair_no_more(tmp_path):
+    ids = [{"nearest_pair_id": 1, "score_pair_id": 2}, {"nearest_pair_id": 3, "score_pair_id": 1}]
+    old = pa.schema(  # as runs of 0.1.0 have it: no null
+        [field.with_nullable(not field.name.endswith("pair_id")) for field in OVERLAP.schema]
+    )
+    path = tmp_path / "a/tables/overlap/x.parquet"
+    path.parent.mkdir(parents=True)
+    pq.write_table(rows("overlap", *ids).cast(old), path)
+    sweep_runs(tmp_path, [], TakedownLog({1: WHY}))
+    left = pq.read_table(path, columns=["nearest_pair_id", "score_pair_id"]).to_pylist()
+    assert [tuple(row.values()) for row in left] == [(None, 2), (3, None)]
 
 
 def test_what_is_named_keeps_its_first_reason():
@@ -212,6 +294,9 @@ def as_tar(name: str, content: bytes) -> bytes:
     return written.getvalue()
 
 
+WORD, AXIS = "Brazil", "100"  # captions of pairs that are taken down
+UNREADABLE = "htp:/a.org/1.jpg?a=1&b=2"
+
 LEFT = {
     "work/pair/a.parquet": as_parquet(pair_id=[1], url=["something"]),
     "work/filtered/a.parquet": as_parquet(pair_id=[2], url_key=[URL]),
@@ -223,12 +308,17 @@ LEFT = {
     "v/shards/1.tar": as_tar("0000000000000002.jpg", SHOWN),
     "v/shards/2.tar": as_tar("0000000000000002.json", json.dumps({"url": URL}).encode()),
     "v/report.html": b'<a href="http://a.org/1.jpg?a=1&amp;b=2">shown</a>',
-    "w/report.html": b"<td>a red kite &amp; a house over Wales</td>",
+    "w/report.html": b'<div class="caption">a red kite &amp; a house\n over Wales</div>',
+    "y/report.html": b'<bdi class="address">htp:/a.org/1.jpg?a=1&amp;b=2</bdi>',
     "x/report.html": f'<img src="data:image/jpeg;base64,{AS_TEXT}">'.encode(),
-    "v/README.md": f"| 1 | {CAPTION} |".encode(),
+    "v/README.md": f"| id | caption |\n| --- | --- |\n| 1 | {CAPTION} |\n".encode(),
+    "v/pairs.csv": f'id,kept_caption\r\n1,"{CAPTION}"\r\n'.encode(),
+    "v/0000000000000001.txt": b"beside a picture",
     "fetch_log.jsonl": json.dumps({"message": f"Timeout: {URL}"}).encode(),
     "work/search/a.jsonl": json.dumps({"pages": [{"title": CAPTION}]}).encode(),
-    "runs/a/duplicates.json": json.dumps([CAPTION]).encode(),
+    "runs/a/examples.json": json.dumps([{"caption": CAPTION}]).encode(),
+    "runs/a/tables/overlap/a.parquet": as_parquet(image=["a"], nearest_pair_id=[1]),
+    "runs/a/tables/overlap/b.parquet": as_parquet(nearest_pair_id=[2], score_pair_id=[1]),
     "spark.log": f"cannot read {URL}: gone".encode(),
     "picture.png": SHOWN,
 }
@@ -238,6 +328,15 @@ NOT_LEFT = {
     "v/report.html": b"<a href='http://a.org/1.jpg?a=1&amp;b=22'>a red kite</a>",
     "v/shards/0.tar": as_tar("0000000000000003.jpg", b"another picture"),
     "fetch_log.jsonl": json.dumps({"pair_id": 1, "message": None}).encode(),
+    # The same words where no caption is shown: of a user, of a list, on an axis.
+    "w/report.html": f"<td>{WORD}</td><li><button>{WORD}</button></li><text>{AXIS}</text>".encode(),
+    "w/README.md": f"| class | n |\n| --- | --- |\n| {WORD} | {AXIS} |\n".encode(),
+    "people.txt": f"{WORD}\n".encode(),
+    "runs/a/zeroshot.json": json.dumps({"classes": [WORD], "n": AXIS}).encode(),
+    "runs/a/overlap/toys.html": f"<li><small>{WORD}</small></li>".encode(),
+    "runs/a/overlap.svg": f"<svg><text>{AXIS}</text></svg>".encode(),
+    "runs/a/tables/overlap/a.parquet": as_parquet(class_name=[WORD], nearest_pair_id=[2]),
+    "work/search/a.jsonl": json.dumps({"query": WORD, "pages": []}).encode(),
 }
 
 
@@ -245,7 +344,9 @@ NOT_LEFT = {
 def clues(tmp_path) -> Clues:
     write_log(tmp_path, TakedownLog({1: WHY}, {"aa": WHY}))
     hashes = [hashlib.sha256(one).hexdigest() for one in (SHOWN, AS_TEXT.encode())]
-    values = zip(("url", "caption", "picture", "thumbnail"), (URL, CAPTION, *hashes), strict=True)
+    values = [("url", URL), ("url", UNREADABLE)]
+    values += [("caption", text) for text in (CAPTION, WORD, AXIS)]
+    values += zip(("picture", "thumbnail"), hashes, strict=True)
     listed = [{"pair_id": 1, "kind": kind, "value": value} for kind, value in values]
     batches = pa.Table.from_pylist(listed, CLUE.schema).to_batches()
     write_part(tmp_path / PENDING, CLUE, batches)

@@ -5,6 +5,7 @@ import fcntl
 import hashlib
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -27,21 +28,26 @@ from queries.tables.schemas import TABLES
 from queries.tables.tars import read_pictures
 from tests.image_server import ImageServer
 from tests.small_build import ROOT, Small, published, table
+from tests.tables import rows as rows_of
 
 OTHER_HOST = 3  # pairs of another host than all others
+RANDOM = 3  # pairs that the list names by each way
+SEED = 2311
+WORDS = ("kite", "100")  # captions of the other host, which stand in many files as they are
+UNREADABLE = ("http://localhost:99999/a.png", "http//localhost/b.png")  # addresses of its own
 QUICK = {"cap": 3, "workers": 1, "rows_per_part": 200}  # with few processes
 LINES = "kind,value,radius,reason,date"
 
 
 @dataclass
 class Case:
-    """A workspace of two versions with a run, and the pairs that a list takes out of it."""
+    """A workspace of three versions with runs, and the pairs that a list takes out of it."""
 
     small: Small
     out: Path
-    older: tuple[str, str]  # names of its versions
+    older: tuple[str, str]  # names of its newest versions
     list: Path
-    pairs: list[dict]  # rows of `sample` or `pair` that the list names
+    pairs: list[dict]  # rows of `sample`, `pair` or `drop` that the list names
     pictures: list[bytes]  # as stored
 
     @property
@@ -72,11 +78,15 @@ def case(tmp_path_factory):
     with ImageServer() as server:
         small = Small(folder / "in", server.url(""))
         settings, out = small.settings(**QUICK), folder / "wit"
+        built(small, out, settings, 40)
         before = built(small, out, settings, 60)
         after = built(small, out, settings, 80)
         kept = shard_rows(after)
-        local = [row for row in table(after, "pair").to_pylist() if "localhost" in row["url"]]
-        one, two, three, four = [row for row in kept if "localhost" not in row["url"]][:4]
+        rows = [*table(after, "pair").to_pylist(), *table(after, "drop").to_pylist()]
+        local = [row for row in rows if "localhost" in row["url"]]
+        others = [row for row in kept if "localhost" not in row["url"]]
+        one, two, three, four = others[:4]
+        chosen = random.Random(SEED).sample(others[4:], 4 * RANDOM)  # no secret
         four_phash = f"{four['phash'] % (1 << 64):016x}"
         lines = [
             f"url,{other_spelling(one['url'])},,asked by mail,2026-11-01",
@@ -85,16 +95,25 @@ def case(tmp_path_factory):
             f"pair_id,{three['pair_id']},,,2026-11-03",
             f"phash,{four_phash},0,,2026-11-03",
         ]
+        for place, row in enumerate(chosen):
+            phash = f"{row['phash'] % (1 << 64):016x}"
+            line = (
+                f"url,{other_spelling(row['url'])},,",
+                f"sha256,{row['sha256']},,",
+                f"pair_id,{row['pair_id']},,",
+                f"phash,{phash},0,",
+            )[place % 4]
+            lines.append(f"{line},2026-11-04")
         given = folder / "list.csv"
         given.write_text("\n".join([LINES, *lines]) + "\n")
-        pairs = [one, two, three, four, *local]
+        pairs = [one, two, three, four, *chosen, *local]
         gone = {row["pair_id"] for row in pairs}
         pictures = [one for key, one in tars(after).items() if key in gone]
         write_run(out / "runs" / "seen", after, gone)
         write_run(out / "runs" / "unseen", before, set(), version="0" * 16)
         found = Case(small, out, (before.name, after.name), given, pairs, pictures)
-        assert len(pairs) == 4 + OTHER_HOST
-        assert found_anywhere(found) == {"address", "caption", "picture", "thumbnail"}
+        assert len(pairs) == 4 + 4 * RANDOM + OTHER_HOST + len(WORDS) + len(UNREADABLE)
+        assert found_anywhere(found) == {"address", "caption", "id", "picture", "thumbnail"}
         yield found
 
 
@@ -104,6 +123,10 @@ def built(small: Small, out: Path, settings: Path, n: int) -> Path:
     with (small.folder / "captions.tsv").open("a") as file:
         for one in range(OTHER_HOST):
             file.write(f"{other}/picture/{900 + one}.png\tred kite of another host {one}\n")
+        for one, word in enumerate(WORDS):
+            file.write(f"{other}/picture/{950 + one}.png\t{word}\n")
+        for one, url in enumerate(UNREADABLE):
+            file.write(f"{url}\tred boat without an address {one}\n")
     done = small.luigi(out, settings)
     assert done.returncode == 0, done.stderr
     return find(out)
@@ -142,6 +165,13 @@ def write_run(run: Path, build: Path, pair_ids: set[int], version: str = "") -> 
     ]
     listed = pa.Table.from_pylist(rows, TABLES["neighbour"].schema)
     write_part(run / "tables/neighbour/toys.parquet", TABLES["neighbour"], listed.to_batches())
+    near = ("nearest_pair_id", "score_pair_id")
+    compared = rows_of("overlap", *[dict.fromkeys(near, one) for one in sorted(pair_ids)])
+    write_part(run / "tables/overlap/toys.parquet", TABLES["overlap"], compared.to_batches())
+    # A user's own words, which are captions of pairs, too.
+    (run / "zeroshot.json").write_text(json.dumps({"toys": {"classes": WORDS}}))
+    (run / "overlap.svg").write_text(f"<svg><text>{WORDS[1]}</text></svg>")
+    (run.parent.parent / "people.txt").write_text("\n".join(WORDS))
 
 
 @pytest.fixture(scope="module")
@@ -179,7 +209,8 @@ def contents(path: Path) -> bytes:
 def found_anywhere(case: Case, folder: Path | None = None) -> set[str]:
     """What of the pairs stands in any file below the folder."""
     sought = {("address", row["url"].encode()) for row in case.pairs}
-    sought |= {("caption", row["caption"].encode()) for row in case.pairs}
+    captions = {row["caption"] for row in case.pairs} - {*WORDS}
+    sought |= {("caption", caption.encode()) for caption in captions}
     sought |= {("picture", one) for one in case.pictures}
     sought |= {("thumbnail", thumbnail(one).encode()) for one in case.pictures}
     found = set()
@@ -187,6 +218,12 @@ def found_anywhere(case: Case, folder: Path | None = None) -> set[str]:
         if path.is_file():
             said = contents(path)
             found |= {what for what, value in sought if in_it(value, said)}
+            if case.out / "runs" in path.parents:
+                ids = {str(row["pair_id"]).encode() for row in case.pairs}
+                found |= {"id" for one in ids if in_it(one, said)}
+            if path.suffix == ".parquet" and "caption" in pq.read_schema(path).names:
+                captions = pq.read_table(path, columns=["caption"])["caption"].to_pylist()
+                found |= {"caption"} if not {*WORDS}.isdisjoint(captions) else set()
     return found
 
 
@@ -279,6 +316,9 @@ def test_runs_trained_on_an_older_version_are_listed_and_lose_their_rows(after):
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("run ")]
     assert line.startswith(f"run {found.out / 'runs/seen'}: trained on a version that held")
     assert pq.read_table(found.out / "runs/seen/tables/neighbour/toys.parquet").num_rows == 0
+    compared = pq.read_table(found.out / "runs/seen/tables/overlap/toys.parquet")
+    assert compared.num_rows == len(found.pairs)  # pictures of the evaluation set stay
+    assert compared["nearest_pair_id"].null_count == compared.num_rows
 
 
 @pytest.mark.slow

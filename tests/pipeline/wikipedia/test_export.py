@@ -137,7 +137,6 @@ def test_the_page_behind_a_damage_may_begin_in_another_chunk(tmp_path, monkeypat
 
 @pytest.mark.parametrize("between", [b"", b"\n\n", b'\xef\xbb\xbf<?xml version="1.0"?>\n'])
 def test_exports_may_follow_each_other_in_a_file(tmp_path, between):
-    """The bug reports of mwxml know dumps that were put together by cat."""
     german = export(page("Hund", "[[Kategorie:X]] Ein Hund.")).replace(
         b"<siteinfo/>", siteinfo({"14": "Kategorie"}).encode()
     )

@@ -156,7 +156,7 @@ def meta(*pairs: tuple[str, str]) -> str:
             [("/a", "T"), ("/b", "T"), ("/b", "B")],
         ),
         (
-            # yoast/wordpress-seo writes each with its secure address and its size
+            # each with its secure address and its size
             meta(
                 ("og:image", "/a"), ("og:image:secure_url", "/s"), ("og:image:width", "9"),
                 ("og:image:alt", "A"), ("og:image:url", "/b"), ("og:image:alt", "B"),

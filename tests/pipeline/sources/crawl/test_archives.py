@@ -59,7 +59,7 @@ def test_an_arc_file_gives_its_pictures_and_a_reason_for_each_other_answer(tmp_p
 
 
 def test_the_second_version_of_arc_is_read(tmp_path):
-    """Of https://archive.org/web/researcher/ArcFileFormat.php, "version-2-block"."""
+    """A record of version 2 names its type, status and place beside its date."""
     about = b"2 0 Capture\nURL IP-address Archive-date Content-type Result-code Checksum Location "
     about += b"Offset Filename Archive-length\n"
     line = b"http://site.example/ 192.0.2.1 20140216050221 text/html 200 abc - 100 a.arc %d\n"

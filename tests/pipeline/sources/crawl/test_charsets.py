@@ -69,7 +69,7 @@ def test_a_thai_page_is_read_by_any_of_its_labels(tmp_path, label):
         '<?xml version="1.0" encoding="windows-1251"?><html>',
         "<?xml version='1.0' encoding='windows-1251' standalone='yes'?><html>",
         LONG + '<meta charset="windows-1251">',  # late, which browsers obey, too
-        # sphinx-doc/sphinx's search of 2009 to 2010 and phpBB 2 put a comment of licence first
+        # a comment stands first
         "<!-- " + LONG + ' --><meta charset="windows-1251">',
     ],
 )

@@ -186,6 +186,6 @@ def _without_line_marks(text: str) -> str:
         lines = [line.replace(EMPTY, "") for line in lines]
     lines = [line.strip(_SPACES).lstrip(_LINE_MARKS) for line in lines if line]
     lines = [line.strip(_HEADING_MARKS) if line[:1] == "=" else line for line in lines]
-    if BREAK in text:
+    if BREAK in text or NOTE in text:
         lines = [with_breaks_shown(line) if BREAK in line else line for line in lines]
     return "\n".join(filter(None, lines))

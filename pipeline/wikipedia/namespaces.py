@@ -57,7 +57,7 @@ OWN = {
     "hy": "Վիքիպեդիա|Պորտալ|Վիքինախագիծ",
     "id": "Portal|Draf",
     "it": "Portale|Progetto|Bozza",
-    "ja": "ポータル|プロジェクト",
+    "ja": "ポータル|ポータル‐ノート|プロジェクト|プロジェクト‐ノート",
     "ka": "ვიკიპედია|პორტალი",
     "kk-cyrl": "Уикипедия|Портал|Жоба",
     "ko": "위키백과|들머리|위키프로젝트|초안",
@@ -70,7 +70,7 @@ OWN = {
     "ms": "Gerbang",
     "nb": "Portal",
     "nl": "Portaal",
-    "pl": "Wikiprojekt",
+    "pl": "Wikiprojekt|Wikipedysta|Wikipedystka|Dyskusja wikipedysty|Dyskusja wikipedystki",
     "pt": "Wikipédia|Anexo|Livro|Rascunho",
     "ro": "Proiect",
     "sk": "Wikipédia|Portál",
@@ -131,6 +131,7 @@ LISTS = {
 }
 # Main pages that MediaWiki does not know.
 MAIN_PAGES = {
+    "ar": "الصفحة الرئيسة",
     "ca": "Portada",
     "el": "Πύλη:Κύρια",
     "zh": "首页|首頁",
@@ -212,8 +213,9 @@ def no_name(wiki: str) -> re.Pattern[str]:
     """
     code = LANGUAGE_OF_WIKI.get(wiki, wiki)
     names = names_of(wiki)
-    # A name of one letter (H:, P:) begins films and albums, too.
-    prefixes = sorted(name for name in names.silent | names.other if len(name) > 1)
+    # A name of one letter (H:, P:) begins films and albums, too; one of Hangul is a word (틀:).
+    every = names.silent | names.other
+    prefixes = sorted(name for name in every if len(name) > 1 or name.upper() == name)
     namespace = "|".join(re.escape(name) for name in prefixes)
     main_page = "|".join(re.escape(name) for name in sorted(names.main_page))
     lists = "|".join(_list_patterns(code))
@@ -228,7 +230,9 @@ def _list_patterns(code: str) -> Iterator[str]:
 
 
 def _words(text: str) -> frozenset[str]:
-    return frozenset(text.lower().split("|")) - {""}
+    """The words in lower case; one with "İ" as Unicode and as Turks write it: "i̇", "i"."""
+    lower = text.lower()
+    return frozenset(f"{lower}|{lower.replace('i̇', 'i')}".split("|")) - {""}
 
 
 def _own(code: str) -> frozenset[str]:

@@ -10,6 +10,7 @@ import os
 import re
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from itertools import islice
 from typing import BinaryIO
@@ -21,6 +22,7 @@ from pipeline.wikipedia.plain_files import ZSTD
 
 READ_BYTES = 1 << 17
 CHUNK_BYTES = 1 << 20
+ZSTD_BYTES = 1 << 12  # Arrow gives nothing of a read in which it meets a damage
 BZ2_STREAM = re.compile(rb"BZh[1-9]1AY&SY")
 GZIP_STREAM = re.compile(rb"\x1f\x8b\x08[\x00-\x1f]")
 PAGE = b"<page>"  # within a text it is written &lt;page>
@@ -81,7 +83,7 @@ class Dump:
         self.file.seek(start)
         if self.is_zstd:
             unpacked = pa.CompressedInputStream(pa.PythonFile(self.file, "r"), "zstd")
-            return iter(partial(unpacked.read, READ_BYTES), b"")
+            return iter(partial(unpacked.read, ZSTD_BYTES), b"")
         packed = self.is_bz2 or self.is_gzip
         return self._decompressed(stop) if packed else self._plain(stop - start)
 
@@ -143,6 +145,7 @@ class _Gunzip:
 
     def __init__(self) -> None:
         self.stream = zlib.decompressobj(zlib.MAX_WBITS | 16)
+        self.damage: zlib.error | None = None
 
     @property
     def eof(self) -> bool:
@@ -157,4 +160,16 @@ class _Gunzip:
         return self.stream.unused_data
 
     def decompress(self, data: bytes, max_length: int) -> bytes:
-        return self.stream.decompress(self.stream.unconsumed_tail + data, max_length)
+        """What the data hold, before a damage all of it; the call after that raises zlib.error."""
+        if self.damage:
+            raise self.damage
+        before, data = self.stream.copy(), self.stream.unconsumed_tail + data
+        try:
+            return self.stream.decompress(data, max_length)
+        except zlib.error as error:
+            self.damage = error
+        pieces: list[bytes] = []
+        with suppress(zlib.error):  # zlib gives nothing of a call in which it meets a damage
+            for n in range(len(data)):
+                pieces.append(before.decompress(data[n : n + 1]))
+        return b"".join(pieces)

@@ -8,7 +8,8 @@ import re
 
 # Simplified Chinese with those it falls back on, then the first script of other languages.
 PREFERRED = (
-    *("zh-hans", "zh-cn", "zh-sg", "zh-my", "zh", "gan-hans", "wuu-hans"),
+    *("zh-hans", "zh-cn", "zh-hans-cn", "zh-sg", "zh-hans-sg", "zh-my", "zh-hans-my", "zh"),
+    *("gan-hans", "wuu-hans"),
     *("sr-ec", "sr-cyrl", "kk-cyrl", "tg-cyrl", "uz-latn", "ku-latn", "shi-tfng", "iu"),
 )
 FLAGS = frozenset("ATRDSHN+-")
@@ -16,7 +17,8 @@ FLAGS = frozenset("ATRDSHN+-")
 # At most templates in it; "-{{" is a hyphen and a template.
 _VARIANTS = re.compile(r"-\{(?!\{)((?:[^{}]++|\{\{[^{}]*+\}\})*+)\}-")
 _FLAGS = re.compile(r"([^|:\[\]{}]{0,100})\|")  # not the bar of a link
-_CODE = r"[a-z]{2,3}(?:-[a-z]{2,8}){0,2}"
+# In any case with a script or a region: zh-cn, zh-CN, sr-Cyrl; "ER: x" is a text.
+_CODE = r"(?:[a-z]{2,3}|[A-Za-z]{2,3}(?:-[A-Za-z]{2,8}){1,2})"
 _RULE = re.compile(rf"\s*(?:([^=;]*)=>\s*)?({_CODE})\s*:(.*)", re.DOTALL)
 _NEXT_RULE = re.compile(rf";\s*(?=(?:[^=;:]{{0,100}}=>\s*)?{_CODE}\s*:)")
 
@@ -66,5 +68,5 @@ def _variants(rules: str) -> dict[str, str]:
         parts = _RULE.fullmatch(rule)
         if not parts:
             return {}
-        variants.setdefault(parts[2], parts[3].strip())
+        variants.setdefault(parts[2].lower(), parts[3].strip())
     return variants

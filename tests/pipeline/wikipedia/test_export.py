@@ -196,6 +196,8 @@ def test_a_later_piece_knows_the_names_of_the_head(tmp_path, monkeypatch):
         "#リダイレクト[[犬]]",
         " #перенаправление: [[Собака]]",
         "＃転送 [[犬]]",
+        "#YÖNLENDİRME [[Köpek]]",
+        "#yönlendirme [[Köpek]]",
     ],
 )
 def test_a_redirect_is_one_in_any_language(tmp_path, text):
@@ -246,6 +248,32 @@ def test_a_packed_export_that_is_cut_keeps_what_was_read_before(tmp_path, pack):
     noise = random.Random(0).randbytes(400_000).hex()  # of which no packer leaves nothing
     packed = pack(export(page(), page("Noise", noise)))
     assert rows_of(tmp_path, packed[: len(packed) // 2]) == [(7, "Dog", "A dog.", None), BAD_STREAM]
+
+
+DAMAGES_BEHIND_PAGES = {
+    "a wrong sum": lambda content: flipped(gzip.compress(content, mtime=0), -8),
+    "a wrong length": lambda content: flipped(gzip.compress(content, mtime=0), -1),
+    "no end of gzip": lambda content: gzip.compress(content, mtime=0)[:-8],
+    "a member that is damaged": lambda content: (
+        gzip.compress(content, mtime=0) + flipped(gzip.compress(content, mtime=0), 10)
+    ),
+    "a log behind zstd": lambda content: zstd(content) + b"404 page not found",
+    "a frame of zstd that is cut": lambda content: zstd(content) + zstd(content)[:-20],
+}
+
+
+def flipped(content: bytes, place: int) -> bytes:
+    damaged = bytearray(content)
+    damaged[place] ^= 0xFF
+    return bytes(damaged)
+
+
+@pytest.mark.parametrize("damage", DAMAGES_BEHIND_PAGES.values(), ids=DAMAGES_BEHIND_PAGES)
+def test_a_small_file_keeps_the_pages_before_a_damage_of_its_packing(tmp_path, damage):
+    content = export(page("A"), page("B")).removesuffix(b"</mediawiki>")
+    rows = rows_of(tmp_path, damage(content))
+    assert [row[1] for row in rows if row[3] is None] == ["A", "B"]
+    assert [row[3] for row in rows].count("bad_stream") >= 1
 
 
 def test_a_damaged_member_of_a_gzip_file_costs_no_other(tmp_path):

@@ -13,13 +13,16 @@ NAMELESS = {
     "simple": ["Main Page", "List of cats"],
     "de": ["Wikipedia:Hauptseite", "Spezial:Suche", "Liste der Hunde", "BD:X", "Wikipedia:Café"],
     "fr": ["Spécial:Recherche", "Wikipédia:Accueil principal", "Discussion Wikipédia:X"],
-    "ja": ["メインページ", "特別:検索", "日本の城一覧", "利用者‐会話:X"],
+    "ja": ["メインページ", "特別:検索", "日本の城一覧", "利用者‐会話:X", "プロジェクト‐ノート:X"],
     "ru": ["Заглавная страница", "Служебная:Поиск", "Список городов", "Обсуждение Википедии:X"],
     "zh": ["Wikipedia:首页", "特殊:搜索", "中国城市列表", "维基百科讨论:X"],
-    "ko": ["위키백과:대문", "특수:검색", "도시 목록", "위키백과토론:X"],
+    "ko": ["위키백과:대문", "특수:검색", "도시 목록", "위키백과토론:X", "틀:X"],
     "no": ["Spesial:Søk", "Portal:Forside"],
     "bar": ["Spezial:Suche", "Hoamseitn"],  # falls back on German
     "zh-yue": ["Special:搵嘢", "特別:搵嘢"],
+    "pl": ["Wikipedysta:X", "Dyskusja wikipedystki:X", "Specjalna:Szukaj"],
+    "az": ["İstifadəçi:X", "istifadəçi:X", "Xüsusi:Axtar"],
+    "ar": ["الصفحة الرئيسية", "الصفحة الرئيسة", "خاص:بحث"],
     "tr": ["Özel:Ara", "Anasayfa", "Türkiye'deki illerin listesi"],
 }
 

@@ -28,6 +28,11 @@ from pipeline.wikipedia import plain_text
         ("-{sr-el:Beograd;sr-ec:Београд}-", "Београд"),
         ("-{kk-latn:Astana;kk-cyrl:Астана}-", "Астана"),
         ("-{uz-cyrl:Тошкент; uz-latn:Toshkent}-", "Toshkent"),
+        # codes as browsers write them (MediaWiki's validateVariant), not those of no variant
+        ("-{zh-CN:甲;zh-TW:乙}-", "甲"),
+        ("-{zh-Hant:邦; zh-Hans:州}-", "州"),
+        ("-{sr-Latn:Beograd; sr-Cyrl:Београд}-", "Београд"),
+        ("-{ER: a; b}-", "ER: a; b"),
         # zhconv's examples, and those of XOWA's Vnt_convert_lang__syntax__tst
         ("电子计算-{}-机所取代", "电子计算机所取代"),
         ("-{zh-hant:資訊工程;zh-hans:计算机工程学;}-是电子工程的", "计算机工程学是电子工程的"),

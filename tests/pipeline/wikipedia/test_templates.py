@@ -20,7 +20,7 @@ from pipeline.wikipedia.templates import MOST_NAMES, Shapes
         ("a {{small|b=c|1=d}} {{nbsp}}e", "a d  e"),
         ("{{ill|Anna Ek|sv|lt=Ek}} and {{ill|Bo|de}}", "Ek and Bo"),
         ("dog{{sfn|Ek|2001}}house", "dog … house"),
-        ("1990<ref>a</ref>2000 <ref>b</ref>c", "1990 … 2000  … c"),
+        ("1990<ref>a</ref>2000 <ref>b</ref>c", "1990 … 2000 … c"),
         ("dog{{sfn|Ek|2001|p=3}} house{{cn|date=May 2020}}.", "dog house."),
         ("in {{circa|1990}} {{HMS|Victory|1765}} sank", "in c. 1990 HMS Victory sank"),
         ("{{transl|ja|Tōkyō}} or {{sfrac|1|2}}", "Tōkyō or 1/2"),

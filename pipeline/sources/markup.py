@@ -1,4 +1,4 @@
-"""The text of captions that still hold HTML: entities unescaped once, tags taken out.
+"""The text of captions that still hold HTML: entities unescaped, tags taken out.
 
 Tables of alternative texts hold what stood between the quotes of the page's source: LAION's have
 `&amp;`, `&#39;` and `<br />` in one caption of a hundred. A parser of HTML would guess at half an
@@ -22,6 +22,7 @@ INLINE = (
     "noscript|object|param|picture|q|samp|small|source|span|strike|strong|sub|sup|svg|s|time|tt|"
     "u|var|wbr"
 )
+MOST_ESCAPES = 4  # of one caption
 UNSEEN = "script|style"  # with what stands behind them, up to the next tag
 # A tag ends with >, or at the end of a caption that was cut inside the value of an attribute.
 END = r"(?=[\s/>])[^<>=]*+(?:>|=[^<>]*+(?:>|\Z))"
@@ -35,15 +36,20 @@ TAG = re.compile(
 def text_of_markup(caption: str) -> str:
     """The caption as a reader of the page sees it; one without markup is unchanged.
 
-    What unescaping brings to light is not unescaped again, but tags that it brings to light go:
-    pages escape a caption's tags where they make an attribute of it.
+    What unescaping brings to light is HTML, too: pages escape a caption's tags where they make an
+    attribute of it, and programs that pass a caption on escape it again.
 
     >>> text_of_markup("Tom &amp; Jerry&#39;s <b>H<sub>2</sub>O</b><br/>&copy=3, a < b")
     "Tom & Jerry's H2O &copy=3, a < b"
     """
     if "&" not in caption and "<" not in caption:
         return caption
-    bare = TAG.sub(_seen, ENTITY.sub(_character, TAG.sub(_seen, caption)))
+    bare, before = caption, ""
+    for _ in range(MOST_ESCAPES):
+        before, bare = bare, ENTITY.sub(_character, TAG.sub(_seen, bare))
+        if bare == before:
+            break
+    bare = TAG.sub(_seen, bare)
     return caption if bare == caption else " ".join(bare.split())
 
 

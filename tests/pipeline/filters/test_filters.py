@@ -367,6 +367,35 @@ def test_known_placeholders_are_dropped_and_captions_like_them_are_kept():
     assert plain == reasons.to_pylist()
 
 
+@pytest.mark.parametrize(
+    ("placeholder", "like_it"),
+    [
+        # what editors and office programs write: WordPress's and Word's translations
+        ("a picture of", "a picture of health"),
+        ("This image shows", "This image shows a fox"),
+        ("Your image here", "Your image in the mirror"),
+        ("caption here", "caption contest winner"),
+        ("hier Bildbeschreibung eingeben", "hier eingeben: die Bildbeschreibung eines Hundes"),
+        ("Beschreibung des Bildes", "Beschreibung des Bildes von Klimt"),
+        ("在这里输入图片描述", "在这里输入"),
+        ("Hình ảnh có thể có: 1 người", "Hình ảnh con mèo"),
+        (
+            "Dieses Bild hat ein leeres Alt-Attribut. Der Dateiname ist a.jpg",
+            "Dieses Bild hat Charme",
+        ),
+        ("Cette image a un attribut alt vide ; le nom du fichier est a.jpg", "Cette image a vécu"),
+        ("A cat Description automatically generated with low confidence", "A generated cat"),
+        (
+            "Ein Bild, das Text enthält. Automatisch generierte Beschreibung",
+            "Ein Bild, das Text enthält",
+        ),
+    ],
+)
+def test_what_programs_write_in_a_caption_s_place_is_dropped(placeholder, like_it):
+    assert reason_of(placeholder) == "caption_placeholder"
+    assert reason_of(like_it) is None
+
+
 def test_lists_of_placeholders_are_chosen_by_language():
     german = FilterSettings(placeholders=("[de]", "my own words"))
     assert reason_of("Kein Bild verfügbar", german) == "caption_placeholder"

@@ -23,7 +23,7 @@ from pipeline.sources.markup import text_of_markup
         ("R&D, AT&T; Q&A;", "R&D, AT&T; Q&A;"),
         ("&nosuchname; &#12345678; &#x1234567;", "&nosuchname; &#12345678; &#x1234567;"),
         ("&#0; &#xd800; &#x110000;", "\ufffd \ufffd \ufffd"),
-        ("front &amp;amp; back", "front &amp; back"),
+        ("front &amp;amp; back", "front & back"),
         ("<b>Game 20:</b> at Denver", "Game 20: at Denver"),
         ("H<sub>2</sub>O", "H2O"),
         ("Canada, 1 penny<br/>1837<BR>", "Canada, 1 penny 1837"),
@@ -35,9 +35,11 @@ from pipeline.sources.markup import text_of_markup
         ("I <3 NY, x <b and <nobody>", "I <3 NY, x <b and <nobody>"),
         ("<img src='a.jpg'/>", ""),
         # lepture/mistune, pull request 440, and erusev/parsedown, pull request 783: alternative
-        # texts that were escaped twice; only the inner escape is the author's.
-        ("dogs &amp;amp; cats", "dogs &amp; cats"),
-        ("10&amp;nbsp;km", "10&nbsp;km"),
+        # texts that were escaped twice.
+        ("dogs &amp;amp; cats", "dogs & cats"),
+        ("10&amp;nbsp;km", "10 km"),
+        ("&amp;lt;b&amp;gt;Q&amp;amp;A&amp;lt;/b&amp;gt;", "Q&A"),
+        ("a.jpg?x=1&amp;amp;copy=3", "a.jpg?x=1&copy=3"),
         # PrestaShop/PrestaShop, issue 19022, and statamic/cms, issue 4683: legends with quotes.
         ("text &quot;textinside&quot; text final", 'text "textinside" text final'),
         ("Opening of &quot;Rare Reflections&quot;", 'Opening of "Rare Reflections"'),

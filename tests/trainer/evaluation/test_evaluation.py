@@ -195,5 +195,5 @@ def test_training_anew_drops_every_result(world, tmp_path):
     made = ("zeroshot.json", "retrieval.json", "probe.json", "fewshot.json", "robustness.json")
     for name in (*made, "robustness.svg"):
         (tmp_path / name).write_text("{}")
-    assert main([*args, "--epochs", "2"]) == 0
+    assert main([*args, "--epochs", "2", "--anew"]) == 0
     assert not {path.name for path in tmp_path.iterdir()} & {*made, "robustness.svg"}

@@ -18,7 +18,9 @@ from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 
+from pipeline.fetch.blame import Machine, ShortageError, UnreachedError, blamed, raise_shortage
 from pipeline.fetch.hosts import Hosts, LaterError, RobotsAnswer
+from pipeline.fetch.outage import UNREACHED, Outage
 from pipeline.fetch.wire import (
     CONNECT_S,
     AttemptError,
@@ -43,9 +45,10 @@ REDIRECTS = {301, 302, 303, 307, 308}
 AGAIN = {408, 425, 429, *range(500, 600)}
 STATUS_REASONS = {401: "forbidden", 403: "forbidden", 451: "forbidden"}
 STATUS_REASONS |= {404: "not_found", 410: "not_found"}
-TRIED_AGAIN = {"timeout", "connection_error", "host_unreachable"}
+FAILED_S = 30.0  # how long a failed look-up is kept: a slow resolver is not asked for each row
+TRIED_AGAIN = {"timeout", "connection_error", *UNREACHED}
 # Reasons that hold for the whole host: if its robots.txt fails so, its pictures would, too.
-OF_THE_HOST = {"host_unreachable", "private_address", "retry_later"}
+OF_THE_HOST = {*UNREACHED, "private_address", "retry_later"}
 OF_THE_HOST |= {"tls_expired", "tls_wrong_name", "tls_untrusted", "tls_error"}
 
 Resolve = Callable[[str, int], list[str]]
@@ -91,13 +94,15 @@ class Guard:
     settings: GuardSettings
     hosts: Hosts
     resolve: Resolve = look_up
+    machine: Machine = field(default_factory=Machine)
+    outage: Outage = field(default_factory=Outage)
     lookups: threading.Semaphore = field(
         default_factory=lambda: threading.BoundedSemaphore(MAX_LOOKUPS)
     )
 
     def __post_init__(self) -> None:
         self._networks = [ipaddress.ip_network(text) for text in self.settings.allow_networks]
-        self._looked_up: dict[str, tuple[float, list[str]]] = {}
+        self._looked_up: dict[str, tuple[float, list[str] | UnreachedError]] = {}
 
     @contextmanager
     def fetched(self, url: str) -> Iterator[Answer]:
@@ -133,8 +138,11 @@ class Guard:
             tries += 1
 
     def _follow(self, target: Target, picture: bool, room: ExitStack) -> Answer:
-        """The answer at the end of the redirects, to a picture or to a robots.txt."""
-        clock, seen = Clock(self.settings.deadline_s), {target}
+        """The answer at the end of the redirects, to a picture or to a robots.txt.
+
+        Raises OutageError if this machine cannot fetch.
+        """
+        clock, seen, shortages = Clock(self.settings.deadline_s), {target}, 0
         while True:
             try:
                 if picture and self.settings.robots != "ignore":
@@ -144,6 +152,11 @@ class Guard:
                 if location is None:
                     return replace(answer, hops=len(seen) - 1)
                 target = self._next(target, location, seen)
+            except ShortageError as shortage:  # of this machine: the same request once more
+                room.close()
+                shortages += 1
+                with clock.paused():
+                    self.machine.wait(shortage, shortages)
             except AttemptError as refused:
                 room.close()
                 may_pass = refused.reason in TRIED_AGAIN and not refused.final
@@ -199,6 +212,7 @@ class Guard:
             try:
                 with clock.paused():
                     held.enter_context(self.hosts.slot(target.host))
+                    held.enter_context(self.machine.connections)
             except LaterError as later:
                 raise AttemptError("retry_later", str(later), later.wait_s) from None
             connection = held.enter_context(self._connected(target, clock))
@@ -247,23 +261,47 @@ class Guard:
     def _connected(self, target: Target, clock: Clock) -> Iterator[socket.socket]:
         """A connection to an address of the host that was checked. Raises AttemptError."""
         if self.hosts.is_dead(target.origin):
-            raise AttemptError("host_unreachable", "given up after failures in a row")
+            message = "given up after failures in a row"
+            raise AttemptError(self.hosts.last_failure(target.origin), message)
         late = True
         try:
             late = clock.left_s() < min(CONNECT_S, self.settings.deadline_s / 2)
             addresses = self._addresses(target, clock)
             connection = connect(addresses, target.port, clock)
-        except TimeoutError as error:
-            if late:  # earlier hops took the time, not this host
+        except UnicodeError as error:  # no name that a resolver can be asked for
+            raise self._unreached(target, UnreachedError("no_such_host", str(error))) from None
+        except OSError as error:
+            failure = blamed(error)
+            if late and failure.late:  # earlier hops took the time, not this host
                 raise AttemptError("timeout", "no time left to connect") from None
-            self.hosts.failed(target.origin)
-            raise AttemptError("host_unreachable", f"timed out: {error}") from None
-        except (OSError, UnicodeError) as error:
-            self.hosts.failed(target.origin)
-            raise AttemptError("host_unreachable", str(error)) from None
+            raise self._unreached(target, failure) from None
         with connection:
+            self.machine.went_well()
             self.hosts.reached(target.origin)
+            self.outage.reached(target, addresses[0])
             yield connection
+
+    def _unreached(self, target: Target, failure: UnreachedError) -> AttemptError:
+        self.outage.failed(target.host)
+        if failure.counts:
+            self.hosts.failed(target.origin, failure.reason)
+        return AttemptError(failure.reason, str(failure))
+
+    def still_reaches(self, target: Target) -> bool:
+        """Whether the host of the target can be reached now."""
+        with ExitStack() as held:
+            self._looked_up.pop(target.host, None)
+            try:
+                clock = Clock(min(2 * CONNECT_S, self.settings.deadline_s))
+                held.enter_context(self._connected(target, clock))
+            except (AttemptError, ShortageError):
+                return False
+            return True
+
+    def forget_failures(self) -> None:
+        """Ask hosts that were given up once more, as if nothing had failed."""
+        self.hosts.forget_failures(UNREACHED)
+        self._looked_up.clear()
 
     def _addresses(self, target: Target, clock: Clock) -> list[str]:
         """The host's addresses that may be asked. Raises AttemptError if there is none."""
@@ -282,10 +320,13 @@ class Guard:
         """The host's addresses. Raises OSError, with TimeoutError, and UnicodeError."""
         until, remembered = self._looked_up.get(target.host, (0.0, []))
         if time.monotonic() < until:
+            if isinstance(remembered, UnreachedError):
+                raise UnreachedError(remembered.reason, str(remembered), counts=False)
             return remembered
         with clock.paused():
             self.lookups.acquire()
         lookup: Future[list[str]] = Future()
+        in_time = clock.left_s() >= self.settings.deadline_s / 2
 
         def look() -> None:
             try:
@@ -295,9 +336,27 @@ class Guard:
             finally:
                 self.lookups.release()
 
-        threading.Thread(target=look, daemon=True).start()
-        addresses = lookup.result(clock.left_s())
-        if not addresses:
-            raise OSError("no address")
+        try:
+            threading.Thread(target=look, daemon=True).start()
+        except RuntimeError as error:
+            self.lookups.release()
+            raise_shortage(error)
+            raise
+        try:
+            addresses = lookup.result(clock.left_s())
+            if not addresses:
+                raise UnreachedError("no_such_host", "no address")
+        except TimeoutError:
+            message = "no answer in time"
+            failure = UnreachedError("resolver_failed", message, counts=False, late=True)
+            raise self._remember(target, failure) if in_time else failure from None
+        except OSError as error:
+            raise self._remember(target, blamed(error)) from None
         self._looked_up[target.host] = time.monotonic() + REMEMBER_S, addresses
         return addresses
+
+    def _remember(self, target: Target, failure: UnreachedError) -> UnreachedError:
+        """Keep a resolver's failure for a while: the rows of one host may be many."""
+        if not failure.counts:
+            self._looked_up[target.host] = time.monotonic() + FAILED_S, failure
+        return failure

@@ -5,8 +5,8 @@ Nothing here uses the network: the guard asks, and reports what came.
 
 import threading
 import time
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -60,7 +60,7 @@ class Hosts:
         self._lock = threading.Lock()
         self._hosts: dict[str, _Host] = {}
         self._robots: dict[str, Future[RobotsAnswer]] = {}
-        self._failures: Counter[str] = Counter()
+        self._failures: defaultdict[str, list[str]] = defaultdict(list)
 
     @contextmanager
     def slot(self, host: str) -> Iterator[None]:
@@ -124,17 +124,31 @@ class Hosts:
     def is_dead(self, origin: str) -> bool:
         """Whether its last `dead_after` connections all failed."""
         with self._lock:
-            return self._failures[origin] >= self.settings.dead_after
+            return len(self._failures[origin]) >= self.settings.dead_after
 
-    def failed(self, origin: str) -> None:
+    def last_failure(self, origin: str) -> str:
+        """The reason of the last failed connection of a dead host."""
+        with self._lock:
+            return self._failures[origin][-1]
+
+    def failed(self, origin: str, reason: str = "host_unreachable") -> None:
         """Count a failed connection."""
         with self._lock:
-            self._failures[origin] += 1
+            self._failures[origin].append(reason)
 
     def reached(self, origin: str) -> None:
         """Forget the failures: a connection was made."""
         with self._lock:
-            del self._failures[origin]
+            self._failures.pop(origin, None)
+
+    def forget_failures(self, reasons: Collection[str]) -> None:
+        """Forget all failed connections, and each robots.txt that was not reached."""
+        with self._lock:
+            self._failures.clear()
+            ended = {origin: one for origin, one in self._robots.items() if one.done()}
+            for origin, answer in ended.items():
+                if answer.exception() or answer.result().reason in reasons:
+                    del self._robots[origin]
 
     def robots(self, origin: str, ask: Callable[[], RobotsAnswer]) -> RobotsAnswer:
         """The origin's robots.txt: the first thread asks for it, the others wait for its answer."""

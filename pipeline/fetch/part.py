@@ -73,7 +73,8 @@ def fetch_part(
         advance(reasons, waiting)
 
     with folder_written_whole(folder) as beside, workroom(beside) as work:
-        _download(rows, work, images, fetch, tell)
+        first = not any(folder.parent.glob(f"[!.]*/{FETCHED}"))
+        _download(rows, work, images, fetch, tell, first)
         fetched, messages = _answered(rows, work / ANSWERED, beside / IMAGES)
         for row in fetched:
             row["image_part"] = folder.name
@@ -104,10 +105,14 @@ def _download(
     images: ImageSettings,
     fetch: FetchSettings,
     advance: Advance,
+    first: bool,
 ) -> None:
-    """Run img2dataset over the rows, watched; its files are in work/images when this returns."""
+    """Run img2dataset over the rows, watched; its files are in work/images when this returns.
+
+    `first`: no part was fetched before. Raises FetchError.
+    """
     pq.write_table(rows, work / ASKED)
-    job = {"images": images.model_dump(), "fetch": fetch.model_dump()}
+    job = {"images": images.model_dump(), "fetch": fetch.model_dump(), "first": first}
     (work / "job.json").write_text(json.dumps(job))
     # A row may wait for its host's robots.txt, its own tries and what the host asks for.
     longest = 2 * (fetch.retries + 1) * (fetch.deadline_s + fetch.max_wait_s)
@@ -155,7 +160,7 @@ def _watch(progress: int, longest_s: float, advance: Advance) -> None:
     Raises FetchError where the worker fails, or finishes no row in `longest_s`.
     """
     counts: Counter[str] = Counter()
-    unread, last = b"", time.monotonic()
+    unread, last, tries = b"", time.monotonic(), 0
     with selectors.DefaultSelector() as selector:
         selector.register(progress, selectors.EVENT_READ)
         while selector.select(max(0.0, last + longest_s - time.monotonic())):
@@ -164,11 +169,14 @@ def _watch(progress: int, longest_s: float, advance: Advance) -> None:
                 return
             *lines, unread = (unread + read).split(b"\n")
             for status in map(json.loads, lines):
+                if "outage" in status:
+                    raise FetchError(f"fetch: {status['outage']}")
                 if "failed" in status:
                     raise FetchError(f"fetch: img2dataset failed: {status['failed']}")
                 more = Counter(status["reasons"]) - counts
                 counts += more
-                last = time.monotonic() if more else last
+                last = time.monotonic() if status["tries"] > tries else last
+                tries = status["tries"]
                 advance(dict(more), status["waiting"])
             if time.monotonic() > last + longest_s:
                 break

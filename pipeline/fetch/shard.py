@@ -17,8 +17,10 @@ from typing import Any
 import cv2
 import simplejpeg
 
+from pipeline.fetch.blame import OutageError
 from pipeline.fetch.guard import Guard
 from pipeline.fetch.hosts import interleaved
+from pipeline.fetch.outage import SKIPPED, UNREACHED, WAITS, in_a_line
 from pipeline.images.judge import judge_picture
 from pipeline.settings.images import ImageSettings
 from pipeline.web.url import parse_url
@@ -33,11 +35,15 @@ Status = dict[str, Any]
 
 @dataclass
 class Reporter:
-    """Reports twice a second how many rows ended with which reason ('' is kept), until closed."""
+    """Reports twice a second how many rows ended with which reason ('' is kept), until closed.
+
+    `tries` are all that ended, also those of which nothing is believed yet.
+    """
 
     report: Callable[[Status], object]
     waiting: Callable[[], int]  # the number of hosts that are paused
     counts: Counter[str] = field(default_factory=Counter)
+    tries: int = 0
 
     def __enter__(self) -> "Reporter":
         self._end = threading.Event()
@@ -53,7 +59,8 @@ class Reporter:
         last = False
         while not last:
             last = self._end.wait(REPORT_S)
-            self.report({"reasons": dict(self.counts), "waiting": self.waiting()})
+            status = {"reasons": dict(self.counts), "tries": self.tries}
+            self.report(status | {"waiting": self.waiting()})
 
 
 def answers(
@@ -65,30 +72,77 @@ def answers(
 ) -> Iterator[tuple[Row, bytes | None]]:
     """Each row with its reason, message and measures, and its picture as it is to be stored.
 
-    In the order in which they end. At most twice as many rows as threads are held in memory.
+    In the order in which they end. At most twice as many rows as threads are held in memory, and
+    the rows of hosts that were not reached: where they are most, the rows are asked again after a
+    wait, and at last OutageError is raised.
     """
     cv2.setNumThreads(1)
+    with Reporter(report, guard.hosts.n_waiting) as reporter:
+        left, held = rows, list[Row]()
+        for wait in (0, *WAITS):
+            guard.hosts.sleep(wait * guard.settings.backoff_s)
+            guard.outage.begin()
+            held = []
+            for row, picture in _asked(left, guard, images, threads):
+                reporter.tries += 1
+                if row["reason"] in (*UNREACHED, SKIPPED):
+                    held.append(row)
+                    continue
+                yield row, picture
+                reporter.counts[row["reason"] or ""] += 1
+            skipped = any(row["reason"] == SKIPPED for row in held)
+            gone = guard.outage.unreached(held, _host)
+            if not skipped and not guard.outage.is_likely(gone, guard.still_reaches):
+                break
+            guard.forget_failures()
+            left = held
+        else:
+            raise OutageError(in_a_line(gone, Counter(row["reason"] for row in held)))
+        for row in held:
+            yield row, None
+            reporter.counts[row["reason"]] += 1
+
+
+def _host(url: str) -> str:
+    target = parse_url(url)
+    return target.host if target else ""
+
+
+def _asked(
+    rows: list[Row], guard: Guard, images: ImageSettings, threads: int
+) -> Iterator[tuple[Row, bytes | None]]:
+    """Ask for each row once, in threads; a failure of this machine is raised."""
     decoding = threading.BoundedSemaphore(os.cpu_count() or 1)
     held = threading.BoundedSemaphore(2 * threads)
-    targets = [parse_url(row["url"]) for row in rows]
-    order = interleaved([target.host if target else "" for target in targets])
+    order = interleaved([_host(row["url"]) for row in rows])
+    ended = threading.Event()
 
     def bounded() -> Iterator[Row]:
         for n in order:
             held.acquire()
+            if ended.is_set():
+                return
             yield rows[n]
 
     def ask(row: Row) -> tuple[Row, bytes | None]:
+        if guard.outage.goes_on():
+            return _lost(row, SKIPPED, None), None
         try:
             return _answered(row, guard, images, decoding)
+        except OutageError:
+            raise
         except Exception as error:  # a fault of ours must not lose the row
             return _lost(row, "fetch_error", repr(error)), None
 
-    with Reporter(report, guard.hosts.n_waiting) as reporter, ThreadPool(threads) as pool:
-        for row, picture in pool.imap_unordered(ask, bounded()):
-            yield row, picture
-            reporter.counts[row["reason"] or ""] += 1
-            held.release()
+    with ThreadPool(threads) as pool:
+        try:
+            for row, picture in pool.imap_unordered(ask, bounded()):
+                yield row, picture
+                held.release()
+        except OutageError:
+            ended.set()
+            held.release()  # or the pool would wait for the rows that nobody takes
+            raise
 
 
 def _answered(

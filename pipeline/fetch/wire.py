@@ -16,6 +16,7 @@ from functools import lru_cache
 
 import certifi
 
+from pipeline.fetch.blame import UnreachedError, blamed, raise_shortage
 from pipeline.web.manners import user_agent
 from pipeline.web.url import Target
 
@@ -62,7 +63,7 @@ class Clock:
 
 @contextmanager
 def named_failures() -> Iterator[None]:
-    """Turn the errors of a connection into an AttemptError with its reason."""
+    """Turn the errors of a connection into an AttemptError with its reason, or a ShortageError."""
     try:
         yield
     except TimeoutError:
@@ -70,21 +71,26 @@ def named_failures() -> Iterator[None]:
     except http.client.LineTooLong as error:
         raise AttemptError("headers_too_large", str(error)) from None
     except (http.client.HTTPException, OSError, ValueError) as error:
+        raise_shortage(error)
         many = "got more than" in str(error)  # http.client has no class for too many headers
         reason = "headers_too_large" if many else "connection_error"
         raise AttemptError(reason, f"{type(error).__name__}: {error}"[:200]) from None
 
 
 def connect(addresses: list[str], port: int, clock: Clock) -> socket.socket:
-    """A connection to the first address that answers; raises the last one's OSError."""
+    """A connection to the first address that answers.
+
+    Raises ShortageError, or the UnreachedError of the first address: of IPv4 if there is one, as
+    this machine may have no IPv6.
+    """
+    failures: list[tuple[bool, UnreachedError]] = []
     for n, address in enumerate(addresses, 1):
-        left_s = clock.left_s() / (len(addresses) - n + 1)
         try:
+            left_s = clock.left_s() / (len(addresses) - n + 1)
             return socket.create_connection((address, port), min(CONNECT_S, left_s))
-        except OSError:
-            if n == len(addresses):
-                raise
-    raise AssertionError("no address")
+        except OSError as error:
+            failures.append((":" in address, blamed(error, address)))
+    raise min(failures, key=lambda failure: failure[0])[1]
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from pipeline.fetch.blame import OutageError, raise_file_limit
 from queries.processes import die_with
 
 FLUSH_BYTES = 1 << 24  # of pictures that wait to be written
@@ -72,6 +73,7 @@ def guarded(img2dataset: Any, job: dict[str, Any], report: Callable[[Status], ob
 
     from pipeline.fetch.guard import Guard
     from pipeline.fetch.hosts import Hosts
+    from pipeline.fetch.outage import Outage
     from pipeline.fetch.shard import answers
     from pipeline.settings.fetch import FetchSettings
     from pipeline.settings.images import ImageSettings
@@ -93,8 +95,9 @@ def guarded(img2dataset: Any, job: dict[str, Any], report: Callable[[Status], ob
                 self.encode_format,
             )
             rows = asked.to_pylist()
+            guard = Guard(settings, Hosts(settings), outage=Outage(first=job["first"]))
             for number, (answer, picture) in enumerate(
-                answers(rows, Guard(settings, Hosts(settings)), images, self.thread_count, report)
+                answers(rows, guard, images, self.thread_count, report)
             ):
                 counts.increment(answer["reason"] or "success")
                 status = "lost" if picture is None else "success"
@@ -165,6 +168,7 @@ def arguments(work: Path, job: dict[str, Any]) -> dict[str, Any]:
 def main() -> None:
     work, descriptor, parent = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     die_with(parent)
+    raise_file_limit()
     report = report_to(descriptor)
     # Pillow warns of odd pictures, in words that hold their bytes: they would fill memory and log.
     warnings.filterwarnings("ignore", module=r"PIL\.|pillow_")
@@ -176,6 +180,9 @@ def main() -> None:
         img2dataset.Resizer = GuardedResizer
         img2dataset.Downloader = guarded(img2dataset, job, report)
         img2dataset.download(**arguments(work, job))
+    except OutageError as outage:
+        report({"outage": str(outage)})
+        os._exit(1)  # threads may still wait for servers
     except Exception as error:
         report({"failed": " ".join(f"{type(error).__name__}: {error}".split())[:500]})
         raise

@@ -71,7 +71,11 @@ FETCH = {
     "http_error": "another HTTP error",
     "retry_later": "the server asks for a wait longer than max_wait_s",
     "timeout": "no whole answer within the deadline",
-    "host_unreachable": "the host's name or address does not answer",
+    "no_such_host": "name servers say that there is no such name",
+    "resolver_failed": "no name server answered for the host's name",
+    "refused": "the host refuses connections",
+    "connect_timeout": "the host does not answer a connection in time",
+    "host_unreachable": "no way leads to the host's address; in 0.1.0 all of these five",
     "connection_error": "the connection broke off, or its answer is no HTTP",
     "tls_expired": "the host's certificate is past its dates, or not yet valid",
     "tls_wrong_name": "the host's certificate is for another name",
@@ -98,7 +102,8 @@ FETCH = {
 }
 # What may pass, so that asking again is worth it: `--retry passing`.
 PASSING = (
-    *("timeout", "host_unreachable", "connection_error", "http_error", "fetch_error"),
+    *("no_such_host", "resolver_failed", "refused", "connect_timeout", "host_unreachable"),
+    *("timeout", "connection_error", "http_error", "fetch_error"),
     *("retry_later", "robots_error"),
 )
 IMAGE = {

@@ -1,6 +1,7 @@
 """Strangers' servers cannot move the limits of an attempt, nor lead it to a private address."""
 
 import datetime
+import errno
 import ipaddress
 import os
 import socket
@@ -16,6 +17,7 @@ import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.fetch.blame import OutageError, blamed
 from pipeline.fetch.guard import Answer, Guard, attempt
 from pipeline.fetch.hosts import Hosts
 from pipeline.fetch.wire import request
@@ -180,24 +182,78 @@ def no_such_name(host: str, port: int) -> list[str]:
     raise socket.gaierror(-2, "Name or service not known")
 
 
-def test_a_closed_port_a_missing_name_and_a_stuck_look_up_are_one_reason():
+def no_answer(host: str, port: int) -> list[str]:
+    raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+
+def test_a_closed_port_a_missing_name_and_a_silent_resolver_are_told_apart():
     stuck = threading.Event()
-    port = closed_port()
 
     def look_for_ever(host: str, port: int) -> list[str]:
         stuck.wait(20)
         return []
 
-    assert guard().attempt(f"http://127.0.0.1:{port}/").reason == "host_unreachable"
-    assert guard(no_such_name).attempt("http://nowhere.test/").reason == "host_unreachable"
-    assert (
-        guard(look_for_ever, deadline_s=SHORT_S).attempt("http://slow.test/").reason
-        == "host_unreachable"
-    )
+    assert guard().attempt(f"http://127.0.0.1:{closed_port()}/").reason == "refused"
+    assert guard(no_such_name).attempt("http://nowhere.test/").reason == "no_such_host"
+    assert guard(no_answer).attempt("http://nowhere.test/").reason == "resolver_failed"
+    slow = guard(look_for_ever, deadline_s=SHORT_S).attempt("http://slow.test/")
+    assert slow.reason == "resolver_failed"
     stuck.set()
 
 
-def test_a_host_that_never_accepts_is_unreachable():
+def test_a_resolver_that_fails_never_counts_against_a_host(server):
+    fails = [True] * 9
+
+    def resolve(host: str, port: int) -> list[str]:
+        return no_answer(host, port) if fails else ["127.0.0.1"]
+
+    one, url = guard(resolve, dead_after=3), server.url("/picture").replace("127.0.0.1", "a.test")
+    while fails:
+        fails.pop()
+        one.forget_failures()  # or the answer is kept for a while
+        answer = one.attempt(url)
+    assert answer.body == BODY
+    assert not one.hosts.is_dead("http://a.test")
+
+
+LACKS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+LACKS += (errno.EADDRNOTAVAIL, errno.ENETDOWN, errno.ENETUNREACH)
+
+
+@pytest.mark.parametrize("number", LACKS)
+def test_what_this_machine_lacks_is_waited_for_and_blames_no_host(number, server):
+    lacks, waits = [OSError(number, "lack")] * 5, []
+
+    def resolve(host: str, port: int) -> list[str]:
+        if lacks:
+            raise lacks.pop()
+        return ["127.0.0.1"]
+
+    one = guard(resolve, dead_after=1)
+    one.machine.sleep = waits.append
+    answer = one.attempt(server.url("/picture").replace("127.0.0.1", "a.test"))
+    assert (answer.body, waits) == (BODY, [0.2, 0.4, 0.8, 1.6, 3.2])
+
+
+def test_a_lack_that_stays_ends_the_fetch_in_one_line():
+    def resolve(host: str, port: int) -> list[str]:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    one, time = guard(resolve), [0.0]
+    one.machine.now = lambda: time[0]
+    one.machine.sleep = lambda seconds: time.append(time.pop() + seconds)
+    with pytest.raises(
+        OutageError, match=r"^this machine cannot connect, for 6\d s: .*open files$"
+    ):
+        one.attempt("http://a.test/")
+
+
+def test_a_host_of_ipv6_alone_blames_no_machine_that_has_none():
+    failure = blamed(OSError(errno.ENETUNREACH, "Network is unreachable"), "2606:4700::1")
+    assert (failure.reason, failure.counts) == ("host_unreachable", False)
+
+
+def test_a_host_that_never_accepts_is_no_timeout_of_an_answer():
     with socket.socket() as full:  # its queue of one is taken, and SYNs are dropped
         full.bind(("127.0.0.1", 0))
         full.listen(0)
@@ -208,7 +264,7 @@ def test_a_host_that_never_accepts_is_unreachable():
             taker.connect_ex(("127.0.0.1", port))
         assert (
             guard(deadline_s=SHORT_S).attempt(f"http://127.0.0.1:{port}/").reason
-            == "host_unreachable"
+            == "connect_timeout"
         )
         for taker in takers:
             taker.close()
@@ -223,7 +279,7 @@ def test_a_dead_host_is_given_up_and_its_urls_share_a_reason():
 
     one = guard(resolve, dead_after=3)
     answers = [one.attempt(f"http://dead.test/{n}") for n in range(9)]
-    assert {answer.reason for answer in answers} == {"host_unreachable"}
+    assert {answer.reason for answer in answers} == {"no_such_host"}
     assert [answer.again for answer in answers] == [True] * 2 + [False] * 7
     assert asked == ["dead.test"] * 3
 
@@ -567,7 +623,7 @@ def test_the_robots_txt_of_a_redirects_target_counts(server, fresh):
 
 def test_a_dead_host_says_so_at_its_robots_txt_too():
     url = f"http://127.0.0.1:{closed_port()}/"
-    assert guard(robots="respect").attempt(url).reason == "host_unreachable"
+    assert guard(robots="respect").attempt(url).reason == "refused"
 
 
 # --- asking again -------------------------------------------------------------------------------

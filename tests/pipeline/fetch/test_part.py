@@ -66,8 +66,8 @@ ANSWERS = [
     ("/truncated/24.png", "image_damaged"),
 ]
 ELSEWHERE = [
-    ("http://127.0.0.1:47999/25.png", "host_unreachable"),
-    ("http://no-such-host.invalid/26.png", "host_unreachable"),
+    ("http://127.0.0.1:47999/25.png", "refused"),
+    ("http://no-such-host.invalid/26.png", "no_such_host"),
     ("gopher://127.0.0.1/27.png", "bad_url"),
     ("http://192.168.1.1/28.png", "private_address"),
 ]

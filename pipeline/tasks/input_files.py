@@ -41,8 +41,9 @@ def refuse_empty(read: list[tuple[str, Part]]) -> None:
             for piece, part in read:
                 if piece == path:
                     reasons += _of_part(part, None)
-            found = in_words({reason: n for reason, n in reasons.items() if reason})
-            raise InputError(f"{path}: expected articles of Wikipedia; found no page but {found}")
+            dropped = {reason: n for reason, n in reasons.items() if reason}
+            found = f"only {in_words(dropped)}" if dropped else "no page"
+            raise InputError(f"{path}: expected articles of Wikipedia; found {found}")
 
 
 def _of_part(part: Part, n_column: str | None) -> Counter[str | None]:

@@ -5,6 +5,9 @@ from pydantic_core import ErrorDetails
 
 from queries.tables.addresses import hidden
 
+# What pydantic calls a tuple is a list in TOML.
+LIST_FAULTS = {"tuple_type": "a list, in brackets: [...]", "too_short": "a list that is not empty"}
+
 
 def faults(error: ValidationError) -> list[ErrorDetails]:
     """The faults of an error, without those of a list that are told of its members as well."""
@@ -26,6 +29,12 @@ def line(fault: ErrorDetails) -> str:
     if fault["type"] == "union_tag_invalid":
         tags = fault["ctx"]
         return hidden(f"{key}.kind = {tags['tag']!r}: expected one of {tags['expected_tags']}")
+    if fault["type"] in LIST_FAULTS:
+        return hidden(f"{key} = {_as_toml(fault['input'])}: expected {LIST_FAULTS[fault['type']]}")
     expected = fault["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     value = "" if isinstance(fault["input"], dict) else f" = {fault['input']!r}"
     return hidden(f"{key}{value}: expected {expected}")
+
+
+def _as_toml(value: object) -> str:
+    return "[]" if value == () else repr(value)

@@ -75,6 +75,8 @@ def test_each_input_takes_what_it_can_read(folder):
         ('["dumps"]', 'wordnet = ["dumps/*"]', r"one WordNet; /.*/dumps/\* matches 4"),
         ('["dumps"]', 'views = ["gone/*"]', "views.0 = 'gone/\\*': expected a pattern"),
         (f'["{"x" * 300}"]', "", "does not$"),
+        ('"dumps/a.xml"', "", r"articles = 'dumps/a.xml': expected a list, in brackets: \[...\]$"),
+        ("[]", "", r"articles = \[\]: expected a list that is not empty$"),
     ],
 )
 def test_what_cannot_be_read_is_refused_in_one_line(folder, articles, more, said):

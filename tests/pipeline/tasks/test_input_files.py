@@ -66,11 +66,11 @@ def test_a_file_of_articles_without_one_is_refused_with_what_it_holds(tmp_path):
     refuse_empty([("a.xml", redirects), ("a.xml", good), ("b.xml", good)])
     with pytest.raises(
         ValueError,
-        match=r"^b\.xml: expected articles of Wikipedia; found no page but 12 not_article \(page "
+        match=r"^b\.xml: expected articles of Wikipedia; found only 12 not_article \(page "
         r"outside namespace 0\), 2 redirect",
     ):
         refuse_empty([("a.xml", good), ("b.xml", redirects), ("b.xml", talk)])
-    with pytest.raises(ValueError, match=r"^c\.xml: .* found no page but nothing"):
+    with pytest.raises(ValueError, match=r"^c\.xml: .* found no page"):
         refuse_empty([("c.xml", pages(tmp_path / "4.parquet"))])
 
 
@@ -105,8 +105,7 @@ def test_a_build_publishes_the_reasons_and_ends_at_an_input_that_gives_nothing(t
     settings.write_text(settings.read_text().replace('"dump.xml"', '"dump.xml", "talk.xml"'))
     ended = small.luigi(tmp_path / "lists", settings, task="BuildQueries")
     assert ended.returncode != 0
-    assert (
-        f"{tmp_path}/inputs/talk.xml: expected articles of Wikipedia; found no page but 1 not_"
-        in (ended.stdout + ended.stderr)
+    assert f"{tmp_path}/inputs/talk.xml: expected articles of Wikipedia; found only 1 not_" in (
+        ended.stdout + ended.stderr
     )
     assert "Traceback" not in ended.stdout + ended.stderr

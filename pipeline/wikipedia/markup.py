@@ -37,7 +37,7 @@ _NO_WORD = frozenset(" \n.,;:!?)-–")  # behind a note; its number touches no w
 _ANY_TAG = re.compile(r"</?([A-Za-z][A-Za-z0-9]*+)[^<>]*+>")
 _BLOCK_TAGS = {
     *("blockquote", "br", "caption", "center", "dd", "div", "dl", "dt", "hr", "li", "ol", "p"),
-    *("poem", "section", "table", "td", "th", "tr", "ul", "h1", "h2", "h3", "h4", "h5", "h6"),
+    *("poem", "table", "td", "th", "tr", "ul", "h1", "h2", "h3", "h4", "h5", "h6"),
 }
 _MARKUP_TO_SPACE = str.maketrans({**dict.fromkeys("[]{}|<>=&_", " "), "'": f"'{EMPTY}"})
 

@@ -15,11 +15,11 @@ MOST_NAMES = 10_000  # that are remembered as they are written
 
 # Shape to the names of templates.
 _EVERYWHERE = {
-    "{1}": "abbr|abbrv|angbr|as written|big|center|citation needed span|cn span|dfn|em|fontsize"
-    "|flag|flagcountry|formatnum|gaps|hebrew|hover title|illm|interlanguage link|iw|kbd|larger"
-    "|linktext|mvar|nobold|nobr|nobreak|noitalic|not a typo|nowr|nowrap|nts|number|proper name"
-    "|rtl-para|sc|serif|sic|small|small caps|smallcaps|smaller|strong|sub|sup|tooltip|tt|val"
-    "|vanchor|var|visible anchor|xt",
+    "{1}": "abbr|abbrv|angbr|as written|big|center|chem2|citation needed span|cn span|dfn|em"
+    "|fontsize|flag|flagcountry|formatnum|gaps|hebrew|hover title|illm|interlanguage link|iw|kbd"
+    "|larger|linktext|mvar|nobold|nobr|nobreak|noitalic|not a typo|nowr|nowrap|nts|number"
+    "|proper name|rtl-para|sc|serif|sic|small|small caps|smallcaps|smaller|strong|sub|sup|tooltip"
+    "|tt|val|vanchor|var|visible anchor|xt",
     "{lt/1}": "ill|interlanguage link multi|link-interwiki|red link",
     "{text/quote/1}": "block quote|blockquote|cquote|quotation|quote|rquote",
     "{2}": "audio|color|colour|font color|lang|langue|langx|llang|native phrase|resize|wikt-lang",
@@ -50,6 +50,7 @@ _EVERYWHERE = {
     f"{EMPTY}'s{EMPTY}": "'s",
     '"': '"',
     "=": "=",
+    "ʻ": "okina|ʻ",
     "*": "*|asterisk",
     "": "anchor|anchors|j|nowrap begin|nowrap end|nowrap/begin|nowrap/end|shy|toc|use dmy dates"
     "|use mdy dates|wbr|wj|zwj|zwnj|zwsp",
@@ -61,8 +62,9 @@ _EVERYWHERE = {
 }
 # What only one language's Wikipedia calls so, or shows so.
 _IN_LANGUAGE = {
+    "ar": {"{1}": "إنج|ألم|فرن|لات", "{نص/عر/1}": "وإو|وصلة إنترويكي"},
     "de": {
-        "{1}": '"|höhe|kapitälchen|okina|zitat',
+        "{1}": '"|höhe|kapitälchen|zitat',
         "{2}": "farbe",
         "{measure}": "maß",
         "": "absatz|anker|nowrap ende",
@@ -76,24 +78,30 @@ _IN_LANGUAGE = {
         "{1} {2}": "siglo",
         NOTE: "cita requerida|quién|refn|añadir referencias",
     },
+    "fa": {"{1}": "به انگلیسی|به عربی|به فرانسوی|به آلمانی"},
     "fr": {
-        "{1}": "cita|citation|incise|nombre|petites capitales|refnec|référence nécessaire|romain"
-        "|référence souhaitée|souverain",
+        "{1}": "abr|abrd|abréviation|abréviation discrète|cita|citation|citation bloc|exp|guil"
+        "|incise|ind|petites capitales|refnec|référence nécessaire|romain|référence souhaitée"
+        "|souverain",
+        "{texte/2}": "lang|langue",
+        "{texte/fr/1}": "lien",
+        "{name} {1}": "dr|m.|me|mgr|mlle|mme|pr",
         "{1}{2} siècle": "s|s-|s mini-",
         "{1}{2} siècle av. J.-C.": "-s|-s-",
         "{1} {2} {3}": "date|date-",
         "{1} ({2}, {3})": "japonais",
         "no {1}": "n°|no|numéro",
-        "{name}": "1er|1re|ier|ire|iie|iiie|ive|xe siècle|xie siècle|xiie siècle|xiiie siècle"
-        "|xive siècle|xve siècle|xvie siècle|xviie siècle|xviiie siècle|xixe siècle|xxe siècle"
-        "|xxie siècle",
-        "{measure}": "heure|unité/2",
+        "{name}": "e|er|re|nd|nde|1er|1re|ier|ire|iie|iiie|ive|xe siècle|xie siècle|xiie siècle"
+        "|xiiie siècle|xive siècle|xve siècle|xvie siècle|xviie siècle|xviiie siècle|xixe siècle"
+        "|xxe siècle|xxie siècle",
+        "{measure}": "heure|nombre|unité/2",
         "": "ancre",
         NOTE: "passage à actualiser|quand|qui|note",
     },
     "it": {
         "{1}": "citazione|maiuscoletto|nobr",
-        "{measure}": "m|unità",
+        "{1} {2}{3}{u/ul}": "m",
+        "{measure}": "unità",
         NOTE: "citazione necessaria|chi|cn|senza fonte",
     },
     "ja": {
@@ -104,15 +112,23 @@ _IN_LANGUAGE = {
     },
     "ko": {"{1} ({2})": "한자|한글|llang2", "{1}": "임시링크", NOTE: "출처"},
     "pt": {
-        "{1}": "citação|fmtn|nobr|versalete",
+        "{1}": "citação|nobr|versalete",
+        "{measure}": "fmtn",
         "século {1}": "séc|século",
         NOTE: "carece de fontes|quem|quando|nre",
     },
     "ru": {
-        "{1}": "s|comment|цитата|начало цитаты|нп|нп3|нп4|нп5|не переведено|не переведено 5|число",
+        "{1}": "s|comment|цитата|начало цитаты|число",
+        "{текст/2/надо/1}": "нп|нп1|нп2|нп3|нп4|нп5|не переведено|не переведено 3"
+        "|не переведено 4|не переведено 5",
         NOTE: "где|когда|кто|нет аи|уточнить|sfn-multi|что",
     },
-    "uk": {"{1}": "s|нп|нп5|не перекладено|число", NOTE: "джерело|коли|хто|уточнити"},
+    "tr": {"{2}": "dil"},
+    "uk": {
+        "{1}": "s|число",
+        "{текст/2/треба/1}": "нп|нп3|нп5|не перекладено",
+        NOTE: "джерело|коли|хто|уточнити",
+    },
     "zh": {
         "{1}": "le|link|en-link|internal link helper|link-en|link-fr|link-de|link-ja|nobr",
         "{3/2}": "tsl|translink",

@@ -70,10 +70,19 @@ def _rows(synset: str, names: list[str]) -> list[dict]:
 def _synsets(path: Path) -> Synsets:
     if path.is_dir():
         yield from _of_folder(path)
-    elif tarfile.is_tarfile(path):
+    elif _is_tar(path):
         yield from _of_tar(path)
     else:
         yield from _of_lmf(path)
+
+
+def _is_tar(path: Path) -> bool:
+    """Whether the file is a tar. One that is packed and damaged may be any: its reader says so."""
+    try:
+        return tarfile.is_tarfile(path)
+    except (OSError, EOFError, zlib.error, LZMAError) as error:
+        raise_if_of_the_disk(error)
+        return False
 
 
 def _of_lmf(path: Path) -> Synsets:

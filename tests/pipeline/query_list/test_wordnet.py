@@ -1,5 +1,6 @@
 """Names of WordNet's synsets."""
 
+import bz2
 import gzip
 import importlib.util
 import io
@@ -176,6 +177,18 @@ def test_a_file_packed_by_xz_is_read_and_its_damage_is_seen(tmp_path):
     path.write_bytes(damaged)
     with pytest.raises(ValueError, match="expected a folder or a tar"):
         names_in(path)
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
+def test_a_packed_file_that_breaks_off_anywhere_is_refused_in_one_line(tmp_path, pack):
+    """A packed file may be a tar: the look for one must not meet the damage, either."""
+    path = tmp_path / "odenet.xml"
+    whole = pack(lmf(HUND + '<Synset id="y1"/>').encode())
+    for stop in (6, 12, len(whole) // 2, len(whole) - 5):
+        path.write_bytes(whole[:stop])
+        with pytest.raises(ValueError, match=r"odenet\.xml: expected a") as refused:
+            names_in(path)
+        assert "\n" not in str(refused.value)
 
 
 def test_an_xz_file_that_asks_for_much_memory_is_refused(tmp_path):

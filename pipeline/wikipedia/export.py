@@ -12,10 +12,10 @@ from xml.parsers import expat
 from pipeline.web.reading import raise_if_of_the_disk
 from pipeline.wikipedia.markup import plain_text
 from pipeline.wikipedia.namespaces import all_names
-from pipeline.wikipedia.pages import ROOT_END, NotAnExportError, Page, Parser
+from pipeline.wikipedia.pages import PAGE, ROOT_END, NotAnExportError, Page, Parser
 from pipeline.wikipedia.plain_files import BAD_STREAM, Row
 from pipeline.wikipedia.site import Site
-from pipeline.wikipedia.streams import PAGE, Dump
+from pipeline.wikipedia.streams import Dump
 
 __all__ = ["NotAnExportError", "cuts", "read_rows"]
 

@@ -14,6 +14,10 @@ from queries.tables.errors import InputError
 MAX_TEXT = 4_000_000  # characters of a page; Wikipedia itself refuses more than 2 MB
 MAX_TOKEN_BYTES = 16 << 20  # of one tag: expat keeps an unfinished one in memory
 MAX_DEPTH = 32
+PAGE = b"<page>"  # within a text it is written &lt;page>
+# What may hold anything, a page, too, if its end is lost.
+UNCLOSED = {b"<!--": b"-->", b"<?": b"?>"}
+SHORTEST_UNCLOSED = len(b"<?<page>")
 ROOT, ROOT_END = b"<mediawiki>", b"</mediawiki>"
 SILENT = ("-2", "6", "14")  # media, files, categories: links to them show no words
 
@@ -66,6 +70,7 @@ class Parser:
         self.beginning = b""
         self.unread: deque[bytes] = deque()  # slices that expat may not have come to the end of
         self.damaged_at: int | None = None
+        self.cdata_at: int | None = None  # where the CDATA section begins that is being read
         # In UTF-8, whatever the file's first line says: a later piece of it does not see that.
         self.expat = expat.ParserCreate("UTF-8")
         self.expat.buffer_text = True
@@ -74,6 +79,8 @@ class Parser:
         self.expat.StartElementHandler = self.start
         self.expat.EndElementHandler = self.end
         self.expat.CharacterDataHandler = self.characters
+        self.expat.StartCdataSectionHandler = self.start_cdata
+        self.expat.EndCdataSectionHandler = self.end_cdata
         if inside:
             self.feed(ROOT)
 
@@ -98,10 +105,18 @@ class Parser:
         if unread > MAX_TOKEN_BYTES:
             self.unread.clear()  # what follows is read from here on
             raise Damage("a tag without an end")
+        if unread > SHORTEST_UNCLOSED:
+            self.check_is_closed(b"".join(self.unread)[-unread:])
         length = sum(map(len, self.unread))
         while self.unread and length - len(self.unread[0]) >= unread:
             length -= len(self.unread.popleft())
         return self.taken()
+
+    def check_is_closed(self, unread: bytes) -> None:
+        """Raise Damage for a comment or the like that has a page in it and no end yet."""
+        for opening, end in UNCLOSED.items():
+            if unread.startswith(opening) and PAGE in unread and end not in unread:
+                raise self.damage(f"{opening.decode()} without an end")
 
     def taken(self) -> list[Page]:
         pages, self.pages = self.pages, []
@@ -161,7 +176,18 @@ class Parser:
         elif self.depth > MAX_DEPTH:
             raise self.damage("tags nested deeper than any export's")
 
+    def start_cdata(self) -> None:
+        self.cdata_at = self.expat.CurrentByteIndex
+        self.expat.buffer_text = False  # or a page inside would be seen too late to go back to it
+
+    def end_cdata(self) -> None:
+        self.cdata_at = None
+        self.expat.buffer_text = True
+
     def characters(self, text: str) -> None:
+        if self.cdata_at is not None and PAGE.decode() in text:
+            self.damaged_at = self.cdata_at
+            raise Damage("CDATA without an end")
         if self.pieces is not None:
             self.length += len(text)
             if self.length <= MAX_TEXT:

@@ -18,13 +18,13 @@ from typing import BinaryIO
 import pyarrow as pa
 
 from pipeline.web.reading import BZ2, GZIP, raise_if_of_the_disk
+from pipeline.wikipedia.pages import PAGE
 from pipeline.wikipedia.plain_files import ZSTD
 
 READ_BYTES = 1 << 17
 CHUNK_BYTES = 1 << 20
 BZ2_STREAM = re.compile(rb"BZh[1-9]1AY&SY")
 GZIP_STREAM = re.compile(rb"\x1f\x8b\x08[\x00-\x1f]")
-PAGE = b"<page>"  # within a text it is written &lt;page>
 # Some programs compress in parallel and cut at any byte. Then no stream begins with a page, and
 # to look into one takes up to 40 ms.
 TRIES_TO_CUT, TRIES_AFTER_DAMAGE = 8, 100

@@ -95,8 +95,14 @@ BAD_STREAM = (None, None, None, "bad_stream")
         b"<page><title>Dog</page>",
         b"</revision>",
         b"\0" * 4096,  # a hole in a file, where a disk was full
+        b"<page><title>Dog <!-- cut</title></page>",
+        b"<page><title>Dog <![CDATA[cut</title></page>",
+        b"<?php cut",
     ],
-    ids=["control", "utf-8", "cut tag", "cut page", "entity", "no end tag", "stray end", "zeros"],
+    ids=[
+        *("control", "utf-8", "cut tag", "cut page", "entity", "no end tag", "stray end", "zeros"),
+        *("comment", "cdata", "instruction"),
+    ],
 )
 @pytest.mark.parametrize("pack", [bytes, bz2.compress, gzip.compress], ids=["plain", "bz2", "gzip"])
 def test_a_damage_costs_its_own_page_alone(tmp_path, damage, pack):
@@ -106,6 +112,14 @@ def test_a_damage_costs_its_own_page_alone(tmp_path, damage, pack):
         at = whole.index(b"<page><title>Dog %d<" % n)
         content = pack(whole[:at] + damage + whole[at:])
         assert rows_of(tmp_path, content) == [*expected[:n], BAD_STREAM, *expected[n:]]
+
+
+def test_comments_and_cdata_that_end_are_read(tmp_path):
+    text = "<![CDATA[a dog & ]]>" + "<!-- x -->" * 3 + "a <![CDATA[<page ]]>cat"
+    content = export("<!-- pages -->", page("A", text), "<?x y?>", page("B"))
+    rows = rows_of(tmp_path, content)
+    assert [(row[1], row[3]) for row in rows] == [("A", None), ("B", None)]
+    assert "a dog & a" in rows[0][2]
 
 
 def test_a_page_that_is_cut_at_any_byte_costs_no_other(tmp_path):

@@ -8,11 +8,12 @@ damage at once; gzip has one sum, at its end, and zstd may have none.)
 
 import re
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from io import BufferedReader
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -41,7 +42,7 @@ def kind_of(path: str | Path) -> str | None:
     head = b""
     with open(path, "rb") as raw:
         try:
-            for chunk in _chunks(path, raw):
+            for chunk in _chunks(raw):
                 head += chunk
                 if len(head) >= HEAD_BYTES:
                     break
@@ -75,7 +76,7 @@ def read_rows(path: str | Path, kind: str) -> Iterator[Row]:
             yield from _parquet_rows(path)
         else:
             with open(path, "rb") as raw:
-                lines = _lines(_chunks(path, raw))
+                lines = _lines(_chunks(raw))
                 yield from _cirrus_rows(lines) if kind == "cirrus" else _jsonl_rows(path, lines)
     except DAMAGE as error:
         raise_if_of_the_disk(error)
@@ -85,12 +86,44 @@ def read_rows(path: str | Path, kind: str) -> Iterator[Row]:
 # --- bytes to lines -------------------------------------------------------------------------
 
 
-def _chunks(path: str | Path, raw: BufferedReader) -> Iterator[bytes]:
+def _chunks(raw: BufferedReader) -> Iterator[bytes]:
     """The file's bytes, decompressed: `read1` gives what precedes a damage."""
-    read: Callable[[int], bytes] = unpacked(raw).read1
     if raw.peek(4).startswith(ZSTD):
-        read = pa.input_stream(str(path), compression="zstd").read
-    yield from iter(partial(read, CHUNK_BYTES), b"")
+        yield from unzstd(raw)
+    else:
+        yield from iter(partial(unpacked(raw).read1, CHUNK_BYTES), b"")
+
+
+def unzstd(file: BinaryIO) -> Iterator[bytes]:
+    """What a zstd file holds; raises OSError for a damage, after all before it."""
+    stream = _zstd(file)  # closes the file where nothing holds it any longer
+    n_bytes = 0
+    try:
+        for chunk in iter(partial(stream.read, CHUNK_BYTES), b""):
+            n_bytes += len(chunk)
+            yield chunk
+    except OSError as damage:
+        raise_if_of_the_disk(damage)
+        if chunk := _before_damage(file, n_bytes):
+            yield chunk
+        raise
+
+
+def _zstd(file: BinaryIO) -> pa.CompressedInputStream:
+    file.seek(0)
+    return pa.CompressedInputStream(pa.PythonFile(file, "r"), "zstd")
+
+
+def _before_damage(file: BinaryIO, n_bytes: int) -> bytes:
+    """What a damaged zstd file holds behind so many bytes: Arrow gives nothing of a read in which
+    it meets a damage, so here each byte is a read."""
+    stream = _zstd(file)
+    for _ in range(n_bytes // CHUNK_BYTES):
+        stream.read(CHUNK_BYTES)
+    pieces: list[bytes] = []
+    with suppress(OSError):
+        pieces.extend(iter(partial(stream.read, 1), b""))
+    return b"".join(pieces)
 
 
 def _lines(chunks: Iterator[bytes]) -> Iterator[bytes | None]:

@@ -11,15 +11,12 @@ import re
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from functools import partial
 from itertools import islice
 from typing import BinaryIO
 
-import pyarrow as pa
-
 from pipeline.web.reading import BZ2, GZIP, raise_if_of_the_disk
 from pipeline.wikipedia.pages import PAGE
-from pipeline.wikipedia.plain_files import ZSTD
+from pipeline.wikipedia.plain_files import ZSTD, unzstd
 
 READ_BYTES = 1 << 17
 CHUNK_BYTES = 1 << 20
@@ -81,34 +78,9 @@ class Dump:
         self.at = start
         self.file.seek(start)
         if self.is_zstd:
-            return self._unzstd()
+            return unzstd(self.file)
         packed = self.is_bz2 or self.is_gzip
         return self._decompressed(stop) if packed else self._plain(stop - start)
-
-    def _unzstd(self) -> Iterator[bytes]:
-        n_bytes = 0
-        unpacked = pa.CompressedInputStream(pa.PythonFile(self.file, "r"), "zstd")
-        try:
-            for chunk in iter(partial(unpacked.read, READ_BYTES), b""):
-                n_bytes += len(chunk)
-                yield chunk
-        except OSError as damage:
-            raise_if_of_the_disk(damage)
-            if chunk := self._before_damage(n_bytes):
-                yield chunk
-            raise
-
-    def _before_damage(self, n_bytes: int) -> bytes:
-        """What a damaged zstd file holds behind so many bytes: Arrow gives nothing of a read in
-        which it meets a damage, so here each byte is a read."""
-        self.file.seek(0)
-        unpacked = pa.CompressedInputStream(pa.PythonFile(self.file, "r"), "zstd")
-        for _ in range(n_bytes // READ_BYTES):
-            unpacked.read(READ_BYTES)
-        pieces: list[bytes] = []
-        with suppress(OSError):
-            pieces.extend(iter(partial(unpacked.read, 1), b""))
-        return b"".join(pieces)
 
     def _plain(self, left: int) -> Iterator[bytes]:
         while chunk := self.file.read(min(CHUNK_BYTES, left)):

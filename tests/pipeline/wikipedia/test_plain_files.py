@@ -201,6 +201,21 @@ def test_a_damaged_bz2_keeps_the_blocks_before(tmp_path):
     assert 10_000 < len(rows) < 45_000
 
 
+def test_a_damaged_zstd_file_keeps_the_lines_before(tmp_path):
+    content = lines({"id": 1, "title": "A", "text": "a dog"}, {"id": 2, "title": "B", "text": "b"})
+    packed = pa.compress(content, "zstd", asbytes=True)
+    file = tmp_path / "pages.jsonl.zst"
+    for damage in (b"404 page not found", packed[:-5]):
+        file.write_bytes(packed + damage)
+        assert kind_of(file) == "jsonl"
+        rows = list(read_rows(file, "jsonl"))
+        assert [(row[1], row[3]) for row in rows] == [
+            ("A", None),
+            ("B", None),
+            (None, "bad_stream"),
+        ]
+
+
 def test_a_damaged_gzip_ends_in_a_row_that_tells_of_it(tmp_path):
     packed = many_articles(gzip.compress)[0]
     broken = bytearray(packed)

@@ -108,6 +108,11 @@ def train(args: argparse.Namespace) -> int:
         f"loss {done['loss']:.3f}, temperature {done['temperature']:.3f}, "
         f"{len(done['corrupt'])} corrupt samples"
     )
+    if done["ended_by"] == "seconds" and done["images"] < done["samples"]:
+        print(
+            f"{args.run}: too little time for a result: the model has seen {done['images']:,} of "
+            f"{done['samples']:,} samples; give it a longer --max-seconds"
+        )
     return 0
 
 

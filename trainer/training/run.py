@@ -31,6 +31,8 @@ from trainer.training.start import Habits, Run, start
 from trainer.training.step import Inputs, Stepper
 from trainer.training.stop import StoppedError, signals_heeded
 
+LEAST_STEPS = 3  # whatever the bound in seconds: a busy machine still ends with a model
+
 
 def train(
     build_path: Path,
@@ -60,7 +62,7 @@ def train(
 
 
 def run_steps(run: Run, done: Progress) -> None:
-    """Run all epochs, or end when `max_seconds` have passed."""
+    """Run all epochs, or end when `max_seconds` have passed, but not before LEAST_STEPS."""
     stepper, group = run.stepper, run.stepper.group
     device = stepper.model.logit_scale.device
     saved = time.monotonic()
@@ -74,7 +76,7 @@ def run_steps(run: Run, done: Progress) -> None:
             progress = run.clock.progress(done.steps, done.steps_planned)
             if run.settings.max_seconds:
                 progress = group.broadcast(progress, device)
-            if progress >= 1:
+            if progress >= 1 and done.steps >= LEAST_STEPS:
                 done.ended_by = "seconds"
                 break
             batch, inputs = next(batches)
@@ -99,7 +101,7 @@ def run_steps(run: Run, done: Progress) -> None:
                 save(run, done)
                 saved = time.monotonic()
     if done.steps == 0:
-        raise TrainerError("no step was done: the time was too short, or every picture is corrupt")
+        raise TrainerError("no step was done: every picture is corrupt")
 
 
 def open_log(run: Run, done: Progress) -> Log:

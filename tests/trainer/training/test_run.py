@@ -113,6 +113,17 @@ def test_a_bound_in_seconds_ends_the_run_with_a_checkpoint(world, tmp_path):
     assert (tmp_path / "checkpoint.safetensors").is_file()
 
 
+def test_a_run_without_time_takes_a_few_steps_and_says_so(tmp_path, capsys):
+    make_build(tmp_path / "build", per_class=2)
+    args = ["train", "--data", f"{tmp_path}/build", "--run", f"{tmp_path}/run", "--batch", "4"]
+    assert main([*args, "--max-seconds", "0.001"]) == 0
+    done = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert (done["steps"], done["ended_by"]) == (3, "seconds")
+    assert (tmp_path / "run" / "checkpoint.safetensors").is_file()
+    said = capsys.readouterr().out
+    assert ("too little time for a result" in said) == (done["images"] < done["samples"])
+
+
 def test_corrupt_samples_are_counted_and_named(tmp_path, capsys):
     bad = make_build(tmp_path / "build", per_class=2, corrupt=2)
     args = ["--data", f"{tmp_path}/build", "--run", f"{tmp_path}/run", "--epochs", "1"]

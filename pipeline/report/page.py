@@ -75,10 +75,11 @@ def print_counts(build: Path) -> None:
     engine, inputs = DuckEngine(quiet=True), files_by_table(build)
     grid = Grid("", "rows")
     grid.columns[1].justify = "right"
+    drops = answer(engine, inputs, sql("audit", "drops_by_reason")).to_pylist()
     for name, n in shown_counts(engine, inputs).items():
         grid.add_row(name, f"{n:,}")
-        if name == "candidates":
-            for row in answer(engine, inputs, sql("audit", "drops_by_reason")).to_pylist():
+        for row in drops:
+            if name == ("queries" if row["stage"] == "read" else "candidates"):
                 grid.add_row(f"  dropped by {row['stage']}: {row['reason']}", f"{row['n']:,}")
     Console().print(grid)
 

@@ -17,6 +17,8 @@ from queries.tables.addresses import EXPECTED, hidden
 from queries.tables.errors import UserError
 from queries.tables.store import bring
 
+SCHEME = re.compile(r"(?:(?<=::)|^)[A-Za-z][A-Za-z0-9+.-]*(?=://|::)|^wikimedia(?=:)", re.I)
+
 
 def locate(text: str, folder: Path) -> Path:
     """Turn a path of the settings into one of this machine; it need not exist.
@@ -42,7 +44,17 @@ def _folder(info: ValidationInfo) -> Path:
     return info.context["folder"] if info.context else Path.cwd()
 
 
+def spelt(text: str) -> str:
+    """An address with its schemes in small letters, which is how programs look them up.
+
+    >>> spelt("S3://Bucket/A.parquet"), spelt("ZIP://a.csv::HTTPS://x.org/A.zip"), spelt("A.csv")
+    ('s3://Bucket/A.parquet', 'zip://a.csv::https://x.org/A.zip', 'A.csv')
+    """
+    return SCHEME.sub(lambda scheme: scheme[0].lower(), text)
+
+
 def _existing(text: str, info: ValidationInfo) -> str:
+    text = spelt(text)
     if is_remote(text):
         try:
             return str(bring(without_secret(text)))
@@ -61,11 +73,12 @@ def is_download(text: str) -> bool:
     >>> is_download("wikimedia:enwiki/20261101/multistream"), is_download("dump.xml.bz2")
     (True, False)
     """
-    return text.startswith(("wikimedia:", "http://", "https://"))
+    return spelt(text).startswith(("wikimedia:", "http://", "https://"))
 
 
 def _download_or_files(text: str, info: ValidationInfo) -> str:
     """An address, a file, or a folder or pattern that stands for at least one file."""
+    text = spelt(text)
     if is_download(text):
         return without_secret(text)
     if is_remote(text) or not is_pattern(path := locate(text, _folder(info))):
@@ -85,6 +98,7 @@ def _each_file(texts: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _download_or_file(text: str, info: ValidationInfo) -> str:
+    text = spelt(text)
     if is_download(text):
         return without_secret(text)
     if is_remote(text) or not is_pattern(path := locate(text, _folder(info))):
@@ -105,11 +119,11 @@ def is_remote(text: str) -> bool:
     >>> is_remote("s3://bucket/part-*.parquet"), is_remote("captions.tsv")
     (True, False)
     """
-    return re.match(r"[a-z][a-z0-9+.-]*(://|::)", text) is not None
+    return re.match(r"[a-z][a-z0-9+.-]*(://|::)", text, re.IGNORECASE) is not None
 
 
 def _remote_or_existing(text: str, info: ValidationInfo) -> str:
-    return without_secret(text) if is_remote(text) else _existing(text, info)
+    return without_secret(spelt(text)) if is_remote(text) else _existing(text, info)
 
 
 RemoteOrExisting = Annotated[str, AfterValidator(_remote_or_existing)]
@@ -118,7 +132,7 @@ RemoteOrExisting = Annotated[str, AfterValidator(_remote_or_existing)]
 def _first_existing(texts: Any, info: ValidationInfo) -> str:
     if not isinstance(texts, tuple) or not all(isinstance(text, str) for text in texts):
         raise ValueError("a list of paths, of which the first that exists is taken, or an address")
-    for text in texts:
+    for text in map(spelt, texts):
         if is_download(text):
             return without_secret(text)
         if is_remote(text):

@@ -183,7 +183,7 @@ class Settings(Section):
 def load(path: Path) -> Settings:
     """Read and check one TOML. Raises SettingsError."""
     try:
-        raw = tomllib.loads(path.read_text("utf-8"))
+        raw = tomllib.loads(path.read_text("utf-8-sig"))  # Notepad writes a byte order mark
     except OSError as error:
         raise SettingsError(f"settings: {path}: expected a TOML file ({error.strerror})") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

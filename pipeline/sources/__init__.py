@@ -15,7 +15,7 @@ from pipeline.sources.interface import Kind, Planning, SourcePart
 
 __all__ = ["Planning", "SourceError", "SourcePart", "check", "collect", "parts", "serving"]
 
-VERSION = 4  # raise it when `collect` makes other rows from the same input
+VERSION = 5  # raise it when `collect` makes other rows from the same input
 
 
 def check(sources: Iterable[Source]) -> None:

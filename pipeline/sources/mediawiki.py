@@ -5,6 +5,7 @@ language as plain text, else its name, else the file's name without the ending. 
 thumbnail's, or the original's where that is not wider. Every file in the results gives one row.
 """
 
+import re
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -13,8 +14,10 @@ from urllib.parse import urljoin
 from pipeline.settings.sources import MediaWikiSource
 from pipeline.sources import search
 from pipeline.sources.candidate import Raw
+from pipeline.sources.descriptions import in_language, text_of_html
 from pipeline.sources.interface import PlannedPart, Planning
-from pipeline.sources.search import Answer, Site, text_of_html
+from pipeline.sources.search import Answer, Site
+from pipeline.web.client import DownloadError
 from pipeline.web.reading import at
 
 MOST_AT_ONCE = 50  # results of one request; a server that gives fewer says how to go on
@@ -27,7 +30,11 @@ ICON = "/file-type-icons/"  # in the address of an icon, for a file that cannot 
 
 # Temporary errors, which come in an answer of status 200.
 PASSING = {"maxlag", "ratelimited", "readonly", "cirrussearch-too-busy-error"}
-INTERNAL = "internal_api_error_"
+# Errors about who asks, or about searching as such: every query meets them, as with status 403.
+DENIED = re.compile(
+    r"denied|blocked|^badaccess|loggedin|^login|^assert\w*failed|^mwoauth-|-disabled$|^noapi|captcha"
+)
+INTERNAL = re.compile(r"^internal_api_error_|search-error$|^cirrussearch-")  # of the engine
 INTERNAL_TRIES = 2  # a query on which the server fails each time must not stop the build
 
 
@@ -57,7 +64,7 @@ def read(row: dict, source: MediaWikiSource) -> Iterator[Raw]:
 def find(site: Site, source: MediaWikiSource, query: str) -> Answer:
     """The pages of the files in the results, by rank, and the error if there was one.
 
-    Raises DownloadError if the server does not answer.
+    Raises DownloadError if the server does not answer, or refuses the client.
     """
     files: dict[str, dict] = {}  # by title: a page's fields may come in several answers
     request = {**_params(source, query), "maxlag": LAG_S}
@@ -66,13 +73,15 @@ def find(site: Site, source: MediaWikiSource, query: str) -> Answer:
 
     def later(answer: Any) -> str | None:
         code = str(at(answer, "error", "code"))
-        internal = code.startswith(INTERNAL) and next(refusals, None) is not None
-        return f"the error {code[:80]!r}" if internal or code in PASSING else None
+        passing = code in PASSING or (INTERNAL.search(code) and next(refusals, None) is not None)
+        return f"the error {code[:80]!r}" if passing else None
 
     for _ in range(source.results_per_query + SPARE_REQUESTS):
         answer = site.ask(source.api, params, later)
         pages, going_on = at(answer, "query", "pages") or [], at(answer, "continue")
         if error := _error(answer, pages):
+            if DENIED.search(error.partition(":")[0]):
+                raise DownloadError(f"{source.api}: it refuses to be searched: {error}")
             break
         for page in pages:
             title = str(page.get("title", f"no title: {len(files)}"))
@@ -177,21 +186,6 @@ def is_picture(mime: Any) -> bool:
     (True, False, False)
     """
     return isinstance(mime, str) and mime.startswith("image/") and mime != BOOK
-
-
-def in_language(value: Any, language: str) -> str:
-    """A description as plain text: in this language where it has languages, else as it is.
-
-    >>> in_language({"de": "Rotmilan", "en": "<i>Red</i> kite", "_type": "lang"}, "en")
-    'Red kite'
-    >>> in_language({"de": "Rotmilan"}, "en"), in_language("Red kite", "en")
-    ('', 'Red kite')
-    """
-    if not isinstance(value, dict):
-        return text_of_html(value)
-    kinds = [key for key in value if key.startswith(f"{language}-")]  # such as en-gb
-    texts = (text_of_html(value.get(key)) for key in (language, *kinds, "x-default"))
-    return next(filter(None, texts), "")
 
 
 def name_of(title: Any) -> str | None:

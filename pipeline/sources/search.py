@@ -1,13 +1,13 @@
 """What sources that search have in common: the plan, the journal, the requests to a server.
 
 A part is a number of queries. Its journal has a line for each query that was answered, so an
-interrupted part sends only the others. The journal is named after the requests alone and stays in
+interrupted part sends only the others. A search that ended in an error is no answer: a later build
+that makes the part again sends it again. The journal is named after the requests alone and stays in
 the workspace: a part that is made again with another seed or language sends no request. Delete the
 folder `work/search` to send the requests again.
 """
 
 import json
-import re
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -16,7 +16,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 import requests
-from selectolax.lexbor import LexborHTMLParser
 
 from pipeline.settings.sources import SearchSource
 from pipeline.settings.whole import DownloadSettings
@@ -31,10 +30,6 @@ from queries.tables.parts import digest
 FORM = 1  # raise it when a journal's lines get another form
 BACKOFF_S = 5.0  # what Wikimedia asks for where it names no time
 MOST_ANSWER_BYTES = 16 << 20
-LONGEST_HTML = 20_000  # characters of a description that are read
-SPACES = re.compile(r"\s+")
-UNSEEN = "script, style, template, [hidden], [style*='display:none'], [style*='display: none']"
-BLOCKS = "br, p, div, li, dt, dd, td, th, tr, h1, h2, h3, h4, h5, h6"
 
 Answer = dict[str, Any]  # a query's results: JSON-able, in the source's own form
 
@@ -114,8 +109,9 @@ class Journal:
         for line in self.file:
             if not line.endswith(b"\n"):
                 break
-            query = at(json_object(line), "query")
-            if isinstance(query, str):
+            noted = json_object(line)
+            query = at(noted, "query")
+            if isinstance(query, str) and at(noted, "error") is None:  # 0.1.0 noted errors, too
                 self.places[query] = whole
             whole += len(line)
         self.file.truncate(whole)
@@ -165,7 +161,8 @@ def answers(row: dict, ask: Callable[[str], Answer]) -> Iterator[tuple[dict[str,
             answer = journal.get(query)
             if answer is None:
                 answer = ask(query)
-                journal.note(query, answer)
+                if "error" not in answer:
+                    journal.note(query, answer)
             yield {"query": query, "query_id": query_id}, answer
 
 
@@ -183,20 +180,3 @@ def phrase(query: str) -> str:
     '"not red kites"'
     """
     return f'"{query}"'
-
-
-def text_of_html(html: Any) -> str:
-    """The text that a reader of the HTML sees, in one line; '' for a value that is no text.
-
-    >>> text_of_html('A <b>red</b> kite<br>over <i>Wales</i> &amp; <script>1</script>England')
-    'A red kite over Wales & England'
-    """
-    if not isinstance(html, str) or not html.strip():
-        return ""
-    tree = LexborHTMLParser(html[:LONGEST_HTML].encode("utf-8", "replace"))
-    for node in tree.css(UNSEEN):
-        node.decompose()
-    for node in tree.css(BLOCKS):
-        node.insert_before(" ")
-        node.insert_after(" ")
-    return SPACES.sub(" ", tree.body.text() if tree.body else "").strip()

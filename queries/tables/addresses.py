@@ -8,7 +8,7 @@ import re
 
 # A user with a password, and of the web any user: abfs://container@account is no secret. One slash
 # is what is left of two where an address was taken for a path.
-WITH_USER = re.compile(r"(\bhttps?://?|\b[a-z0-9+.-]+://?(?=[^/\s@:]*:))[^/\s@?#]+@")
+WITH_USER = re.compile(r"(\bhttps?://?|\b[a-z0-9+.-]+://?(?=[^/\s@:]*:))[^/\s@?#]+@", re.IGNORECASE)
 SIGNED = re.compile(
     r"([?&](?:x-(?:amz|goog)-(?:signature|credential|security-token)|signature|sig|token"
     r"|access_token|api_?key|key|password|secret)=)[^&#\s*]+",

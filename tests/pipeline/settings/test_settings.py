@@ -23,10 +23,22 @@ def written(tmp_path):
 
     def write(text: str):
         path = tmp_path / "build.toml"
-        path.write_text(text)
+        path.write_text(text, "utf-8")
         return path
 
     return write
+
+
+def test_a_byte_order_mark_is_no_error(written, tmp_path):
+    """As Notepad writes it; tomllib alone refuses it."""
+    assert load(written("\ufeff" + GOOD)) == load(written(GOOD))
+
+
+@pytest.mark.parametrize("address", ["S3://Bucket/A.parquet", "Https://x.org/A.CSV"])
+def test_the_scheme_of_an_address_may_be_in_capitals(written, address):
+    (source,) = load(written(GOOD.replace("captions.tsv", address))).sources
+    scheme, _, rest = address.partition(":")
+    assert source.paths == (f"{scheme.lower()}:{rest}",)
 
 
 def test_paths_start_at_the_settings_file(written, tmp_path):

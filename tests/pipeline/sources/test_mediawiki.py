@@ -18,8 +18,9 @@ from pipeline import sources
 from pipeline.settings.sources import MediaWikiSource
 from pipeline.sources import Planning, SourceError, mediawiki, search
 from pipeline.sources.candidate import candidates
+from pipeline.sources.descriptions import in_language, text_of_html
 from pipeline.sources.mediawiki import find, read
-from pipeline.sources.search import Site, text_of_html
+from pipeline.sources.search import Site
 from pipeline.web.client import Client, DownloadError
 from queries.engine import MapInput
 from queries.engine.duck import DuckEngine
@@ -172,6 +173,84 @@ def test_a_server_that_never_ends_is_left_with_what_it_gave():
 @pytest.mark.parametrize("odd", [[], "", 7, None, {"query": {"pages": {"1": {}}}}, answer("x")])
 def test_an_answer_of_another_form_is_told_of(odd):
     assert find(Says(odd), source_of("http://127.0.0.1/"), "kite")["error"] == "no list of pages"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "readapidenied",  # a private wiki's: siddharthvp/mwn issue 17, cgt/go-mwclient issue 17
+        "permissiondenied",
+        "gsrsearch-text-disabled",  # wikis that pywikibot's tests skip for it
+        "globalblocking-blockedtext-ip",
+        "autoblocked",
+        "mustbeloggedin",
+        "assertuserfailed",
+        "mwoauth-invalid-authorization",
+    ],
+)
+def test_a_wiki_that_refuses_who_asks_stops_the_build_though_it_answers(code):
+    denied = {"error": {"code": code, "info": "You need <i>permission</i>."}}
+    with pytest.raises(DownloadError, match=f"refuses to be searched: {code}: You need permission"):
+        find(Says(denied), source_of("http://127.0.0.1/api.php"), "kite")
+
+
+def error_of(code: str) -> dict:
+    return {"error": {"code": code, "info": "No."}}
+
+
+def test_an_error_is_no_answer_and_a_later_build_asks_again(tmp_path, monkeypatch):
+    source = source_of("http://127.0.0.1/api.php")
+    said = [error_of("badvalue"), answer(page(1)), answer(page(2))]
+    site = Says(*said)
+    monkeypatch.setattr(mediawiki, "Site", lambda _: site)
+    assert [row["reason"] for row in collected(source, tmp_path, "kite", "fox")] == [
+        "search_failed",
+        "url_missing",
+    ]
+    assert [row["title"] for row in collected(source, tmp_path, "kite", "fox")] == [
+        "File:2.jpg",
+        "File:1.jpg",
+    ]
+    assert [one["gsrsearch"] for one in site.asked] == ['"kite"', '"fox"', '"kite"']
+
+
+def test_an_error_that_an_older_build_noted_is_asked_again(tmp_path):
+    path = tmp_path / "journal.jsonl"
+    lines = [{"query": "kite", "pages": [], "error": "busy"}, {"query": "fox", "pages": []}]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with search.Journal(path) as journal:
+        assert (journal.get("kite"), journal.get("fox")) == (None, lines[1])
+
+
+GERMAN = '<div class="description" lang="de"><span class="language de"><b>Deutsch:</b></span>'
+LANGUAGES = (  # as the templates {{de|…}} and {{en|…}} of Wikimedia Commons write them
+    f'{GERMAN} Ein Rotmilan</div>\n<div class="description mw-content-ltr en" dir="ltr" lang="en">'
+    '<span class="language en" title="English"><b>English: </b></span>A red kite, <span lang="la">'
+    "Milvus milvus</span></div>"
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "language", "text"),
+    [
+        (LANGUAGES, "en", "A red kite, Milvus milvus"),
+        (LANGUAGES, "de", "Ein Rotmilan"),
+        (LANGUAGES, "fr", ""),
+        (LANGUAGES, "la", ""),
+        ({"x-default": LANGUAGES, "_type": "lang"}, "de", "Ein Rotmilan"),
+        ({"en": LANGUAGES}, "en", "A red kite, Milvus milvus"),
+        ('<p lang="pt-BR">gato</p><p lang="PT">gata</p>', "pt", "gata"),
+        ('<p lang="pt_br">gato</p>', "pt", "gato"),
+        ("<div lang=en>A <div lang=de>Rot</div> kite<div>s</div></div>", "en", "A kite s"),
+        ("<div>Kites <div lang=de>Milane</div></div>", "en", "Kites"),
+        ('A <span class="language">dead</span> language', "en", "A dead language"),
+        ("<div lang>Kite</div>", "en", "Kite"),
+        ("<div lang=en>" * 5_000 + "deep", "en", "deep"),
+        (["a"], "en", ""),
+    ],
+)
+def test_a_description_is_of_the_wanted_language_alone(value, language, text):
+    assert in_language(value, language) == text
 
 
 def raws_of(tmp_path: Path, *pages: object, **changed: object) -> list:
@@ -440,7 +519,8 @@ def test_a_lagging_wiki_is_given_the_time_it_asks_for(tmp_path, wiki, waits, mon
 
 
 def test_an_error_that_stays_gives_one_row_and_the_part_goes_on(tmp_path, wiki, waits):
-    wiki.moves[:] = ["error badvalue", *["error internal_api_error_X"] * 3]
+    errors = ["error badvalue", *["error internal_api_error_X"] * 3]
+    wiki.moves[:] = errors
     found = collected(source_of(wiki.api), tmp_path, "kite", "red", "fox")
     assert [row["reason"] for row in found] == ["search_failed"] * 2 + [None, "not_a_picture"]
     assert [row.get("error") for row in found[:2]] == ["badvalue: No.", "internal_api_error_X: No."]

@@ -230,6 +230,9 @@ def test_a_query_that_it_does_not_take_gives_one_row(tmp_path, server):
     server.left_out = ["results"]
     (failed,) = collected(server, tmp_path, "owl")
     assert failed["error"] == "an answer without results"
+    server.left_out, server.found['"owl"'] = [], [result(2)]
+    (found,) = collected(server, tmp_path, "owl")  # an error is no answer: it was asked again
+    assert found["reason"] is None
 
 
 @pytest.mark.parametrize("status", [401, 403])

@@ -38,6 +38,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.server.agents.append(self.headers["User-Agent"])
         self.server.paths.append(self.path)
+        self.server.answering.wait()
         kind, _, rest = self.path.strip("/").partition("/")
         number = int("".join(filter(str.isdigit, rest)) or 0)
         if kind in STATUSES and kind not in self.server.mended:
@@ -105,6 +106,8 @@ class ImageServer(ThreadingHTTPServer):
         self.agents: list[str] = []
         self.paths: list[str] = []  # that were asked for, in order
         self.mended: set[str] = set()  # kinds of error that are none any more
+        self.answering = threading.Event()  # cleared: requests wait for it
+        self.answering.set()
         self.closing = threading.Event()
 
     def url(self, path: str) -> str:
@@ -116,5 +119,6 @@ class ImageServer(ThreadingHTTPServer):
 
     def __exit__(self, *_: object) -> None:
         self.closing.set()
+        self.answering.set()
         self.shutdown()
         self.server_close()

@@ -43,7 +43,7 @@ allow_private_hosts = true
 [images]
 size = 64
 [fetch]
-deadline_s = 5.0
+deadline_s = {deadline_s}
 retries = 0
 allow_networks = ["127.0.0.0/8"]
 per_host = 64
@@ -105,11 +105,13 @@ class Small:
         seed: int = 0,
         rows_per_part: int = 20,
         samples_per_shard: int = 10,
+        deadline_s: float = 5.0,
     ) -> Path:
         """Fewest processes: one worker, and all of a round in one image part."""
         path = self.folder / "build.toml"
         given = {"cap": cap, "near_bits": near_bits, "workers": workers, "seed": seed}
         given |= {"rows_per_part": rows_per_part, "samples_per_shard": samples_per_shard}
+        given["deadline_s"] = deadline_s
         path.write_text(SETTINGS.format(**given))
         return path
 
@@ -126,7 +128,7 @@ class Small:
             env={**os.environ, "COLUMNS": "120"},
         )
 
-    def build(self, out: Path, **settings: int) -> Path:
+    def build(self, out: Path, **settings: float) -> Path:
         done = self.luigi(out, self.settings(**settings))
         assert done.returncode == 0, done.stdout + done.stderr
         return find(out)

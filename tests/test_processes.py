@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from tests import ROOT
+from tests.hold import Hold
 from tests.pipeline.sources import mediawiki_server
 from tests.processes import WAIT_S, command_of, descendants, free_port, is_alive, kill, wait_for
 from tests.queries.engine.spark_cluster import spark_home
@@ -70,6 +71,22 @@ def test_a_process_that_has_ended_has_no_name_and_no_child():
     wait_for(lambda: zombie.status() == psutil.STATUS_ZOMBIE, "a zombie")
     assert (command_of(zombie), descendants(zombie), is_alive(zombie)) == ("", [], False)
     zombie.wait()
+
+
+NAMING = "import sys; from pathlib import Path; Path(sys.argv[1]).rename(sys.argv[2])"
+
+
+def test_a_process_that_is_held_has_written_its_file_and_not_named_it(tmp_path):
+    hold, written, named = Hold(tmp_path / "hold"), tmp_path / "a", tmp_path / "b"
+    hold.names("/b")
+    written.touch()
+    command = [hold.python, "-c", NAMING, written, named]
+    with subprocess.Popen(list(map(str, command))) as program:
+        assert hold.reached(program).pid == program.pid
+        assert written.exists() > named.exists()
+        hold.let_go()
+    assert program.returncode == 0
+    assert written.exists() < named.exists()
 
 
 def test_no_other_program_is_given_a_free_port():

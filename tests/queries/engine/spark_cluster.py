@@ -108,7 +108,7 @@ class Cluster:
             daemon.wait()
 
 
-def settings_for(master: str, **conf: str) -> str:
+def settings_for(master: str, python: Path = Path(sys.executable), **conf: str) -> str:
     """The section [engine.spark] of a small build, at the end of the TOML."""
     java = {f"spark.{who}.extraJavaOptions": JAVA for who in ("driver", "executor")}
     every = {**java, "spark.driver.host": "127.0.0.1", **conf}
@@ -119,7 +119,7 @@ master = "{master}"
 memory = "512MB"
 partitions = 2
 fetchers = 2
-python = "{sys.executable}"
+python = "{python}"
 [engine.spark.conf]
 {lines}
 """

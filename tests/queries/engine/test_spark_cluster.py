@@ -8,17 +8,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TypeVar
 
 import psutil
 import pytest
 
 from queries.tables.manifest import BuildError, find
 from queries.tables.parts import read_part
+from tests.hold import Hold
 from tests.image_server import ImageServer
-from tests.processes import command_of, name_of, wait_for
+from tests.processes import command_of, wait_for
 from tests.queries.engine.spark_cluster import Cluster, settings_for, spark_home
 from tests.small_build import LUIGI, ROOT, Small, published
 
+T = TypeVar("T")
+OF_SPARK = {"SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": sys.executable}
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 
 
@@ -32,13 +36,18 @@ def cluster(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def small(tmp_path_factory):
-    with ImageServer() as server:
-        yield Small(tmp_path_factory.mktemp("small"), server.url(""))
+def server():
+    with ImageServer() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def small(server, tmp_path_factory):
+    return Small(tmp_path_factory.mktemp("small"), server.url(""))
 
 
 @contextmanager
-def running(command: list[object], said: Path) -> Iterator[subprocess.Popen]:
+def running(command: list[object], said: Path, hold: Hold) -> Iterator[subprocess.Popen]:
     with said.open("wb") as output:
         program = subprocess.Popen(
             [str(word) for word in command],
@@ -46,7 +55,7 @@ def running(command: list[object], said: Path) -> Iterator[subprocess.Popen]:
             stdout=output,
             stderr=output,
             cwd=ROOT,
-            env={**os.environ, "SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": sys.executable},
+            env={**os.environ, **hold.environment, **OF_SPARK},
         )
     try:
         yield program
@@ -55,46 +64,12 @@ def running(command: list[object], said: Path) -> Iterator[subprocess.Popen]:
         program.wait()
 
 
-def kill_the_worker_of(
-    cluster: Cluster, find_process: Callable[[], psutil.Process | None], driver: subprocess.Popen
-) -> None:
+def kill_the_worker_of(cluster: Cluster, process: psutil.Process) -> None:
     """Kill the machine on which the process runs, and let a new machine take its place."""
-
-    def worker() -> psutil.Process | None:
-        assert driver.poll() is None, "the driver ended before"
-        process = find_process()
-        return process and cluster.worker_of(process)
-
-    cluster.kill(wait_for(worker, "the process whose machine is to be killed"))
+    worker = cluster.worker_of(process)
+    assert worker is not None, process
+    cluster.kill(worker)
     cluster.add_worker()
-
-
-def that_writes(cluster: Cluster, folder: Path) -> psutil.Process | None:
-    """The process that writes a file of this folder, made to stand still while it does.
-
-    Writing takes a fraction of a second: all processes stand still before their files are listed.
-    """
-    workers = [process for process in cluster.processes() if "python" in name_of(process)]
-    if not any(folder.glob(".*")):
-        return None
-    for worker in workers:
-        with suppress(psutil.Error):
-            worker.suspend()
-    writing = [worker for worker in workers if folder in folders_of_open_files(worker)]
-    for worker in workers:
-        if worker not in writing[:1]:
-            with suppress(psutil.Error):
-                worker.resume()
-    return writing[0] if writing else None
-
-
-def folders_of_open_files(process: psutil.Process) -> set[Path]:
-    folders = set()
-    with suppress(OSError):  # the process has ended
-        for link in Path(f"/proc/{process.pid}/fd").iterdir():
-            with suppress(OSError):  # the file is closed
-                folders.add(link.readlink().parent)
-    return folders
 
 
 def that_fetches(cluster: Cluster) -> psutil.Process | None:
@@ -102,31 +77,27 @@ def that_fetches(cluster: Cluster) -> psutil.Process | None:
     return next(fetchers, None)
 
 
-def that_caps(cluster: Cluster, out: Path) -> psutil.Process | None:
-    """A process of an executor, while Spark writes a table of the cap."""
-    writing = any((out / "work/scratch").glob("derive-*/rows/_temporary"))
-    under_way = any((out / "work/cap").glob("*/verdict.parquet"))
-    if writing and under_way and not any((out / "work/cap").glob("*/*/kept_match.parquet")):
-        return next(iter(cluster.executors()), None)
-    return None
-
-
 def test_a_cluster_of_which_machines_are_killed_makes_the_build_of_one_machine(
-    cluster, small, tmp_path
+    cluster, small, server, tmp_path
 ):
-    model = small.build(tmp_path / "duckdb", near_bits=2)
-    settings, out = small.settings(near_bits=2), tmp_path / "spark"
+    shape = {"near_bits": 2, "deadline_s": 600}  # an answer may have to wait for this test
+    model = small.build(tmp_path / "duckdb", **shape)
+    settings, out = small.settings(**shape), tmp_path / "spark"
     alone = settings.read_text()
-    settings.write_text(alone + settings_for(cluster.master))
+    hold = Hold(tmp_path / "hold")
+    settings.write_text(alone + settings_for(cluster.master, hold.python))
     build = ["--module", "pipeline", "BuildWIT", "--engine", "spark"]
     build += ["--settings", str(settings), "--out", str(out)]
 
+    hold.names("/spark/work/match/[^/]*[.]parquet")
+    server.answering.clear()
     said = tmp_path / "said"
-    with running([LUIGI, *build], said) as driver:
-        match = out / "work" / "match"
-        kill_the_worker_of(cluster, lambda: that_writes(cluster, match), driver)
-        wait_for(lambda: any((out / "images").glob("*/.*")) or driver.poll() is not None, "a fetch")
-        assert driver.poll() is None, said.read_text()
+    with running([LUIGI, *build], said, hold) as driver:
+        writer = hold.reached(driver)
+        assert any((out / "work" / "match").glob(".*"))
+        kill_the_worker_of(cluster, writer)
+        hold.let_go()
+        wait_while(driver, lambda: server.paths, "a request for a picture")
         driver.send_signal(signal.SIGKILL)
     with pytest.raises(BuildError):
         find(out)
@@ -134,18 +105,44 @@ def test_a_cluster_of_which_machines_are_killed_makes_the_build_of_one_machine(
     whole = [read_part(path) for path in (out / "work").rglob("[!.]*.parquet") if no_scratch(path)]
     assert len(whole) > 20
     wait_for(lambda: not cluster.executors(), "the executors of a driver that is gone to end")
+    server.paths.clear()
 
     # The same command by spark-submit, whose --master counts before that of the settings.
-    settings.write_text(alone + settings_for("local[1]"))
+    settings.write_text(alone + settings_for("local[1]", hold.python))
     submit = [cluster.home / "bin/spark-submit", "--master", cluster.master]
     program = find_spec("luigi.__main__").origin
-    with running([*submit, program, *build], said) as driver:
-        kill_the_worker_of(cluster, lambda: that_fetches(cluster), driver)
-        kill_the_worker_of(cluster, lambda: that_caps(cluster, out), driver)
+    hold.names("/spark/work/cap/[^/]*/verdict[.]parquet")
+    with running([*submit, program, *build], said, hold) as driver:
+        wait_while(driver, lambda: server.paths, "a request for a picture")
+        kill_the_worker_of(cluster, wait_while(driver, lambda: that_fetches(cluster), "a fetch"))
+        server.answering.set()
+        hold.reached(driver)
+        stand_still(*cluster.executors())  # so that Spark does not end what it writes of the cap
+        hold.let_go()
+        writing = out / "work" / "scratch"
+        wait_while(driver, lambda: any(writing.glob("derive-*/rows/_temporary")), "a table")
+        for executor in cluster.executors():
+            kill_the_worker_of(cluster, executor)
         driver.wait()
     assert driver.returncode == 0, said.read_text()
     assert published(find(out)) == published(model)
     assert find(out).name == model.name
+
+
+def wait_while(program: subprocess.Popen, condition: Callable[[], T], what: str) -> T:
+    """Wait for the condition, which the program makes true before it ends."""
+
+    def holds() -> T:
+        assert program.poll() is None, f"{program.args} ended before: {what}"
+        return condition()
+
+    return wait_for(holds, what)
+
+
+def stand_still(*executors: psutil.Process) -> None:
+    for executor in executors:
+        with suppress(psutil.Error):
+            executor.suspend()
 
 
 def no_scratch(path: Path) -> bool:

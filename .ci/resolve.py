@@ -11,7 +11,7 @@ from pathlib import Path
 root = Path(__file__).parent.parent
 project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
 wanted = [*project["dependencies"]]
-for extra in ("sample", "test"):
+for extra in ("sample", "languages", "test"):
     wanted += [
         one
         for one in project["optional-dependencies"][extra]

@@ -40,16 +40,13 @@ from pipeline.match.tables import (
     tree,
     vocabulary,
 )
-from pipeline.text import normalise
 from pipeline.text.arrays import (
     Split,
     eights,
     equal_words,
-    fold_spans,
-    normalise_array,
-    split,
     word_hashes,
 )
+from pipeline.text.tokeniser import Tokeniser
 from queries.tables.parts import read_rows
 from queries.tables.schemas import TABLES
 
@@ -80,17 +77,22 @@ class Matcher:
         queries: pa.StringArray,
         multipliers: Sequence[int] = MULTIPLIERS,
         kernel: Literal["numpy", "numba"] | None = None,
+        tokeniser: Tokeniser | None = None,
     ):
         """`queries`: the texts; query_id is the place in the array. Raises ValueError for a text
         that is not normalised, which no caption could match, and for a text that stands twice.
 
         `kernel`: the code that searches. By default numpy, and after MANY captions numba if it
         is installed; the matches are the same. Raises ImportError if "numba" is not installed.
+
+        `tokeniser`: how captions are cut into words; by default as by default settings. A build
+        hands on its own: `Tokeniser.of(segmenter="icu", boundaries="free")`.
         """
-        _check(queries)
+        self.tokeniser = tokeniser or Tokeniser.of()
+        _check(queries, self.tokeniser)
         self.queries = queries
         self.id_bits = max(len(queries) - 1, 0).bit_length()
-        words = split(queries)
+        words = self.tokeniser.split(queries)
         self.vocabulary, numbers = vocabulary(words, multipliers)
         keys, values = tree(words, numbers)
         n_words = len(self.vocabulary.hashes)
@@ -129,11 +131,11 @@ class Matcher:
             with suppress(ImportError):
                 self.compiled = _compiled()
         if self.compiled is None:
-            matches = self._found(split(captions, row))
+            matches = self._found(self.tokeniser.split(captions, row))
             ids = matches & ((1 << self.id_bits) - 1)
             matches >>= self.id_bits
             return matches, ids
-        text, begins, ends = fold_spans(captions, row)
+        text, begins, ends = self.tokeniser.fold_spans(captions, row)
         vocabulary, steps = self.vocabulary, self.steps
         return self.compiled(
             (eights(text), begins, ends),
@@ -147,7 +149,7 @@ class Matcher:
         """Verify a sample of the matches in the strings. Raises FalseMatchError."""
         sample = zip(rows[::SAMPLE_EVERY].tolist(), ids[::SAMPLE_EVERY].tolist(), strict=True)
         for row, matches in groupby(sample, itemgetter(0)):
-            padded = f" {normalise(captions[row].as_py())} "
+            padded = f" {self.tokeniser.normalise(captions[row].as_py())} "
             for _, query_id in matches:
                 query = self.queries[query_id].as_py()
                 if f" {query} " not in padded:
@@ -205,11 +207,11 @@ def _compiled() -> Callable[..., Any]:
     return compiled()
 
 
-def _check(queries: pa.StringArray) -> None:
+def _check(queries: pa.StringArray, tokeniser: Tokeniser) -> None:
     twice = len(queries) - len(pc.unique(queries))
     if twice:
         raise ValueError(f"{twice} queries stand twice, expected none")
-    good = pc.and_(pc.equal(queries, normalise_array(queries)), pc.not_equal(queries, ""))
+    good = pc.and_(pc.equal(queries, tokeniser.normalise_array(queries)), pc.not_equal(queries, ""))
     bad = queries.filter(pc.invert(pc.fill_null(good, False)))
     if len(bad):
         raise ValueError(f"query {bad[0].as_py()!r}: expected its normalised form")
@@ -228,16 +230,18 @@ def _chunks(captions: pa.StringArray, rows: int) -> Iterator[tuple[int, pa.Strin
 
 
 @lru_cache(maxsize=1)
-def _matcher(query_file: Path) -> Matcher:
+def _matcher(query_file: Path, tokeniser: Tokeniser | None) -> Matcher:
     table = read_rows(query_file, columns=["query_id", "text"]).sort_by("query_id")
     if not np.array_equal(table["query_id"].to_numpy(), np.arange(table.num_rows)):
         raise ValueError(f"{query_file}: expected query_id 0..{table.num_rows - 1}, each once")
-    return Matcher(table["text"].combine_chunks())
+    return Matcher(table["text"].combine_chunks(), tokeniser=tokeniser)
 
 
-def match_pairs(batches: Iterator[pa.RecordBatch], query_file: Path) -> Iterator[pa.RecordBatch]:
+def match_pairs(
+    batches: Iterator[pa.RecordBatch], query_file: Path, tokeniser: Tokeniser | None = None
+) -> Iterator[pa.RecordBatch]:
     """Map: rows of `filtered` to rows of `match`."""
-    matcher = _matcher(query_file)
+    matcher = _matcher(query_file, tokeniser)
     schema = TABLES["match"].schema
     for batch in batches:
         matches = matcher.match(batch["caption"])

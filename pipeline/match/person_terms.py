@@ -7,16 +7,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.match import Matcher
+from pipeline.text.tokeniser import Tokeniser
 from queries.person_terms import UNKNOWN, person_terms
 from queries.tables.schemas import TABLES
 
 
-def match_terms(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def match_terms(
+    batches: Iterator[pa.RecordBatch], tokeniser: Tokeniser | None = None
+) -> Iterator[pa.RecordBatch]:
     """Map: rows of `sample` to rows of `person_match`, by the list of each caption's language.
 
     A caption for which no language was looked is taken for English.
     """
-    lists, schema = _lists(), TABLES["person_match"].schema
+    lists, schema = _lists(tokeniser), TABLES["person_match"].schema
     for batch in batches:
         languages = pc.fill_null(batch["language"], UNKNOWN)
         found = []
@@ -30,7 +33,7 @@ def match_terms(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         yield pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
-def _lists() -> dict[str, tuple[Matcher, np.ndarray]]:
+def _lists(tokeniser: Tokeniser | None) -> dict[str, tuple[Matcher, np.ndarray]]:
     """The matcher of each language's terms, and their ids."""
     terms = person_terms()
     made = {}
@@ -38,5 +41,5 @@ def _lists() -> dict[str, tuple[Matcher, np.ndarray]]:
         of_language = terms.filter(pc.equal(terms["language"], language))
         ids, first = np.unique(of_language["term_id"].to_numpy(), return_index=True)
         texts = of_language["term"].combine_chunks().take(pa.array(first))
-        made[language] = Matcher(texts.cast(pa.string())), ids
+        made[language] = Matcher(texts.cast(pa.string()), tokeniser=tokeniser), ids
     return made

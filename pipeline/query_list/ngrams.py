@@ -20,6 +20,7 @@ import regex
 
 from pipeline.query_list.bases import Bases
 from pipeline.text import WORD, fold
+from pipeline.text.tokeniser import Tokeniser
 from queries.tables.schemas import TABLES
 
 NGRAM, SCORED = TABLES["ngram"].schema, TABLES["scored_bigram"].schema
@@ -36,6 +37,7 @@ _TOKEN = regex.compile(_token(WORD.pattern, r"[\p{L}\p{M}]", r"\p{N}", r"\p{L}\p
 _ASCII_TOKEN = re.compile(_token("[a-z0-9]+", "[a-z]", "[0-9]", "a-z0-9"))
 _WORD_START = regex.compile(r"[\p{L}\p{N}]")
 
+PLAIN = Tokeniser()
 FLUSH_CHARACTERS = 16_000_000  # about 3 million words: 200 MB while they are sorted
 BATCH_ROWS = 65_536
 _BREAK = 0  # the number of whatever is no word
@@ -55,7 +57,9 @@ def _split(folded: str) -> list[str]:
     return (_ASCII_TOKEN if folded.isascii() else _TOKEN).findall(folded)
 
 
-def count_ngrams(batches: Iterator[pa.RecordBatch], bases_of: str = "") -> Iterator[pa.RecordBatch]:
+def count_ngrams(
+    batches: Iterator[pa.RecordBatch], bases_of: str = "", tokeniser: Tokeniser = PLAIN
+) -> Iterator[pa.RecordBatch]:
     """Map: articles in, rows of the table `ngram` out, sorted by (first, second) in each flush.
 
     The texts "new york" and "New York!" give (new, null, 2), (new, york, 2), (york, null, 2).
@@ -63,7 +67,7 @@ def count_ngrams(batches: Iterator[pa.RecordBatch], bases_of: str = "") -> Itera
     """
     bases = Bases(bases_of)
     for texts in _some_texts(batches):
-        yield from _counted_texts(texts, bases)
+        yield from _counted_texts(texts, bases, tokeniser)
 
 
 def _some_texts(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.ChunkedArray]:
@@ -83,7 +87,9 @@ def _some_texts(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.ChunkedArray]:
     yield pa.chunked_array(texts, pa.large_string())
 
 
-def _counted_texts(texts: pa.ChunkedArray, bases: Bases) -> Iterator[pa.RecordBatch]:
+def _counted_texts(
+    texts: pa.ChunkedArray, bases: Bases, tokeniser: Tokeniser
+) -> Iterator[pa.RecordBatch]:
     """Sorted counts: one sort of (rank of the first word, rank of the second or 0).
 
     Texts are cut at their spaces. Nearly every chunk occurs many times ("dog," as well as "dog"),
@@ -91,7 +97,7 @@ def _counted_texts(texts: pa.ChunkedArray, bases: Bases) -> Iterator[pa.RecordBa
     alone, since no rule of folding looks past a space.
     """
     chunks = _chunks(texts)
-    tokens, starts, n_tokens, words = _tokens_of(chunks.dictionary.to_pylist(), bases)
+    tokens, starts, n_tokens, words = _tokens_of(chunks.dictionary.to_pylist(), bases, tokeniser)
     places = chunks.indices.to_numpy()
     tokens = tokens[_spans(starts[places], n_tokens[places])]
     keys, counts = _counted(_keys(tokens, *_base_places(words, bases)))
@@ -116,20 +122,20 @@ def _chunks(texts: pa.ChunkedArray) -> pa.DictionaryArray:
 
 
 def _tokens_of(
-    chunks: list[str], bases: Bases
+    chunks: list[str], bases: Bases, tokeniser: Tokeniser
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str]]:
     """The tokens of all chunks, where those of each chunk start, how many they are; the words.
 
     A token is the place of its word in the sorted words, int32; those begin with "", for a break.
 
-    >>> tokens, starts, lengths, words = _tokens_of(["new", "(york)", ""], Bases(""))
+    >>> tokens, starts, lengths, words = _tokens_of(["new", "(york)", ""], Bases(""), PLAIN)
     >>> tokens.tolist(), starts.tolist(), lengths.tolist(), words
     ([1, 0, 0, 2, 0, 0, 0], [0, 2, 6], [1, 3, 0], ['', 'new', 'york'])
     """
     is_ascii = np.fromiter(map(str.isascii, chunks), bool, len(chunks))
     tokens: list[str] = []
     for group in (is_ascii, ~is_ascii):  # the former are searched twice as fast
-        tokens += _split(fold(f" {_MARK} ".join([*compress(chunks, group), ""])))
+        tokens += _split(tokeniser.fold(f" {_MARK} ".join([*compress(chunks, group), ""])))
     number_of: dict[str, int] = defaultdict(count().__next__)
     numbers = np.fromiter(map(number_of.__getitem__, tokens), np.int32, len(tokens))
     ends = np.flatnonzero(numbers == number_of[_MARK])

@@ -15,6 +15,7 @@ from pipeline.settings.fetch import FetchSettings
 from pipeline.settings.images import ImageSettings
 from pipeline.settings.scorers import Scorers
 from pipeline.settings.sources import Source
+from pipeline.settings.text import TextSettings
 from pipeline.settings.values import (
     Count,
     DownloadOrFile,
@@ -168,6 +169,7 @@ class Settings(Section):
     seed: Count = 0
     exclusions: tuple[ExistingPath, ...] = ()
     queries: QuerySettings
+    text: TextSettings = TextSettings()
     sources: tuple[Source, ...] = ()  # none: for the query list alone
     filters: FilterSettings = FilterSettings()
     selection: SelectionSettings = SelectionSettings()

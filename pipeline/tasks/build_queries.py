@@ -22,7 +22,7 @@ class BuildQueries(Stage):
     makes = (*published, "input_file", "stage", "file", "build")
 
     def check(self, settings: Settings) -> None:
-        """Nothing but the list is made, so nothing but `[queries]` is needed."""
+        """Nothing but the list is made, so nothing but `[queries]` and `[text]` is needed."""
 
     def requires(self) -> Stage:
         return self.clone(DeriveQueries)
@@ -42,7 +42,7 @@ class BuildQueries(Stage):
 
     def run(self) -> None:
         # Other sections do not name the list, so they are not in it: they are as they come.
-        alone = replace(self.ws, settings=Settings(queries=self.used.queries))
+        alone = replace(self.ws, settings=Settings(queries=self.used.queries, text=self.used.text))
         with self.at_work():
             read = stage_rows("read", self.parts("article"))
             tables = {
@@ -51,6 +51,6 @@ class BuildQueries(Stage):
                 "stage": pa.Table.from_pylist(read, TABLES["stage"].schema),
                 "build": alone.build_row(self.digest),
             }
-            about = {"settings": alone.described()}
+            about = {"settings": self.described(alone)}
             publish(self.folder.parent, self.digest, tables, [], about)
         announce_list(self.folder, "made")

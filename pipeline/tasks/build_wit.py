@@ -31,7 +31,11 @@ class PackShards(Stage):
         return self.clone(CapPairs)
 
     def settings_used(self) -> object:
-        return [self.used.samples_per_shard, terms_digest()]
+        return [self.used.samples_per_shard, self.terms_named()]
+
+    def terms_named(self) -> object:
+        """What decides which terms for people a caption contains."""
+        return [terms_digest(), self.tokeniser.identity]
 
     def make(self) -> Parts:
         picked = read_rows(self.paths("picked"))
@@ -50,7 +54,11 @@ class PackShards(Stage):
             image_digest=self.ws.image_digest,
         )
         sample = self.map("sample", function, inputs)
-        person_match = self.map("person_match", match_terms, inputs_of(sample, terms_digest()))
+        person_match = self.map(
+            "person_match",
+            partial(match_terms, tokeniser=self.tokeniser),
+            inputs_of(sample, self.terms_named()),
+        )
         return {"sample": sample, "person_match": person_match}
 
 
@@ -97,7 +105,7 @@ class BuildWIT(Stage):
             }
             if self.used.scorers:
                 tables["scorer"] = self.ws.scorer_rows()
-            about = {"settings": self.ws.described()}
+            about = {"settings": self.described(self.ws)}
             shards = self.paths("sample")
             with self.ws.engine.step("tables and shards"):
                 publish(self.ws.folder, self.digest, tables, shards, about)

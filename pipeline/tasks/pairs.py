@@ -114,10 +114,14 @@ class MatchPairs(Stage):
     def requires(self) -> list[Stage]:
         return [self.clone(DeriveQueries), self.clone(FilterPairs)]
 
+    def settings_used(self) -> object:
+        return self.tokeniser.identity
+
     def make(self) -> Parts:
         (query,) = self.paths("query")
-        function = partial(match_pairs, query_file=query)
-        match = self.map("match", function, self.inputs("filtered", query.stem))
+        function = partial(match_pairs, query_file=query, tokeniser=self.tokeniser)
+        inputs = self.inputs("filtered", query.stem, self.tokeniser.identity)
+        match = self.map("match", function, inputs)
         candidate, pooled = self.paths("candidate"), self.paths("pooled")
         pair = self.derive("pair", pooled=pooled, match=files(match))
         return {

@@ -1,5 +1,6 @@
 """From the export, page views and WordNet to the query list: the first Luigi tasks."""
 
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -132,15 +133,17 @@ class CountNgrams(Stage):
     def requires(self) -> Stage:
         return self.clone(ReadWikipedia)
 
-    def settings_used(self) -> str:
+    def settings_used(self) -> object:
+        return [self.bases_of(), self.tokeniser.identity]
+
+    def bases_of(self) -> str:
         """The language whose words within words are counted, too."""
         used = self.used.queries
         return used.wiki if used.count_bases else ""
 
     def make(self) -> Parts:
-        language = self.settings_used()
-        function = partial(count_ngrams, bases_of=language)
-        counts = self.map("ngram_part", function, self.inputs("article", language))
+        function = partial(count_ngrams, bases_of=self.bases_of(), tokeniser=self.tokeniser)
+        counts = self.map("ngram_part", function, self.inputs("article", self.settings_used()))
         return {"ngram": self.derive("ngram", ngram_part=files(counts))}
 
 
@@ -213,7 +216,7 @@ class DeriveQueries(Stage):
 
     def settings_used(self) -> object:
         inputs = {"articles", "views", "page_table", "redirect_table", "wordnet"}
-        return self.used.queries.model_dump(exclude=inputs)
+        return [self.used.queries.model_dump(exclude=inputs), self.tokeniser.keys]
 
     def make(self) -> Parts:
         ngram, build = self.paths("ngram"), self.build_row
@@ -246,5 +249,8 @@ class DeriveQueries(Stage):
             *self.phrases(synset_phrases, self.parts("synset_name")),
         ]
 
-    def phrases(self, function: MapFunction, parts: list[Part]) -> list[Part]:
-        return self.map("phrase", function, inputs_of(parts, self.digest))
+    def phrases(
+        self, function: Callable[..., Iterator[pa.RecordBatch]], parts: list[Part]
+    ) -> list[Part]:
+        with_keys = partial(function, tokeniser=self.tokeniser)
+        return self.map("phrase", with_keys, inputs_of(parts, self.digest))

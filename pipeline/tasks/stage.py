@@ -7,6 +7,7 @@ so what has not changed is never made again.
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from functools import cached_property, partial
 from pathlib import Path
 from typing import ClassVar
@@ -17,6 +18,7 @@ from luigi.rpc import RPCError
 
 from pipeline.settings.whole import SAMPLE, Settings
 from pipeline.tasks.opening import Options, check_pairs, open_workspace, opened_workspace
+from pipeline.text.tokeniser import Tokeniser
 from pipeline.workspace.endings import ending_in_one_line, interruptible
 from pipeline.workspace.folder import Workspace
 from queries.engine import DERIVE, MapFunction, MapInput
@@ -98,6 +100,16 @@ class Stage(luigi.Task):
     @property
     def used(self) -> Settings:
         return self.ws.settings
+
+    @property
+    def tokeniser(self) -> Tokeniser:
+        """What cuts this build's texts into words; its `identity` names what depends on it."""
+        return Tokeniser.of(**self.used.text.model_dump())
+
+    def described(self, ws: Workspace) -> object:
+        """The settings as a build publishes them: with the segmenter that was used, and its
+        version, where they may say "auto"."""
+        return {**ws.described(), "text": asdict(self.tokeniser)}
 
     def settings_used(self) -> object:
         """The settings that change this stage's rows."""

@@ -198,11 +198,12 @@ class Workspace:
         ]
         return pa.Table.from_pylist(rows, TABLES["scorer"].schema)
 
-    def described(self) -> object:
+    def described(self) -> dict[str, object]:
         """The settings that decide the build, each input by name and digest, not by its place."""
-        return self._placeless(
-            self.settings.model_dump(mode="json", exclude={"engine", "fetch", "downloads", "prune"})
+        kept = self.settings.model_dump(
+            mode="json", exclude={"engine", "fetch", "downloads", "prune"}
         )
+        return {name: self._placeless(value) for name, value in kept.items()}
 
     def _placeless(self, value: object) -> object:
         if isinstance(value, dict):

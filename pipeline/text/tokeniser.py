@@ -1,0 +1,69 @@
+"""The tokeniser of one build, as its settings choose it: the object that the stages hand on."""
+
+from dataclasses import dataclass
+from typing import Literal, Self
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline import text
+from pipeline.text import arrays
+from pipeline.text.segmenters import resolve
+
+
+@dataclass(frozen=True)
+class Tokeniser:
+    """How texts are folded, cut into words and made keys; small, frozen, and it can be pickled.
+
+    >>> Tokeniser().normalise(" New  York (City)")
+    'new york city'
+
+    segmenter: what cuts runs of scripts without spaces; "none": nothing, their edges are all.
+    version: of the segmenter and its dictionary. boundaries: "free" lets a query begin and end
+    anywhere in such a run.
+    """
+
+    segmenter: str = "none"
+    version: str = ""
+    boundaries: Literal["words", "free"] = "words"
+
+    @classmethod
+    def of(cls, segmenter: str = "auto", boundaries: Literal["words", "free"] = "words") -> Self:
+        """The tokeniser that the settings `[text]` mean here. Raises UserError for a segmenter that
+        is not installed."""
+        return cls(*resolve(segmenter), boundaries)
+
+    @property
+    def keys(self) -> list[str]:
+        """What decides `normalise`: names what holds keys and no segments."""
+        return []
+
+    @property
+    def identity(self) -> list[str]:
+        """What decides the words of texts: names what was counted or matched."""
+        return [*self.keys, self.segmenter, self.version, self.boundaries]
+
+    def fold(self, content: str) -> str:
+        """`pipeline.text.fold`, and what else the settings fold."""
+        return text.fold(content)
+
+    def words(self, content: str) -> list[str]:
+        return text.WORD.findall(self.fold(content))
+
+    def normalise(self, content: str) -> str:
+        """The key of a query."""
+        return " ".join(self.words(content))
+
+    def normalise_array(self, texts: pa.Array) -> pa.Array:
+        """`normalise` of every text; nulls stay."""
+        return arrays.normalise_array(texts)
+
+    def split(self, texts: pa.Array, row: int = 0) -> arrays.Split:
+        """The words of an array's texts, as spans."""
+        return arrays.split(texts, row)
+
+    def fold_spans(
+        self, texts: pa.Array, row: int = 0
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The folded texts as spans of one buffer, for a caller that cuts the words itself."""
+        return arrays.fold_spans(texts, row)

@@ -35,7 +35,7 @@ from benchmarks.match import N_QUERIES, draw_captions, draw_queries, templates
 from pipeline import sources
 from pipeline.filters.rows import filter_pairs
 from pipeline.images.parts import read_images, write_images
-from pipeline.match import match_pairs
+from pipeline.match.lists import match_pairs
 from pipeline.publish.shards import cut, pack, shard_bits, shard_digest
 from pipeline.selection.rule import request, select
 from pipeline.settings.sources import TablesSource

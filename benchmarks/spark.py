@@ -37,7 +37,7 @@ from benchmarks.cap import NONE, PLAIN_WINDOW, PRIORITY_SEED, WITHIN, digest, ma
 from benchmarks.harness import Row, Timed, child, show
 from benchmarks.match import draw_captions, draw_queries, templates
 from pipeline.filters.rows import filter_pairs
-from pipeline.match import match_pairs
+from pipeline.match.lists import match_pairs
 from pipeline.selection.rule import request, select
 from pipeline.settings.whole import FilterSettings
 from queries.engine import DERIVE, Engine, MapInput, Rows

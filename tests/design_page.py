@@ -85,10 +85,10 @@ def example(workspace: str) -> str:
 
 def rows_of(build: Stage, table: str) -> pa.Table:
     if table == "verdict":  # of the last selection, whose folder has the digest of its stage
-        cap = build.maker("outcome")
+        (cap,) = build.makers("outcome")
         return pq.read_table(cap.ws.work / "cap" / cap.digest / "verdict.parquet")
-    maker = build.maker(table)
-    return pa.concat_tables(pq.read_table(maker.root / path) for path in maker.listed[table])
+    makers = build.makers(table)
+    return pa.concat_tables(pq.read_table(path) for one in makers for path in one.made(table))
 
 
 def shown(row: dict[str, object]) -> str:

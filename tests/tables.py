@@ -11,6 +11,7 @@ BUILD = {
     "cap": 2,
     "max_rounds": 9,
     "round_factor": 1.0,
+    "language": "en",
     "n_queries": 100,
     "word_min": 1,
     "word_per_million": 0.0,

@@ -26,11 +26,12 @@ def _model(path: str) -> Any:
     return fasttext.load_model(path)
 
 
-def languages(captions: Sequence[str], settings: FilterSettings) -> list[tuple[str, bool]]:
-    """(likeliest language, whether the caption passes) of every caption.
+def languages(captions: Sequence[str], settings: FilterSettings) -> list[tuple[str, str | None]]:
+    """(likeliest language, wanted language that the caption passes as or None) of every caption.
 
     A caption passes if a wanted language scores at least `language_min_score`, and no language
-    scores more than `language_odds` times as much. A caption that fails is scored again in lower
+    scores more than `language_odds` times as much; of several it passes as the likeliest, and
+    where none is wanted as the likeliest of all. A caption that fails is scored again in lower
     case, since the model takes capitalised words for names. One in capitals is scored in lower case
     alone: as written, half of any language's would pass for English (docs/filters.md). Raises
     InputError for a wanted language that the model lacks.
@@ -43,13 +44,13 @@ def languages(captions: Sequence[str], settings: FilterSettings) -> list[tuple[s
     texts = [text.lower() if in_capitals(text) else text for text in texts]
     verdicts = _look(model, texts, wanted, settings)
     again = [
-        n for n, (_, passes) in enumerate(verdicts) if not passes and texts[n] != texts[n].lower()
+        n for n, (_, passed) in enumerate(verdicts) if not passed and texts[n] != texts[n].lower()
     ]
     if again:
         second = _look(model, [texts[n].lower() for n in again], wanted, settings)
-        for n, (name, passes) in zip(again, second, strict=True):
-            if passes:
-                verdicts[n] = name, True
+        for n, (name, passed) in zip(again, second, strict=True):
+            if passed:
+                verdicts[n] = name, passed
     return verdicts
 
 
@@ -71,29 +72,39 @@ def in_capitals(text: str) -> bool:
 
 def _look(
     model: Any, texts: list[str], wanted: set[str], settings: FilterSettings
-) -> list[tuple[str, bool]]:
+) -> list[tuple[str, str | None]]:
     labels, scores = model.predict(texts)
     return [
-        (label.removeprefix(PREFIX), _passes(model, text, label, float(score), wanted, settings))
+        (label.removeprefix(PREFIX), _passed(model, text, label, float(score), wanted, settings))
         for text, (label,), (score,) in zip(texts, labels, scores, strict=True)
     ]
 
 
-def _passes(
+def _passed(
     model: Any, text: str, best: str, score: float, wanted: set[str], settings: FilterSettings
-) -> bool:
+) -> str | None:
     floor = max(score / settings.language_odds, settings.language_min_score)
     if best in wanted or not wanted:
-        return score >= floor
+        return best.removeprefix(PREFIX) if score >= floor else None
     # Request only the scores above the floor: all 176 languages take four times as long.
-    labels, scores = model.predict(text, k=-1, threshold=max(floor - SLACK, 0.0))
-    return any(label in wanted and p >= floor for label, p in zip(labels, scores, strict=True))
+    labels, scores = model.predict(text, k=-1, threshold=max(floor - SLACK, 0.0))  # likeliest first
+    passing = (
+        label.removeprefix(PREFIX)
+        for label, p in zip(labels, scores, strict=True)
+        if label in wanted and p >= floor
+    )
+    return next(passing, None)
 
 
-def _labels(model: Any, codes: tuple[str, ...]) -> set[str]:
+def check_labels(settings: FilterSettings, key: str) -> None:
+    """Raise InputError for a wanted language that the model lacks, by the key that names it."""
+    _labels(_model(str(settings.language_model)), settings.languages, key)
+
+
+def _labels(model: Any, codes: tuple[str, ...], key: str = "filters.languages") -> set[str]:
     labels = set(model.get_labels())
     for code in codes:
         if PREFIX + code not in labels:
             names = ", ".join(sorted(label.removeprefix(PREFIX) for label in labels))
-            raise InputError(f"filters.languages: {code!r}: expected one of {names}")
+            raise InputError(f"{key}: {code!r}: expected one of {names}")
     return {PREFIX + code for code in codes}

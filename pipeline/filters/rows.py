@@ -13,34 +13,43 @@ import pyarrow.compute as pc
 
 from pipeline.filters.captions import MOST_ROWS, caption_masks, read_blocked
 from pipeline.filters.hosts import url_masks
-from pipeline.filters.language import languages
+from pipeline.filters.language import check_labels, languages
 from pipeline.filters.placeholders import phrases_by_end
 from pipeline.settings.whole import FilterSettings
 from pipeline.web.equivalence import equivalence_keys
 from queries.tables.schemas import TABLES
+from queries.tables.table import OTHER
 
 MOST_BYTES = 4 << 20  # of captions judged at once; each byte takes about 60 bytes of memory
 
 
-def check(settings: FilterSettings) -> None:
-    """Raise InputError for lists and languages by which no caption can be judged."""
+def check(settings: FilterSettings, key: str = "filters.languages") -> None:
+    """Raise InputError for lists and languages by which no caption can be judged.
+
+    `key`: of the settings, where the wanted languages are named.
+    """
     phrases_by_end(settings.placeholders)
     for path in settings.blocked_words:
         list(read_blocked(Path(path)))
     if settings.language_model:
-        languages(["any"], settings)
+        check_labels(settings, key)
 
 
 def filter_pairs(
-    batches: Iterator[pa.RecordBatch], settings: FilterSettings
+    batches: Iterator[pa.RecordBatch],
+    settings: FilterSettings,
+    list_of_label: Mapping[str, str] | None = None,
 ) -> Iterator[pa.RecordBatch]:
-    """Map: candidates to rows of `filtered`, each with its reason or none."""
+    """Map: candidates to rows of `filtered`, each with its reason or none.
+
+    `list_of_label`: of a worldwide build, whose query list a caption of a label is matched with.
+    """
     schema = TABLES["filtered"].schema
     for batch in batches:
         for piece in _slices(batch):
-            reason, language = judge(piece["url_key"], piece["caption"], settings)
+            judged = judge(piece["url_key"], piece["caption"], settings, list_of_label)
             columns = {**dict(zip(piece.schema.names, piece.columns, strict=True))}
-            columns |= {"reason": reason, "language": language}
+            columns |= dict(zip(("reason", "language", "query_language"), judged, strict=True))
             columns["equivalence_key"] = equivalence_keys(piece["url_key"])
             yield pa.RecordBatch.from_arrays(
                 [columns[name] for name in schema.names], schema=schema
@@ -60,28 +69,41 @@ def _slices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
 
 
 def judge(
-    url_keys: pa.StringArray, captions: pa.StringArray, settings: FilterSettings
-) -> tuple[pa.StringArray, pa.StringArray]:
-    """The reason and the language of every row: the first rule that drops it gives the reason.
+    url_keys: pa.StringArray,
+    captions: pa.StringArray,
+    settings: FilterSettings,
+    list_of_label: Mapping[str, str] | None = None,
+) -> tuple[pa.StringArray, pa.StringArray, pa.StringArray]:
+    """The reason, the language and the list's language of every row.
 
-    Only captions that pass all other rules get a language.
+    The first rule that drops a row gives the reason. Only captions that pass all other rules get a
+    language. Where lists have languages, a caption that passes as none of them is dropped, or, by
+    `other_languages`, stays as OTHER.
 
     >>> judge(pa.array(["http://a.org/1"]), pa.array(["untitled"]), FilterSettings())[0].to_pylist()
     ['caption_placeholder']
     """
     masks = {**url_masks(url_keys, settings), **caption_masks(captions, settings)}
     reasons = first_reason(masks, len(captions))
+    nothing = pa.nulls(len(captions), pa.string())
     if not settings.language_model:
-        return reasons, pa.nulls(len(captions), pa.string())
+        return reasons, nothing, nothing
     rest = pc.is_null(reasons)
     verdicts = languages(captions.filter(rest).to_pylist(), settings)
-    wrong = pa.array([None if passes else "wrong_language" for _, passes in verdicts], pa.string())
-    names = pa.array([name for name, _ in verdicts], pa.string())
-    nothing = pa.nulls(len(captions), pa.string())
-    return (
-        pc.replace_with_mask(reasons, rest, wrong),
-        pc.replace_with_mask(nothing, rest, names),
+    whose = list_of_label or {}
+    others_stay = bool(whose) and settings.other_languages == "all"
+    wrong = [None if passed or others_stay else "wrong_language" for _, passed in verdicts]
+    lists = [whose.get(passed or OTHER, OTHER) if whose else None for _, passed in verdicts]
+    of_rest = (
+        (reasons, wrong),
+        (nothing, [name for name, _ in verdicts]),
+        (nothing, lists),
     )
+    reason, language, query_language = (
+        pc.replace_with_mask(column, rest, pa.array(values, pa.string()))
+        for column, values in of_rest
+    )
+    return reason, language, query_language
 
 
 def first_reason(masks: Mapping[str, np.ndarray], n_rows: int) -> pa.StringArray:

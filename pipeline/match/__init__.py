@@ -17,10 +17,8 @@ Numpy searches these tables, or, for many captions, a loop that Numba compiles:
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from functools import lru_cache
 from itertools import groupby
 from operator import itemgetter
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -47,8 +45,6 @@ from pipeline.text.arrays import (
     word_hashes,
 )
 from pipeline.text.tokeniser import Tokeniser
-from queries.tables.parts import read_rows
-from queries.tables.schemas import TABLES
 
 MATCHED = pa.schema([pa.field("row", pa.int64(), False), pa.field("query_id", pa.int64(), False)])
 
@@ -227,27 +223,3 @@ def _chunks(captions: pa.StringArray, rows: int) -> Iterator[tuple[int, pa.Strin
         stop = min(max(stop, start + 1), start + rows, len(captions))
         yield start, captions[start:stop]
         start, done = stop, int(ends[stop - 1])
-
-
-@lru_cache(maxsize=1)
-def _matcher(query_file: Path, tokeniser: Tokeniser | None) -> Matcher:
-    table = read_rows(query_file, columns=["query_id", "text"]).sort_by("query_id")
-    if not np.array_equal(table["query_id"].to_numpy(), np.arange(table.num_rows)):
-        raise ValueError(f"{query_file}: expected query_id 0..{table.num_rows - 1}, each once")
-    return Matcher(table["text"].combine_chunks(), tokeniser=tokeniser)
-
-
-def match_pairs(
-    batches: Iterator[pa.RecordBatch], query_file: Path, tokeniser: Tokeniser | None = None
-) -> Iterator[pa.RecordBatch]:
-    """Map: rows of `filtered` to rows of `match`."""
-    matcher = _matcher(query_file, tokeniser)
-    schema = TABLES["match"].schema
-    for batch in batches:
-        matches = matcher.match(batch["caption"])
-        columns = {
-            "pair_id": batch["pair_id"].take(matches["row"]),
-            "query_id": matches["query_id"],
-            "priority": batch["priority"].take(matches["row"]),
-        }
-        yield pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema)

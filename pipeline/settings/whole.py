@@ -9,7 +9,15 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from pipeline.settings.fetch import FetchSettings
 from pipeline.settings.images import ImageSettings
@@ -29,6 +37,7 @@ from pipeline.settings.values import (
 )
 from queries.tables.errors import UserError
 from queries.tables.faults import faults, line
+from queries.tables.table import OTHER
 
 SAMPLE = Path(__file__).parents[1] / "builds" / "sample.toml"
 
@@ -78,6 +87,41 @@ class QuerySettings(Section):
         return self.n * SHARES[source] // 500_000 if quota is None else quota
 
 
+Label = Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}([_-][A-Za-z0-9]{1,8})*$|^other$")]
+
+
+class LanguageSettings(QuerySettings):
+    """A language of a worldwide build: its query list, and which captions are matched with it."""
+
+    code: Label
+    merge: tuple[Label, ...] = ()  # other labels of the language model that count as it
+
+    @model_validator(mode="before")
+    @classmethod
+    def _wiki_is_the_code(cls, given: Any) -> Any:
+        if isinstance(given, dict) and isinstance(given.get("code"), str):
+            return {"wiki": given["code"], **given}
+        return given
+
+
+def _each_label_once(languages: tuple[LanguageSettings, ...]) -> tuple[LanguageSettings, ...]:
+    counted_as: dict[str, str] = {}
+    for language in languages:
+        for label in (language.code, *language.merge):
+            if label in counted_as:
+                raise ValueError(
+                    f"each code and each label once; {label!r} counts as {counted_as[label]} "
+                    f"and as {language.code}"
+                )
+            counted_as[label] = language.code
+    if OTHER in counted_as.values():
+        raise ValueError(f"codes of languages; {OTHER!r} is what captions of no language are")
+    return languages
+
+
+Languages = Annotated[tuple[LanguageSettings, ...], AfterValidator(_each_label_once)]
+
+
 class DownloadSettings(Section):
     """How files are asked for; nothing here changes a row."""
 
@@ -108,6 +152,7 @@ class FilterSettings(Section):
     language_model: ExistingPath | None = None
     language_min_score: Share = 0.0
     language_odds: Annotated[float, Field(ge=1)] = 3.0
+    other_languages: Literal["drop", "all"] = "drop"  # beside [[languages]]; "all": match with all
     min_words: Count = 1
     max_words: Count = 256
     min_characters: Count = 2
@@ -168,7 +213,8 @@ class Settings(Section):
 
     seed: Count = 0
     exclusions: tuple[ExistingPath, ...] = ()
-    queries: QuerySettings
+    languages: Languages = ()
+    queries: Annotated[QuerySettings | None, Field(validate_default=True)] = None
     text: TextSettings = TextSettings()
     sources: tuple[Source, ...] = ()  # none: for the query list alone
     filters: FilterSettings = FilterSettings()
@@ -180,6 +226,48 @@ class Settings(Section):
     engine: EngineSettings = EngineSettings()
     samples_per_shard: Positive = 10_000
     prune: bool = False  # once published, bytes live in shards alone: image parts give them up
+
+    @field_validator("queries")
+    @classmethod
+    def _queries_or_languages(
+        cls, queries: QuerySettings | None, info: ValidationInfo
+    ) -> QuerySettings | None:
+        languages = info.data.get("languages")
+        if queries is None and languages == ():
+            raise PydanticCustomError("missing", "missing")
+        if queries is not None and languages:
+            raise ValueError("[queries] for one list, or [[languages]] with inputs each")
+        return queries
+
+    @field_validator("filters")
+    @classmethod
+    def _listed_are_wanted(cls, filters: FilterSettings, info: ValidationInfo) -> FilterSettings:
+        if info.data.get("languages") and "languages" in filters.model_fields_set:
+            raise ValueError("no languages beside [[languages]], whose codes are the wanted ones")
+        return filters
+
+    @property
+    def lists(self) -> dict[str, QuerySettings]:
+        """What each query list is made of, by its language: that of the wiki where there is one."""
+        if self.queries:
+            return {self.queries.wiki: self.queries}
+        return {language.code: language for language in self.languages}
+
+    @property
+    def list_of_label(self) -> dict[str, str]:
+        """Whose list a caption is matched with, by its label; empty in a build of one list."""
+        return {
+            label: language.code
+            for language in self.languages
+            for label in (language.code, *language.merge)
+        }
+
+    @property
+    def row_filters(self) -> FilterSettings:
+        """The filters: in a worldwide build the wanted languages are those that have a list."""
+        if not self.languages:
+            return self.filters
+        return self.filters.model_copy(update={"languages": tuple(self.list_of_label)})
 
 
 def load(path: Path) -> Settings:

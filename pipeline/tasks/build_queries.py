@@ -8,24 +8,24 @@ import pyarrow as pa
 from pipeline.publish.version import publish, stage_rows
 from pipeline.report.query_list import announce_list
 from pipeline.settings.whole import Settings
-from pipeline.tasks.queries import INPUT_FILES, DeriveQueries
+from pipeline.tasks.queries import INPUT_FILES, ListQueries, all_input_files
 from pipeline.tasks.stage import Made, Stage
 from queries.tables.manifest import LISTS, MANIFEST
 from queries.tables.schemas import TABLES
 
 
 class BuildQueries(Stage):
-    """The query list alone, published like a build in OUT/queries, from `[queries]` alone."""
+    """The query lists alone, published like a build in OUT/queries; no other section is read."""
 
     published = ("query", "border", "corpus", "list_source")
     reads = (*published, "article", *INPUT_FILES)
     makes = (*published, "input_file", "stage", "file", "build")
 
     def check(self, settings: Settings) -> None:
-        """Nothing but the list is made, so nothing but `[queries]` and `[text]` is needed."""
+        """Nothing but the lists is made: `[queries]` or `[[languages]]`, and `[text]`."""
 
     def requires(self) -> Stage:
-        return self.clone(DeriveQueries)
+        return self.clone(ListQueries)
 
     @property
     def folder(self) -> Path:
@@ -42,12 +42,14 @@ class BuildQueries(Stage):
 
     def run(self) -> None:
         # Other sections do not name the list, so they are not in it: they are as they come.
-        alone = replace(self.ws, settings=Settings(queries=self.used.queries, text=self.used.text))
+        used = self.used
+        lists = Settings(queries=used.queries, languages=used.languages, text=used.text)
+        alone = replace(self.ws, settings=lists)
         with self.at_work():
             read = stage_rows("read", self.parts("article"))
             tables = {
                 **{name: self.paths(name) for name in self.published},
-                "input_file": [path for name in INPUT_FILES for path in self.paths(name)],
+                "input_file": all_input_files(self),
                 "stage": pa.Table.from_pylist(read, TABLES["stage"].schema),
                 "build": alone.build_row(self.digest),
             }

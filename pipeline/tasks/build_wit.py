@@ -11,7 +11,7 @@ from pipeline.publish.shards import cut, pack, shard_bits, shard_digest
 from pipeline.publish.version import count_rows, publish, stage_row, stage_rows
 from pipeline.report.page import REPORT, announce, write_report
 from pipeline.tasks.pictures import CapPairs
-from pipeline.tasks.queries import INPUT_FILES
+from pipeline.tasks.queries import INPUT_FILES, all_input_files
 from pipeline.tasks.stage import Made, Parts, Stage, inputs_of
 from queries.engine import MapInput
 from queries.person_terms import person_terms, terms_digest
@@ -96,7 +96,7 @@ class BuildWIT(Stage):
         with self.at_work():
             tables = {name: paths for name in self.published if (paths := self.paths(name))}
             tables |= {
-                "input_file": [path for name in INPUT_FILES for path in self.paths(name)],
+                "input_file": all_input_files(self),
                 "match": self.paths("pair_match"),
                 "unsettled": self.paths("left_unsettled"),
                 "person_term": person_terms(),

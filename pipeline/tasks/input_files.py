@@ -1,4 +1,4 @@
-"""What became of the rows of each input file of the query list: the table `input_file`."""
+"""What became of the rows of each input file of a query list: `article_file` and its like."""
 
 from collections import Counter
 from pathlib import Path
@@ -10,11 +10,11 @@ from queries.tables.parts import Part, read_batches
 from queries.tables.reasons import in_words
 from queries.tables.schemas import TABLES
 
-INPUT_FILE = TABLES["input_file"].schema
+ROWS_OF_FILE = TABLES["article_file"].schema  # as of page views and of WordNet
 
 
 def input_files(kind: str, read: list[tuple[str, Part]], n_column: str | None = None) -> pa.Table:
-    """Rows of `input_file` for the files of one input, `articles`, `views` or `wordnet`.
+    """Rows of `article_file`, or its like, for the files of `articles`, `views` or `wordnet`.
 
     `read` has each path with its part, of a file in pieces each of its parts, in order. A row of a
     part counts as one, or as its `n_column` says.
@@ -27,7 +27,7 @@ def input_files(kind: str, read: list[tuple[str, Part]], n_column: str | None = 
         for number, (path, of_file) in enumerate(counts.items())
         for reason, n in sorted(of_file.items(), key=lambda item: item[0] or "")
     ]
-    return pa.Table.from_pylist(rows, INPUT_FILE)
+    return pa.Table.from_pylist(rows, ROWS_OF_FILE)
 
 
 def refuse_empty(read: list[tuple[str, Part]]) -> None:

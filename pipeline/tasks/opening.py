@@ -49,7 +49,7 @@ def check_pairs(settings: Settings) -> None:
             "BuildQueries makes a query list without them"
         )
     sources.check(settings.sources)
-    rows.check(settings.filters)
+    check_languages(settings)
     scorers.check(settings.scorers)
     check_contact(settings.fetch)
 
@@ -120,6 +120,16 @@ def read_lists(ws: Workspace) -> list[Part]:
     """
     table, folder = TABLES["exclusion"], ws.work / "exclusion"
     return ws.engine.map("exclusion", read_exclusions, exclusion_lists(ws), table, folder)
+
+
+def check_languages(settings: Settings) -> None:
+    """Raise InputError for filters by which no caption can be judged, or none has its language."""
+    if settings.languages and not settings.filters.language_model:
+        raise InputError(
+            "filters.language_model: missing, and by it [[languages]] finds the language of each "
+            "caption: expected a fastText model, such as lid.176.bin"
+        )
+    rows.check(settings.row_filters, "languages" if settings.languages else "filters.languages")
 
 
 def check_contact(fetch: FetchSettings) -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 from pipeline import sources
 from pipeline.filters.named import excluded_hosts
 from pipeline.filters.rows import filter_pairs
-from pipeline.match import match_pairs
+from pipeline.match.lists import match_pairs
 from pipeline.settings.sources import Source
 from pipeline.tasks.opening import exclusion_lists, read_lists
-from pipeline.tasks.queries import DeriveQueries
+from pipeline.tasks.queries import ListQueries
 from pipeline.tasks.stage import Parts, Stage, files, inputs_of
 from pipeline.workspace.takedown_log import LOG, blanking_taken_down
 from queries.engine import MapFunction, MapInput
@@ -26,7 +26,7 @@ class CollectPairs(Stage):
 
     def requires(self) -> list[Stage]:
         searching = any(source.searches for source in self.used.sources)
-        return [self.clone(DeriveQueries)] if searching else []
+        return [self.clone(ListQueries)] if searching else []
 
     def source_inputs(self, source: Source) -> list[MapInput]:
         planning = sources.Planning(self.ws.file_digest, journals=self.ws.local / "work" / "search")
@@ -64,7 +64,7 @@ class CollectPairs(Stage):
 class FilterPairs(Stage):
     """Row rules, part by part, then the rules over the pool."""
 
-    version = 3
+    version = 4
     reads = ("candidate",)
     makes = ("filtered", "exclusion", "named", "pooled")
 
@@ -77,15 +77,17 @@ class FilterPairs(Stage):
 
     def row_rules(self) -> object:
         """The settings of the rules that see one row at a time, each file by its digest."""
-        used = self.used.filters
+        used = self.used.row_filters
         model = self.ws.file_digest(Path(used.language_model)) if used.language_model else None
         blocked = [self.ws.file_digest(Path(path)) for path in used.blocked_words]
         others = {"language_model", "blocked_words", "boilerplate_max"}
-        return [used.model_dump(exclude=others), model, blocked]
+        return [used.model_dump(exclude=others), model, blocked, self.used.list_of_label]
 
     def make(self) -> Parts:
         exclusion = read_lists(self.ws)
-        function = partial(filter_pairs, settings=self.used.filters)
+        function = partial(
+            filter_pairs, settings=self.used.row_filters, list_of_label=self.used.list_of_label
+        )
         filtered = self.map("filtered", function, self.inputs("candidate", self.row_rules()))
         host = self.derive("host", filtered=files(filtered))
         find_hosts = partial(excluded_hosts, exclusions=tuple(files(exclusion)))
@@ -107,12 +109,12 @@ class FilterPairs(Stage):
 class MatchPairs(Stage):
     """Which queries each caption contains; with them, the pairs to choose from."""
 
-    version = 3
+    version = 4
     reads = ("query", "candidate", "filtered", "pooled")
     makes = ("pair", "extra", "drop", "pair_match")
 
     def requires(self) -> list[Stage]:
-        return [self.clone(DeriveQueries), self.clone(FilterPairs)]
+        return [self.clone(ListQueries), self.clone(FilterPairs)]
 
     def settings_used(self) -> object:
         return self.tokeniser.identity

@@ -1,4 +1,7 @@
-"""From the export, page views and WordNet to the query list: the first Luigi tasks."""
+"""From the export, page views and WordNet to the query lists: the first Luigi tasks.
+
+Each language's list has stages of its own, so one more language makes none of the others anew.
+"""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -10,8 +13,9 @@ from pipeline.query_list.ngrams import count_ngrams, score_bigrams
 from pipeline.query_list.phrases import bigram_phrases, synset_phrases, title_phrases, word_phrases
 from pipeline.query_list.wordnet import read_synsets
 from pipeline.settings.values import is_download
+from pipeline.settings.whole import QuerySettings
 from pipeline.tasks.input_files import input_files, refuse_empty
-from pipeline.tasks.stage import Parts, Stage, files, inputs_of
+from pipeline.tasks.stage import ListStage, Parts, Stage, files, inputs_of
 from pipeline.web.download import download
 from pipeline.web.wikimedia import expand
 from pipeline.wikipedia import pieces, read_pages
@@ -21,10 +25,10 @@ from queries.engine import MapFunction, MapInput
 from queries.tables.parts import Part, digest, read_rows, write_json, write_part
 from queries.tables.schemas import TABLES
 
-INPUT_FILES = ("article_file", "view_file", "synset_file")  # together the table input_file
+INPUT_FILES = ("article_file", "view_file", "synset_file")  # of all lists the table input_file
 
 
-class DownloadInputs(Stage):
+class DownloadInputs(ListStage):
     """The files that the settings name by address: dumps, page views and WordNet.
 
     They are kept on this machine, where their readers need them, even if the workspace is a store.
@@ -35,7 +39,7 @@ class DownloadInputs(Stage):
         return self.ws.local
 
     def addresses(self) -> list[str]:
-        used = self.used.queries
+        used = self.of_list
         tables = (used.page_table, used.redirect_table)
         texts = (*used.articles, *used.views, *tables, used.wordnet)
         return [text for text in texts if text and is_download(text)]
@@ -61,7 +65,7 @@ class DownloadInputs(Stage):
         return [self.relative(path) for path in paths]
 
 
-class ReadStage(Stage):
+class ReadStage(ListStage):
     """A stage that reads files of this machine, or downloaded ones."""
 
     def requires(self) -> list[Stage]:
@@ -106,7 +110,7 @@ class ReadWikipedia(ReadStage):
     makes = ("article", "article_file")
 
     def texts(self) -> tuple[str, ...]:
-        return self.used.queries.articles
+        return self.of_list.articles
 
     def make(self) -> Parts:
         places = [piece for file in self.local(self.texts()) for piece in pieces(file)]
@@ -123,7 +127,7 @@ class ReadWikipedia(ReadStage):
         return {"article": article, "article_file": self.counted("articles", read)}
 
 
-class CountNgrams(Stage):
+class CountNgrams(ListStage):
     """Words and bigrams of all articles, counted."""
 
     version = 2
@@ -138,7 +142,7 @@ class CountNgrams(Stage):
 
     def bases_of(self) -> str:
         """The language whose words within words are counted, too."""
-        used = self.used.queries
+        used = self.of_list
         return used.wiki if used.count_bases else ""
 
     def make(self) -> Parts:
@@ -154,15 +158,15 @@ class CountViews(ReadStage):
     makes = ("title_view", "view_file")
 
     def texts(self) -> tuple[str, ...]:
-        used = self.used.queries
+        used = self.of_list
         return (*used.views, *(path for path in (used.page_table, used.redirect_table) if path))
 
     def settings_used(self) -> object:
-        used = self.used.queries
+        used = self.of_list
         return [used.wiki, used.mobile_share_max, len(used.views), self.identities()]
 
     def make(self) -> Parts:
-        used = self.used.queries
+        used = self.of_list
         paths = self.local(used.views)
         inputs = self.ws.file_inputs(paths, self.version, used.wiki)
         views = self.map("title_view_part", partial(read_views, wiki=used.wiki), inputs)
@@ -190,13 +194,13 @@ class ReadWordNet(ReadStage):
     makes = ("synset_name", "synset_file")
 
     def texts(self) -> tuple[str, ...]:
-        return tuple(filter(None, (self.used.queries.wordnet,)))
+        return tuple(filter(None, (self.of_list.wordnet,)))
 
     def settings_used(self) -> object:
-        return [self.used.queries.wordnet_lemmas, self.identities()]
+        return [self.of_list.wordnet_lemmas, self.identities()]
 
     def make(self) -> Parts:
-        lemmas = self.used.queries.wordnet_lemmas
+        lemmas = self.of_list.wordnet_lemmas
         paths = self.local(self.texts())
         inputs = self.ws.file_inputs(paths, self.version, lemmas)
         names = self.map("synset_name", partial(read_synsets, lemmas=lemmas), inputs)
@@ -204,19 +208,21 @@ class ReadWordNet(ReadStage):
         return {"synset_name": names, "synset_file": self.counted("wordnet", read)}
 
 
-class DeriveQueries(Stage):
-    """The query list: words, bigrams by PMI, popular titles, WordNet names."""
+class DeriveQueries(ListStage):
+    """The query list of a language: words, bigrams by PMI, popular titles, WordNet names."""
 
-    version = 3
+    version = 4
     reads = ("ngram", "title_view", "synset_name")
-    makes = ("entry", "query", "border", "corpus", "list_source")
+    makes = ("entry", "border", "corpus", "list_source")
 
     def requires(self) -> list[Stage]:
         return [self.clone(CountNgrams), self.clone(CountViews), self.clone(ReadWordNet)]
 
     def settings_used(self) -> object:
         inputs = {"articles", "views", "page_table", "redirect_table", "wordnet"}
-        return [self.used.queries.model_dump(exclude=inputs), self.tokeniser.keys]
+        # A list of [[languages]] is as the same list of [queries].
+        kept = set(QuerySettings.model_fields) - inputs
+        return [self.code, self.of_list.model_dump(include=kept), self.tokeniser.keys]
 
     def make(self) -> Parts:
         ngram, build = self.paths("ngram"), self.build_row
@@ -227,7 +233,6 @@ class DeriveQueries(Stage):
         entry = self.derive("entry", phrase=files(phrase), build=build)
         return {
             "entry": entry,
-            "query": self.derive("query", entry=files(entry), build=build),
             "border": self.derive("border", entry=files(entry), build=build),
             "corpus": corpus,
             "list_source": self.derive(
@@ -237,7 +242,7 @@ class DeriveQueries(Stage):
 
     def all_phrases(self, corpus: list[Path], scored: list[Part]) -> list[Part]:
         """What each source offers at its floors."""
-        used = self.used.queries
+        used = self.of_list
         (floors,) = read_rows(corpus).to_pylist()
         words = partial(word_phrases, word_floor=floors["word_floor"])
         bigrams = partial(bigram_phrases, pmi_min=used.pmi_min)
@@ -254,3 +259,40 @@ class DeriveQueries(Stage):
     ) -> list[Part]:
         with_keys = partial(function, tokeniser=self.tokeniser)
         return self.map("phrase", with_keys, inputs_of(parts, self.digest))
+
+
+class ListQueries(Stage):
+    """The query lists of all languages as one table."""
+
+    reads = ("entry",)
+    makes = ("query",)
+
+    def requires(self) -> list[Stage]:
+        return [self.clone(DeriveQueries, language=code) for code in self.used.lists]
+
+    def make(self) -> Parts:
+        rows = [
+            {"language": code, "place": place, "n_queries": of.n}
+            for place, (code, of) in enumerate(self.used.lists.items())
+        ]
+        query_list = pa.Table.from_pylist(rows, TABLES["query_list"].schema)
+        entry = self.paths("entry")
+        return {"query": self.derive("query", entry=entry, query_list=query_list)}
+
+
+def all_input_files(stage: Stage) -> pa.Table:
+    """The table `input_file` of all query lists that a stage needs."""
+    schema = TABLES["input_file"].schema
+    tables = [schema.empty_table()]
+    for maker, path in _listings(stage):
+        rows = read_rows(path)
+        rows = rows.append_column("language", pa.repeat(maker.code, rows.num_rows))
+        tables.append(rows.select(schema.names).cast(schema))
+    return pa.concat_tables(tables)
+
+
+def _listings(stage: Stage) -> Iterator[tuple[ListStage, Path]]:
+    for name in INPUT_FILES:
+        for maker in stage.makers(name):
+            assert isinstance(maker, ListStage)
+            yield from ((maker, path) for path in maker.made(name))

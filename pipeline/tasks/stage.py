@@ -16,7 +16,7 @@ import luigi
 import pyarrow as pa
 from luigi.rpc import RPCError
 
-from pipeline.settings.whole import SAMPLE, Settings
+from pipeline.settings.whole import SAMPLE, QuerySettings, Settings
 from pipeline.tasks.opening import Options, check_pairs, open_workspace, opened_workspace
 from pipeline.text.tokeniser import Tokeniser
 from pipeline.workspace.endings import ending_in_one_line, interruptible
@@ -116,8 +116,13 @@ class Stage(luigi.Task):
         return None
 
     @cached_property
+    def needed(self) -> list["Stage"]:
+        """The stages that this one requires, in order."""
+        return list(luigi.task.flatten(self.requires()))
+
+    @cached_property
     def digest(self) -> str:
-        needed = [task.digest for task in luigi.task.flatten(self.requires())]
+        needed = [task.digest for task in self.needed]
         return digest(self.task_family, self.version, self.settings_used(), needed)
 
     def complete(self) -> bool:
@@ -167,13 +172,18 @@ class Stage(luigi.Task):
         with interruptible(self.ws.folder), progress.of_stage(self.place(), tell):
             yield
 
+    @cached_property
+    def order(self) -> list["Stage"]:
+        """All stages that this one needs and itself, each after those that it needs."""
+        return list(in_order(self))
+
     @property
     def name(self) -> str:
         return self.task_family
 
     def place(self) -> str:
         """Which stage this is of how many that were asked for, such as '7/24 FilterPairs'."""
-        stages = list(in_order(self.asked.get(self.options, self)))
+        stages = self.asked.get(self.options, self).order
         return f"{stages.index(self) + 1:>2}/{len(stages)} {self.name}"
 
     def relative(self, path: Path) -> str:
@@ -189,24 +199,28 @@ class Stage(luigi.Task):
         return dict(json.loads(self.output().path.read_text()))
 
     def paths(self, table: str) -> list[Path]:
-        """The files of a table that a needed stage made, in a fixed order; the nearest counts.
+        """The files of a table that needed stages made, in a fixed order; the nearest count.
 
         Raises LookupError for a table that is not in `reads`, or that no needed stage `makes`.
         """
         if table not in self.reads:
             raise LookupError(f"{self.name} asks for {table!r}: its `reads` are {self.reads}")
-        maker = self.maker(table)
-        if maker is None:
+        makers = self.makers(table)
+        if not makers:
             makes = sorted({made for stage in in_order(self) for made in stage.makes})
             raise LookupError(f"{self.name} reads {table!r}: the stages it needs make {makes}")
         # A listing of an older release may lack a table that was not made under its settings.
-        return [maker.root / path for path in maker.listed.get(table, [])]
+        return [path for maker in makers for path in maker.made(table)]
 
-    def maker(self, table: str) -> "Stage | None":
-        """The nearest needed stage that makes a table."""
-        needed: list[Stage] = luigi.task.flatten(self.requires())
-        makers = (stage for stage in needed if table in stage.makes)
-        return next(makers, None) or next(filter(None, (s.maker(table) for s in needed)), None)
+    def made(self, table: str) -> list[Path]:
+        """The files of a table that this stage, which is complete, has made."""
+        return [self.root / path for path in self.listed.get(table, [])]
+
+    def makers(self, table: str) -> list["Stage"]:
+        """The nearest needed stages that make a table: several where each language has its own."""
+        nearest = [stage for stage in self.needed if table in stage.makes]
+        further = (maker for stage in self.needed for maker in stage.makers(table))
+        return nearest or list(dict.fromkeys(further))
 
     def parts(self, table: str) -> list[Part]:
         return read_parts(self.paths(table))
@@ -230,10 +244,33 @@ class Stage(luigi.Task):
         return self.ws.build_row(version="")
 
 
+class ListStage(Stage):
+    """A stage of one language's query list."""
+
+    language = luigi.Parameter(default="", description="code of the list; of the first by default")
+
+    @property
+    def code(self) -> str:
+        return self.language or next(iter(self.used.lists))
+
+    @property
+    def of_list(self) -> QuerySettings:
+        """What the list is made of."""
+        return self.used.lists[self.code]
+
+    @property
+    def build_row(self) -> pa.Table:
+        return self.ws.build_row(version="", code=self.code)
+
+    @property
+    def name(self) -> str:
+        return self.task_family + (f" {self.code}" if len(self.used.lists) > 1 else "")
+
+
 def in_order(task: Stage) -> dict[Stage, None]:
     """All stages that the task needs and itself, each after those that it needs."""
     stages: dict[Stage, None] = {}
-    for needed in luigi.task.flatten(task.requires()):
+    for needed in task.needed:
         stages |= in_order(needed)
     return stages | {task: None}
 

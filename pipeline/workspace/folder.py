@@ -19,7 +19,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from pipeline.settings.scorers import Scorer
-from pipeline.settings.whole import Settings
+from pipeline.settings.whole import SHARES, Settings
 from pipeline.workspace.lease import Lease
 from pipeline.workspace.takedown_log import LOG
 from queries.engine import Engine, MapInput
@@ -214,16 +214,19 @@ class Workspace:
             return {"name": Path(value).name, "digest": self.file_digest(Path(value))}
         return value
 
-    def build_row(self, version: str) -> pa.Table:
-        """The one-row table `build`, which SQL reads its thresholds from."""
+    def build_row(self, version: str, code: str | None = None) -> pa.Table:
+        """The one-row table `build`, which SQL reads its thresholds from.
+
+        `code`: of the language whose list's thresholds it has; where there is one list, that one's.
+        """
         s = self.settings
-        row = {
-            "version": version,
-            "seed": s.seed,
-            "n_queries": s.queries.n,
-            **{f"quota_{of}": s.queries.quota(of) for of in ("word", "bigram", "title")},
-        }
-        columns = TABLES["build"].schema.names
-        for section in (s.queries, s.filters, s.selection, s.images):  # by their own names
-            row |= section.model_dump(include=set(columns))
+        lists = {code: s.lists[code]} if code else s.lists
+        row = {"version": version, "seed": s.seed, "n_queries": sum(of.n for of in lists.values())}
+        columns = set(TABLES["build"].schema.names)
+        for section in (s.filters, s.selection, s.images):  # by their own names
+            row |= section.model_dump(include=columns)
+        if len(lists) == 1:
+            ((row["language"], of),) = lists.items()
+            row |= of.model_dump(include=columns)
+            row |= {f"quota_{source}": of.quota(source) for source in SHARES}
         return pa.Table.from_pylist([row], TABLES["build"].schema)

@@ -18,10 +18,11 @@ HAVING COUNT(*) > 1
 UNION ALL
 SELECT
     'input_file',
-    input || ' ' || CAST(number AS STRING) || ' ' || COALESCE(reason, 'kept'),
+    COALESCE(language || ' ', '') || input || ' ' || CAST(number AS STRING)
+    || ' ' || COALESCE(reason, 'kept'),
     COUNT(*)
 FROM input_file
-GROUP BY input, number, reason
+GROUP BY language, input, number, reason
 HAVING COUNT(*) > 1
 UNION ALL
 SELECT 'sample', CAST(pair_id AS STRING), COUNT(*)
@@ -39,9 +40,9 @@ FROM query
 GROUP BY query_id
 HAVING COUNT(*) > 1
 UNION ALL
-SELECT 'query, by text', text, COUNT(*)
+SELECT 'query, by text', COALESCE(language || ' ', '') || text, COUNT(*)
 FROM query
-GROUP BY text
+GROUP BY language, text
 HAVING COUNT(*) > 1
 UNION ALL
 SELECT 'match', CAST(pair_id AS STRING) || ' ' || CAST(query_id AS STRING), COUNT(*)

@@ -1,9 +1,10 @@
 -- The borders of the query list: each source's first and last queries in, and its first phrases
 -- left out
 -- grain: one row per source, side and place, at most 20 a side
--- inputs: entry, build
+-- inputs: entry, build; of one language
 WITH sided AS (
     SELECT
+        entry.language,
         entry.entered_by,
         CASE WHEN entry.rank <= build.n_queries THEN 'last in' ELSE 'first out' END AS side,
         entry.rank,
@@ -28,14 +29,15 @@ placed AS (
 ),
 
 listed AS (
-    SELECT entered_by, side, place, text, score FROM placed
+    SELECT language, entered_by, side, place, text, score FROM placed
     UNION ALL
-    SELECT entered_by, 'first in' AS side, place_in_all AS place, text, score
+    SELECT language, entered_by, 'first in' AS side, place_in_all AS place, text, score
     FROM placed
     WHERE side = 'last in'
 )
 
 SELECT
+    language,
     entered_by,
     side,
     place,

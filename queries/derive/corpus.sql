@@ -9,6 +9,7 @@ WITH total AS (
 )
 
 SELECT
+    build.language,
     total.n_words,
     greatest(
         build.word_min, cast(ceil(build.word_per_million * total.n_words / 1e6) AS bigint)

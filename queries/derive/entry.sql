@@ -1,5 +1,5 @@
 -- Every phrase that may be a query, in the order in which the list is filled
--- grain: one row per key
+-- grain: one row per key; of one language
 -- inputs: phrase, build
 -- The phrases are those at their source's floors.
 -- Phrases with one key are one query before anything is counted, so quotas and the length of the
@@ -142,6 +142,7 @@ offered AS (
 )
 
 SELECT
+    build.language,
     first_turn.text,
     first_turn.display,
     first_turn.entered_by,
@@ -152,5 +153,6 @@ SELECT
     row_number() OVER (ORDER BY first_turn.step, first_turn.place) AS rank
 FROM first_turn
 INNER JOIN offered ON first_turn.text = offered.text
+CROSS JOIN build
 WHERE first_turn.turn = 1
 ORDER BY rank

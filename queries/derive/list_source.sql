@@ -54,6 +54,7 @@ counted AS (
 )
 
 SELECT
+    build.language,
     allowed.source,
     allowed.quota,
     allowed.least,
@@ -61,5 +62,7 @@ SELECT
     coalesce(counted.entered, 0) AS entered,
     counted.reached,
     greatest(coalesce(allowed.quota, 0) - coalesce(counted.offered, 0), 0) AS missing
-FROM allowed LEFT JOIN counted ON allowed.source = counted.source
+FROM allowed
+CROSS JOIN build
+LEFT JOIN counted ON allowed.source = counted.source
 ORDER BY allowed.place

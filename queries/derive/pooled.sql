@@ -68,6 +68,7 @@ SELECT
     license,
     page_url,
     language,
+    query_language,
     fault AS reason
 FROM judged
 ORDER BY pair_id, url, caption, source, license NULLS LAST, page_url NULLS LAST, copy

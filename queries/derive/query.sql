@@ -1,9 +1,10 @@
--- The query list: words, bigrams by PMI, popular titles, then WordNet's names; what room is left
--- goes to the next words, bigrams and titles
--- grain: one row per key
--- inputs: entry, build
+-- The query lists: each language's words, bigrams by PMI, popular titles, then WordNet's names;
+-- what room is left goes to the next words, bigrams and titles
+-- grain: one row per language and key
+-- inputs: entry, query_list
 SELECT
-    entry.rank - 1 AS query_id,
+    ROW_NUMBER() OVER (ORDER BY query_list.place, entry.rank) - 1 AS query_id,
+    entry.language,
     entry.text,
     entry.display,
     entry.entered_by,
@@ -12,6 +13,6 @@ SELECT
     entry.bigram_pmi,
     entry.title_views,
     entry.rank
-FROM entry CROSS JOIN build
-WHERE entry.rank <= build.n_queries
-ORDER BY entry.rank
+FROM entry INNER JOIN query_list ON entry.language = query_list.language
+WHERE entry.rank <= query_list.n_queries
+ORDER BY query_id

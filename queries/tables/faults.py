@@ -32,7 +32,8 @@ def line(fault: ErrorDetails) -> str:
     if fault["type"] in LIST_FAULTS:
         return hidden(f"{key} = {_as_toml(fault['input'])}: expected {LIST_FAULTS[fault['type']]}")
     expected = fault["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    value = "" if isinstance(fault["input"], dict) else f" = {fault['input']!r}"
+    sections = fault["input"] if isinstance(fault["input"], tuple) else (fault["input"],)
+    value = "" if any(isinstance(one, dict) for one in sections) else f" = {fault['input']!r}"
     return hidden(f"{key}{value}: expected {expected}")
 
 

@@ -81,5 +81,12 @@ REASON = column("reason", string, "why the row was dropped; null where it is kep
 PAIR_ID = column("pair_id", int64, "63 bits of blake2b(normalised URL, NUL, caption)", of_pair=True)
 PRIORITY = column("priority", int64, "63 bits of blake2b(seed, pair_id): the order of selection")
 LANGUAGE = column("language", string, "ISO 639 code by fastText", null=True)
+OTHER = "other"  # the language of captions that are clearly in none of a worldwide build
+QUERY_LANGUAGE = column(
+    "query_language",
+    string,
+    "whose list the caption is matched with; other: all lists; null in a build of one list",
+    null=True,
+)
 IMAGE_PART = column("image_part", string, "folder of the image part that holds the bytes")
 QUERY_ID = column("query_id", int64, "0.. in the order of the query list")

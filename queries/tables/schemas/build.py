@@ -1,6 +1,14 @@
 """The tables of a build itself: its stages, files, settings and audits, and a takedown's."""
 
+import pyarrow as pa
+
 from queries.tables.table import PAIR_ID, column, float64, int32, int64, string, table
+
+
+def _of_list(name: str, kind: pa.DataType, about: str) -> pa.Field:
+    """A column of what each query list has of its own."""
+    return column(name, kind, f"{about}; null where several lists have each", null=True)
+
 
 table(
     "stage",
@@ -30,17 +38,18 @@ table(
     column("cap", int64, "most matches kept for one query"),
     column("max_rounds", int32, "most rounds of fetching"),
     column("round_factor", float64, "enlargement of a round's request"),
-    column("n_queries", int64, "queries asked for"),
-    column("word_min", int64, "least occurrences of a word"),
-    column("word_per_million", float64, "least occurrences of a word in a million words"),
-    column("bigram_min", int64, "least occurrences of a bigram"),
-    column("bigram_per_million", float64, "least occurrences of a bigram in a million words"),
-    column("pmi_min", float64, "least PMI of a bigram, bits"),
-    column("views_min", int64, "least views of a title"),
-    column("mobile_share_max", float64, "greatest share of mobile views of a title"),
-    column("quota_word", int64, "most words in the list"),
-    column("quota_bigram", int64, "most bigrams in the list"),
-    column("quota_title", int64, "most titles in the list"),
+    column("language", string, "of the query list; null where several have one", null=True),
+    column("n_queries", int64, "queries asked for, of all lists"),
+    _of_list("word_min", int64, "least occurrences of a word"),
+    _of_list("word_per_million", float64, "least occurrences of a word in a million words"),
+    _of_list("bigram_min", int64, "least occurrences of a bigram"),
+    _of_list("bigram_per_million", float64, "least occurrences of a bigram in a million words"),
+    _of_list("pmi_min", float64, "least PMI of a bigram, bits"),
+    _of_list("views_min", int64, "least views of a title"),
+    _of_list("mobile_share_max", float64, "greatest share of mobile views of a title"),
+    _of_list("quota_word", int64, "most words in the list"),
+    _of_list("quota_bigram", int64, "most bigrams in the list"),
+    _of_list("quota_title", int64, "most titles in the list"),
     column("min_side", int32, "least side of an original picture, pixels"),
     column("min_area", int64, "least area of an original picture, pixels"),
     column("max_aspect", float64, "greatest ratio of the original's sides"),

@@ -5,6 +5,7 @@ from queries.tables.table import (
     PAIR_ID,
     PRIORITY,
     QUERY_ID,
+    QUERY_LANGUAGE,
     REASON,
     column,
     int32,
@@ -37,6 +38,7 @@ table(
     "one row per candidate",
     *(field for field in candidate.schema if field.name != "extra"),
     LANGUAGE,
+    QUERY_LANGUAGE,
     column(
         "equivalence_key",
         string,
@@ -87,6 +89,7 @@ table(
     *PAIR_COLUMNS,
     column("url_key", string, "normalised URL"),
     LANGUAGE,
+    QUERY_LANGUAGE,
     REASON,
 )
 table(
@@ -94,6 +97,7 @@ table(
     "one row per pair_id: a candidate that passed every filter and contains a query",
     *PAIR_COLUMNS,
     LANGUAGE,
+    QUERY_LANGUAGE,
 )
 table(
     "drop",

@@ -2,6 +2,15 @@
 
 from queries.tables.table import QUERY_ID, REASON, column, float64, int32, int64, string, table
 
+LIST_LANGUAGE = column("language", string, "of the query list: its code in the settings")
+
+table(
+    "query_list",
+    "one row per query list",
+    LIST_LANGUAGE,
+    column("place", int32, "0.. in the order of the settings"),
+    column("n_queries", int64, "queries asked for"),
+)
 article = table(
     "article",
     "one row per page of the export",
@@ -20,7 +29,8 @@ ngram = table(
 table("ngram_part", "one row per n-gram of a part, or more", *ngram.schema)
 table(
     "corpus",
-    "one row: all articles together",
+    "one row per language: all its articles together",
+    LIST_LANGUAGE,
     column("n_words", int64, "occurrences of all words"),
     column("word_floor", int64, "least occurrences of a word that may be a query"),
     column("bigram_floor", int64, "least occurrences of a bigram that may be a query"),
@@ -78,18 +88,22 @@ table(
     column("synset", string, "part of speech and offset, such as n00001740"),
     REASON,
 )
-input_file = table(
-    "input_file",
-    "one row per input file of the query list and reason: what became of its rows",
+FILE_COLUMNS = (
     column("input", string, "articles, views or wordnet"),
     column("number", int64, "0.. in the order of the input's files"),
     column("file", string, "its name, without its place"),
     REASON,
     column("n", int64, "pages, lines or names; of a damage one"),
 )
-table("article_file", "as input_file, of the articles", *input_file.schema)
-table("view_file", "as input_file, of the page views", *input_file.schema)
-table("synset_file", "as input_file, of WordNet", *input_file.schema)
+table(
+    "input_file",
+    "one row per input file of a query list and reason: what became of its rows",
+    LIST_LANGUAGE,
+    *FILE_COLUMNS,
+)
+table("article_file", "one row per file of articles and reason", *FILE_COLUMNS)
+table("view_file", "one row per file of page views and reason", *FILE_COLUMNS)
+table("synset_file", "one row per file of WordNet and reason", *FILE_COLUMNS)
 table(
     "phrase",
     "one row per phrase that a source offers as a query",
@@ -100,6 +114,7 @@ table(
     column("pmi", float64, "of a bigram, bits", null=True),
 )
 ENTRY_COLUMNS = (
+    LIST_LANGUAGE,
     column("text", string, "normalised words, joined by one space"),
     column("display", string, "as the best-ranked source writes it"),
     column("entered_by", string, "the source that brought it: word, bigram, title or wordnet"),
@@ -107,13 +122,14 @@ ENTRY_COLUMNS = (
     column("word_n", int64, "occurrences as a word", null=True),
     column("bigram_pmi", float64, "bits", null=True),
     column("title_views", int64, "page views", null=True),
-    column("rank", int64, "1.. in the order in which the list is filled"),
+    column("rank", int64, "1.. in the order in which the language's list is filled"),
 )
-table("entry", "one row per key that may be a query", *ENTRY_COLUMNS)
+table("entry", "one row per language and key that may be a query", *ENTRY_COLUMNS)
 table("query", "one row per query", QUERY_ID, *ENTRY_COLUMNS)
 table(
     "list_source",
-    "one row per source of the query list, and one for the whole list",
+    "one row per language and source of its query list, and one for the whole list",
+    LIST_LANGUAGE,
     column("source", string, "word, bigram, title, wordnet, or list"),
     column("quota", int64, "its part of the list; of the list, queries asked for", null=True),
     column("least", int64, "least occurrences or views; null for wordnet and list", null=True),
@@ -124,7 +140,8 @@ table(
 )
 table(
     "border",
-    "one row per source, side and place: where the query list ends",
+    "one row per language, source, side and place: where the query list ends",
+    LIST_LANGUAGE,
     column("entered_by", string, "word, bigram, title or wordnet"),
     column("side", string, "first in, last in, or first out"),
     column("place", int32, "1.. from the border, at most 20"),

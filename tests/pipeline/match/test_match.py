@@ -17,7 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline import match
-from pipeline.match import FalseMatchError, Matcher, match_pairs
+from pipeline.match import FalseMatchError, Matcher
+from pipeline.match.lists import match_pairs
 from pipeline.match.tables import FREE, Table
 from pipeline.text import normalise, words
 from pipeline.text.tokeniser import Tokeniser

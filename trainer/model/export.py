@@ -1,4 +1,4 @@
-"""A checkpoint as the files that open_clip and OpenAI's code read: `export(run, folder)`.
+"""A checkpoint as the files that peers read: `export(run, folder)`.
 
 Our weights have OpenAI's names, so nothing is renamed.
 """
@@ -11,6 +11,8 @@ import torch
 
 from queries.tables.parts import written_whole
 from trainer.model.checkpoint import load
+from trainer.model.hub import write_hub_folder
+from trainer.model.onnx_towers import write_onnx
 from trainer.run_folder import RunFolder
 from trainer.settings import ModelConfig, TrainerError
 
@@ -27,9 +29,11 @@ class Exported:
     openai: bool
 
 
-def export(run: RunFolder, folder: Path) -> Exported:
-    """Write the run's weights, its configuration and its merges into the folder.
+def export(run: RunFolder, folder: Path, repo: str = "", onnx: bool = False) -> Exported:
+    """Write the run's weights, its configuration and its merges into the folder, which is that of
+    a hub as well: `trainer.model.hub`.
 
+    repo: the hub's name of the folder; by default the folder's own. onnx: both towers as ONNX, too.
     TrainerError for a CBOW text tower: no peer has one.
     """
     checkpoint = load(run)
@@ -39,12 +43,16 @@ def export(run: RunFolder, folder: Path) -> Exported:
             f"{run.root}: {name} has a CBOW text tower, expected a transformer: "
             "neither open_clip nor OpenAI's code has a CBOW"
         )
+    folder = folder.resolve()
+    merges = folder / "merges.txt.gz"
     config = open_clip_config(model)
+    # open_clip's tokenizer would read its own merges; it asks for the file from any folder.
+    config["text_cfg"]["tokenizer_kwargs"] = {"bpe_path": str(merges)}
     widths = {config["vision_cfg"]["head_width"], model.text.width // model.text.heads}
     done = Exported(
         folder / f"{name}.pt",
         folder / f"{name}.json",
-        folder / "merges.txt.gz",
+        merges,
         openai=widths == {OPENAI_HEAD_WIDTH},
     )
     weights = {key: tensor.contiguous() for key, tensor in checkpoint.model.state_dict().items()}
@@ -53,6 +61,9 @@ def export(run: RunFolder, folder: Path) -> Exported:
     with written_whole(done.config) as beside:
         beside.write_text(json.dumps(config, indent=2) + "\n")
     checkpoint.tokenizer.save_merges(done.merges)
+    write_hub_folder(folder, name, config, checkpoint, repo or folder.name)
+    if onnx:
+        write_onnx(checkpoint.model, folder)
     return done
 
 

@@ -60,13 +60,16 @@ def split(caption: str) -> str:
 
 
 class Tokenizer:
-    """Byte-pair encoding with CLIP's ids; `record` says what it was trained on."""
+    """Byte-pair encoding with CLIP's ids; `record` says what it was trained on.
+
+    pieces: the text of each id.
+    """
 
     def __init__(self, merges: list[tuple[str, str]], record: dict):
         self.merges, self.record = merges, record
-        pieces = [*_byte_pieces(), *("".join(merge) for merge in merges), *MARKS]
-        self.start, self.end = len(pieces) - 2, len(pieces) - 1
-        vocabulary = {piece: i for i, piece in enumerate(pieces)}
+        self.pieces = [*_byte_pieces(), *("".join(merge) for merge in merges), *MARKS]
+        self.start, self.end = len(self.pieces) - 2, len(self.pieces) - 1
+        vocabulary = {piece: i for i, piece in enumerate(self.pieces)}
         self._bpe = _tokenizer(models.BPE(vocabulary, merges, end_of_word_suffix=WORD_END))
 
     def __len__(self) -> int:

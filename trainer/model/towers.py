@@ -35,7 +35,7 @@ def attend(
 
 def rows_of(x: Tensor, row: Tensor | int) -> Tensor:
     """(B, T, C) and a row of each, or one of all -> (B, C)."""
-    return x[:, row] if isinstance(row, int) else x[torch.arange(len(x), device=x.device), row]
+    return x[:, row] if isinstance(row, int) else x[torch.arange(x.shape[0], device=x.device), row]
 
 
 class Attention(nn.Module):

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from pipeline.settings.values import Count, RemoteOrExisting, Section, Share
 
@@ -10,12 +10,27 @@ Address = Annotated[str, Field(pattern=r"^https?://[^\s?#]+$")]
 
 
 ReadyColumns = Literal[
-    "laion", "datacomp", "cc3m", "cc12m", "redcaps", "wit", "yfcc", "coco", "visual_genome"
-]  # what each means: pipeline/sources/tables/layouts.py
+    "laion",
+    "relaion",
+    "laion_coco",
+    "datacomp",
+    "coyo",
+    "cc3m",
+    "cc12m",
+    "redcaps",
+    "sbu",
+    "wit",
+    "yfcc",
+    "coco",
+    "visual_genome",
+]  # what each means: pipeline/sources/tables/ready.py
 
 
 class Columns(Section):
-    """Which columns of a table hold what; only the first two are needed."""
+    """Which columns of a table hold what; only the first two are needed.
+
+    A name may be a path into objects: `image.url`.
+    """
 
     url: str = "url"
     caption: str | Annotated[tuple[str, ...], Field(min_length=1)] = "caption"  # a pair for each
@@ -26,6 +41,12 @@ class Columns(Section):
 def _how_given(columns: Any) -> str:
     """The form of the columns that the user gave, so that faults name only that form."""
     return "ready" if isinstance(columns, str) else "table"
+
+
+def _delimiter(text: str) -> str:
+    if len(text) > 1 or text in {"\n", "\r", '"', "\\"}:
+        raise ValueError('one character, such as ";" or "\\t", and no quote, backslash or line end')
+    return text
 
 
 class SourceSection(Section):
@@ -47,7 +68,13 @@ class TablesSource(SourceSection):
     ] = Columns()
     extra: tuple[str, ...] | Literal["all"] | None = None  # None: what the ready columns name
     header: tuple[str, ...] = ()  # of CSV and TSV files whose first line is a row already
-    quotes: bool = True  # of CSV and TSV files: whether " may enclose a field
+    # How CSV and TSV files are written: the character between fields ("": by the file's ending),
+    # whether " may enclose a field (None: as the ready columns say, else it may), whether a
+    # backslash takes the next character as it is.
+    delimiter: Annotated[str, AfterValidator(_delimiter)] = ""
+    quotes: bool | None = None
+    escapes: bool = False
+    encoding: str = ""  # of any text: such as "windows-1252"; "": UTF-8, or as a byte mark says
     html: bool | None = None  # captions hold entities and tags; None: as the ready columns say
 
 

@@ -6,13 +6,18 @@ one line, and the same command continues later.
 """
 
 import io
+import os
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from errno import ENOENT
 from fnmatch import fnmatch
 from functools import partial
 from pathlib import Path
 from posixpath import basename
 from typing import IO, Any, TypeVar
+from urllib.parse import unquote
 
 import fsspec
 from fsspec.core import url_to_fs
@@ -28,17 +33,59 @@ PAUSE_S = 1.0  # before the second try, then doubled
 VERSIONS = ("ETag", "etag", "md5Hash", "Content-MD5", "Digest", "VersionId", "generation")
 DATES = ("LastModified", "Last-Modified", "last_modified", "mtime", "updated")
 
+NO_VALUE = "__HIVE_DEFAULT_PARTITION__"  # of a folder whose rows have none
+
 Got = TypeVar("Got")
 
 
-def expand(path: str, of_kind: Callable[[str], bool]) -> list[str]:
-    """The files that a path stands for: itself, or those of the kind in a folder or a pattern."""
+@dataclass(frozen=True)
+class Found:
+    """A file of a source, and its name in the folder or pattern that stands for it."""
+
+    path: str
+    name: str
+
+    @property
+    def folder_values(self) -> dict[str, str | None]:
+        """The columns that folders name, as Hive and Spark write them.
+
+        >>> Found("/data/lang=pt%2Dbr/a.parquet", "lang=pt%2Dbr/a.parquet").folder_values
+        {'lang': 'pt-br'}
+        """
+        folders = (folder.partition("=") for folder in self.name.split("/")[:-1])
+        values = {unquote(name): unquote(value) for name, mark, value in folders if mark}
+        return {name: None if value == NO_VALUE else value for name, value in values.items()}
+
+
+def expand(path: str, of_kind: Callable[[str], bool]) -> list[Found]:
+    """The files that a path stands for: itself, or those of the kind in a folder or a pattern.
+
+    A folder stands for its subfolders, too. Hidden files and folders are left out, and folders that
+    begin with `_`, where programs keep what is no part of the table.
+    """
     if is_remote(path):
         return _tried(path, lambda: _expand_remote(path, of_kind))
     if Path(path).is_dir():
-        inside = (str(file) for file in Path(path).iterdir() if file.is_file())
-        return sorted(filter(of_kind, inside))
-    return [path]
+        names = (file.relative_to(path).as_posix() for file in _walked(Path(path)))
+        return [
+            Found(str(Path(path, name)), name)
+            for name in sorted(names)
+            if not is_hidden(name) and of_kind(name)
+        ]
+    return [Found(path, name_of(path))]
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file's name in its folder, or the name of a folder on the way, is a hidden one.
+
+    >>> [is_hidden(name) for name in ("._a.csv", "_delta_log/0.parquet", "_x=1/_a.csv")]
+    [True, True, False]
+    """
+    *folders, file = name.split("/")
+    aside = any(
+        one.startswith((".", "@")) or (one[:1] == "_" and "=" not in one) for one in folders
+    )
+    return aside or file.startswith(".")
 
 
 def name_of(path: str) -> str:
@@ -50,6 +97,18 @@ def name_of(path: str) -> str:
     if not is_remote(path):
         return Path(path).name
     return basename(path.partition("#")[0].partition("?")[0])
+
+
+def companion(path: str, name: str, endings: Iterable[str]) -> str:
+    """Another file in the same folder, with one of these endings where it has none of its own.
+
+    Raises FileNotFoundError if there is none, SourceError if the store does not answer.
+    """
+    plain = beside(path, name)
+    for ending in ("", *endings):
+        if _exists(plain + ending):
+            return plain + ending
+    raise FileNotFoundError(ENOENT, "no such file, packed or not", plain)
 
 
 def beside(path: str, name: str) -> str:
@@ -118,18 +177,46 @@ class FsspecFile(io.RawIOBase):
         super().close()
 
 
-def _expand_remote(address: str, of_kind: Callable[[str], bool]) -> list[str]:
+def _walked(folder: Path) -> Iterator[Path]:
+    """The files in a folder and its subfolders, each folder once, whatever its links say."""
+    seen = set()
+    for place, folders, files in os.walk(folder, followlinks=True):
+        at = os.stat(place)
+        if (at.st_dev, at.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((at.st_dev, at.st_ino))
+        yield from (path for name in files if (path := Path(place, name)).is_file())
+
+
+def _expand_remote(address: str, of_kind: Callable[[str], bool]) -> list[Found]:
     store, path = url_to_fs(address)
     around = address.rpartition("::")[0]
     if any(mark in path for mark in "*[") or ("?" in path and not address.startswith("http")):
         names = [name for name in store.glob(path) if fnmatch(name, path)]
-    elif not of_kind(address) and store.isdir(path):
-        entries = store.ls(path, detail=True)
-        names = [entry["name"] for entry in entries if entry["type"] == "file"]
+        root = re.split(r"[*?\[]", path, maxsplit=1)[0].rpartition("/")[0]
+    elif not of_kind(name_of(address)) and store.isdir(path):
+        root = path.rstrip("/")
+        if address.startswith("http"):  # a page of links, which may lead anywhere
+            names = [one["name"] for one in store.ls(path, detail=True) if one["type"] == "file"]
+        else:
+            names = store.find(path)
     else:
-        return [address]
-    full = sorted(map(store.unstrip_protocol, names))
-    return [f"{around}::{name}" if around else name for name in full if of_kind(name)]
+        return [Found(address, name_of(address))]
+    found = []
+    for name in names:
+        full = store.unstrip_protocol(name)
+        inner = name.partition("?")[0].removeprefix(root).lstrip("/")
+        if not is_hidden(inner) and of_kind(inner):
+            found.append(Found(f"{around}::{full}" if around else full, inner))
+    return sorted(found, key=lambda file: file.path)
+
+
+def _exists(path: str) -> bool:
+    if not is_remote(path):
+        return Path(path).is_file()
+    store, place = url_to_fs(path)
+    return _tried(path, lambda: bool(store.exists(place)))
 
 
 def _information(address: str) -> dict[str, Any]:

@@ -167,6 +167,11 @@ TABLES: list[NamedContent] = [
     (b"url\tcaption\nhttp://a.org/1\tA red kite\n", ".tsv"),
     (b'{"url": "http://a.org/1", "caption": "A red kite", "at": [1, 2.5]}\n', ".jsonl"),
     (b'[{"url": "http://a.org/1", "caption": "A red kite"}]', ".json"),
+    (b'{"url": ["http://a.org/1", 2], "caption": ["A red kite", ["a", "b"]]}', ".json"),
+    (b'{"info": {}, "rows": [{"url": "http://a.org/1", "caption": "A red kite"}]}', ".json"),
+    (b'{"url": "http://a.org/1",\n"caption": "A"}\n{"url": "u", "caption": {"a": 1}}', ".json"),
+    ("url,caption\nhttp://a.org/1,kite".encode("utf-16"), ".csv"),
+    (b"url\tcaption\nhttp://a.org/1\ta \\t kite\\\nb \\N\t\\N\n", ".tsv"),
 ]
 TABLE_TOKENS = tokens(
     b'"|,|\t|\n|\r|\0|\xff|\xef\xbb\xbf|url|caption|[|{|}|]|:|"a":|\\ud800|1e999|NaN|null|true|'
@@ -193,12 +198,27 @@ def edited(files: list[NamedContent], pieces_of: list[bytes]) -> st.SearchStrate
     )
 
 
-def table(content: NamedContent) -> None:
-    with file_of(*content) as path:
-        source = TablesSource(kind="tables", name="fuzz", paths=(str(path),), extra="all")
-        with suppress(SourceError):
-            tables.check(source)
-            rows(candidates(tables.read({"path": str(path)}, source), "fuzz", 0), OF_A_SOURCE)
+def table_read(way: dict[str, Any]) -> Any:
+    def run(content: NamedContent) -> None:
+        with file_of(*content) as path:
+            source = TablesSource(kind="tables", name="fuzz", paths=(str(path),), **way)
+            with suppress(SourceError):
+                tables.check(source)
+            row = {"path": str(path), "name": "a=b/c"}
+            rows(candidates(tables.read(row, source), "fuzz", 0), OF_A_SOURCE)
+
+    return run
+
+
+# Each way to write lines, and each ready layout of JSON, reads any of the files.
+WAYS: dict[str, dict[str, Any]] = {
+    "tables": {"extra": "all"},
+    "tables: escapes": {"escapes": True, "quotes": False, "encoding": "shift_jis"},
+    "tables: paths": {"columns": {"url": "url.a", "caption": ("caption", "at.b")}},
+    "tables: yfcc": {"columns": "yfcc"},
+    "tables: coco": {"columns": "coco"},
+    "tables: visual genome": {"columns": "visual_genome"},
+}
 
 
 def exclusions(content: NamedContent) -> None:
@@ -249,7 +269,7 @@ TARGETS = (
     Target("page tables", packed(changed(PAGES, PAGE_TOKENS)), dump(read_page_table)),
     Target("wordnet", packed(changed(LEXICON, LEXICON_TOKENS)), dump(read_synsets)),
     Target("crawls", packed(changed(CRAWL, CRAWL_TOKENS)), read_crawl),
-    Target("tables", edited(TABLES, TABLE_TOKENS), table),
+    *(Target(name, edited(TABLES, TABLE_TOKENS), table_read(way)) for name, way in WAYS.items()),
     Target("exclusions", edited(LISTS, LIST_TOKENS), exclusions),
     Target(
         "settings",

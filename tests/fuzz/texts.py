@@ -12,7 +12,7 @@ from pipeline.filters.rows import judge
 from pipeline.match import Matcher
 from pipeline.settings.whole import FilterSettings
 from pipeline.sources.candidate import Raw, candidates
-from pipeline.sources.crawl.charsets import decoded
+from pipeline.sources.charsets import decoded
 from pipeline.sources.crawl.page import pictures
 from pipeline.web.equivalence import equivalence_key, equivalence_keys
 from pipeline.web.robots import opted_out, parse_robots

@@ -14,9 +14,9 @@ from itertools import chain
 from pipeline.settings.sources import CommonCrawlSource
 from pipeline.settings.values import is_remote
 from pipeline.sources.candidate import Raw, SourceError
+from pipeline.sources.charsets import decoded
 from pipeline.sources.crawl.answer import Page
 from pipeline.sources.crawl.bodies import MOST_PAGE_BYTES
-from pipeline.sources.crawl.charsets import decoded
 from pipeline.sources.crawl.damage import HEAD_BYTES
 from pipeline.sources.crawl.files import files, is_web, opened
 from pipeline.sources.crawl.page import pictures, trapped

@@ -8,21 +8,21 @@ than a table does one with `file_bomb`.
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from contextlib import suppress
+from dataclasses import asdict, replace
 from fnmatch import fnmatch
 from functools import partial
 from pathlib import PurePosixPath
-
-import pyarrow as pa
 
 from pipeline.settings.sources import TablesSource
 from pipeline.settings.values import is_remote
 from pipeline.sources.candidate import Raw, SourceError
 from pipeline.sources.interface import PlannedPart, Planning
-from pipeline.sources.place import beside, expand, identity, name_of
-from pipeline.sources.tables import lines, nested, parquet
-from pipeline.sources.tables.layouts import Layout, Row, layout_of
-from pipeline.sources.tables.lines import PACKED, BombError, DamagedError
+from pipeline.sources.place import Found, companion, expand, identity, name_of
+from pipeline.sources.tables import door, json_files, lines, parquet
+from pipeline.sources.tables.layouts import Layout, Row
+from pipeline.sources.tables.lines import BROKEN, PACKED, BombError
+from pipeline.sources.tables.ready import layout_of
 from pipeline.sources.tables.rows import raws
 from queries.tables.errors import one_line
 
@@ -31,66 +31,73 @@ ENDINGS = {
     ".parquet": "parquet",
     ".csv": "csv",
     ".tsv": "tsv",
+    ".tab": "tsv",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".json": "json",
 }
 BOMBS = (BombError, MemoryError)  # caught before BROKEN, which has pyarrow's MemoryError, too
-# The exceptions of damage; column names of a damaged file may be no UTF-8.
-BROKEN = (DamagedError, OSError, EOFError, UnicodeError, pa.ArrowException)
 CHECKED_AT_ONCE = 16  # remote files, which answer slowly
+MOST_TRIED = 32  # of those files whose first rows take a process or a server to read
 
 
 def check(source: TablesSource) -> None:
-    """Raise SourceError unless every file is of a known kind and has the layout's columns.
+    """Raise SourceError unless every file is of a known kind and fits the layout.
 
-    A damaged file passes, since its rows get a reason later, unless all files are damaged.
+    Each file must have the layout's columns, and an address among its first thousand rows; of many
+    Parquet files or remote files, the rows of some are tried. A damaged file passes, since its rows
+    get a reason later, unless all files are damaged.
     """
-    paths, layout = files(source), layout_of(source)
+    found, layout = files(source), layout_of(source)
+    tried = _tried_at_the_door(found, layout)
     damaged: list[str] = []
-    with ThreadPoolExecutor(CHECKED_AT_ONCE if any(map(is_remote, paths)) else 1) as threads:
-        for path, (fault, broken) in zip(
-            paths, threads.map(partial(_fault, layout=layout), paths), strict=True
-        ):
+    remote = any(is_remote(file.path) for file in found)
+    with ThreadPoolExecutor(CHECKED_AT_ONCE if remote else 1) as threads:
+        faults = threads.map(partial(_fault, layout=layout, tried=tried), found)
+        for file, (fault, broken) in zip(found, faults, strict=True):
             if broken:
-                damaged.append(f"{path}: expected a {_kind(path, layout)} file: {broken}")
+                kind = _kind(file.path, layout)
+                damaged.append(f"{file.path}: expected a {kind} file: {broken}")
             elif fault:
-                raise SourceError(f"source {source.name}: {path}: {fault}")
-    if len(damaged) == len(paths):
+                raise SourceError(f"source {source.name}: {file.path}: {fault}")
+    if len(damaged) == len(found):
         raise SourceError(f"source {source.name}: {damaged[0]}")
 
 
-def files(source: TablesSource) -> list[str]:
+def files(source: TablesSource) -> list[Found]:
     """The source's files in order; a folder means all its files of a known kind."""
     layout = layout_of(source)
     of_kind = partial(_holds_rows, layout=layout)
-    paths = [path for text in source.paths for path in expand(text, of_kind)]
-    for path in paths:
-        if _kind(path, layout) is None:
+    found = [file for text in source.paths for file in expand(text, of_kind)]
+    for file in found:
+        if _kind(file.path, layout) is None:
             raise SourceError(
-                f"source {source.name}: {path}: expected a file ending in {', '.join(ENDINGS)}, "
-                f"all but the first also with {', '.join(PACKED)}"
+                f"source {source.name}: {file.path}: expected a file ending in "
+                f"{', '.join(ENDINGS)}, all but the first also with {', '.join(PACKED)}, "
+                "or another name and `delimiter`"
             )
-    if not paths:
+    if not found:
         raise SourceError(f"source {source.name}: {', '.join(source.paths)}: no table in there")
-    return paths
+    return found
 
 
 def parts(source: TablesSource, planning: Planning) -> Iterator[PlannedPart]:
     """A part for each file; a local file's identity is its content, not its path or date."""
     layout = layout_of(source)
-    for path in files(source):
-        decided_by = [identity(path, planning)]
+    for file in files(source):
+        decided_by = [identity(file.path, planning), sorted(file.folder_values.items())]
         if layout.nested and layout.nested.images_file:
-            decided_by.append(identity(beside(path, layout.nested.images_file), planning))
-        yield name_of(path), (_kind(path, layout), decided_by, asdict(layout)), {"path": [path]}
+            beside = companion(file.path, layout.nested.images_file, PACKED)
+            decided_by.append(identity(beside, planning))
+        columns = {"path": [file.path], "name": [file.name]}
+        yield file.name, (_kind(file.path, layout), decided_by, asdict(layout)), columns
 
 
 def read(row: dict, source: TablesSource) -> Iterator[Raw]:
     """The raw rows of the file at row["path"], in its order."""
-    layout = layout_of(source)
+    layout, file = layout_of(source), Found(row["path"], row.get("name", ""))
     try:
-        for table_row in _rows(row["path"], layout):
+        for table_row in _rows(file, layout):
             yield from raws(table_row, layout)
     except BOMBS:
         yield Raw(reason="file_bomb")
@@ -98,36 +105,76 @@ def read(row: dict, source: TablesSource) -> Iterator[Raw]:
         yield Raw(reason="bad_stream")
 
 
-def column_names(path: str, layout: Layout) -> list[str]:
+def column_names(file: Found, layout: Layout) -> list[str]:
     """The columns of a file, from its schema, its first line, or its first thousand objects."""
-    match _kind(path, layout):
+    layout = _delimited(file.path, layout)
+    match _kind(file.path, layout):
         case "parquet":
-            return parquet.column_names(path)
+            names = parquet.column_names(file.path)
         case "jsonl":
-            return lines.json_names(path)
+            names = lines.json_names(file.path, layout.encoding)
         case "json":
-            return nested.column_names(path, layout)
-        case kind:
-            return lines.csv_header(path, layout, DELIMITERS[str(kind)])
+            names = json_files.column_names(file.path, layout)
+        case _:
+            names = lines.csv_header(file.path, layout)
+    return names and [*names, *(name for name in file.folder_values if name not in names)]
 
 
-def _rows(path: str, layout: Layout) -> Iterator[Row]:
+def _rows(file: Found, layout: Layout) -> Iterator[Row]:
+    """The rows of a file, each with the columns that its folders name."""
+    values = file.folder_values
+    if not values:
+        return _own_rows(file.path, layout)
+    return (row and {**values, **row} for row in _own_rows(file.path, layout))
+
+
+def _own_rows(path: str, layout: Layout) -> Iterator[Row]:
     match _kind(path, layout):
         case "parquet":
             return parquet.rows(path, layout)
         case "jsonl":
-            return lines.json_rows(path)
+            return lines.json_rows(path, layout.encoding)
         case "json":
-            return nested.rows(path, layout)
-        case kind:
-            return lines.csv_rows(path, layout, DELIMITERS[str(kind)])
+            return json_files.rows(path, layout)
+        case _:
+            return lines.csv_rows(path, _delimited(path, layout))
 
 
-def _fault(path: str, layout: Layout) -> tuple[str | None, str | None]:
-    """(what is wrong with the file's columns or None, how the file is damaged or None)."""
+def _undamaged(file: Found, layout: Layout) -> Iterator[Row]:
+    """The rows up to a damage."""
+    with suppress(*BOMBS, *BROKEN):
+        yield from _rows(file, layout)
+
+
+def _delimited(path: str, layout: Layout) -> Layout:
+    """The layout with the delimiter of a file's kind, where it names none."""
+    kind = _kind(path, layout)
+    if layout.delimiter or kind not in DELIMITERS:
+        return layout
+    return replace(layout, delimiter=DELIMITERS[kind])
+
+
+def _tried_at_the_door(found: list[Found], layout: Layout) -> set[str]:
+    """The files whose first rows are read: all, but of those that take long to open some."""
+    slow = [
+        file.path for file in found if is_remote(file.path) or _kind(file.path, layout) == "parquet"
+    ]
+    step = -(-len(slow) // MOST_TRIED) or 1
+    return {file.path for file in found} - set(slow) | set(slow[::step])
+
+
+def _fault(file: Found, layout: Layout, tried: set[str]) -> tuple[str | None, str | None]:
+    """(why the file does not fit the layout or None, how the file is damaged or None)."""
+    layout = _delimited(file.path, layout)
     try:
-        names = column_names(path, layout)
-        return (layout.fault(names), None) if names else (None, "no row of it parses")
+        names = column_names(file, layout)
+        if not names:
+            return None, "no row of it parses"
+        kind = str(_kind(file.path, layout))
+        table = door.Table(file.path, layout, kind, partial(_undamaged, file))
+        if fault := layout.fault(names):
+            return f"{fault}{door.cure_of_columns(table, names)}", None
+        return (door.fault(table) if file.path in tried else None), None
     except FileNotFoundError as error:
         return f"no file {error.filename}", None
     except (*BOMBS, *BROKEN) as error:
@@ -141,13 +188,13 @@ def _holds_rows(path: str, layout: Layout) -> bool:
     """
     if layout.nested:
         return _kind(path, layout) == "json" and fnmatch(name_of(path), layout.nested.file_names)
-    return _kind(path, layout) not in (None, "json")
+    return _kind(path, replace(layout, delimiter="")) not in (None, "json")
 
 
 def _kind(path: str, layout: Layout) -> str | None:
-    """The kind of file, by its ending; without one, by the layout.
+    """The kind of file, by its ending; without one, by the layout or its delimiter.
 
-    >>> from pipeline.sources.tables.layouts import READY
+    >>> from pipeline.sources.tables.ready import READY
     >>> names = ["captions.TSV.gz", "s3://bucket/a.parquet", "yfcc100m_dataset.bz2", "notes.txt"]
     >>> [_kind(name, READY["yfcc"]) for name in names]
     ['tsv', 'parquet', 'tsv', None]
@@ -155,4 +202,6 @@ def _kind(path: str, layout: Layout) -> str | None:
     name = PurePosixPath(name_of(path))
     bare = name.with_suffix("") if name.suffix.lower() in PACKED else name
     kind = ENDINGS.get(bare.suffix.lower()) if bare.suffix else layout.kind
+    if kind is None and layout.delimiter:
+        return "csv"
     return None if kind == "parquet" and bare != name else kind

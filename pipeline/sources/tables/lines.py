@@ -6,15 +6,17 @@ None. A quote that is never closed costs only the row that it is in.
 
 import csv
 import io
-from collections import deque
+import re
+from collections import Counter, deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import IO, Any
 
 import pyarrow as pa
 
 from pipeline.sources.place import name_of, open_file
+from pipeline.sources.tables.encodings import MARKS, reading
 from pipeline.sources.tables.layouts import Layout, Row
 from pipeline.web.reading import json_object
 
@@ -24,7 +26,9 @@ LONGEST_SKIP = 1 << 26  # characters; a file with a longer line is not read on
 FREE_BYTES = 1 << 24  # that any file may unpack to
 MOST_RATIO = 200  # unpacked bytes a packed byte beyond FREE_BYTES; captions have about 10
 SAMPLED_LINES = 1_000  # of a JSONL file: its first line may lack keys
+SAMPLED_CHARACTERS = 1 << 22
 CHUNK = 1 << 16  # bytes
+ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "v": "\v", "0": "\0"}
 
 
 class BombError(Exception):
@@ -33,6 +37,10 @@ class BombError(Exception):
 
 class DamagedError(ValueError):
     """A file that cannot be read, or cannot be read to its end."""
+
+
+# What readers raise for damage; column names of a damaged file may be no UTF-8.
+BROKEN = (DamagedError, OSError, EOFError, UnicodeError, pa.ArrowException)
 
 
 class LongLine(csv.Error):
@@ -74,21 +82,29 @@ class Unpacked(io.RawIOBase):
 
 
 @contextmanager
-def text_of(path: str, newline: str = "\n") -> Iterator[io.TextIOWrapper]:
-    """A file's text, unpacked; bytes that are no UTF-8 are lone surrogates.
+def text_of(path: str, encoding: str = "", newline: str = "\n") -> Iterator[io.TextIOWrapper]:
+    """A file's text, unpacked; bytes that are none of the encoding's are lone surrogates.
 
-    Raises DamagedError for an empty file and for one in UTF-16.
+    Raises DamagedError for an empty file.
     """
+    with bytes_of(path) as stream:
+        start = stream.peek(5)[:5]
+        name, errors = reading(start, encoding)
+        if start in MARKS:  # and nothing behind it
+            raise DamagedError("the file is empty")
+        yield io.TextIOWrapper(stream, name, errors=errors, newline=newline)
+
+
+@contextmanager
+def bytes_of(path: str) -> Iterator[io.BufferedReader]:
+    """A file's bytes, unpacked. Raises DamagedError for an empty file."""
     kind = next((PACKED[end] for end in PACKED if name_of(path).lower().endswith(end)), None)
     with open_file(path) as file:
         raw: Any = Unpacked(file, kind) if kind else file
         stream = io.BufferedReader(raw, CHUNK) if isinstance(raw, io.RawIOBase) else raw
-        start = stream.peek(2)[:2]
-        if not start:
+        if not stream.peek(1):
             raise DamagedError("the file is empty")
-        if start in (b"\xff\xfe", b"\xfe\xff"):
-            raise DamagedError("expected UTF-8, got UTF-16")
-        yield io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline=newline)
+        yield stream
 
 
 class Lines:
@@ -99,7 +115,7 @@ class Lines:
     otherwise be read again and again.
     """
 
-    def __init__(self, text: io.TextIOWrapper) -> None:
+    def __init__(self, text: io.TextIOBase) -> None:
         self.text = text
         self.waiting: deque[str | None] = deque()  # lines given back; None: a line that is too long
         self.taken: list[tuple[str | None, bool]] = []  # (line, whether it is new)
@@ -137,25 +153,44 @@ class Lines:
         return line if n_characters == len(line) else None
 
 
-def csv_header(path: str, layout: Layout, delimiter: str) -> list[str]:
+def csv_header(path: str, layout: Layout) -> list[str]:
     """The columns of a CSV or TSV file, by its first line or by the layout."""
-    with text_of(path, _newline(layout)) as text:
-        if layout.header:
-            return list(layout.header)
-        header = next(_fields(text, layout, delimiter), None)
+    if len(layout.headers) > 1:
+        return list(_header_of_width(path, layout))
+    with text_of(path, layout.encoding, _newline(layout)) as text:
+        if layout.headers:
+            return list(layout.headers[0])
+        header = next(_fields(text, layout), None)
     if header is None:
         raise DamagedError("the first line does not parse")
     return header
 
 
-def csv_rows(path: str, layout: Layout, delimiter: str) -> Iterator[Row]:
+def _header_of_width(path: str, layout: Layout) -> tuple[str, ...]:
+    """Of several headers the one that fits most of the first rows; the first where none does."""
+    widths = Counter(map(len, first_fields(path, layout)))
+    return max(layout.headers, key=lambda header: widths[len(header)])
+
+
+def first_fields(path: str, layout: Layout) -> list[list[str]]:
+    """The fields of the first thousand rows that parse and are not empty."""
+    newline, pieces, left = _newline(layout), [], SAMPLED_CHARACTERS
+    with suppress(*BROKEN), text_of(path, layout.encoding, newline) as text:
+        while left > 0 and (piece := text.read(CHUNK)):
+            pieces.append(piece)
+            left -= len(piece)
+    head = io.StringIO("".join(pieces), newline)
+    return [fields for fields in islice(_fields(head, layout), SAMPLED_LINES) if fields]
+
+
+def csv_rows(path: str, layout: Layout) -> Iterator[Row]:
     """Rows by the names of the header. A row of more fields than the header has a stray delimiter
     and is None; a shorter row lacks the last columns."""
-    header = csv_header(path, layout, delimiter)
-    places = list(layout.places(header).items())
-    with text_of(path, _newline(layout)) as text:
-        rows = _fields(text, layout, delimiter, len(header))
-        if not layout.header:
+    header = csv_header(path, layout)
+    places = [(name, at) for name, (at, steps) in layout.places(header).items() if not steps]
+    with text_of(path, layout.encoding, _newline(layout)) as text:
+        rows = _fields(text, layout, len(header))
+        if not layout.headers:
             next(rows, None)
         for fields in rows:
             if fields is None:
@@ -170,17 +205,21 @@ def _newline(layout: Layout) -> str:
     return "" if layout.quotes else "\n"
 
 
-def _fields(
-    text: io.TextIOWrapper, layout: Layout, delimiter: str, most: int = 10_000
-) -> Iterator[list[str] | None]:
+def _fields(text: io.TextIOBase, layout: Layout, most: int = 10_000) -> Iterator[list[Any] | None]:
     """The fields of each row, None for a row that does not parse or has more than the most."""
-    lines = Lines(text)
+    lines, delimiter = Lines(text), layout.delimiter or ","
+    escape = "\\" if layout.escapes else None
     # strict: an open quote is an error, and does not take the following rows.
-    split = csv.reader(lines, delimiter=delimiter, strict=True)
+    split = csv.reader(lines, delimiter=delimiter, strict=True, escapechar=escape)
     while True:
         lines.begin()
         try:
-            fields = next(split) if layout.quotes else _split(next(lines), delimiter)
+            if layout.quotes:
+                fields: list[Any] = next(split)
+            elif layout.escapes:
+                fields = unescaped(_whole(lines), delimiter)
+            else:
+                fields = _split(next(lines), delimiter)
             if len(fields) > most:
                 raise csv.Error(f"expected at most {most} fields")
         except StopIteration:
@@ -197,17 +236,54 @@ def _split(line: str, delimiter: str) -> list[str]:
     return line.split(delimiter) if line else []
 
 
-def json_names(path: str) -> list[str]:
+def _whole(lines: Lines) -> str:
+    """A line with those after it, as long as a backslash takes its end."""
+    pieces = [next(lines)]
+    while _goes_on(pieces[-1]):
+        pieces.append(next(lines, ""))
+    return "".join(pieces)
+
+
+def _goes_on(line: str) -> bool:
+    bare = line.removesuffix("\n")
+    return bare != line and (len(bare) - len(bare.rstrip("\\"))) % 2 == 1
+
+
+def unescaped(line: str, delimiter: str) -> list[str | None]:
+    r"""The fields of a line as `mysqldump --tab` and PostgreSQL's COPY write it; `\N` is None.
+
+    >>> unescaped("a\\tb\t\\N\tc\\\\\n", "\t")
+    ['a\tb', None, 'c\\']
+    """
+    if not _goes_on(line):
+        line = line.removesuffix("\n").removesuffix("\r")
+    fields: list[list[str]] = [[]]
+    for token in re.findall(rf"\\.|[^\\{re.escape(delimiter)}]+|.", line, re.DOTALL):
+        if token == delimiter:
+            fields.append([])
+        else:
+            fields[-1].append(token)
+    if fields == [[]]:
+        return []
+    return [None if field == [r"\N"] else "".join(map(_character, field)) for field in fields]
+
+
+def _character(token: str) -> str:
+    escaped = token[0] == "\\" and len(token) > 1
+    return ESCAPES.get(token[1], token[1]) if escaped else token
+
+
+def json_names(path: str, encoding: str = "") -> list[str]:
     """The keys of a JSONL file's first thousand objects."""
     names: dict[str, None] = {}
-    for row in islice(json_rows(path), SAMPLED_LINES):
+    for row in islice(json_rows(path, encoding), SAMPLED_LINES):
         names.update(dict.fromkeys(row or ()))
     return list(names)
 
 
-def json_rows(path: str) -> Iterator[Row]:
+def json_rows(path: str, encoding: str = "") -> Iterator[Row]:
     """The object of each line that is not empty."""
-    with text_of(path) as text:
+    with text_of(path, encoding) as text:
         lines = Lines(text)
         while True:
             lines.begin()

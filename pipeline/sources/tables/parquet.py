@@ -18,6 +18,7 @@ from pipeline.sources.place import open_file
 from pipeline.sources.tables.layouts import Layout, Row
 from pipeline.sources.tables.lines import LONGEST_LINE, BombError, DamagedError
 from pipeline.sources.tables.parquet_child import BOMB, UNREACHABLE
+from pipeline.sources.tables.rows import inside
 from pipeline.web.reading import holds_text
 
 CHILD = Path(__file__).with_name("parquet_child.py")
@@ -29,6 +30,10 @@ SLICE_BYTES = 1 << 22
 
 def column_names(path: str) -> list[str]:
     """The columns of a file. Raises DamagedError, and BombError for a footer that is too long."""
+    return list(_schema(path).names)
+
+
+def _schema(path: str) -> pa.Schema:
     with open_file(path) as file:
         file.seek(-8, 2)
         n_bytes = int.from_bytes(file.read(4), "little")
@@ -38,26 +43,49 @@ def column_names(path: str) -> list[str]:
             raise BombError(f"a footer of {n_bytes} bytes")
     source = pa.PythonFile(open_file(path), "r") if is_remote(path) else path
     with pq.ParquetFile(source) as table:
-        return list(table.schema_arrow.names)
+        return table.schema_arrow
 
 
 def rows(path: str, layout: Layout) -> Iterator[Row]:
     """Each row's wanted columns."""
-    columns = column_names(path)
+    schema = _schema(path)
+    columns = list(schema.names)
     places = {
-        name: columns[place]
-        for name, place in layout.places(columns).items()
+        name: (columns[place], steps)
+        for name, (place, steps) in layout.places(columns).items()
         if columns.count(columns[place]) == 1  # two columns of one name are ambiguous
     }
     if not places:
         raise DamagedError(f"none of the columns {', '.join(layout.texts)}")
-    for batch in _batches(path, list(places.values())):
+    leaves = [_leaf(schema, column, steps) for column, steps in places.values()]
+    for batch in _batches(path, list(dict.fromkeys(leaves))):
         values = [
-            _texts(batch[column]) if name in layout.texts else _values(batch[column])
-            for name, column in places.items()
+            _column(batch[column], steps, name in layout.texts)
+            for name, (column, steps) in places.items()
         ]
         for row in zip(*values, strict=True):
             yield dict(zip(places, row, strict=True))
+
+
+def _leaf(schema: pa.Schema, column: str, steps: tuple[str, ...]) -> str:
+    """The part of a column that is read: `image.url` without `image.bytes`, of structs alone."""
+    kind = schema.field(column).type
+    for step in steps:
+        if not pa.types.is_struct(kind) or kind.get_field_index(step) < 0:
+            return column
+        kind = kind.field(step).type
+    return ".".join((column, *steps))
+
+
+def _column(column: pa.Array, steps: tuple[str, ...], is_text: bool) -> list[Any]:
+    """The values of a column, or those at the steps into them, as Python has them."""
+    while steps and pa.types.is_struct(column.type):
+        if column.type.get_field_index(steps[0]) < 0:
+            return [None] * len(column)
+        column, steps = pc.struct_field(column, steps[0]), steps[1:]
+    if steps:
+        return [inside(value, steps) for value in _values(column)]
+    return _texts(column) if is_text else _values(column)
 
 
 def _batches(path: str, columns: list[str]) -> Iterator[pa.RecordBatch]:
@@ -96,12 +124,28 @@ def _slices(stream: Any) -> Iterator[pa.RecordBatch]:
 
 
 def _texts(column: pa.Array) -> list[Any]:
-    """A column's values: texts as bytes (they may not be UTF-8), numbers, or NOT_TEXT."""
+    """A column's values: texts as bytes (they may not be UTF-8), numbers, lists, or NOT_TEXT."""
+    if _holds_lists(column.type) and holds_text(column.type.value_type):
+        return _lists(column)
     if holds_text(column.type):
         return _bytes(column, NOT_TEXT)
     if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
         return column.to_pylist()
     return [NOT_TEXT if is_valid else None for is_valid in column.is_valid().to_pylist()]
+
+
+def _holds_lists(kind: pa.DataType) -> bool:
+    types = pa.types
+    return types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind)
+
+
+def _lists(column: pa.Array) -> list[Any]:
+    """Lists of texts, as bytes; a list that is longer than a line may be is NOT_TEXT."""
+    column = column.cast(pa.large_list(pa.large_binary()))
+    return [
+        NOT_TEXT if column.slice(place, 1).nbytes > LONGEST_LINE else column[place].as_py()
+        for place in range(len(column))
+    ]
 
 
 def _values(column: pa.Array) -> list[Any]:

@@ -49,11 +49,14 @@ def bound_memory(most_bytes: int) -> None:
 
 
 def write(file: pq.ParquetFile, columns: list[str]) -> None:
+    """Write the rows; a column may be a field of a struct, `image.url`."""
     left = file.metadata.num_rows
-    names = [name for name in file.schema_arrow.names if name in columns]
-    schema = pa.schema([(name, decoded(file.schema_arrow.field(name).type)) for name in names])
+    fields = file.read_row_groups([], columns=columns, use_threads=False).schema
+    schema = pa.schema([(field.name, decoded(field.type)) for field in fields])
     with pa.ipc.new_stream(sys.stdout.buffer, schema) as out:
-        for batch in file.iter_batches(batch_rows(file.metadata), columns=names, use_threads=False):
+        for batch in file.iter_batches(
+            batch_rows(file.metadata), columns=columns, use_threads=False
+        ):
             arrays = [column.cast(kind) for column, kind in zip(batch, schema.types, strict=True)]
             whole = pa.RecordBatch.from_arrays(arrays, schema=schema)
             n_rows = max(1, BATCH_ROWS * BATCH_BYTES // max(BATCH_BYTES, whole.nbytes))

@@ -1,6 +1,7 @@
 """A row of a table to raw rows: its url, captions, license and page, and its extra columns."""
 
 from collections.abc import Iterator
+from itertools import islice
 from math import isfinite
 from typing import Any
 from urllib.parse import unquote_plus
@@ -10,35 +11,85 @@ from pipeline.sources.markup import text_of_markup
 from pipeline.sources.tables.layouts import Layout, Row
 
 LONGEST_EXTRA = 10_000  # characters; a longer text among the extra columns is cut
+MOST_CAPTIONS = 1_000  # of one row: each comes with all extra columns
 DEEPEST_EXTRA = 8  # levels of lists in lists; deeper values become None
 
 
 def raws(row: Row, layout: Layout) -> Iterator[Raw]:
     """The raw rows of a table's row: one for each caption that is not empty, but at least one.
 
-    >>> layout = Layout("url", ("title", "text"), extra=("width",))
-    >>> row = {"url": "http://x.org/a", "title": "", "text": "a cat", "width": 640}
-    >>> [(raw.caption, raw.extra) for raw in raws(row, layout)]
-    [('a cat', {'width': 640, 'caption_column': 'text'})]
+    A caption that is a list is a caption for each item.
+
+    >>> layout = Layout("image.url", ("title", "texts"), extra=("width",))
+    >>> row = {"image": {"url": "http://x.org/a"}, "texts": ["a cat", "", "it"], "width": 640}
+    >>> [(raw.url, raw.caption, raw.extra["width"]) for raw in raws(row, layout)]
+    [('http://x.org/a', 'a cat', 640), ('http://x.org/a', 'it', 640)]
     """
     if row is None:
         yield Raw(reason="row_invalid")
         return
-    row = {**row, **{name: _decoded(row.get(name)) for name in layout.encoded}}
-    if layout.html:
-        row |= {name: _bare(row.get(name)) for name in layout.captions}
-    used = {layout.url, *layout.captions, layout.license, layout.page_url}
-    names = row.keys() - used if layout.extra == "all" else layout.extra
-    extra = {name: plain(row.get(name)) for name in names}
-    marked = layout.pictures is None or as_marker(row.get(layout.pictures[0])) == layout.pictures[1]
+    values = {name: value_of(row, name, layout) for name in layout.texts}
+    values |= {name: _decoded(value_of(row, name, layout)) for name in layout.encoded}
     url, license, page_url = (
-        row.get(name) if name else None for name in (layout.url, layout.license, layout.page_url)
+        values[name] if name else None for name in (layout.url, layout.license, layout.page_url)
     )
-    filled = [name for name in layout.captions if not _empty(row.get(name))]
-    for name in filled or layout.captions[:1]:
+    reason = None
+    if layout.pictures and as_marker(values[layout.pictures[0]]) != layout.pictures[1]:
+        reason = "not_a_picture"
+    captions = _captions(values, layout)
+    extra = _extra(row, values, layout)
+    for name, caption in islice(captions, MOST_CAPTIONS):
         origin = {"caption_column": name} if len(layout.captions) > 1 else {}
-        reason = None if marked else "not_a_picture"
-        yield Raw(url, row.get(name), license, page_url, reason, extra | origin)
+        yield Raw(url, caption, license, page_url, reason, extra | origin)
+    if len(captions) > MOST_CAPTIONS:
+        yield Raw(url, license=license, page_url=page_url, reason="row_invalid")
+
+
+def value_of(row: dict[str, Any], name: str, layout: Layout) -> Any:
+    """The value of a column, which may be called otherwise or lie in the values of another."""
+    if name in row:
+        return row[name]
+    for spelt in layout.spellings(name):
+        if spelt in row:
+            return row[spelt]
+    around, _, rest = name.rpartition(".")
+    return inside(value_of(row, around, layout), (rest,)) if around else None
+
+
+def inside(value: Any, steps: tuple[str, ...]) -> Any:
+    """The value at these steps into objects; of a list of objects, the list of their values.
+
+    >>> inside({"texts": [{"raw": "a cat"}, {"raw": "it"}, {}]}, ("texts", "raw"))
+    ['a cat', 'it', None]
+    """
+    for step in steps:
+        if isinstance(value, list):
+            value = [item.get(step) if isinstance(item, dict) else None for item in value]
+        else:
+            value = value.get(step) if isinstance(value, dict) else None
+    return value
+
+
+def _captions(values: dict[str, Any], layout: Layout) -> list[tuple[str, Any]]:
+    """(column, caption) for each caption that is not empty; a row without has one to be missed."""
+    found = []
+    for name in layout.captions:
+        value = values[name]
+        for caption in value if isinstance(value, list) else [value]:
+            if not empty(bare := _bare(caption) if layout.html else caption):
+                found.append((name, bare))
+    return found or [(name, None) for name in layout.captions[:1]]
+
+
+def _extra(row: dict[str, Any], values: dict[str, Any], layout: Layout) -> dict[str, Any]:
+    if layout.extra == "all":
+        used = (layout.url, *layout.captions, layout.license, layout.page_url)
+        spelt = {text for name in used if name for text in layout.spellings(name)}
+        return {name: plain(values.get(name, row[name])) for name in row.keys() - spelt}
+    return {
+        name: plain(values[name] if name in values else value_of(row, name, layout))
+        for name in layout.extra
+    }
 
 
 def plain(value: Any, depth: int = DEEPEST_EXTRA) -> Any:
@@ -83,7 +134,7 @@ def _text(value: Any) -> Any:
     return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value
 
 
-def _empty(value: Any) -> bool:
+def empty(value: Any) -> bool:
     if value is None or value != value:  # NaN
         return True
     return isinstance(value, (str, bytes)) and not value.strip()

@@ -4,9 +4,9 @@ import random
 
 import pytest
 
+from pipeline.sources.charsets import decoded
 from pipeline.sources.crawl.address import srcset
 from pipeline.sources.crawl.bodies import MOST_PAGE_BYTES
-from pipeline.sources.crawl.charsets import decoded
 from pipeline.sources.crawl.page import MOST_PICTURES, pictures
 from pipeline.sources.crawl.skeleton import LONGEST_TAG, MOST_CHARACTERS, Skeleton, skeleton
 from pipeline.sources.crawl.warc import Fault, pages

@@ -50,7 +50,7 @@ def packed(path: Path, data: bytes, times: int) -> Path:
         (b"", ["bad_stream"]),
         (b"url,caption\n", []),
         (b"\n\n\n", []),
-        ("url,caption\nx,é\n".encode("utf-16"), ["bad_stream"]),
+        ("url,caption\nx,é\n".encode("utf-16"), ["url_invalid"]),
         ("url,caption\nx,é\n".encode("utf-16-le"), ["url_missing"] * 2),
         (GOOD.encode() + b"\0\0\0,\0", [None, "url_invalid"]),
         (GOOD.encode() + b"\xff\xfe,\xff", [None, "url_invalid"]),
@@ -176,7 +176,12 @@ def test_a_footer_that_claims_gigabytes_is_not_read(tmp_path):
     ("kind", "value", "expected"),
     [
         (pa.struct({"url": pa.string()}), {"url": "x"}, "caption_invalid"),
-        (pa.list_(pa.string()), ["x"], "caption_invalid"),
+        (pa.list_(pa.string()), ["x"], None),
+        (pa.list_(pa.list_(pa.string())), [["x"]], "caption_invalid"),
+        (pa.list_(pa.string()), ["x" * 2_000_000], "caption_invalid"),
+        (pa.list_(pa.string(), 1), ["x"], None),
+        (pa.large_list(pa.binary()), [b"\xff"], "caption_invalid"),
+        (pa.list_(pa.string()), [], "caption_missing"),
         (pa.map_(pa.string(), pa.string()), [("a", "b")], "caption_invalid"),
         (pa.timestamp("ns"), 5, "caption_invalid"),
         (pa.bool_(), True, "caption_invalid"),
@@ -274,7 +279,7 @@ def test_what_is_no_file_in_a_folder_is_passed_over(tmp_path):
     os.mkfifo(tmp_path / "b.csv")
     (tmp_path / "c.csv").mkdir()
     written(tmp_path / "stats.json", "{}")
-    assert files(source_of(tmp_path)) == [str(tmp_path / "a.csv")]
+    assert [file.path for file in files(source_of(tmp_path))] == [str(tmp_path / "a.csv")]
 
 
 def test_random_damage_ends_in_rows_or_reasons(tmp_path):

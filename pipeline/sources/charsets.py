@@ -116,7 +116,7 @@ def decoded(body: bytes, charset: str | None) -> tuple[str, str | None]:
         return body.decode("utf-8", "replace"), None
     if codec := _declared(body, late=True):
         return body.decode(codec, "replace"), None
-    codec = _guessed(body)
+    codec = guessed(body)
     return body.decode(codec or "utf-8", "replace"), codec
 
 
@@ -168,7 +168,7 @@ def _is_utf_8(body: bytes) -> bool:
     return True
 
 
-def _guessed(body: bytes) -> str | None:
+def guessed(body: bytes) -> str | None:
     """The likeliest codec of a page that names none, by its text that is not ASCII."""
     escape = body.find(b"\x1b$")
     if escape >= 0 and body.isascii():  # in ISO-2022-JP every byte is a part of characters

@@ -5,7 +5,7 @@ import codecs
 import pytest
 from webencodings import LABELS, lookup
 
-from pipeline.sources.crawl.charsets import CODECS, LATE_BYTES, decoded
+from pipeline.sources.charsets import CODECS, LATE_BYTES, decoded
 from tests.pipeline.sources.crawl.test_crawl import IMG, packed, record, rows_of
 
 # Browsers show nothing of the first six, and read the seventh as if it had no letters.

@@ -1,0 +1,155 @@
+"""Whether a table fits its layout, by its first rows: what is wrong in one line, with the cure."""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any
+
+from pipeline.sources.candidate import Raw, as_text
+from pipeline.sources.tables.guess import (
+    addresses,
+    best_delimiter,
+    charset_of,
+    columns_of,
+    flat,
+    toml,
+)
+from pipeline.sources.tables.layouts import Layout, Row, listed
+from pipeline.sources.tables.lines import bytes_of, first_fields
+from pipeline.sources.tables.rows import raws
+from pipeline.web.url import normalise_url
+
+SAMPLED_ROWS = 1_000
+SHOWN_ROWS = 20  # that a cure is drawn from
+SHOWN = 60  # characters of a value
+
+
+@dataclass(frozen=True)
+class Table:
+    """A file, its layout with the delimiter, and how its rows are read in a layout."""
+
+    path: str
+    layout: Layout
+    kind: str
+    rows: Callable[[Layout], Iterator[Row]]  # which end at a damage
+
+    @property
+    def lines(self) -> bool:
+        return self.kind in ("csv", "tsv")
+
+
+def fault(table: Table) -> str | None:
+    """Why none of the first thousand rows is of use, and the cure; None if one is, or none is."""
+    if table.lines and (wrong := _wrong_width(table)):
+        return wrong
+    layout, n_rows, n_parsed, n_urls, read, unread = table.layout, 0, 0, 0, 0, 0
+    for row in islice(table.rows(layout), SAMPLED_ROWS):
+        n_rows += 1
+        n_parsed += row is not None
+        for raw in raws(row, layout) if row is not None else ():
+            n_urls += _is_address(raw.url)
+            caption = _read(raw)
+            read, unread = read + (caption is True), unread + (caption is False)
+    if not n_rows or (n_urls and (read or not unread)):
+        return None
+    first = f"first {n_rows:,} rows" if n_rows > 1 else "only row"
+    if not n_parsed:
+        return f"nothing of its {first} parses{_cure_of_lines(table)}"
+    first_row, names = _first_row(table), " or ".join(map(repr, layout.captions))
+    if not n_urls:
+        cure = _cure_of_names(table)
+        return f"no http address in column {layout.url!r} of its {first}; {first_row}{cure}"
+    cure = _cure_of_charset(table) or _cure_of_names(table)
+    return f"no text that can be read in column {names} of its {first}; {first_row}{cure}"
+
+
+def cure_of_columns(table: Table, names: list[str]) -> str:
+    """What to set where the columns are not those of the layout; '' where nothing is likely."""
+    if table.lines and (cure := _cure_of_lines(table)):
+        return cure
+    if table.lines and any(map(_is_address, names)):
+        return "; its first line is a row: expected `header` to name the columns"
+    return _cure_of_names(table)
+
+
+def _wrong_width(table: Table) -> str | None:
+    """Where the layout names the columns: whether no row has as many fields as that."""
+    layout = table.layout
+    widths = sorted({len(header) for header in layout.headers}, reverse=True)
+    fields = first_fields(table.path, layout) if widths else []
+    if not fields or any(len(row) in widths for row in fields):
+        return None
+    expected = " or ".join(map(str, widths))
+    return (
+        f"expected {expected} fields in a line, separated by {layout.delimiter!r}; the first line "
+        f"has {len(fields[0])}: {_shown(listed([str(field) for field in fields[0]]))}"
+        f"{_cure_of_lines(table)}"
+    )
+
+
+def _is_address(value: Any) -> bool:
+    try:
+        return bool(normalise_url(as_text(value) or ""))
+    except ValueError:
+        return False
+
+
+def _read(raw: Raw) -> bool | None:
+    """Whether the caption can be read; None for a row without."""
+    try:
+        return True if (as_text(raw.caption) or "").strip() else None
+    except ValueError:
+        return False
+
+
+def _first_row(table: Table) -> str:
+    row = next((row for row in _whole_rows(table) if row), {})
+    values = [f"{name} = {_shown(value)}" for name, value in list(flat(row).items())[:12]]
+    return f"the first row: {', '.join(values)}"
+
+
+def _whole_rows(table: Table) -> list[dict[str, Any]]:
+    rows = table.rows(replace(table.layout, extra="all"))
+    return [row for row in islice(rows, SHOWN_ROWS) if row]
+
+
+def _cure_of_lines(table: Table) -> str:
+    """Another way to split the lines, where it splits them better."""
+    best = best_delimiter(table.path, table.layout)
+    changed = {
+        name: getattr(best, name)
+        for name in ("delimiter", "quotes", "escapes")
+        if getattr(best, name) != getattr(table.layout, name)
+    }
+    said = ", ".join(f"{name} = {toml(value)}" for name, value in changed.items())
+    return f"; it reads better with {said}" if said else ""
+
+
+def _cure_of_charset(table: Table) -> str:
+    if table.layout.encoding or table.kind == "parquet":
+        return ""
+    with bytes_of(table.path) as stream:
+        charset = charset_of(stream.read(1 << 20))
+    return f"; it looks like encoding = {toml(charset)}" if charset else ""
+
+
+def _cure_of_names(table: Table) -> str:
+    """The columns that look like an address and a caption."""
+    try:
+        rows = _whole_rows(table)
+    except ValueError:  # no column of the layout is there
+        return ""
+    if not addresses(rows):
+        return "; no column has http addresses"
+    columns = columns_of(rows)
+    pairs = ", ".join(
+        f"{name} = {toml(columns[name])}" for name in ("url", "caption") if columns[name]
+    )
+    return f"; did you mean columns = {{ {pairs} }}?"
+
+
+def _shown(value: Any) -> str:
+    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+    text = text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+    return repr(re.sub("[\ud800-\udfff]", "\ufffd", text))

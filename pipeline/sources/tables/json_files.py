@@ -1,0 +1,173 @@
+"""Rows of JSON files in each of their forms, which the content tells and not the name.
+
+A file may be a list of objects; an object that holds such a list; an object with a list for each
+column, as SBU's; or one object after another, a line each or over several lines.
+"""
+
+import io
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from itertools import islice, zip_longest
+from typing import Any, Literal
+
+from pipeline.sources.tables import nested
+from pipeline.sources.tables.json_values import DECODER, TOP, Scanner
+from pipeline.sources.tables.layouts import Layout, Nested, Row
+from pipeline.sources.tables.lines import (
+    LONGEST_LINE,
+    SAMPLED_LINES,
+    DamagedError,
+    json_rows,
+    text_of,
+)
+from pipeline.web.reading import json_object
+
+SEARCHED_LINES = 20  # for an object, where the first line is none
+MOST_COLUMNS = 32  # that are lists of their own: each is read by a pass over the file
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a JSON file is; `key` is that of the list of rows where an object holds it."""
+
+    name: Literal["list", "columns", "lines", "values"]
+    key: str = TOP
+
+
+def rows(path: str, layout: Layout) -> Iterator[Row]:
+    """The rows of a JSON file. Raises DamagedError and BombError."""
+    if layout.nested:
+        return nested.rows(path, layout)
+    match form_of(path, layout):
+        case Form("lines"):
+            return json_rows(path, layout.encoding)
+        case Form("values"):
+            return _values(path, layout)
+        case Form("columns"):
+            return _column_rows(path, layout)
+        case Form(_, key):
+            return nested.rows(path, replace(layout, nested=Nested(rows=key)))
+
+
+def column_names(path: str, layout: Layout) -> list[str]:
+    """The keys of a file's first thousand rows, or those of its lists."""
+    if layout.nested:
+        return nested.column_names(path, layout)
+    if form_of(path, layout).name == "columns":
+        return list(_lists(path, layout))
+    names: dict[str, None] = {}
+    for row in islice(rows(path, layout), SAMPLED_LINES):
+        names.update(dict.fromkeys(row or ()))
+    return list(names)
+
+
+def form_of(path: str, layout: Layout) -> Form:
+    """The form of a file, by its first million characters."""
+    with text_of(path, layout.encoding) as text:
+        return _form(text.read(LONGEST_LINE), layout)
+
+
+def _form(head: str, layout: Layout) -> Form:
+    """
+    >>> layout = Layout("url", ("text",))
+    >>> _form('[{"url": 1}]', layout).name, _form('{"url": 1}', layout).name
+    ('list', 'lines')
+    >>> _form('{"url": ["a"], "text": ["b"]}', layout).name, _form('{\\n"url": 1}', layout).name
+    ('columns', 'values')
+    >>> _form('{"info": {}, "data": [{"url": 1}]}', layout)
+    Form(name='list', key='data')
+    """
+    begin = len(head) - len(head.lstrip(" \t\r\n"))
+    if not head.startswith("{", begin):
+        return Form("list")
+    first_line = head[begin:].partition("\n")[0]
+    try:
+        _, end = DECODER.raw_decode(head, begin)
+    except (ValueError, RecursionError):  # damaged, or longer than what was read
+        whole = any(json_object(line) for line in head.splitlines()[1:SEARCHED_LINES])
+        return (None if whole else _holding(head, layout)) or Form("lines")
+    alone = not head[end:].strip(" \t\r\n")
+    if alone and (form := _holding(head, layout)):
+        return form
+    return Form("lines" if json_object(first_line) is not None else "values")
+
+
+def _holding(head: str, layout: Layout) -> Form | None:
+    """The form of an object that begins so: a list for each column, or a list of the rows."""
+    column = layout.url.partition(".")[0]
+    names = {*layout.spellings(column), *layout.spellings(layout.url)}
+    scanner = Scanner(io.StringIO(head))
+    try:
+        scanner.expect("{")
+        for key in scanner.members():
+            if not scanner.take("["):
+                scanner.value()
+                continue
+            if key in names:
+                return Form("columns")
+            for number, item in enumerate(scanner.items()):
+                if number == 0 and isinstance(item, dict) and names & item.keys():
+                    return Form("list", key)
+    except DamagedError:
+        pass  # the head ends here
+    return None
+
+
+def _values(path: str, layout: Layout) -> Iterator[Row]:
+    """The rows of objects that follow one another, each over several lines."""
+    with text_of(path, layout.encoding) as text:
+        scanner = Scanner(text)
+        while scanner.peek():
+            value = scanner.value()
+            yield value if isinstance(value, dict) else None
+
+
+def _column_rows(path: str, layout: Layout) -> Iterator[Row]:
+    """The rows of an object with a list for each column. A shorter list lacks its last values."""
+    lists = _lists(path, layout)
+    places = layout.places(lists)
+    wanted = list(dict.fromkeys(lists[place] for place, _ in places.values()))
+    if not wanted:
+        raise DamagedError(f"none of the lists {', '.join(layout.texts)}")
+    if len(wanted) > MOST_COLUMNS:
+        raise DamagedError(f"expected at most {MOST_COLUMNS} columns as lists, got {len(wanted)}")
+    with ExitStack() as stack:
+        columns = [
+            _items(stack.enter_context(text_of(path, layout.encoding)), name) for name in wanted
+        ]
+        for values in zip_longest(*columns):
+            yield dict(zip(wanted, values, strict=True))
+
+
+def _items(text: io.TextIOWrapper, name: str) -> Iterator[Any]:
+    """The items of the first list at a key. What follows the list is not read."""
+    scanner = Scanner(text)
+    scanner.expect("{")
+    for key in scanner.members():
+        if not scanner.take("["):
+            scanner.value()
+        elif key == name:
+            yield from scanner.items()
+            return
+        else:
+            for _ in scanner.items():
+                pass
+
+
+def _lists(path: str, layout: Layout) -> list[str]:
+    """The keys of the lists of an object, each once."""
+    names: dict[str, None] = {}
+    with text_of(path, layout.encoding) as text:
+        scanner = Scanner(text)
+        scanner.expect("{")
+        for key in scanner.members():
+            if scanner.take("["):
+                names[key] = None
+                for _ in scanner.items():
+                    pass
+            else:
+                scanner.value()
+            if len(names) > 10_000:
+                raise DamagedError("expected at most 10,000 columns as lists")
+    return list(names)

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
 from pipeline.fetch.blame import Machine, ShortageError, UnreachedError, blamed, raise_shortage
 from pipeline.fetch.hosts import Hosts, LaterError, RobotsAnswer
@@ -33,9 +34,11 @@ from pipeline.fetch.wire import (
     request,
     response,
 )
+from pipeline.rights.signals import FIELDS, refused, statements
+from pipeline.settings.consent import ConsentSettings
 from pipeline.settings.fetch import GuardSettings
 from pipeline.web.manners import retry_after_s
-from pipeline.web.robots import MAX_ROBOTS_BYTES, opted_out, parse_robots
+from pipeline.web.robots import MAX_ROBOTS_BYTES, parse_robots
 from pipeline.web.url import Target, as_address, may_be_asked, parse_url, redirected
 
 MAX_ADDRESSES = 4  # of a host that are tried
@@ -243,8 +246,9 @@ class Guard:
         status, headers = reply.status, reply.headers
         answer = Answer(None, None, headers.get("Content-Type"), status, target.url)
         if 200 <= status < 300 and status != 206:
-            tags, tdm = (headers.get_all(name, []) for name in ("X-Robots-Tag", "TDM-Reservation"))
-            if picture and opted_out(tags, tdm):  # on a robots.txt they are for search
+            lines = [(name, line) for name in FIELDS for line in headers.get_all(name, [])]
+            heard = statements(lines, datetime.now(UTC)) if picture and lines else []
+            if refused(heard, ConsentSettings()):  # on a robots.txt they are for search
                 raise AttemptError("opted_out")
             return answer
         message = f"HTTP {status}"

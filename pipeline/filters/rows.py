@@ -15,11 +15,14 @@ from pipeline.filters.captions import MOST_ROWS, caption_masks, read_blocked
 from pipeline.filters.hosts import url_masks
 from pipeline.filters.language import check_labels, languages
 from pipeline.filters.placeholders import phrases_by_end
+from pipeline.rights.signals import read, refused
+from pipeline.settings.consent import ConsentSettings
 from pipeline.settings.whole import FilterSettings
 from pipeline.web.equivalence import equivalence_keys
 from queries.tables.schemas import TABLES
 from queries.tables.table import OTHER
 
+BY_DEFAULT = ConsentSettings()
 MOST_BYTES = 4 << 20  # of captions judged at once; each byte takes about 60 bytes of memory
 
 
@@ -39,6 +42,7 @@ def filter_pairs(
     batches: Iterator[pa.RecordBatch],
     settings: FilterSettings,
     list_of_label: Mapping[str, str] | None = None,
+    consent: ConsentSettings = BY_DEFAULT,
 ) -> Iterator[pa.RecordBatch]:
     """Map: candidates to rows of `filtered`, each with its reason or none.
 
@@ -50,6 +54,8 @@ def filter_pairs(
             judged = judge(piece["url_key"], piece["caption"], settings, list_of_label)
             columns = {**dict(zip(piece.schema.names, piece.columns, strict=True))}
             columns |= dict(zip(("reason", "language", "query_language"), judged, strict=True))
+            no = pc.and_(opted_out(piece["page_signals"], consent), pc.is_null(columns["reason"]))
+            columns["reason"] = pc.if_else(no, "opted_out", columns["reason"])
             columns["equivalence_key"] = equivalence_keys(piece["url_key"])
             yield pa.RecordBatch.from_arrays(
                 [columns[name] for name in schema.names], schema=schema
@@ -66,6 +72,18 @@ def _slices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
     half = batch.num_rows // 2
     yield from _slices(batch[:half])
     yield from _slices(batch[half:])
+
+
+def opted_out(page_signals: pa.StringArray, consent: ConsentSettings) -> pa.BooleanArray:
+    """Whether the page of each row says a no to training that the settings obey.
+
+    >>> opted_out(pa.array(["robots_tag=noai", None]), ConsentSettings()).to_pylist()
+    [True, False]
+    """
+    distinct = page_signals.dictionary_encode()
+    signals = [read(text) for text in distinct.dictionary.to_pylist()]
+    no = [refused(heard, consent, of_page=True) is not None for heard in signals]
+    return pc.fill_null(pa.array(no, pa.bool_()).take(distinct.indices), False)
 
 
 def judge(

@@ -19,6 +19,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from pipeline.settings.consent import ConsentSettings
 from pipeline.settings.fetch import FetchSettings
 from pipeline.settings.images import ImageSettings
 from pipeline.settings.scorers import Scorers
@@ -217,6 +218,7 @@ class Settings(Section):
     queries: Annotated[QuerySettings | None, Field(validate_default=True)] = None
     text: TextSettings = TextSettings()
     sources: tuple[Source, ...] = ()  # none: for the query list alone
+    consent: ConsentSettings = ConsentSettings()
     filters: FilterSettings = FilterSettings()
     selection: SelectionSettings = SelectionSettings()
     images: ImageSettings = ImageSettings()

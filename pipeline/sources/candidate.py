@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
+from pipeline.rights.licences import license_id
 from pipeline.web.url import normalise_url
 from queries.pixels.fingerprint import hash63
 from queries.tables.errors import InputError
@@ -35,6 +36,8 @@ class Raw(NamedTuple):
     page_url: Any = None
     reason: str | None = None
     extra: dict[str, Any] | None = None  # JSON-able: other columns of the source
+    page_signals: str | None = None  # as pipeline.rights.signals writes statements
+    page_date: str | None = None
 
 
 def candidates(raws: Iterable[Raw], source: str, seed: int) -> Iterator[pa.RecordBatch]:
@@ -49,16 +52,20 @@ def candidate(raw: Raw, source: str, seed: int, row: int) -> dict[str, Any]:
     url, url_key, url_reason = _url(raw.url)
     caption, caption_reason = _caption(raw.caption)
     pair_id = hash63(url_key, caption)
+    license = _optional(raw.license)
     return {
         "pair_id": pair_id,
         "priority": hash63(seed, pair_id),
         "url": url,
         "caption": caption,
         "source": source,
-        "license": _optional(raw.license),
+        "license": license,
+        "license_id": _license_id(license, raw.extra),
         "page_url": _optional(raw.page_url),
         "row": row,
         "url_key": url_key,
+        "page_signals": raw.page_signals,
+        "page_date": raw.page_date,
         "reason": raw.reason or url_reason or caption_reason,
         "extra": as_json(raw.extra) if raw.extra else None,
     }
@@ -121,6 +128,16 @@ def _caption(value: Any) -> tuple[str, str | None]:
     if caption is None or not caption.strip():
         return "", "caption_missing"
     return caption, None
+
+
+def _license_id(stated: str | None, extra: dict[str, Any] | None) -> str | None:
+    """The id of the licence: by its address, if the source has one beside its name.
+
+    >>> _license_id("Attribution License", {"license_url": "http://creativecommons.org/licenses/by/2.0/"})
+    'CC-BY-2.0'
+    """
+    address = _optional((extra or {}).get("license_url"))
+    return license_id(address) or license_id(stated)
 
 
 def _optional(value: Any) -> str | None:

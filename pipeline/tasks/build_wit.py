@@ -23,7 +23,7 @@ from queries.tables.schemas import PUBLISHED, TABLES
 class PackShards(Stage):
     """Kept pairs as tars with the Parquet of their rows."""
 
-    version = 3
+    version = 4
     reads = ("picked",)
     makes = ("sample", "person_match")
 

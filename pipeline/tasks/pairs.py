@@ -81,12 +81,16 @@ class FilterPairs(Stage):
         model = self.ws.file_digest(Path(used.language_model)) if used.language_model else None
         blocked = [self.ws.file_digest(Path(path)) for path in used.blocked_words]
         others = {"language_model", "blocked_words", "boilerplate_max"}
-        return [used.model_dump(exclude=others), model, blocked, self.used.list_of_label]
+        consent = self.used.consent.model_dump()
+        return [used.model_dump(exclude=others), model, blocked, self.used.list_of_label, consent]
 
     def make(self) -> Parts:
         exclusion = read_lists(self.ws)
         function = partial(
-            filter_pairs, settings=self.used.row_filters, list_of_label=self.used.list_of_label
+            filter_pairs,
+            settings=self.used.row_filters,
+            list_of_label=self.used.list_of_label,
+            consent=self.used.consent,
         )
         filtered = self.map("filtered", function, self.inputs("candidate", self.row_rules()))
         host = self.derive("host", filtered=files(filtered))

@@ -161,7 +161,7 @@ class FetchRound(FetchStage):
 class CapPairs(JudgeStage):
     """The cap over all pictures that were fetched by the last round."""
 
-    version = 4
+    version = 5
     reads = ("pair", "pair_match", "exclusion", "request", "unsettled", "fetched")
     makes = (
         *("kept_match", "left_unsettled", "outcome", "picked", "score", "attempt"),

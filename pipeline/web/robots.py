@@ -1,4 +1,4 @@
-"""Parse what a host says to robots: robots.txt (RFC 9309), X-Robots-Tag and TDM-Reservation.
+"""Parse what a host says to robots in its robots.txt: RFC 9309.
 
 Hosts are not trusted, so parsing takes time linear in the length. The best library for robots.txt
 keeps every rule once for each agent named above it: 500 KB of agents and rules become 400 million
@@ -6,10 +6,7 @@ rules. Here only the rules meant for us are kept.
 """
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from urllib.parse import quote
 
 AGENT = "buildwit"  # our product token, in robots.txt and the User-Agent
@@ -19,12 +16,6 @@ BLANKS = " \t\v\f"
 AGENT_KEYS = ("user-agent", "useragent", "user agent")
 DISALLOW_KEYS = ("disallow", "dissallow", "dissalow", "disalow", "diasllow", "disallaw")
 UNRESERVED = re.compile(r"[A-Za-z0-9._~-]")
-
-# X-Robots-Tag words that keep a picture out of indices or of training.
-OPT_OUTS = {"noindex", "none", "noimageindex", "noai", "noimageai"}
-WORDS = OPT_OUTS | {"all", "index", "follow", "nofollow", "noarchive", "nocache", "nosnippet"}
-WORDS |= {"notranslate", "indexifembedded", "nositelinkssearchbox", "archive"}
-WITH_VALUE = {"unavailable_after", "max-snippet", "max-image-preview", "max-video-preview"}
 
 
 @dataclass(frozen=True)
@@ -173,61 +164,3 @@ def _coded(path: str) -> str:
 def _one_spelling(code: re.Match[str]) -> str:
     character = chr(int(code[0][1:], 16))
     return character if UNRESERVED.fullmatch(character) else code[0].upper()
-
-
-def opted_out(robots_tags: Iterable[str], tdm: Iterable[str], now: datetime | None = None) -> bool:
-    """Whether X-Robots-Tag or TDM-Reservation headers ask not to use the answer.
-
-    >>> opted_out(["otherbot: noindex, nofollow"], []), opted_out([], ["1"])
-    (False, True)
-    """
-    now = now or datetime.now(UTC)
-    if any("1" in (part.strip() for part in value.split(",")) for value in tdm):
-        return True
-    return any(_tag_opts_out(value, now) for value in robots_tags)
-
-
-def _tag_opts_out(value: str, now: datetime) -> bool:
-    """Read one header: words, words with a value, and agents that the words after them are for."""
-    ours = True
-    parts = re.split("[,;]", value.lower())
-    for n, part in enumerate(parts):
-        word, colon, rest = (piece.strip() for piece in part.partition(":"))
-        if colon and word not in WITH_VALUE and _is_directive(rest):
-            ours = word in (AGENT, "*")
-            word, colon, rest = (piece.strip() for piece in rest.partition(":"))
-        if not ours:
-            continue
-        if word == "unavailable_after":
-            if _is_past([rest, *parts[n + 1 : n + 3]], now):
-                return True
-        elif OPT_OUTS & {*word.split()} and not colon:
-            return True
-    return False
-
-
-def _is_directive(text: str) -> bool:
-    words = text.partition(":")[0].split()
-    return bool(words) and WORDS.union(WITH_VALUE).issuperset(words)
-
-
-def _is_past(pieces: list[str], now: datetime) -> bool:
-    """Whether a date is past that begins with the first piece, and may hold commas.
-
-    Of RFC 822, RFC 850, asctime and ISO 8601; False for other texts.
-
-    >>> _is_past(["25 jun 2010 15:00:00 gmt", "noindex"], datetime(2026, 1, 1, tzinfo=UTC))
-    True
-    >>> _is_past(["friday", " 25-jun-30 15:00:00 gmt"], datetime(2026, 1, 1, tzinfo=UTC))
-    False
-    """
-    for end in range(1, len(pieces) + 1):
-        text = " ".join(",".join(pieces[:end]).upper().split())
-        for spelling in (text, text.replace(",", " ")):
-            for read in (parsedate_to_datetime, datetime.fromisoformat):
-                try:
-                    moment = read(spelling)
-                except (ValueError, TypeError, IndexError, OverflowError):
-                    continue
-                return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) < now
-    return False

@@ -22,7 +22,8 @@ LOG = "takedowns.csv"
 COLUMNS = ("kind", "value", "reason", "date")
 REASON = "taken_down"
 EMPTIED = ("url", "caption", "url_key")  # columns of `candidate` that become ""
-NULLED = ("license", "page_url", "extra")  # and those that become null
+# and those that become null
+NULLED = ("license", "license_id", "page_url", "page_signals", "page_date", "extra")
 
 Why = tuple[str, str]  # reason, date
 

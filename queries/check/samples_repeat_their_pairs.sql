@@ -19,5 +19,6 @@ WHERE
     OR sample.caption <> pair.caption
     OR sample.source <> pair.source
     OR COALESCE(sample.license, '') <> COALESCE(pair.license, '')
+    OR COALESCE(sample.license_id, '') <> COALESCE(pair.license_id, '')
     OR COALESCE(sample.page_url, '') <> COALESCE(pair.page_url, '')
 ORDER BY sample.pair_id

@@ -10,7 +10,9 @@ WITH matched AS (
     WHERE reason IS NULL AND pair_id IN (SELECT pair_id FROM match)
 )
 
-SELECT pair_id, priority, url, caption, source, license, page_url, language, query_language
+SELECT
+    pair_id, priority, url, caption, source, license, license_id, page_url, language,
+    query_language
 FROM matched
 WHERE place = 1
 ORDER BY pair_id

@@ -8,6 +8,7 @@ SELECT
     pair.caption,
     pair.source,
     pair.license,
+    pair.license_id,
     pair.page_url,
     pair.language,
     fetched.width,

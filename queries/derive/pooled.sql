@@ -66,6 +66,7 @@ SELECT
     caption,
     source,
     license,
+    license_id,
     page_url,
     language,
     query_language,

@@ -32,6 +32,9 @@ COLLECT = {
     "caption_invalid": "caption that is not UTF-8 text",
     "taken_down": "a takedown names it: only its ids are left",
 }
+OPTED_OUT = {
+    "opted_out": "the crawled page, or the server, asks not to use it: noai, a reservation",
+}
 FILTER = {
     "url_bad_host": "host that no name server can know: a part empty or too long, a wrong number",
     "url_private_host": "host of a private network: an address or a name that is not public",
@@ -45,6 +48,7 @@ FILTER = {
     "caption_placeholder": "words such as image or no photo, or code, which describe nothing",
     "caption_repeats": "most of its words repeat earlier ones",
     "caption_blocked": "contains a word of a list of blocked words",
+    **OPTED_OUT,
     "wrong_language": "another language is clearly likelier than the wanted ones",
 }
 # The languages that have a list of placeholders: pipeline/filters/placeholders.toml.
@@ -90,7 +94,7 @@ FETCH = {
     "bad_encoding": "the body is packed in a way that was not asked for",
     "robots": "the host's robots.txt forbids it, or there is none and the settings require one",
     "robots_error": "the host's robots.txt could not be read, which forbids asking",
-    "opted_out": "the server asks not to use the picture (X-Robots-Tag, TDM-Reservation)",
+    **OPTED_OUT,
     "not_an_image": "the answer is no picture of a known type",
     "svg": "the answer is a drawing in SVG, a program more than a picture",
     "heic": "a photograph in HEIC, which is read where `pillow-heif` is installed",

@@ -1,6 +1,7 @@
 """Targets that read texts: wikitext, pages, captions, addresses, robots, answers to requests."""
 
 import io
+from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
@@ -10,12 +11,13 @@ from pipeline.fetch.wire import AttemptError, Clock, Wire, named_failures, read_
 from pipeline.filters.hosts import host_reason, parents
 from pipeline.filters.rows import judge
 from pipeline.match import Matcher
+from pipeline.rights.signals import FIELDS, read, statements, written
 from pipeline.settings.whole import FilterSettings
 from pipeline.sources.candidate import Raw, candidates
 from pipeline.sources.charsets import decoded
 from pipeline.sources.crawl.page import pictures
 from pipeline.web.equivalence import equivalence_key, equivalence_keys
-from pipeline.web.robots import opted_out, parse_robots
+from pipeline.web.robots import parse_robots
 from pipeline.web.url import as_address, clean_host, is_public, normalise_url, parse_url, redirected
 from pipeline.wikipedia.markup import plain_text
 from queries.tables.reasons import COLLECT, FETCH, FILTER
@@ -154,7 +156,9 @@ ROBOTS_TOKENS = tokens(
 def robots(given: tuple[str, str]) -> None:
     text, header = given
     parse_robots(text).allows("/private/" + "a" * 200 + ".jpg")
-    opted_out([header, text[:2_000]], [header])
+    lines = [(name, value) for name in FIELDS for value in (header, text[:2_000])]
+    said = statements(lines, datetime.now(UTC))
+    assert written(read(written(said))) == written(said)
 
 
 ANSWERS = [

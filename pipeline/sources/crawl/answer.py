@@ -8,6 +8,7 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
+from pipeline.rights.signals import FIELDS as OF_RIGHTS
 from pipeline.sources.crawl.bodies import MOST_PAGE_BYTES, PackedError, unchunked, unpacked
 
 MOST_HEAD_BYTES = 1 << 16
@@ -19,7 +20,9 @@ UNKNOWN_TYPES = {"unknown/unknown", "application/unknown", "*/*"}  # servers' wo
 
 STATUS = re.compile(rb"HTTP/\d{1,2}(?:\.\d{1,2})?[ \t]+(\d{3})\b", re.I)
 FIELD = re.compile(
-    r"^(content-(?:type|encoding|language)|transfer-encoding)[ \t]*:[ \t]*([^\r\n]*)", re.I | re.M
+    rf"^(content-(?:type|encoding|language)|transfer-encoding|{'|'.join(OF_RIGHTS)})"
+    r"[ \t]*:[ \t]*([^\r\n]*)",
+    re.I | re.M,
 )
 TYPE = re.compile(r"(?:^|,)\s*([\w!#$&^.+*-]{1,80}/[\w!#$&^.+*-]{1,80})\s*(?=[;,]|$)", re.A)
 CHARSET = re.compile(r"""charset\s*=\s*["']?\s*([^\s"';,]+)""", re.I)
@@ -53,6 +56,16 @@ class BadAnswerError(ValueError):
     """An answer that cannot be read."""
 
 
+class Heard(NamedTuple):
+    """What was heard from a server with a page of its rights, and when."""
+
+    lines: tuple[tuple[str, str | None], ...] = ()  # (name, value) of header lines
+    date: str | None = None  # when the crawler asked
+
+
+NOTHING = Heard()
+
+
 class Page(NamedTuple):
     """A page of a crawl, or a WAT file's metadata of a page."""
 
@@ -63,6 +76,7 @@ class Page(NamedTuple):
     body: bytes
     is_cut: bool  # whether it is longer than MOST_PAGE_BYTES
     is_short: bool = False  # whether it broke off while it was unpacked
+    heard: Heard = NOTHING
 
 
 def page_of_answer(url: str, block: bytes, identified: str, is_cut: bool) -> Page:
@@ -78,7 +92,7 @@ def page_of_answer(url: str, block: bytes, identified: str, is_cut: bool) -> Pag
     """
     if url[:5].lower() not in ("http:", "https"):
         raise NotAPageError(f"an answer of {url.partition(':')[0][:40]}")
-    fields, body = _head(block)
+    fields, lines, body = _head(block)
     if "chunked" in fields.get("transfer-encoding", "").lower():
         body = unchunked(body)
     encodings = fields.get("content-encoding", "").lower().replace(",", " ").split()
@@ -88,7 +102,8 @@ def page_of_answer(url: str, block: bytes, identified: str, is_cut: bool) -> Pag
         raise BadAnswerError(str(error)) from None
     stated = fields.get("content-type", "")
     page = page_of_body(url, body, stated, identified, is_cut)
-    return page._replace(language=fields.get("content-language"), is_short=is_short)
+    language = fields.get("content-language")
+    return page._replace(language=language, is_short=is_short, heard=Heard(lines))
 
 
 def page_of_body(url: str, body: bytes, stated: str, identified: str, is_cut: bool) -> Page:
@@ -122,8 +137,8 @@ def _found_type(types: list[str], identified: str, body: bytes) -> str:
     return types[-1] if types else ""
 
 
-def _head(block: bytes) -> tuple[dict[str, str], bytes]:
-    """(the fields that are read, each with all its values; the body)."""
+def _head(block: bytes) -> tuple[dict[str, str], tuple[tuple[str, str], ...], bytes]:
+    """(the fields that are read, each with all its values; the lines of rights; the body)."""
     place = 0
     for _ in range(MOST_INTERIM + 1):
         status = STATUS.match(block, place)
@@ -137,7 +152,11 @@ def _head(block: bytes) -> tuple[dict[str, str], bytes]:
             break
         place = body_from
     fields: dict[str, str] = {}
+    lines: list[tuple[str, str]] = []  # not joined: a comma ends what an agent's name begins
     for name, value in FIELD.findall(block[place:body_from].decode("latin-1")):
+        if name.lower() in OF_RIGHTS:
+            lines.append((name, value))
+            continue
         before = fields.get(name.lower())
         fields[name.lower()] = value if before is None else f"{before},{value}"
-    return fields, block[body_from:]
+    return fields, tuple(lines), block[body_from:]

@@ -72,6 +72,11 @@ def linked_data_pictures(data: Iterable[str]) -> Iterator[Pictured]:
     >>> list(linked_data_pictures(['{"@type": "ImageObject", "url": "/a", "caption": "A kite"}']))
     [('/a', ['A kite'])]
     """
+    return (_pictured(one) for one in linked_data_values(data) if is_picture(one.get("@type")))
+
+
+def linked_data_values(data: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """The objects in a page's JSON-LD, wherever they stand, up to this module's limits."""
     left_characters, left = MOST_DATA_CHARACTERS, MOST_VALUES
     for text in data:
         left_characters -= len(text)
@@ -89,26 +94,26 @@ def linked_data_pictures(data: Iterable[str]) -> Iterator[Pictured]:
             left -= 1
             value = stack.pop()
             if isinstance(value, dict):
-                if _is_picture(value.get("@type")):
-                    yield _pictured(value)
+                yield value
                 stack += reversed(value.values())
             elif isinstance(value, list):
                 stack += reversed(value)
 
 
-def _is_picture(kind: Any) -> bool:
+def is_picture(kind: Any) -> bool:
+    """Whether a type of JSON-LD is that of a picture."""
     kinds = kind if isinstance(kind, list) else [kind]
     return any(isinstance(one, str) and one.endswith("ImageObject") for one in kinds)
 
 
 def _pictured(value: dict[str, Any]) -> Pictured:
-    addresses = (_text(value.get(key)) for key in ("contentUrl", "url", "@id"))
+    addresses = (text_of(value.get(key)) for key in ("contentUrl", "url", "@id"))
     address = next((one for one in addresses if one and not NO_ADDRESS.match(one)), None)
-    texts = (_text(value.get(key)) for key in ("caption", "description", "name"))
+    texts = (text_of(value.get(key)) for key in ("caption", "description", "name"))
     return address, [next(filter(None, texts), None)]
 
 
-def _text(value: Any) -> str | None:
+def text_of(value: Any) -> str | None:
     """A text of JSON-LD, which may stand in a list or in an object of its own."""
     if isinstance(value, list):
         value = value[0] if value else None

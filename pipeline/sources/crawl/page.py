@@ -15,10 +15,13 @@ from pipeline.sources.crawl.address import (
     address_of,
     source_offers,
 )
+from pipeline.sources.crawl.answer import NOTHING, Heard
 from pipeline.sources.crawl.head import Pictured, linked_data_pictures, meta_pictures
+from pipeline.sources.crawl.rights import NO_RIGHTS, Rights, rights_of
 from pipeline.sources.crawl.skeleton import skeleton
 
 MOST_PICTURES = 2_000  # of a page; a page beyond this is a trap
+MOST_LICENSES = 200
 IN_A_FIGURE = 6  # an img's figure is at most its sixth ancestor
 
 LANGUAGE = re.compile(r"[a-z]{2,8}(?:-[a-z0-9]{1,8})*")
@@ -26,9 +29,13 @@ ROOTED = re.compile(r"/[\w.~%-][\w./~%-]*", re.A)
 
 
 def pictures(
-    html: str, page_url: str, language: str | None = None, guessed_charset: str | None = None
+    html: str,
+    page_url: str,
+    language: str | None = None,
+    guessed_charset: str | None = None,
+    heard: Heard = NOTHING,
 ) -> Iterator[Raw]:
-    """Each picture of a page with each of its texts; `language` is the server's.
+    """Each picture of a page with each of its texts; `language` and `heard` are the server's.
 
     A picture without a text, or without an address, gives no row. A page is read up to the limits
     of this module and of skeleton.py; one beyond them gives a last row with its reason.
@@ -44,18 +51,24 @@ def pictures(
     if len(images) > MOST_PICTURES:
         fault = fault or f"more than {MOST_PICTURES} pictures"
     base, root = tree.css_first("base[href]"), tree.root
+    address = base.attributes["href"] if base is not None else None
+    of_page, of_figures = _licenses(tree, absolute(page_url, address) or page_url)
+    rights = rights_of(of_page, metas, data, heard)
+    licenses = rights.licenses
+    in_figures = bool(of_figures) or tree.css_first("figcaption") is not None
     declared = root.attributes if root is not None else {}
     of_the_page = next((content for name, content in metas if name == "content-language"), None)
     yield from pairs(
         chain(
-            _addressed(images[:MOST_PICTURES], tree.css_first("figcaption") is not None),
+            _addressed(images[:MOST_PICTURES], in_figures, of_figures, licenses),
             meta_pictures(metas) if metas else (),
             linked_data_pictures(data) if data else (),
         ),
         page_url,
-        base.attributes["href"] if base is not None else None,
+        address,
         (declared.get("lang"), declared.get("xml:lang"), of_the_page, language),
         guessed_charset,
+        rights,
     )
     if fault:
         yield trapped(page_url, fault)
@@ -78,6 +91,7 @@ def pairs(
     base: str | None,
     languages: Iterable[str | None],
     guessed_charset: str | None = None,
+    rights: Rights = NO_RIGHTS,
 ) -> Iterator[Raw]:
     """Raw rows of a page's pictures: absolute addresses, each text once, the first language."""
     base = absolute(page_url, base) or page_url
@@ -95,17 +109,28 @@ def pairs(
         plain = origin and ROOTED.fullmatch(address) and "/." not in address
         url = origin[0] + address if origin and plain else absolute(base, address)
         for caption in captions if url else ():
-            yield Raw(url, caption, page_url=page_url, extra=extra)
+            license = rights.license_of(address, url or "")
+            yield Raw(url, caption, license, page_url, None, extra, rights.signals, rights.date)
 
 
-def _addressed(images: list[LexborNode], in_figures: bool) -> Iterator[Pictured]:
-    """(address, texts) of each picture, as the page writes them."""
+def _addressed(
+    images: list[LexborNode],
+    in_figures: bool,
+    of_figures: dict[int, str],
+    licenses: dict[str, str],
+) -> Iterator[Pictured]:
+    """(address, texts) of each picture, as the page writes them.
+
+    A picture in a figure with a licence has it in `licenses` once it is given.
+    """
     offers: dict[int, Offers] = {}  # of the sources of a <picture>, read once
     captions: dict[int, str | None] = {}  # of each figure
     for image in images:
         attributes, parent = image.attributes, image.parent
         texts = [attributes.get("alt"), attributes.get("title")]
+        license = None
         if in_figures and (figure := _figure(parent)) is not None:
+            license = of_figures.get(figure.mem_id)
             if figure.mem_id not in captions:
                 caption = figure.css_first("figcaption")
                 captions[figure.mem_id] = None if caption is None else caption.text()
@@ -113,11 +138,29 @@ def _addressed(images: list[LexborNode], in_figures: bool) -> Iterator[Pictured]
         if not any(texts):
             continue
         if parent is None or parent.tag != "picture":
-            yield address_of(attributes), texts
-            continue
-        if parent.mem_id not in offers:
-            offers[parent.mem_id] = source_offers(node.attributes for node in parent.css("source"))
-        yield address_of(attributes, offers[parent.mem_id]), texts
+            address = address_of(attributes)
+        else:
+            if parent.mem_id not in offers:
+                sources = (node.attributes for node in parent.css("source"))
+                offers[parent.mem_id] = source_offers(sources)
+            address = address_of(attributes, offers[parent.mem_id])
+        if license and address:
+            licenses[address] = license
+        yield address, texts
+
+
+def _licenses(tree: LexborHTMLParser, base: str) -> tuple[list[str], dict[int, str]]:
+    """The addresses with rel=license: of the page, and of its figures by the node's id."""
+    of_page: list[str] = []
+    of_figures: dict[int, str] = {}
+    for link in tree.css('meta[rel~="license" i]')[:MOST_LICENSES]:
+        address = absolute(base, link.attributes.get("href"))
+        figure = _figure(link.parent)
+        if address and figure is None:
+            of_page.append(address)
+        elif address and figure is not None:
+            of_figures.setdefault(figure.mem_id, address)
+    return of_page, of_figures
 
 
 def _figure(node: LexborNode | None) -> LexborNode | None:

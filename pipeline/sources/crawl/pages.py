@@ -101,7 +101,7 @@ def _rows(page: Page) -> Iterator[Raw]:
 def _pictures(page: Page) -> Iterator[Raw]:
     if page.is_html:
         text, guess = decoded(page.body, page.charset)
-        yield from pictures(text, page.url, page.language, guess)
+        yield from pictures(text, page.url, page.language, guess, page.heard)
     elif not page.is_cut:
         try:
             yield from wat_pictures(page.body, page.url)

@@ -47,6 +47,7 @@ class Record(NamedTuple):
     identified: str  # the type of what the server sent, as the crawler found it
     block: bytes
     is_cut: bool
+    date: str = ""  # when the crawler asked
 
 
 class Stop(NamedTuple):
@@ -97,6 +98,7 @@ def _warc(stream: "_Stream") -> Record:
         fields.get("warc-identified-payload-type", ""),
         block,
         is_cut,
+        fields.get("warc-date", ""),
     )
 
 
@@ -107,7 +109,8 @@ def _arc(stream: "_Stream") -> Record:
     block, is_cut = stream.block(int(line[5]))
     url, kind = line[1].decode("utf-8", "replace"), (line[4] or b"").decode("latin-1")
     is_file = url.lower().startswith("filedesc:")
-    return Record("warcinfo" if is_file else "response", url, kind, kind, block, is_cut)
+    kind_of_record = "warcinfo" if is_file else "response"
+    return Record(kind_of_record, url, kind, kind, block, is_cut, line[3].decode("ascii"))
 
 
 class _Stream:

@@ -26,6 +26,14 @@ KEPT = re.compile(
     )""",
     re.X | re.I | re.A,
 )
+KEPT_WITH_LINKS = re.compile(
+    KEPT.pattern.replace("[!abfhimnpstx][-acefimot]", r"[!abfhilmnpstx][-acefimot\s]").replace(
+        "|base|html)", "|base|html|a|area|link)"
+    ),
+    re.X | re.I | re.A,
+)
+LINKS = {"a", "area", "link"}
+LICENSE = re.compile("license", re.I)
 LINKED_DATA = re.compile(r"""<script[^>]{0,500}?application/ld\+json[^>]{0,500}>""", re.I)
 BLOCK = re.compile(r"</?(?:br|p|div|li|dt|dd|td|th|tr|h[1-6])(?=[\s/>])[^>]*>?", re.I)
 TAG = re.compile(r"<[!/?a-z][^>]*>?", re.I)
@@ -49,7 +57,9 @@ def skeleton(html: str) -> Skeleton:
     kept: list[str] = []
     data: list[str] = []
     fault, length, caption_from = "", 0, -1
-    for match in KEPT.finditer(html):
+    # Tags of links are a page's most frequent ones: they are looked at where a licence is named.
+    pattern = KEPT_WITH_LINKS if "icense" in html or "ICENSE" in html else KEPT
+    for match in pattern.finditer(html):
         if caption_from >= 0:
             kept.append(_plain(html[caption_from : match.start()]))
             caption_from = match.end()
@@ -58,6 +68,10 @@ def skeleton(html: str) -> Skeleton:
                 data.append(html[text.end() : match.end()])
             continue
         tag = match[0]
+        if name.lower() in LINKS:
+            if not LICENSE.search(tag):
+                continue
+            tag = f"<meta{tag[1 + len(name) :]}"  # which holds nothing, as a link would
         if len(tag) > LONGEST_TAG and len(tag := INLINE.sub("data:", tag)) > LONGEST_TAG:
             fault = f"a tag of more than {LONGEST_TAG} characters"
             continue

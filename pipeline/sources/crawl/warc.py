@@ -6,6 +6,7 @@ its end; the reader appends a last record of its own for that.
 """
 
 import gzip
+import re
 import secrets
 from collections.abc import Generator, Iterator
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ from fastwarc.warc import ArchiveIterator
 
 from pipeline.sources.crawl.answer import (
     BadAnswerError,
+    Heard,
     NotAPageError,
     Page,
     page_of_answer,
@@ -46,6 +48,8 @@ MOST_DAMAGES = 2_000  # each costs 0.1 ms, and ten bytes can be one
 
 STARTS = (b"WARC/", b"filedesc:")  # of a crawl that is not packed
 READ = {"response", "resource", "metadata"}  # kinds of records that may have pictures
+DATE = re.compile(r"\d{4}-\d\d-\d\d(?:T\d\d:\d\d:\d\d(?:\.\d{1,9})?Z)?", re.A)
+ARC_DATE = re.compile(r"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)", re.A)
 DAMAGED, TEXT = "damaged, or cut off", "the text of a page"
 DICTIONARY = b"\x5d\x2a\x4d\x18"  # the frame in which crawls carry the dictionary of the others
 
@@ -174,6 +178,7 @@ def _run(file: File, start: bytes, begin: int, also_plain: bool) -> Run:
                     headers.get("WARC-Identified-Payload-Type") or "",
                     record.reader.read(MOST_PAGE_BYTES) if kind in READ else b"",
                     record.content_length > MOST_PAGE_BYTES,
+                    headers.get("WARC-Date") or "",
                 )
             )
             is_read = True
@@ -224,9 +229,11 @@ def _read(record: Record) -> Page | Fault | None:
     url = record.url.strip("<> ")
     try:
         if record.kind == "response":
-            return page_of_answer(url, record.block, record.identified, record.is_cut)
+            page = page_of_answer(url, record.block, record.identified, record.is_cut)
+            return page._replace(heard=Heard(page.heard.lines, iso_date(record.date)))
         if record.kind == "resource":
-            return page_of_body(url, record.block, record.content_type, "", record.is_cut)
+            page = page_of_body(url, record.block, record.content_type, "", record.is_cut)
+            return page._replace(heard=Heard((), iso_date(record.date)))
     except NotAPageError as error:
         return Fault("not_a_page", str(error), url)
     except BadAnswerError as error:
@@ -234,6 +241,18 @@ def _read(record: Record) -> Page | Fault | None:
     if record.kind == "metadata" and record.content_type.startswith("application/json"):
         return Page(url, False, None, None, record.block, record.is_cut)
     return Fault("not_a_page", TEXT, url) if record.kind == "conversion" else None
+
+
+def iso_date(date: str) -> str | None:
+    """The moment of a record in ISO 8601, of a WARC's or an ARC's; None for another text.
+
+    >>> iso_date("2024-06-12T10:46:31Z"), iso_date("20080430204825"), iso_date("today")
+    ('2024-06-12T10:46:31Z', '2008-04-30T20:48:25Z', None)
+    """
+    if DATE.fullmatch(date):
+        return date
+    digits = ARC_DATE.match(date)
+    return "{}-{}-{}T{}:{}:{}Z".format(*digits.groups()) if digits else None
 
 
 class _Ended:

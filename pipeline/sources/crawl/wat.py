@@ -7,10 +7,13 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from typing import Any
 
+from pipeline.rights.signals import FIELDS
 from pipeline.sources.candidate import Raw
-from pipeline.sources.crawl.address import address_of
+from pipeline.sources.crawl.address import absolute, address_of
+from pipeline.sources.crawl.answer import Heard
 from pipeline.sources.crawl.head import Pictured, json_value, meta_pictures
 from pipeline.sources.crawl.page import MOST_PICTURES, pairs, trapped
+from pipeline.sources.crawl.rights import rights_of
 from pipeline.sources.markup import unescaped
 from pipeline.web.reading import at
 
@@ -29,12 +32,15 @@ def wat_pictures(body: bytes, page_url: str) -> Iterator[Raw]:
     """
     if not any(word in body for word in SPEAKING):
         return
-    answer = at(json_value(body), "Envelope", "Payload-Metadata", "HTTP-Response-Metadata")
+    envelope = at(json_value(body), "Envelope")
+    answer = at(envelope, "Payload-Metadata", "HTTP-Response-Metadata")
     page = at(answer, "HTML-Metadata")
     head = at(page, "Head")
     metas = [_meta(meta) for meta in _objects(at(head, "Metas"))]
     links = at(page, "Links")
     # Most of a page's hundred links are no pictures, and calls cost time.
+    licenses = _licenses(head, links, page_url) if b"icense" in body else []
+    rights = rights_of(licenses, metas, (), _heard(envelope, answer))
     links = [
         (path[5:], link)
         for link in (links if isinstance(links, list) else ())
@@ -44,7 +50,7 @@ def wat_pictures(body: bytes, page_url: str) -> Iterator[Raw]:
     languages = (of_the_page, text(at(answer, "Headers"), "Content-Language"))
     images = list(islice(_images(links), MOST_PICTURES + 1))
     addressed = chain(images[:MOST_PICTURES], meta_pictures(metas) if metas else ())
-    yield from pairs(addressed, page_url, text(head, "Base"), languages)
+    yield from pairs(addressed, page_url, text(head, "Base"), languages, rights=rights)
     if len(images) > MOST_PICTURES:
         yield trapped(page_url, f"more than {MOST_PICTURES} pictures")
 
@@ -73,6 +79,34 @@ def _pictured(attributes: dict[str, Any], texts: tuple[Any, Any]) -> Pictured:
     if len(attributes) == 1 and "src" in attributes:  # as most are
         return _plain(attributes["src"]), captions
     return address_of({name: _plain(value) for name, value in attributes.items()}), captions
+
+
+def _licenses(head: Any, links: Any, page_url: str) -> list[str]:
+    """The addresses with rel=license: links of the head, and of the body."""
+    base = absolute(page_url, text(head, "Base")) or page_url
+    addresses: list[str] = []
+    for link in (*_objects(at(head, "Link")), *(links if isinstance(links, list) else ())):
+        if type(link) is dict and "rel" in link:
+            rel = link["rel"]
+            if isinstance(rel, str) and "license" in rel.lower().split():
+                address = absolute(base, _plain(link.get("url") or link.get("href")))
+                addresses += [address] if address else []
+    return addresses
+
+
+def _heard(envelope: Any, answer: Any) -> Heard:
+    """What the server says of rights, and when."""
+    headers = at(answer, "Headers")
+    fields = headers.items() if isinstance(headers, dict) else ()
+    lines = [
+        (name, line)
+        for name, value in fields
+        if isinstance(name, str) and name.lower() in FIELDS
+        for line in (value if isinstance(value, list) else [value])
+        if isinstance(line, str)
+    ]
+    date = at(envelope, "WARC-Header-Metadata", "WARC-Date")
+    return Heard(tuple(lines), date if isinstance(date, str) else None)
 
 
 def _meta(meta: dict[str, Any]) -> tuple[str, str | None]:

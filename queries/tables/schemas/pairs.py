@@ -21,6 +21,7 @@ PAIR_COLUMNS = (
     column("caption", string, "as given"),
     column("source", string, "name of the source in the settings"),
     column("license", string, "as the source states it; never guessed", null=True),
+    column("license_id", string, "the licence's SPDX identifier, or one like it", null=True),
     column("page_url", string, "page that shows the image", null=True),
 )
 
@@ -30,6 +31,8 @@ candidate = table(
     *PAIR_COLUMNS,
     column("row", int64, "0.. within the part"),
     column("url_key", string, "normalised URL"),
+    column("page_signals", string, "what the page says of training: signal=value …", null=True),
+    column("page_date", string, "when the page that says so was crawled, ISO 8601", null=True),
     REASON,
     column("extra", string, "what else the source says of it, a JSON object", null=True),
 )

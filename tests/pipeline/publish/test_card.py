@@ -57,7 +57,7 @@ def test_licences_are_counted_as_stated_and_the_whole_gets_none(build):
     readme = (build / "README.md").read_text()
     assert "license: other" in readme
     assert "2 of 3 samples state a licence" in readme
-    assert "| none stated | 1 | 33.3 | 1 | 0 |" in readme
+    assert "| none stated |  | 1 | 33.3 | 1 | 0 |" in readme
     assert '- "en"' in readme
     assert "no: yes" not in readme.split("---")[1]
 

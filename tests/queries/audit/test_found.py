@@ -156,6 +156,7 @@ SAMPLE = rows(
         "n_words": 3,
         "language": "en",
         "license": "CC0",
+        "license_id": "CC0-1.0",
         "page_url": "http://a.org/",
         "original_width": 300,
         "original_height": 300,
@@ -228,8 +229,8 @@ def test_image_sizes_and_aspects():
 
 def test_licences_are_those_stated_and_none_is_guessed():
     assert values("licences", sample=SAMPLE) == [
-        ("none stated", 2, 66.7, 1, 0),
-        ("CC0", 1, 33.3, 1, 1),
+        ("none stated", None, 2, 66.7, 1, 0),
+        ("CC0", "CC0-1.0", 1, 33.3, 1, 1),
     ]
 
 

@@ -1,0 +1,1 @@
+"""What owners say of their works: licences, and signals about their use for training."""

@@ -44,7 +44,7 @@ from trainer.copies.synthetic import SIDE
 from trainer.copies.thumbnails import all_pictures, thumbnail
 from trainer.copies.training import Budget, train
 from trainer.data.pixels import decode
-from trainer.data.samples import read_samples
+from trainer.data.reading import read_samples
 from trainer.overlap.search import EQUAL_BITS, MOST_RATE
 
 SECONDS = 560  # of CPU; a step and the calibration come on top

@@ -40,7 +40,7 @@ from queries.tables.tars import members, with_places
 from trainer.data.loader import Loader
 from trainer.data.pixels import decode_jpeg, resized_crop
 from trainer.data.prefetch import prefetched
-from trainer.data.samples import read_samples
+from trainer.data.reading import read_samples
 from trainer.model import build as build_model
 from trainer.model import tokenizer
 from trainer.model.tokenizer import Tokenizer

@@ -48,7 +48,7 @@ ARROWS = {
     "trainer.evaluation": "data model run_folder settings",
     "trainer.copies": "data settings training",
     "trainer.overlap": "copies data evaluation model run_folder settings",
-    "trainer.commands": "copies evaluation model overlap run_folder settings training",
+    "trainer.commands": "copies data evaluation model overlap run_folder settings training",
 }
 COMPOSERS = {"pipeline", "pipeline.__main__", "pipeline.tasks", "trainer.__main__"}
 # Folders without tests of their own, and where the tests of what calls them stand.

@@ -191,7 +191,12 @@ class TrainSettings:
     precision: Precision = "auto"
     where: str | None = None  # a condition in SQL over `sample`: train on the rows that meet it
     scores: str | None = None  # a file of `trainer score`: gives `where` the column clip_score
+    weights: tuple[
+        Annotated[float, Gt(0), Lt(1_000)], ...
+    ] = ()  # times an epoch shows each data set
     merges: str | None = None  # a merges file in CLIP's form; None: learned from the captions
+    # Where a WebDataset has its captions, "txt" or "json:caption", and the share of each.
+    captions: dict[str, Annotated[float, Gt(0), Lt(float("inf"))]] = field(default_factory=dict)
     means: Means = field(default_factory=Means)
     __pydantic_config__ = STRICT
 
@@ -216,11 +221,15 @@ class TrainSettings:
         top, sections = [], []
         for name, value in asdict(self).items():
             if isinstance(value, dict):
-                lines = [f"{key} = {json.dumps(setting)}" for key, setting in value.items()]
-                sections.append("\n".join(["", f"[{name}]", *lines]))
+                lines = [f"{_key(key)} = {json.dumps(setting)}" for key, setting in value.items()]
+                sections += ["\n".join(["", f"[{name}]", *lines])] if lines else []
             elif value is not None:
                 top.append(f"{name} = {json.dumps(value)}")
         return "\n".join([*top, *sections]) + "\n"
+
+
+def _key(name: str) -> str:
+    return name if name.isidentifier() and name.isascii() else json.dumps(name)
 
 
 def read(path: Path | None, flags: dict[str, dict[str, Any]]) -> TrainSettings:

@@ -208,7 +208,9 @@ def runs_trained_on(workspace: Path, runs: Path, log: TakedownLog) -> Iterator[P
     for run in runs_in(runs):
         states = [_checkpoint_state(path) for path in sorted(run.glob("*.safetensors"))]
         seen = {state["build_digest"] for state in states if state.get("build_digest")}
-        named = _read_object(run / RUN_RECORD).get("build_version") in names
+        seen |= {digest for state in states for digest in state.get("data_digests") or ()}
+        record = _read_object(run / RUN_RECORD)
+        named = bool({record.get("build_version"), *record.get("data_versions", ())} & names)
         if not seen.isdisjoint(digests) if seen else named:
             yield run
 

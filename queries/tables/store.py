@@ -201,8 +201,9 @@ def tried(path: Path | str, function: Callable[[], Got]) -> Got:
 
 def faults() -> tuple[type[Exception], ...]:
     """What a store's library raises when the store does not do as asked."""
-    amazon = sys.modules.get("botocore.exceptions")
-    return (OSError, *((amazon.BotoCoreError, amazon.ClientError) if amazon else ()))
+    amazon, web = (sys.modules.get(name) for name in ("botocore.exceptions", "aiohttp"))
+    of_amazon = (amazon.BotoCoreError, amazon.ClientError) if amazon else ()
+    return (OSError, *of_amazon, *((web.ClientError,) if web else ()))
 
 
 def said(path: Path | str, error: BaseException) -> str:

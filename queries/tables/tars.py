@@ -6,8 +6,10 @@ header. The checks walk every tar, and compare it with the columns.
 """
 
 import os
+import re
 import zlib
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from io import BufferedIOBase
 from pathlib import Path
 from typing import BinaryIO
@@ -19,7 +21,12 @@ from queries.tables import store
 from queries.tables.parts import read_rows
 
 BLOCK = 512  # bytes of a header; the content of a member is padded to a multiple of it
-PLAIN_FILE = (b"0", b"\0")  # types of a member
+PLAIN_FILE = (b"0", b"\0", b"7")  # types of a member
+EXTENDED = (b"x", b"g", b"L", b"K")  # types of a header that says more of the next member
+MOST_EXTENDED = 1 << 16  # bytes of such a header
+USTAR = b"ustar\0"
+SIZE = re.compile(r"[0-9]{1,18}")
+END = 20 * BLOCK  # a tar ends in blank blocks up to a multiple of this
 PICTURES = ("jpg", "png", "webp")  # endings of a sample's picture: originals may be any
 PLACE = ["offset", "bytes"]  # columns of `sample`
 
@@ -28,10 +35,24 @@ def members(tar: BinaryIO | BufferedIOBase) -> Iterator[tuple[str, int, int]]:
     """(name, offset of its content, bytes) of each plain file of a tar; reads headers only.
 
     Where a tar is damaged or cut off, the walk ends. Raises ValueError for a file that does not
-    begin as a tar. A name of more than 100 bytes, which needs an extended header, keeps its short
-    form: no sample has one.
+    begin as a tar.
+    """
+    with suppress(DamagedTarError):
+        yield from whole_members(tar)
+
+
+class DamagedTarError(ValueError):
+    """A tar is damaged or cut off: what stands behind the place is lost."""
+
+
+def whole_members(tar: BinaryIO | BufferedIOBase) -> Iterator[tuple[str, int, int]]:
+    """As `members`, but raises DamagedTarError where a tar does not go on as one.
+
+    Names are read in the forms of POSIX and of GNU, long ones too. A tar without the blank blocks
+    at its end is whole, as other readers have it.
     """
     end, at = tar.seek(0, os.SEEK_END), 0
+    said: dict[str, str] = {}  # by an extended header, of the member behind it
     while at + BLOCK <= end:
         tar.seek(at)
         header = tar.read(BLOCK)
@@ -39,11 +60,54 @@ def members(tar: BinaryIO | BufferedIOBase) -> Iterator[tuple[str, int, int]]:
         if size is None:
             if at == 0:
                 check_first_header(header)
-            return
-        offset = at + BLOCK
-        if header[156:157] in PLAIN_FILE and offset + size <= end:
-            yield header[:100].rstrip(b"\0").decode(errors="replace"), offset, size
+            if not header.strip(b"\0"):
+                break
+            raise DamagedTarError(f"no header at byte {at}")
+        kind, offset = header[156:157], at + BLOCK
+        if kind in EXTENDED:
+            if size > MOST_EXTENDED or offset + size > end:
+                raise DamagedTarError(f"a header of {size} bytes at byte {at}")
+            said |= _extended(kind, tar.read(size))
+        else:
+            size = int(said.get("size", size))
+            if kind in PLAIN_FILE:
+                if offset + size > end:
+                    raise DamagedTarError(f"a file of {size} bytes at byte {at} is cut off")
+                yield said.get("path") or _name(header), offset, size
+            said = {}
         at = offset + -(-size // BLOCK) * BLOCK
+    tar.seek(min(at, end))
+    if said or tar.read(END).strip(b"\0"):
+        raise DamagedTarError(f"its end is at byte {at}, but not that of the file")
+
+
+def _name(header: bytes) -> str:
+    """The name that a header has room for; POSIX puts the folders of a longer one beside it."""
+    name = header[:100].partition(b"\0")[0]
+    if header[257:263] == USTAR and (folders := header[345:500].partition(b"\0")[0]):
+        name = folders + b"/" + name
+    return name.decode(errors="replace")
+
+
+def _extended(kind: bytes, content: bytes) -> dict[str, str]:
+    """What an extended header says of the member behind it: its path and its size.
+
+    >>> _extended(b"x", b"12 path=a/b\\n11 size=42\\n"), _extended(b"L", b"a/b\\0")
+    ({'path': 'a/b', 'size': '42'}, {'path': 'a/b'})
+    """
+    if kind == b"L":
+        return {"path": content.rstrip(b"\0").decode(errors="replace")}
+    said, at = {}, 0
+    while kind == b"x" and at < len(content):
+        digits, blank, _ = content[at : at + 20].partition(b" ")
+        if not blank or not digits.isdigit() or int(digits) <= len(digits) + 1:
+            break
+        line = content[at + len(digits) + 1 : at + int(digits) - 1]
+        name, _, value = line.decode(errors="replace").partition("=")
+        if name == "path" or (name == "size" and SIZE.fullmatch(value)):
+            said[name] = value
+        at += int(digits)
+    return said
 
 
 def check_first_header(header: bytes) -> None:
@@ -56,7 +120,10 @@ def member_bytes(header: bytes) -> int | None:
     """The size of the content that follows a header; None where its checksum is wrong."""
     try:
         checksum = int(header[148:156].rstrip(b"\0 "), 8)
-        size = int(header[124:136].rstrip(b"\0 "), 8)
+        if header[124:125] == b"\x80":  # 8 GiB and more, as GNU writes them
+            size = int.from_bytes(header[125:136])
+        else:
+            size = int(header[124:136].rstrip(b"\0 "), 8)
     except ValueError:
         return None
     blank = header[:148] + b" " * 8 + header[156:]

@@ -1,12 +1,14 @@
 """How a command is declared, and the arguments that several commands have."""
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import TypeAlias
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 Run = Callable[[argparse.Namespace], int | None]  # an exit status other than 0
+SHOWN = 100  # corrupt samples
 EVAL = (
     "an evaluation set in CLIP_benchmark's layout (classnames.txt, "
     "zeroshot_classification_templates.txt, test/*.tar), or a folder with a folder of pictures "
@@ -33,9 +35,49 @@ def add_data(command: argparse.ArgumentParser) -> None:
     command.add_argument("--data", required=True, metavar="PATH", help=about)
 
 
+def add_any_data(command: argparse.ArgumentParser) -> None:
+    """--data of builds and WebDatasets, and where these have their captions."""
+    about = (
+        "a build, its workspace, or a WebDataset: a folder of tars, a glob, or a name such as "
+        "s3://bucket/{00000..00099}.tar; several are joined"
+    )
+    command.add_argument("--data", required=True, nargs="+", metavar="PATH", help=about)
+    about = (
+        "where a WebDataset has its captions: txt, the default, or a key of a JSON such as "
+        "json:caption; several are chosen among by their shares"
+    )
+    command.add_argument("--caption", nargs="+", type=caption, metavar="FILE[=SHARE]", help=about)
+
+
+def caption(text: str) -> tuple[str, float]:
+    """
+    >>> caption("txt=.25"), caption("json:caption")
+    (('txt', 0.25), ('json:caption', 1.0))
+    """
+    name, _, share = text.partition("=")
+    if not name or not (0 < float(share or 1) < float("inf")):
+        raise ValueError
+    return name.lstrip("."), float(share or 1)
+
+
 def add_trained_run(command: argparse.ArgumentParser) -> None:
     command.add_argument("--run", type=Path, required=True, metavar="RUN", help="a trained run")
 
 
 def add_sets(command: argparse.ArgumentParser, about: str = EVAL) -> None:
     command.add_argument("--eval", type=Path, required=True, nargs="+", metavar="SET", help=about)
+
+
+def data_of(args: argparse.Namespace) -> list[str]:
+    """Each --data: the folder of its build, or a WebDataset as it was named. Raises UserError."""
+    from trainer.data.dataset import find_data
+
+    return [str(dataset.build or dataset.path) for dataset in map(find_data, args.data)]
+
+
+def show_corrupt(corrupt: Mapping[str, str]) -> None:
+    """Name pictures that could not be read, the first SHOWN of them."""
+    for key, why in islice(corrupt.items(), SHOWN):
+        print(f"corrupt sample {key}: {why}")
+    if len(corrupt) > SHOWN:
+        print(f"and {len(corrupt) - SHOWN:,} more corrupt samples")

@@ -3,8 +3,14 @@
 import argparse
 from pathlib import Path
 
-from queries.tables.manifest import find
-from trainer.commands.arguments import Commands, add_command, add_data, add_trained_run
+from trainer.commands.arguments import (
+    Commands,
+    add_any_data,
+    add_command,
+    add_trained_run,
+    data_of,
+    show_corrupt,
+)
 from trainer.run_folder import RunFolder
 from trainer.settings import TrainerError
 
@@ -29,7 +35,7 @@ RUN/tables/clip_score by default, where `python -m queries … --run RUN` sees a
 def add_score(commands: Commands) -> None:
     """score, and its arguments."""
     command = add_command(commands, score, "score", TEXT)
-    add_data(command)
+    add_any_data(command)
     add_trained_run(command)
     about = "default RUN/tables/clip_score/clip_score.parquet"
     command.add_argument("--to", type=Path, metavar="FILE", help=about)
@@ -37,15 +43,15 @@ def add_score(commands: Commands) -> None:
 
 def score(args: argparse.Namespace) -> None:
     """Score a build's pairs, and say what the scores are."""
-    build, run = find(args.data), RunFolder(args.run)
+    run = RunFolder(args.run)
+    data = data_of(args)
     to = args.to or run.root / "tables" / "clip_score" / "clip_score.parquet"
     if to.is_dir():
         raise TrainerError(f"--to {to}: a folder, expected a file to write")
     from trainer.evaluation.score import score as write
 
-    done = write(build, run, to)
-    for key, why in done.corrupt.items():
-        print(f"corrupt sample {key}: {why}")
+    done = write(data, run, to, dict(args.caption or ()))
+    show_corrupt(done.corrupt)
     quantiles = ", ".join(f"{percent}% {value:.4f}" for percent, value in done.quantiles.items())
     print(f"{to}: {done.n:,} pairs, {len(done.corrupt)} unreadable; quantiles {quantiles}")
     print(f'the best 30%: --scores {to} --where "clip_score >= {done.best}"')

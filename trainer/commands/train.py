@@ -7,13 +7,12 @@ from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 
-from queries.tables.manifest import find, manifest
-from trainer.commands.arguments import Commands, add_command, add_data
+from trainer.commands.arguments import Commands, add_any_data, add_command, data_of, show_corrupt
 from trainer.run_folder import RunFolder
 from trainer.settings import MODELS, OBJECTIVES, PRECISIONS, TrainerError, TrainSettings, read
 
 TEXT = """\
-train a model on a build
+train a model on a build or any WebDataset
 
 examples:
   python -m trainer train --data OUT --run RUN
@@ -26,6 +25,8 @@ examples:
       the same run, each batch shared by two processes ("--": or torchrun claims --run)
   python -m trainer train --data OUT --run RUN --settings RUN/run.toml
       as that run was; a flag beside it changes one of its settings
+  python -m trainer train --data 'TARS/*.tar' OUT --weights .5 2 --caption txt json:alt --run RUN
+      on a WebDataset, half of it an epoch, and twice on a build; captions from two files
   python -m trainer train --data OUT --run RUN --where "width >= 256 and n_words > 3"
       on a part of the build; --scores FILE adds the column clip_score (trainer score --help)
 
@@ -47,7 +48,9 @@ Settings without a flag stand in the TOML: [recipe] has the papers' numbers and 
 def add_train(commands: Commands) -> None:
     """train, and its settings that have a flag."""
     command = add_command(commands, train, "train", TEXT)
-    add_data(command)
+    add_any_data(command)
+    about = "how often an epoch shows each --data: 1 by default, .5 half of it, 2 twice"
+    command.add_argument("--weights", type=float, nargs="+", metavar="W", help=about)
     command.add_argument("--run", type=Path, required=True, metavar="RUN", help="folder to write")
     command.add_argument("--settings", type=Path, metavar="TOML", help="such as a run's run.toml")
     command.add_argument("--model", metavar="NAME", help=f"default tiny-rn; {', '.join(MODELS)}")
@@ -83,9 +86,14 @@ def train(args: argparse.Namespace) -> int:
         raise TrainerError(f"log-every {args.log_every}: expected at least 1")
     if args.tensorboard and find_spec("tensorboard") is None:
         raise TrainerError("no package tensorboard, expected by --tensorboard")
-    build, run = find(args.data), RunFolder(args.run)
-    if is_finished(run, settings, manifest(build)["version"]):
-        print(f"{args.run}: finished with these settings and this build; nothing to do")
+    if settings.weights and len(settings.weights) != len(args.data):
+        raise TrainerError(f"{len(settings.weights)} weights, expected one for each --data")
+    run = RunFolder(args.run)
+    data = data_of(args)
+    from trainer.data.reading import identity
+
+    if is_finished(run, settings, identity(data, settings.captions)[0]):
+        print(f"{args.run}: finished with these settings and this data; nothing to do")
         return 0
     from trainer.training.run import train as run_training
     from trainer.training.start import Habits
@@ -93,14 +101,13 @@ def train(args: argparse.Namespace) -> int:
 
     habits = Habits(args.save_seconds, args.log_every, args.tensorboard)
     try:
-        done = run_training(build, run, settings, habits, args.anew)
+        done = run_training(data, run, settings, habits, args.anew)
     except StoppedError as stopped:
         print(f"{args.run}: {stopped}", file=sys.stderr)
         return 128 + stopped.number
     if not done:
         return 0  # one of several processes: the first one reports
-    for key, why in done["corrupt"].items():
-        print(f"corrupt sample {key}: {why}")
+    show_corrupt(done["corrupt"])
     print(
         f"{args.run}: {settings.model}, {done['parameters'] / 1e6:.2f} M parameters, "
         f"{done['steps']:,} of {done['steps_planned']:,} steps, {done['images']:,} images of "
@@ -119,14 +126,22 @@ def train(args: argparse.Namespace) -> int:
 def flags(args: argparse.Namespace) -> dict[str, dict]:
     """The settings that were given as flags, by section, as `trainer.settings.read` takes them."""
     sections = {
-        "": ("model", "seed", "max_seconds", "precision", "where", "scores", "merges"),
+        "": ("model", "seed", "max_seconds", "precision", "where", "scores", "weights", "merges"),
         "recipe": ("objective", "epochs", "batch", "lr"),
         "means": ("micro_batch",),
     }
-    return {
+    given = {
         section: {name: getattr(args, name) for name in names if getattr(args, name) is not None}
         for section, names in sections.items()
     }
+    return given | ({"captions": dict(args.caption)} if args.caption else {})
+
+
+def _same(recorded: dict, now: dict) -> bool:
+    """Whether settings are those of a record; a setting that is newer than it does not differ."""
+    values = json.loads(json.dumps(now))
+    pairs = [(recorded[name], values[name]) for name in values.keys() & recorded.keys() - {"means"}]
+    return all(_same(*pair) if isinstance(pair[0], dict) else pair[0] == pair[1] for pair in pairs)
 
 
 def is_finished(run: RunFolder, settings: TrainSettings, version: str) -> bool:
@@ -136,7 +151,7 @@ def is_finished(run: RunFolder, settings: TrainSettings, version: str) -> bool:
     try:
         done = json.loads(run.done.read_text())
         made_with = (done["build_version"], done.get("scores_sha256", ""))
-        same = {**done["settings"], "means": None} == {**asdict(settings), "means": None}
+        same = _same(done["settings"], asdict(settings))
     except (OSError, ValueError, LookupError, TypeError):
         return False
     return same and made_with == (version, settings.scores_digest())

@@ -13,7 +13,8 @@ import numpy as np
 from trainer.copies.synthetic import SIDE, STORED
 from trainer.data.loader import order
 from trainer.data.pixels import BadPictureError, resize
-from trainer.data.samples import Samples, read_samples
+from trainer.data.reading import read_samples
+from trainer.data.samples import Samples
 from trainer.settings import TrainerError
 
 CHUNK = 1_024  # pictures decoded at a time
@@ -41,7 +42,7 @@ def thumbnails(samples: Samples, rows: Sequence[int], side: int) -> Iterator[np.
             samples.corrupt[samples.key(row)] = str(error)
             return None
 
-    threads = samples.shards.threads
+    threads = samples.threads
     with ThreadPoolExecutor(threads, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
         for at in range(0, len(rows), CHUNK):  # all at once would be as many futures as pictures
             yield from pool.map(thumbnail_of, rows[at : at + CHUNK])
@@ -49,7 +50,7 @@ def thumbnails(samples: Samples, rows: Sequence[int], side: int) -> Iterator[np.
 
 def all_pictures(samples: Samples) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """(pair_ids, thumbnails uint8 (n, SIDE, SIDE, 3)) of every readable picture, in order."""
-    ids = samples.rows["pair_id"].to_numpy()
+    ids = samples.pair_ids
     for at in range(0, len(samples), CHUNK):
         rows = range(at, min(at + CHUNK, len(samples)))
         looks = [*zip(rows, thumbnails(samples, rows, SIDE), strict=True)]
@@ -60,7 +61,7 @@ def all_pictures(samples: Samples) -> Iterator[tuple[np.ndarray, np.ndarray]]:
 
 def pictures_of(samples: Samples, pair_ids: Collection[int]) -> dict[int, np.ndarray]:
     """The thumbnails (SIDE, SIDE, 3) of these pairs, by pair_id; unreadable ones are left out."""
-    ids = samples.rows["pair_id"].to_numpy()
+    ids = samples.pair_ids
     rows = np.flatnonzero(np.isin(ids, np.array(sorted(pair_ids), np.int64))).tolist()
     looks = zip(ids[rows].tolist(), thumbnails(samples, rows, SIDE), strict=True)
     return {pair_id: look for pair_id, look in looks if look is not None}
@@ -74,9 +75,9 @@ def chosen_pictures(build: Path, most: int, seed: int) -> tuple[np.ndarray, dict
 
 def some_pictures(samples: Samples, most: int, seed: int, side: int) -> np.ndarray:
     """The thumbnails (N, side, side, 3) of at most `most` pictures, chosen by a hash."""
-    rows = order(samples.rows["pair_id"].to_numpy(), seed, epoch=0)[:most].tolist()
+    rows = order(samples.pair_ids, seed, epoch=0)[:most].tolist()
     looks = [look for look in thumbnails(samples, rows, side) if look is not None]
     if len(looks) < 2:
-        root = samples.shards.root
-        raise TrainerError(f"{root}: {len(looks)} readable pictures, expected at least 2")
+        folder = samples.tars[0].path.rpartition("/")[0]
+        raise TrainerError(f"{folder}: {len(looks)} readable pictures, expected at least 2")
     return np.stack(looks)

@@ -5,7 +5,7 @@ is the same however it is loaded, by whom, and from which step on.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,16 +18,21 @@ from trainer.data.samples import Samples
 from trainer.model.tokenizer import Tokenizer
 
 CHUNK = 16  # pictures that a thread decodes at a time: fewer cost more to hand over
+FIXED = 1 << 40  # the number of no epoch: of an order that no epoch changes
+COPY = np.uint64(0x9E3779B97F4A7C15)  # what the draws of two showings of a row differ by
 AHEAD = 2  # batches under way at once, so that no thread idles at a border of batches
 
 
 @dataclass
 class Batch:
-    """Images uint8 (B, 3, H, W), token ids int64 (B, T) and keys, row by row of one pair."""
+    """Images uint8 (B, 3, H, W), token ids int64 (B, T), keys, pair_ids int64 (B,) and draws
+    uint64 (B,), row by row of one pair. A draw decides all that is chance about its row."""
 
     images: np.ndarray
     tokens: np.ndarray
     keys: list[str] = field(default_factory=list)
+    pair_ids: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    draws: np.ndarray = field(default_factory=lambda: np.zeros(0, np.uint64))
     _give_back: Callable[[], None] | None = None
 
     def release(self) -> None:
@@ -56,6 +61,38 @@ def draws(pair_ids: np.ndarray, seed: int, epoch: int) -> np.ndarray:
 def order(pair_ids: np.ndarray, seed: int, epoch: int) -> np.ndarray:
     """The rows (N,) in the order of an epoch: by their draw."""
     return np.argsort(draws(pair_ids, seed, epoch), kind="stable")
+
+
+def shown_rows(
+    pair_ids: np.ndarray, parts: Sequence[tuple[int, float]], seed: int, epoch: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The rows that an epoch shows, in no order, and the draw of each showing.
+
+    parts: of the data sets in turn, the number of their rows and how often an epoch shows them. Of
+    .5 it shows half, of the next epoch the other half: a window that moves over a fixed order.
+
+    >>> rows, _ = shown_rows(np.arange(6), [(2, 2.0), (4, 0.5)], seed=0, epoch=0)
+    >>> len(rows), sorted(rows[:4].tolist())
+    (6, [0, 0, 1, 1])
+    """
+    draw = draws(pair_ids, seed, epoch)
+    rows, bits, first = [], [], 0
+    for n, times in parts:
+        own = np.arange(first, first + n)
+        whole, some = divmod(round(n * times), n) if n else (0, 0)
+        window = (epoch * some + np.arange(some)) % max(n, 1)
+        picked = first + order(pair_ids[first : first + n], seed, FIXED)[window]
+        for copy, shown in enumerate([own] * whole + [picked] * (some > 0)):
+            rows.append(shown)
+            own_bits = draw[shown]
+            bits.append(mixed(own_bits + COPY * np.full(1, copy, np.uint64)) if copy else own_bits)
+        first += n
+    return np.concatenate(rows), np.concatenate(bits)
+
+
+def n_shown(parts: Sequence[tuple[int, float]]) -> int:
+    """How many rows `shown_rows` has, in every epoch."""
+    return sum(round(n * times) for n, times in parts)
 
 
 def borders(n: int, batch: int) -> np.ndarray:
@@ -96,6 +133,7 @@ class _Decoding:
     """Pictures of a batch that are being decoded into a page, in chunks."""
 
     rows: np.ndarray  # (B,)
+    bits: np.ndarray  # (B,), the draws
     page: np.ndarray  # (B or more, H, W, 3): channels last, as the model takes them
     chunks: list[Future[list[bool]]]
 
@@ -129,43 +167,56 @@ class Loader:
     ordered: Callable[[int], np.ndarray] | None = None  # epoch -> the rows (N,); None: by hash
 
     @property
+    def parts(self) -> Sequence[tuple[int, float]]:
+        """Of the data sets in turn: their rows, and how often an epoch shows them."""
+        return self.samples.parts or ((len(self.samples), 1.0),)
+
+    @property
     def steps_per_epoch(self) -> int:
-        return len(borders(len(self.samples), self.batch * self.world)) - 1
+        return len(borders(n_shown(self.parts), self.batch * self.world)) - 1
 
     @property
     def batch_bytes(self) -> int:
         """Of the pictures of this process's largest batch."""
-        return min(self.batch, len(self.samples)) * self.pixels**2 * 3
+        return min(self.batch, n_shown(self.parts)) * self.pixels**2 * 3
 
-    def rows(self, epoch: int) -> Iterator[np.ndarray]:
-        """The rows of each step of an epoch that are this process's."""
-        ids = self.samples.rows["pair_id"].to_numpy()
-        rows = self.ordered(epoch) if self.ordered else order(ids, self.seed, epoch)
-        ends = borders(len(rows), self.batch * self.world)
-        for begin, end in pairwise(ends):
+    def plan(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+        """The rows that an epoch shows, in its order, and the draw of each."""
+        ids = self.samples.pair_ids
+        if self.ordered:
+            rows = self.ordered(epoch)
+            return rows, draws(ids, self.seed, epoch)[rows]
+        rows, bits = shown_rows(ids, self.parts, self.seed, epoch)
+        at = np.argsort(bits, kind="stable")
+        return rows[at], bits[at]
+
+    def steps(self, n: int) -> Iterator[slice]:
+        """Where in an epoch's order of n rows this process's piece of each step stands."""
+        for begin, end in pairwise(borders(n, self.batch * self.world).tolist()):
             size = end - begin
-            piece = begin + size * np.arange(self.rank, self.rank + 2) // self.world
-            yield rows[piece[0] : piece[1]]
+            yield slice(
+                begin + size * self.rank // self.world,
+                begin + size * (self.rank + 1) // self.world,
+            )
 
-    def corners(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
-        """How far down and right each sample's crop is, (N,) each: 0..1 of the room there is."""
-        ids = self.samples.rows["pair_id"].to_numpy()
-        bits = mixed(draws(ids, self.seed, epoch))  # not the order's own bits
+    def corners(self, bits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """How far down and right the crop of each draw is, (N,) each: 0..1 of the room there is."""
+        bits = mixed(bits)  # not the order's own bits
         return (bits >> np.uint64(32)) / 2**32, (bits & np.uint64(2**32 - 1)) / 2**32
 
     def epoch(self, epoch: int, first_step: int = 0) -> Iterator[Batch]:
         """The epoch's batches from a step on: those that a run from step 0 would then have."""
-        down, right = self.corners(epoch)
-        threads = self.samples.shards.threads
+        rows, bits = self.plan(epoch)
+        threads = self.samples.threads
         pool = ThreadPoolExecutor(threads, initializer=cv2.setNumThreads, initargs=(1,))
-        most = min(self.batch, len(self.samples))
+        most = min(self.batch, len(rows))
         pages = _Pages((most, self.pixels, self.pixels, 3))
         waiting: deque[_Decoding] = deque()
         try:
-            for step, rows in enumerate(self.rows(epoch)):
+            for step, piece in enumerate(self.steps(len(rows))):
                 if step < first_step:
                     continue
-                waiting.append(self._start(pool, rows, down, right, pages.take()))
+                waiting.append(self._start(pool, rows[piece], bits[piece], pages.take()))
                 if len(waiting) == AHEAD:
                     yield self._batch(waiting.popleft(), pages)
             while waiting:
@@ -174,20 +225,16 @@ class Loader:
             pool.shutdown(cancel_futures=True)
 
     def _start(
-        self,
-        pool: ThreadPoolExecutor,
-        rows: np.ndarray,
-        down: np.ndarray,
-        right: np.ndarray,
-        page: np.ndarray,
+        self, pool: ThreadPoolExecutor, rows: np.ndarray, bits: np.ndarray, page: np.ndarray
     ) -> _Decoding:
         """Let the pool decode the rows' crops into the first of the page's rows."""
+        down, right = self.corners(bits)
         parts = [slice(at, at + CHUNK) for at in range(0, len(rows), CHUNK)]
         chunks = [
-            pool.submit(self._decode, rows[part], down[rows[part]], right[rows[part]], page[part])
+            pool.submit(self._decode, rows[part], down[part], right[part], page[part])
             for part in parts
         ]
-        return _Decoding(rows, page, chunks)
+        return _Decoding(rows, bits, page, chunks)
 
     def _decode(
         self, rows: np.ndarray, down: np.ndarray, right: np.ndarray, images: np.ndarray
@@ -199,15 +246,22 @@ class Loader:
     def _batch(self, decoding: _Decoding, pages: _Pages) -> Batch:
         """The batch of the decoded pictures and their captions, without the corrupt ones."""
         sound = decoding.sound()
-        rows, images = decoding.rows, decoding.page[: len(decoding.rows)]
+        rows, bits, images = decoding.rows, decoding.bits, decoding.page[: len(decoding.rows)]
         if not sound.all():
-            rows, images = rows[sound], images[sound]
+            rows, bits, images = rows[sound], bits[sound], images[sound]
         keys = [self.samples.key(row) for row in rows.tolist()]
         release = partial(pages.give_back, decoding.page)
-        return Batch(images.transpose(0, 3, 1, 2), self._tokens(rows), keys, release)
+        pair_ids = self.samples.pair_ids[rows]
+        tokens = self._tokens(rows, bits)
+        return Batch(images.transpose(0, 3, 1, 2), tokens, keys, pair_ids, bits, release)
 
-    def _tokens(self, rows: np.ndarray) -> np.ndarray:
+    def _tokens(self, rows: np.ndarray, bits: np.ndarray) -> np.ndarray:
         """The token ids (b, T) of the rows' captions."""
         if not len(rows):
             return np.zeros((0, 2), np.int64)  # a start and an end
-        return self.tokenizer.encode(self.samples.captions(rows), self.context)
+        return self.tokenizer.encode(self.samples.captions(rows, shares(bits)), self.context)
+
+
+def shares(bits: np.ndarray) -> np.ndarray:
+    """A number of 0..1 for each draw, which chooses among a sample's captions."""
+    return (mixed(mixed(bits) + COPY) >> np.uint64(11)) / 2**53

@@ -11,19 +11,21 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from queries.tables import store
 from trainer.data.loader import draws, mixed
 from trainer.settings import TrainerError
 
 
-def read_matches(build: Path, pair_ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def read_matches(build: Path | str, pair_ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The build's matches of these pairs: row in `pair_ids` and query_id, one entry a match."""
-    paths = sorted((build / "tables" / "match").glob("*.parquet"))
+    folder = store.place(build) / "tables" / "match"
+    paths = sorted(folder.glob("*.parquet"))
     if not paths:
         raise TrainerError(f"{build}: no table match, expected one for hard negatives")
     order = np.argsort(pair_ids)
     rows, queries = [], []
     for path in paths:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(store.opened(path)) as file:
             for batch in file.iter_batches(columns=["pair_id", "query_id"]):
                 ids, query = (_numbers(batch.column(name)) for name in ("pair_id", "query_id"))
                 at = np.searchsorted(pair_ids, ids, sorter=order).clip(max=len(pair_ids) - 1)

@@ -4,10 +4,9 @@ Source: DataComp (Gadre et al. 2023), whose best simple filter keeps the pairs o
 of picture and caption. Here the model is trained on the build itself: a bootstrapped filter.
 """
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +16,10 @@ import torch
 from queries.engine.progress import shown
 from queries.tables.parts import write_part
 from queries.tables.schemas import TABLES
-from trainer.data.loader import Loader, borders
+from trainer.data.loader import Loader
 from trainer.data.prefetch import prefetched
-from trainer.data.samples import Samples, read_samples
+from trainer.data.reading import Data, read_samples
+from trainer.data.samples import Samples
 from trainer.model.checkpoint import Checkpoint, load
 from trainer.run_folder import RunFolder
 from trainer.settings import TrainerError
@@ -42,29 +42,31 @@ class Scored:
 class InOrder(Loader):
     """Every sample once, by pair_id, its middle square, as in evaluation."""
 
-    def rows(self, epoch: int) -> Iterator[np.ndarray]:
-        """In order of pair_id, `batch` at a time."""
-        rows = np.argsort(self.samples.rows["pair_id"].to_numpy(), kind="stable")
-        for begin, end in pairwise(borders(len(rows), self.batch)):
-            yield rows[begin:end]
+    def plan(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+        """In order of pair_id."""
+        rows = np.argsort(self.samples.pair_ids, kind="stable")
+        return rows, np.zeros(len(rows), np.uint64)
 
-    def corners(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
-        middle = np.full(len(self.samples), 0.5)
+    def corners(self, bits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        middle = np.full(len(bits), 0.5)
         return middle, middle
 
 
-def score(build: Path, run: RunFolder, to: Path) -> Scored:
-    """Write the table clip_score of the build's pairs, by the run's model, to the file `to`.
+def score(
+    data: Data, run: RunFolder, to: Path, captions: Mapping[str, float] | None = None
+) -> Scored:
+    """Write the table clip_score of the data's pairs, by the run's model, to the file `to`.
 
-    Raises TrainerError if no picture can be read.
+    Of several captions the first is scored. Raises TrainerError if no picture can be read.
     """
     checkpoint = load(run)
-    samples = read_samples(build, checkpoint.state.model.vision.pixels)
+    side = checkpoint.state.model.vision.pixels
+    samples = read_samples(data, side, captions=captions)
     samples.cache_bytes = 0  # every picture is read once
     ids, cosines = cosines_of(checkpoint, samples)
     ascending = np.sort(cosines[~np.isnan(cosines)])
     if len(ascending) == 0:
-        raise TrainerError(f"{build}: none of {len(ids):,} pictures can be read")
+        raise TrainerError(f"{data}: none of {len(ids):,} pictures can be read")
     columns = [pa.array(ids, pa.int64()), pa.array(cosines, pa.float32(), from_pandas=True)]
     table = TABLES["clip_score"]
     write_part(to, table, [pa.RecordBatch.from_arrays(columns, schema=table.schema)])
@@ -81,7 +83,7 @@ def cosines_of(checkpoint: Checkpoint, samples: Samples) -> tuple[np.ndarray, np
     loader = InOrder(
         samples, checkpoint.tokenizer, config.text.context, config.vision.pixels, BATCH, seed=0
     )
-    ids = np.sort(samples.rows["pair_id"].to_numpy())
+    ids = np.sort(samples.pair_ids)
     cosines = np.full(len(ids), np.nan, np.float32)
     with (
         shown("score", len(ids), "pairs", rate=True) as step,
@@ -92,7 +94,7 @@ def cosines_of(checkpoint: Checkpoint, samples: Samples) -> tuple[np.ndarray, np
                 images = torch.from_numpy(batch.images).to(device)
                 tokens = torch.from_numpy(batch.tokens).to(device)
                 image, text, _ = model(images, tokens)
-                where = np.searchsorted(ids, [int(key, 16) for key in batch.keys])
+                where = np.searchsorted(ids, batch.pair_ids)
                 cosines[where] = (image * text).sum(dim=1).cpu().numpy()
             step.update(len(batch.keys))
             batch.release()

@@ -7,7 +7,7 @@ optimiser's moments, are in `trainer.training.saves`.
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -41,7 +41,8 @@ class State:
     build_version: str
     tokenizer: str  # its digest
     toml: str = ""  # the run's settings, as RUN/run.toml
-    build_digest: str = ""  # sha256 of the build's manifest
+    build_digest: str = ""  # sha256 of the build's manifest; of other data, of what it holds
+    data_digests: tuple[str, ...] = ()  # of each data set, where there are several
 
 
 @dataclass(frozen=True)
@@ -61,11 +62,19 @@ def save(
     version: str,
     build_digest: str = "",
     path: Path | None = None,
+    data_digests: Sequence[str] = (),
 ) -> None:
     """Write the model beside the run's tokenizer, whole: to run.checkpoint, or to `path`."""
     named = tokenizer.load(run.tokenizer).digest()
     state = State(
-        model.config, asdict(settings), step, version, named, settings.toml(), build_digest
+        model.config,
+        asdict(settings),
+        step,
+        version,
+        named,
+        settings.toml(),
+        build_digest,
+        tuple(data_digests),
     )
     weights = {name: weight.cpu().contiguous() for name, weight in model.state_dict().items()}
     write(path or run.checkpoint, weights, asdict(state))

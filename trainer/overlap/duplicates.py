@@ -20,7 +20,7 @@ from trainer.copies.alignment import LEAST_AGREEMENT, likenesses_of
 from trainer.copies.neighbours import near_hashes, near_vectors, trained_hashes
 from trainer.copies.synthetic import SIDE
 from trainer.copies.thumbnails import all_pictures, mirrored, pictures_of
-from trainer.data.samples import read_samples
+from trainer.data.reading import read_samples
 from trainer.evaluation.results import percent
 from trainer.overlap.search import Search, own_threshold, with_background
 from trainer.run_folder import RunFolder

@@ -15,7 +15,7 @@ import simplejpeg
 from queries.tables.parts import written_whole
 from trainer.copies.synthetic import SIDE
 from trainer.copies.thumbnails import pictures_of
-from trainer.data.samples import read_samples
+from trainer.data.reading import read_samples
 from trainer.overlap.search import Overlap
 
 SHOWN = 30  # pictures on each side of the threshold

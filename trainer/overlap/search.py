@@ -33,7 +33,8 @@ from trainer.copies.thresholds import (
     bits_within_rate,
 )
 from trainer.copies.thumbnails import all_pictures, mirrored, pictures_of, some_pictures, thumbnail
-from trainer.data.samples import Samples, read_samples
+from trainer.data.reading import read_samples
+from trainer.data.samples import Samples
 from trainer.evaluation.sets import EvalSet, Picture
 from trainer.settings import TrainerError
 

@@ -16,8 +16,9 @@ import numpy as np
 import torch
 
 from queries.tables.parts import write_json
-from trainer.data.loader import Batch, draws, mixed
+from trainer.data.loader import Batch, mixed
 from trainer.data.prefetch import prefetched
+from trainer.data.reading import Data
 from trainer.model import CLIP, checkpoint
 from trainer.run_folder import RunFolder
 from trainer.settings import TrainerError, TrainSettings, checked
@@ -31,17 +32,20 @@ from trainer.training.start import Habits, Run, start
 from trainer.training.step import Inputs, Stepper
 from trainer.training.stop import StoppedError, signals_heeded
 
+MOST_NAMED = 1_000  # samples that lack something, in the record
 LEAST_STEPS = 3  # whatever the bound in seconds: a busy machine still ends with a model
 
 
 def train(
-    build_path: Path,
+    data: Data,
     folder: RunFolder,
     settings: TrainSettings,
     habits: Habits | None = None,
     anew: bool = False,
 ) -> dict:
-    """Train from the seed, or from the newest save of a killed run; return the record of run.json.
+    """Train on builds or WebDatasets from the seed, or from the newest save of a killed run.
+
+    Return the record of run.json.
 
     Two runs with equal settings, build, torch and number of threads give equal weights, unless
     `max_seconds` ends them. Processes other than the first return {}. Raises TrainerError, also for
@@ -53,10 +57,10 @@ def train(
         group, device = open_.enter_context(process_group())
         if group.first:
             open_.enter_context(locked(folder))
-        run, done = start(build_path, folder, settings, habits or Habits(), group, device, anew)
+        run, done = start(data, folder, settings, habits or Habits(), group, device, anew)
         run_steps(run, done)
         gather_corrupt(run)
-        record = finish(build_path, run, done) if group.first else {}
+        record = finish(data, run, done) if group.first else {}
         group.wait()
     return record
 
@@ -112,12 +116,11 @@ def open_log(run: Run, done: Progress) -> Log:
 def batches_of(run: Run, first: int) -> Iterator[tuple[Batch, Inputs]]:
     """Each batch and the inputs made of it, from batch `first` of the run on."""
     begin, step = divmod(first, run.loader.steps_per_epoch)
-    seed, n_views = run.settings.seed, run.stepper.objective.views
+    n_views = run.stepper.objective.views
     for epoch in range(begin, run.settings.recipe.epochs):
         for batch in run.loader.epoch(epoch, step):
-            pair_ids = np.array([int(key, 16) for key in batch.keys], np.int64)
-            bits = draws(pair_ids, seed, epoch)
-            drawn = [views(batch.images, mixed(bits + np.uint64(n))) for n in range(1, n_views + 1)]
+            numbers = (np.uint64(n) for n in range(1, n_views + 1))
+            drawn = [views(batch.images, mixed(batch.draws + n)) for n in numbers]
             yield batch, Inputs(batch.images, batch.tokens, tuple(drawn))
         step = 0
 
@@ -150,8 +153,10 @@ def end_epoch(run: Run, done: Progress) -> None:
 
 def keep_weights(run: Run, done: Progress, path: Path) -> None:
     """Write the model alone, without the optimiser's moments."""
-    model, digest_ = run.stepper.model, run.build_digest
-    checkpoint.save(run.folder, model, run.settings, done.steps, run.version, digest_, path)
+    samples, model = run.loader.samples, run.stepper.model
+    digests = [digest for _, digest in samples.named]
+    about = (done.steps, samples.version, samples.digest, path, digests)
+    checkpoint.save(run.folder, model, run.settings, *about)
 
 
 def save(run: Run, done: Progress) -> None:
@@ -164,7 +169,8 @@ def save(run: Run, done: Progress) -> None:
         "progress": asdict(done),
         "settings": asdict(run.settings),
         "toml": run.settings.toml(),
-        "build_digest": run.build_digest,
+        "build_digest": run.loader.samples.digest,
+        "data_digests": [one for _, one in run.loader.samples.named],
         "scores_sha256": run.settings.scores_digest(),
         "tokenizer": run.loader.tokenizer.digest(),
         "corrupt": dict(run.loader.samples.corrupt),
@@ -180,20 +186,24 @@ def gather_corrupt(run: Run) -> None:
         run.loader.samples.corrupt.update(corrupt)
 
 
-def finish(build_path: Path, run: Run, done: Progress) -> dict:
+def finish(data: Data, run: Run, done: Progress) -> dict:
     """Write the weights, then run.json: its presence means that the run is finished."""
     model, words = run.stepper.model, run.loader.tokenizer
     keep_weights(run, done, run.folder.checkpoint)
+    samples, paths = run.loader.samples, [data] if isinstance(data, (str, Path)) else data
     record = {
-        "build": str(build_path.resolve()),
-        "build_version": run.version,
+        "build": ", ".join(_resolved(str(path)) for path in paths),
+        "build_version": samples.version,
+        "data_versions": [version for version, _ in samples.named],
         "scores_sha256": run.settings.scores_digest(),
         "settings": asdict(run.settings),
         "precision": str(run.stepper.kind).removeprefix("torch."),
         "parameters": sum(p.numel() for p in model.parameters()),
         "tokenizer": words.record | {"size": len(words), "digest": words.digest()},
-        "samples": len(run.loader.samples),
-        "corrupt": dict(sorted(run.loader.samples.corrupt.items())),
+        "samples": len(samples),
+        "corrupt": dict(sorted(samples.corrupt.items())),
+        "n_missing": len(samples.missing),
+        "missing": dict(list(samples.missing.items())[:MOST_NAMED]),
         "temperature": temperature(model),
         "seconds": round(run.clock.seconds(), 2),
         "torch": torch.__version__,
@@ -204,6 +214,10 @@ def finish(build_path: Path, run: Run, done: Progress) -> dict:
     run.folder.last.unlink(missing_ok=True)
     run.folder.previous.unlink(missing_ok=True)
     return record
+
+
+def _resolved(path: str) -> str:
+    return path if "://" in path else str(Path(path).resolve())
 
 
 def temperature(model: CLIP) -> float:

@@ -1,20 +1,21 @@
 """The start of a run: the build read, the folder made ready, the model made or restored."""
 
+import sys
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
-from queries.tables.contracts import manifest_digest
 from queries.tables.errors import first_line
-from queries.tables.manifest import manifest
 from queries.tables.parts import written_whole
 from trainer.data import negatives
-from trainer.data.loader import Loader, order
-from trainer.data.samples import Samples, read_samples
+from trainer.data.loader import Loader, draws, shares
+from trainer.data.reading import Data, missing_line, read_samples
+from trainer.data.samples import Samples
 from trainer.model import build, checkpoint, tokenizer
 from trainer.run_folder import RunFolder
 from trainer.settings import TrainerError, TrainSettings, config
@@ -28,6 +29,7 @@ from trainer.training.saves import Save
 from trainer.training.step import Stepper, prepare
 
 TOKENIZER_CAPTIONS = 1_000_000  # more hardly change the merges
+TOKENIZER_BATCH = 1_000  # of these captions in memory at a time
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,6 @@ class Run:
     folder: RunFolder
     settings: TrainSettings
     habits: Habits
-    version: str  # of the build
-    build_digest: str
     loader: Loader
     stepper: Stepper
     clock: Clock
@@ -58,7 +58,7 @@ class Run:
 
 
 def start(
-    build_path: Path,
+    data: Data,
     folder: RunFolder,
     settings: TrainSettings,
     habits: Habits,
@@ -66,22 +66,23 @@ def start(
     device: torch.device,
     anew: bool,
 ) -> tuple[Run, Progress]:
-    """Read the build, make the model, and restore the newest save of a killed run, if any."""
+    """Read the data, make the model, and restore the newest save of a killed run, if any."""
     clock = Clock(settings.max_seconds)
     vision, recipe = config(settings.model).vision, settings.recipe
     if recipe.batch % group.world:
         raise TrainerError(f"batch {recipe.batch}: expected a multiple of {group.world} processes")
-    build_digest = manifest_digest(build_path)
     side = round(vision.pixels * (1 + recipe.margin))
     scores = None if settings.scores is None else Path(settings.scores)
     if scores and scores.resolve().is_relative_to(folder.root.resolve()):
         raise TrainerError(f"scores {scores}: of the run that is to be trained, expected another's")
-    samples = read_samples(build_path, side, settings.where, scores)
-    version = manifest(build_path)["version"]
+    chosen = (settings.where, scores, settings.captions, settings.weights)
+    samples = read_samples(data, side, *chosen)
+    if group.first and samples.missing:
+        print(missing_line(samples), file=sys.stderr)
     expected = {
         "settings": asdict(settings),
-        "build_version": version,
-        "build_digest": build_digest,
+        "build_version": samples.version,
+        "build_digest": samples.digest,
         "scores_sha256": settings.scores_digest(),
     }
     save = make_folder(folder, samples, settings, expected, anew) if group.first else None
@@ -96,11 +97,11 @@ def start(
         settings.seed,
         group.rank,
         group.world,
-        **arrangement(build_path, samples, settings),
+        **arrangement(data, samples, settings),
     )
     stepper = make_stepper(settings, group, device)
     done = Progress(recipe.epochs * loader.steps_per_epoch)
-    run = Run(folder, settings, habits, version, build_digest, loader, stepper, clock)
+    run = Run(folder, settings, habits, loader, stepper, clock)
     return (run, done) if save is None else restored(run, save)
 
 
@@ -137,20 +138,30 @@ def learn_tokenizer(samples: Samples, settings: TrainSettings) -> tokenizer.Toke
     """Read the merges file, or learn merges from the first million captions in the seed's order."""
     if settings.merges:
         return tokenizer.read_merges(Path(settings.merges), config(settings.model).text.vocabulary)
-    rows = order(samples.rows["pair_id"].to_numpy(), settings.seed, 0)[:TOKENIZER_CAPTIONS]
-    captions = samples.rows["caption"].take(rows).to_pylist()
+    bits = draws(samples.pair_ids, settings.seed, 0)
+    rows = np.argsort(bits, kind="stable")[:TOKENIZER_CAPTIONS]
+    captions = (
+        caption
+        for at in range(0, len(rows), TOKENIZER_BATCH)
+        for caption in samples.captions(
+            rows[at : at + TOKENIZER_BATCH], shares(bits[rows[at : at + TOKENIZER_BATCH]])
+        )
+    )
     vocabulary = config(settings.model).text.vocabulary
-    record = {"seed": settings.seed, "captions": len(captions), "size_asked": vocabulary}
+    record = {"seed": settings.seed, "captions": len(rows), "size_asked": vocabulary}
     return tokenizer.train(captions, vocabulary, record)
 
 
-def arrangement(build_path: Path, samples: Samples, settings: TrainSettings) -> dict[str, Any]:
+def arrangement(data: Data, samples: Samples, settings: TrainSettings) -> dict[str, Any]:
     """The loader's argument `ordered` if there are hard negatives; otherwise nothing."""
     together = settings.recipe.hard_negatives
     if not together:
         return {}
-    pair_ids = samples.rows["pair_id"].to_numpy()
-    matches = negatives.read_matches(build_path, pair_ids)
+    pair_ids = samples.pair_ids
+    build = data if isinstance(data, (str, Path)) else data[0]
+    if len(samples.named) > 1 or set(settings.weights) - {1.0}:
+        raise TrainerError("hard_negatives: expected one build, each of its pairs once an epoch")
+    matches = negatives.read_matches(build, pair_ids)
     query = negatives.rarest_query(len(pair_ids), *matches)
     return {
         "ordered": partial(negatives.order, pair_ids, query, seed=settings.seed, together=together)

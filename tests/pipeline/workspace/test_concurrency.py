@@ -23,7 +23,7 @@ from tests.chaos.builds import building
 from tests.image_server import ImageServer
 from tests.small_build import Small
 from tests.tables import build_row, rows
-from trainer.data.samples import read_samples
+from trainer.data.reading import read_samples
 from trainer.settings import TrainerError
 
 N = 60  # samples of a made-up build, in two shards

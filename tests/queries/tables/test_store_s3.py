@@ -193,7 +193,7 @@ def test_checks_audits_and_the_report_read_a_build_in_a_store(remote, s3, local)
 
 @pytest.mark.slow
 def test_the_trainer_reads_the_same_samples_from_a_store(remote, s3, local):
-    from trainer.data.samples import read_samples
+    from trainer.data.reading import read_samples
 
     here, there = (read_samples(find(one), 32, "width >= 1") for one in (local, OUT))
     assert there.rows.equals(here.rows)

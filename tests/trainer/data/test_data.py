@@ -21,7 +21,7 @@ from trainer.data.pixels import (
     resized_crop,
     sides,
 )
-from trainer.data.samples import read_samples
+from trainer.data.reading import read_samples
 from trainer.model import tokenizer
 from trainer.settings import TrainerError
 

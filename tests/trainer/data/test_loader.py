@@ -23,7 +23,7 @@ from tests.trainer_fixtures import make_build, place_anew, png, write_tar
 from trainer.data.loader import Loader, borders, order
 from trainer.data.pixels import decode
 from trainer.data.prefetch import prefetched
-from trainer.data.samples import read_samples
+from trainer.data.reading import read_samples
 from trainer.model import tokenizer
 from trainer.settings import TrainerError
 
@@ -187,7 +187,7 @@ PROGRAM = """
 import sys, time
 from trainer.data.loader import Loader
 from trainer.data.prefetch import prefetched
-from trainer.data.samples import read_samples
+from trainer.data.reading import read_samples
 from tests.trainer.data.test_loader import WORDS
 build, step = sys.argv[1], int(sys.argv[2])
 for batch in prefetched(Loader(read_samples(build, 72), WORDS, 32, 64, 8, 0).epoch(0, step)):
@@ -246,7 +246,7 @@ import json, sys
 import torch.distributed as dist
 from trainer.data.loader import Loader
 from trainer.data.prefetch import prefetched
-from trainer.data.samples import read_samples
+from trainer.data.reading import read_samples
 from tests.trainer.data.test_loader import WORDS
 dist.init_process_group("gloo")
 rank, world = dist.get_rank(), dist.get_world_size()

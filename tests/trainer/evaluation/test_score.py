@@ -12,7 +12,7 @@ from queries.tables.schemas import TABLES
 from tests.trainer_fixtures import make_build
 from trainer.__main__ import main
 from trainer.data.pixels import centre, decode
-from trainer.data.samples import read_samples
+from trainer.data.reading import read_samples
 from trainer.evaluation.score import score
 from trainer.model import checkpoint
 from trainer.run_folder import RunFolder

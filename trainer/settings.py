@@ -54,10 +54,15 @@ class ModelConfig:
     embed: int
     vision: VisionConfig
     text: TextConfig
+    activation: str = "quick_gelu"  # OpenAI's; most of open_clip's own models have gelu
 
 
 ObjectiveName = Literal["clip", "slip", "simclr", "siglip"]
 Precision = Literal["auto", "bf16", "fp16", "fp32"]
+Activation = Literal["quick_gelu", "gelu"]
+Tower = Literal["both", "image", "text"]
+ACTIVATIONS: tuple[Activation, ...] = get_args(Activation)
+TOWERS: tuple[Tower, ...] = get_args(Tower)
 OBJECTIVES: tuple[ObjectiveName, ...] = get_args(ObjectiveName)
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 STRICT: Any = {"strict": True, "extra": "forbid"}  # to pydantic, as in pipeline's settings
@@ -194,6 +199,10 @@ class TrainSettings:
     weights: tuple[
         Annotated[float, Gt(0), Lt(1_000)], ...
     ] = ()  # times an epoch shows each data set
+    init: str | None = None  # a run, or a file of weights, that training starts from
+    init_tower: Tower = "both"  # of them; the rest has weights from the seed
+    lock: Literal["image", "text"] | None = None  # a tower that stays as it is at first
+    activation: Activation = "quick_gelu"
     merges: str | None = None  # a merges file in CLIP's form; None: learned from the captions
     # Where a WebDataset has its captions, "txt" or "json:caption", and the share of each.
     captions: dict[str, Annotated[float, Gt(0), Lt(float("inf"))]] = field(default_factory=dict)
@@ -201,10 +210,21 @@ class TrainSettings:
     __pydantic_config__ = STRICT
 
     def __post_init__(self) -> None:
+        if self.lock and (self.init is None or self.init_tower not in ("both", self.lock)):
+            raise TrainerError(f"lock {self.lock}: expected --init with the weights of that tower")
+        if self.lock == "image" and self.recipe.objective in ("slip", "simclr"):
+            raise TrainerError(
+                f"lock image: expected an objective that has texts, not {self.recipe.objective}"
+            )
         if self.scores is not None and self.where is None:
             raise TrainerError(
                 f"scores {self.scores}: expected --where beside it, such as 'clip_score > 0.2'"
             )
+
+    @property
+    def config(self) -> ModelConfig:
+        """The model's configuration. Raises TrainerError for an unknown name."""
+        return replace(config(self.model), activation=self.activation)
 
     def scores_digest(self) -> str:
         """sha256 of the file of scores, in hex; empty where there is none."""
@@ -226,6 +246,14 @@ class TrainSettings:
             elif value is not None:
                 top.append(f"{name} = {json.dumps(value)}")
         return "\n".join([*top, *sections]) + "\n"
+
+
+def with_defaults(recorded: dict[str, Any]) -> dict[str, Any]:
+    """Settings as an earlier version recorded them: what it did not know had its default."""
+    plain = TrainSettings("", RECIPES["tiny-rn"])
+    defaults = asdict(plain) | {"recipe": asdict(plain.recipe)}
+    recipe = defaults["recipe"] | recorded.get("recipe", {})
+    return json.loads(json.dumps(defaults | recorded | {"recipe": recipe}))
 
 
 def _key(name: str) -> str:

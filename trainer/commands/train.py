@@ -9,7 +9,17 @@ from pathlib import Path
 
 from trainer.commands.arguments import Commands, add_any_data, add_command, data_of, show_corrupt
 from trainer.run_folder import RunFolder
-from trainer.settings import MODELS, OBJECTIVES, PRECISIONS, TrainerError, TrainSettings, read
+from trainer.settings import (
+    ACTIVATIONS,
+    MODELS,
+    OBJECTIVES,
+    PRECISIONS,
+    TOWERS,
+    TrainerError,
+    TrainSettings,
+    read,
+    with_defaults,
+)
 
 TEXT = """\
 train a model on a build or any WebDataset
@@ -27,6 +37,8 @@ examples:
       as that run was; a flag beside it changes one of its settings
   python -m trainer train --data 'TARS/*.tar' OUT --weights .5 2 --caption txt json:alt --run RUN
       on a WebDataset, half of it an epoch, and twice on a build; captions from two files
+  python -m trainer train --data OUT --run RUN --model ViT-L-14-336 --init L14
+      from another run's weights, or a file's, their positions interpolated; --lock image is LiT
   python -m trainer train --data OUT --run RUN --where "width >= 256 and n_words > 3"
       on a part of the build; --scores FILE adds the column clip_score (trainer score --help)
 
@@ -66,7 +78,17 @@ def add_train(commands: Commands) -> None:
     command.add_argument("--where", metavar="SQL", help=about)
     about = "a table of `trainer score`; --where may then name its column clip_score"
     command.add_argument("--scores", metavar="FILE", help=about)
-    about = "CLIP's BPE merges; default: learned from the captions"
+    about = (
+        "weights to start from: a run, open_clip's or OpenAI's (.safetensors, .pt, a hub folder)"
+    )
+    command.add_argument("--init", metavar="PATH", help=about)
+    about = "which tower of --init; the other starts from the seed; default both"
+    command.add_argument("--init-tower", choices=TOWERS, help=about)
+    about = "the tower that stays as it is: with image, LiT"
+    command.add_argument("--lock", choices=TOWERS[1:], help=about)
+    about = "default quick_gelu, OpenAI's; gelu for open_clip's models without -quickgelu"
+    command.add_argument("--activation", choices=ACTIVATIONS, help=about)
+    about = "CLIP's BPE merges; default: those of --init, or learned from the captions"
     command.add_argument("--merges", metavar="FILE", help=about)
     about = "pairs in memory at a time; default: the whole batch"
     command.add_argument("--micro-batch", type=int, metavar="N", help=about)
@@ -126,22 +148,33 @@ def train(args: argparse.Namespace) -> int:
 def flags(args: argparse.Namespace) -> dict[str, dict]:
     """The settings that were given as flags, by section, as `trainer.settings.read` takes them."""
     sections = {
-        "": ("model", "seed", "max_seconds", "precision", "where", "scores", "weights", "merges"),
+        "": (
+            "model",
+            "seed",
+            "max_seconds",
+            "precision",
+            "where",
+            "scores",
+            "weights",
+            "merges",
+            "init",
+            "init_tower",
+            "lock",
+            "activation",
+        ),
         "recipe": ("objective", "epochs", "batch", "lr"),
         "means": ("micro_batch",),
     }
-    given = {
+    sections_set = {
         section: {name: getattr(args, name) for name in names if getattr(args, name) is not None}
         for section, names in sections.items()
     }
-    return given | ({"captions": dict(args.caption)} if args.caption else {})
+    return sections_set | ({"captions": dict(args.caption)} if args.caption else {})
 
 
 def _same(recorded: dict, now: dict) -> bool:
-    """Whether settings are those of a record; a setting that is newer than it does not differ."""
-    values = json.loads(json.dumps(now))
-    pairs = [(recorded[name], values[name]) for name in values.keys() & recorded.keys() - {"means"}]
-    return all(_same(*pair) if isinstance(pair[0], dict) else pair[0] == pair[1] for pair in pairs)
+    """Whether settings are those of a record, but for [means]."""
+    return {**recorded, "means": None} == {**json.loads(json.dumps(now)), "means": None}
 
 
 def is_finished(run: RunFolder, settings: TrainSettings, version: str) -> bool:
@@ -150,8 +183,17 @@ def is_finished(run: RunFolder, settings: TrainSettings, version: str) -> bool:
         return False
     try:
         done = json.loads(run.done.read_text())
-        made_with = (done["build_version"], done.get("scores_sha256", ""))
-        same = _same(done["settings"], asdict(settings))
+        made_with = [done["build_version"], done.get("scores_sha256", "")]
+        made_with.append(done.get("init_sha256", ""))
+        same = _same(with_defaults(done["settings"]), asdict(settings))
     except (OSError, ValueError, LookupError, TypeError):
         return False
-    return same and made_with == (version, settings.scores_digest())
+    return same and made_with == [version, settings.scores_digest(), _init_digest(settings)]
+
+
+def _init_digest(settings: TrainSettings) -> str:
+    if settings.init is None:
+        return ""
+    from trainer.model.start_weights import digest
+
+    return digest(Path(settings.init))

@@ -45,7 +45,7 @@ def find_data(data: Path | str) -> Dataset:
             return Dataset(text, find(place))
     paths = [path for name in braces(text) for path in _tars(name)]
     if not paths:
-        raise TrainerError(f"{text}: no tar, {EXPECTED}{_packed(text)}")
+        raise TrainerError(f"{text}: {EXPECTED}{_packed(text)}")
     return Dataset(text, tars=tuple(zip(names([tar.path for tar in paths]), paths, strict=True)))
 
 
@@ -65,18 +65,18 @@ def braces(text: str) -> list[str]:
     names = [""]
     at = 0
     while at < len(text):
-        found = min(
+        matches = min(
             filter(None, (RANGE.search(text, at), CHOICE.search(text, at))),
             key=lambda match: match.start(),
             default=None,
         )
-        if found is None:
+        if matches is None:
             break
-        before, chosen = text[at : found.start()], _choices(found)
+        before, chosen = text[at : matches.start()], _choices(matches)
         if len(chosen) * len(names) > MOST_TARS:
             raise TrainerError(f"{text:.200}: expected braces of at most {MOST_TARS:,} names")
         names = [name + before + choice for name in names for choice in chosen]
-        at = found.end()
+        at = matches.end()
     return [name + text[at:] for name in names]
 
 
@@ -98,15 +98,15 @@ def _tars(name: str) -> list[Tar]:
         return _tars_at(name)
     path = Path(name)
     if path.is_dir():
-        found = sorted(path.glob("*.tar")) or sorted(path.glob("**/*.tar"))
+        matches = sorted(path.glob("*.tar")) or sorted(path.glob("**/*.tar"))
     elif any(mark in name for mark in "*?["):
         root = Path(path.anchor or ".")
-        found = sorted(root.glob(str(path.relative_to(path.anchor))))
+        matches = sorted(root.glob(str(path.relative_to(path.anchor))))
     else:
-        found = [path] if path.is_file() else []
-        if not found and name.endswith(".tar"):
+        matches = [path] if path.is_file() else []
+        if not matches and name.endswith(".tar"):
             raise TrainerError(f"{path}: no such file, {EXPECTED}")
-    return [Tar(str(one)) for one in found if one.is_file() and one.suffix == ".tar"]
+    return [Tar(str(path)) for path in matches if path.is_file() and path.suffix == ".tar"]
 
 
 def _tars_at(address: str) -> list[Tar]:
@@ -116,8 +116,8 @@ def _tars_at(address: str) -> list[Tar]:
     if key.endswith(".tar"):
         return [Tar(key, files)]
     for pattern in (f"{key.rstrip('/')}/*.tar", f"{key.rstrip('/')}/**/*.tar"):
-        if found := _listed(address, lambda pattern=pattern: files.glob(pattern)):
-            return [Tar(path, files) for path in found]
+        if matches := _listed(address, lambda pattern=pattern: files.glob(pattern)):
+            return [Tar(path, files) for path in matches]
     return []
 
 
@@ -129,7 +129,7 @@ def _packed(text: str) -> str:
     """What may be said of a folder whose tars are compressed."""
     path = Path(text)
     files = [path, *path.iterdir()] if path.is_dir() else [path]
-    packed = [one.name for one in files if one.name.endswith(PACKED)]
+    packed = [file.name for file in files if file.name.endswith(PACKED)]
     return f"; {packed[0]} is compressed, so no picture in it can be read alone" if packed else ""
 
 

@@ -79,10 +79,10 @@ def shown_rows(
     rows, bits, first = [], [], 0
     for n, times in parts:
         own = np.arange(first, first + n)
-        whole, some = divmod(round(n * times), n) if n else (0, 0)
-        window = (epoch * some + np.arange(some)) % max(n, 1)
+        whole, rest = divmod(round(n * times), n) if n else (0, 0)
+        window = (epoch * rest + np.arange(rest)) % max(n, 1)
         picked = first + order(pair_ids[first : first + n], seed, FIXED)[window]
-        for copy, shown in enumerate([own] * whole + [picked] * (some > 0)):
+        for copy, shown in enumerate([own] * whole + [picked] * (rest > 0)):
             rows.append(shown)
             own_bits = draw[shown]
             bits.append(mixed(own_bits + COPY * np.full(1, copy, np.uint64)) if copy else own_bits)

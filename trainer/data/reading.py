@@ -84,7 +84,7 @@ def read_samples(
     each = [data] if isinstance(data, (str, Path)) else list(data)
     beside = None if scores is None else read_scores(scores)
     choice = Choice(where, beside, captions or {})
-    parts = [_part(one, choice) for one in each]
+    parts = [_part(path, choice) for path in each]
     samples = _joined(parts, side, tuple(weights) or (1.0,) * len(parts))
     if len(samples) < 2:
         chosen = "" if where is None else f" where {where}"
@@ -98,25 +98,27 @@ def read_samples(
 def missing_line(samples: Samples) -> str:
     """How many samples are left out for what they lack, with examples, in one line."""
     missing = samples.missing
-    some = "; ".join(f"{key}: {why}" for key, why in list(missing.items())[:SHOWN])
+    examples = "; ".join(f"{key}: {why}" for key, why in list(missing.items())[:SHOWN])
     more = f"; and {len(missing) - SHOWN:,} more" if len(missing) > SHOWN else ""
-    return f"{len(missing):,} samples are left out beside {len(samples):,}: {some}{more}"
+    return f"{len(missing):,} samples are left out beside {len(samples):,}: {examples}{more}"
 
 
 def _missing(missing: Mapping[str, str]) -> str:
     """What other samples lack, in one line."""
     if not missing:
         return ""
-    some = "; ".join(f"{key}: {why}" for key, why in list(missing.items())[:SHOWN])
-    return f"; {len(missing):,} lack something: {some}; --caption names the file of the captions"
+    examples = "; ".join(f"{key}: {why}" for key, why in list(missing.items())[:SHOWN])
+    return (
+        f"; {len(missing):,} lack something: {examples}; --caption names the file of the captions"
+    )
 
 
 def identity(data: Data, captions: Mapping[str, float] | None = None) -> tuple[str, str]:
     """(version, digest) of the data, as read_samples has them, without reading the samples."""
     each = [data] if isinstance(data, (str, Path)) else list(data)
     named = []
-    for one in each:
-        dataset = find_data(one)
+    for path in each:
+        dataset = find_data(path)
         if dataset.build is not None:
             named.append((_version(dataset.build), _digest(dataset.build)))
         else:
@@ -154,11 +156,11 @@ def _read_build(build: Path | str, shards: Shards, choice: Choice) -> Part:
             if shards.files is not None and names:
                 rows = pa.concat_tables([large(shards.table(name)) for name in names])
             kept = [*_masks(ids, _ids_where(rows, choice))]
-        found = list(pool.map(partial(_shard, shards), names, range(len(names)), kept))
-    places = np.concatenate([np.empty((0, 3), np.int64), *(place for _, place in found)])
+        read = list(pool.map(partial(_shard, shards), names, range(len(names)), kept))
+    places = np.concatenate([np.empty((0, 3), np.int64), *(place for _, place in read)])
     tars = [shards.tar(name) for name in names]
     about = (_version(Path(build)), _digest(Path(build))) if shards.files is None else ("", "")
-    return Part([rows for rows, _ in found], places, tars, *about)
+    return Part([rows for rows, _ in read], places, tars, *about)
 
 
 def _shard(
@@ -210,15 +212,15 @@ def _lists(dataset: Dataset, shares: Mapping[str, float]) -> list[Listed]:
         shown("list", len(dataset.tars), "tars") as step,
     ):
         lists = []
-        for one in pool.map(lambda named: listed(named[0], named[1], members), dataset.tars):
-            lists.append(one)
+        for list_ in pool.map(lambda named: listed(named[0], named[1], members), dataset.tars):
+            lists.append(list_)
             step.update()
     return lists
 
 
 def _named(lists: Sequence[Listed]) -> tuple[str, str]:
     """The version and the digest of tars with these lists: of what they hold, not of where."""
-    joint = hashlib.sha256("".join(one.digest for one in lists).encode()).hexdigest()
+    joint = hashlib.sha256("".join(list_.digest for list_ in lists).encode()).hexdigest()
     return joint[:16], joint
 
 
@@ -227,7 +229,7 @@ def _of_tars(dataset: Dataset, choice: Choice) -> Part:
     lists = _lists(dataset, shares)
     kept: list[np.ndarray | None] = [None] * len(lists)
     if choice.where is not None:
-        ids = [_sound(pq.read_table(one.path, columns=["pair_id", "reason"])) for one in lists]
+        ids = [_sound(pq.read_table(list_.path, columns=["pair_id", "reason"])) for list_ in lists]
         ids = [table["pair_id"] for table in ids]
         joint = np.concatenate([column.to_numpy() for column in ids])
         if len(np.unique(joint)) < len(joint):
@@ -235,12 +237,14 @@ def _of_tars(dataset: Dataset, choice: Choice) -> Part:
                 f"{dataset.path}: samples of one name in tars of one name, expected other names "
                 "where a condition is to choose among them"
             )
-        kept = [*_masks(ids, _ids_where([one.path for one in lists], choice))]
+        kept = [*_masks(ids, _ids_where([list_.path for list_ in lists], choice))]
     part = Part([], np.empty((0, 3), np.int64), [tar for _, tar in dataset.tars], *_named(lists))
     places, several = [part.places], []
-    for number, ((name, tar), one, mask) in enumerate(zip(dataset.tars, lists, kept, strict=True)):
-        table = pq.read_table(one.path, columns=READ)
-        part.missing |= {tar.path: one.damage} if one.damage else {}
+    for number, ((name, tar), list_, mask) in enumerate(
+        zip(dataset.tars, lists, kept, strict=True)
+    ):
+        table = pq.read_table(list_.path, columns=READ)
+        part.missing |= {tar.path: list_.damage} if list_.damage else {}
         part.missing |= _reasons(name, table)
         table = _sound(table)
         table = table if mask is None else table.filter(pa.array(mask))
@@ -283,14 +287,16 @@ def _captions(table: pa.Table, shares: Sequence[float]) -> Captions:
 
 def _chained(several: Sequence[Captions]) -> Captions | None:
     """The captions of these rows in turn; None where no row has more than one."""
-    if not any(len(one.texts) for one in several):
+    if not any(len(captions.texts) for captions in several):
         return None
-    starts = np.cumsum([0, *(len(one.texts) for one in several)])
+    starts = np.cumsum([0, *(len(captions.texts) for captions in several)])
     return Captions(
-        pa.chunked_array([chunk for one in several for chunk in one.texts.chunks]),
-        np.concatenate([one.begins + at for one, at in zip(several, starts, strict=False)]),
-        np.concatenate([one.ends + at for one, at in zip(several, starts, strict=False)]),
-        np.concatenate([one.until for one in several]),
+        pa.chunked_array([chunk for captions in several for chunk in captions.texts.chunks]),
+        np.concatenate(
+            [captions.begins + at for captions, at in zip(several, starts, strict=False)]
+        ),
+        np.concatenate([captions.ends + at for captions, at in zip(several, starts, strict=False)]),
+        np.concatenate([captions.until for captions in several]),
     )
 
 
@@ -365,11 +371,11 @@ def large(rows: pa.Table) -> pa.Table:
 
 def _masks(ids: Sequence[pa.ChunkedArray], chosen: pa.ChunkedArray) -> Iterator[np.ndarray]:
     """Which of the ids are among the chosen: a mask for each of the columns."""
-    joint = pa.chunked_array([chunk for one in ids for chunk in one.chunks], pa.int64())
+    joint = pa.chunked_array([chunk for column in ids for chunk in column.chunks], pa.int64())
     mask, at = pc.is_in(joint, chosen).to_numpy(), 0
-    for one in ids:
-        yield mask[at : at + len(one)]
-        at += len(one)
+    for column in ids:
+        yield mask[at : at + len(column)]
+        at += len(column)
 
 
 def _ids_where(rows: list[Path] | pa.Table, choice: Choice) -> pa.ChunkedArray:

@@ -48,7 +48,7 @@ def joint(named: Sequence[tuple[str, str]]) -> tuple[str, str]:
     """
     if len(named) == 1:
         return named[0]
-    both = digest([one for _, one in named])
+    both = digest([data_digest for _, data_digest in named])
     return both, both
 
 

@@ -223,10 +223,10 @@ def _row(group: Group, file: BinaryIO, captions: Sequence[str]) -> dict:
         reasons.append(why)
     texts, members, faults = [], [], []
     for number, caption in enumerate(captions):
-        found, why = _texts(group, file, caption)
-        texts += found
-        members += [number] * len(found)
-        faults += [] if found else [why]
+        held, why = _texts(group, file, caption)
+        texts += held
+        members += [number] * len(held)
+        faults += [] if held else [why]
     if texts:
         row["caption"] = texts[0]
     else:
@@ -280,7 +280,7 @@ def _in_json(text: str, suffix: str, path: str) -> tuple[list[str], str]:
     for key in [path] if isinstance(value, dict) and path in value else path.split("."):
         value = value.get(key) if isinstance(value, dict) else None
     values = value if isinstance(value, list) else [value]
-    texts = [_whole(one).strip() for one in values if isinstance(one, str) and one.strip()]
+    texts = [_whole(text).strip() for text in values if isinstance(text, str) and text.strip()]
     return texts, f".{suffix} has no text under {path!r}"
 
 

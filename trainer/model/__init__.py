@@ -27,18 +27,23 @@ class CLIP(nn.Module):
 
     def __init__(self, config: ModelConfig):
         super().__init__()
-        self.config = config
+        self.config, self.locked = config, ""
         text, vision = config.text, config.vision
-        tower = VisionTransformer if vision.patch else ModifiedResNet
         if text.layers:
             self.positional_embedding = nn.Parameter(0.01 * torch.randn(text.context, text.width))
         self.text_projection = nn.Parameter(
             text.width**-0.5 * torch.randn(text.width, config.embed)
         )
         self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
-        self.visual = tower(vision, config.embed)
+        self.visual: VisionTransformer | ModifiedResNet
+        if vision.patch:
+            self.visual = VisionTransformer(vision, config.embed, config.activation)
+        else:
+            self.visual = ModifiedResNet(vision, config.embed)
         if text.layers:
-            self.transformer = Transformer(text.width, text.layers, text.heads, causal=True)
+            self.transformer = Transformer(
+                text.width, text.layers, text.heads, causal=True, activation=config.activation
+            )
         self.token_embedding = nn.Embedding(text.vocabulary, text.width)
         nn.init.normal_(self.token_embedding.weight, std=0.02)
         self.ln_final = nn.LayerNorm(text.width)
@@ -97,6 +102,24 @@ class CLIP(nn.Module):
     def channels_last(self) -> "CLIP":
         """The same model, its convolutions in channels-last memory: 1.5 times as fast on CPUs."""
         return self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def lock(self, tower: str) -> None:
+        """Let a tower, "image" or "text", stay as it is; its batch averages, too (LiT).
+
+        Source: Zhai et al. 2022.
+        """
+        self.locked = tower
+        for name, parameter in self.named_parameters():
+            if name != "logit_scale" and name.startswith("visual.") == (tower == "image"):
+                parameter.requires_grad_(False)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> "CLIP":
+        """As torch's, but a locked image tower stays in evaluation mode."""
+        super().train(mode)
+        if self.locked == "image":
+            self.visual.train(False)
+        return self
 
     @torch.no_grad()
     def clamp_scale(self) -> None:

@@ -22,7 +22,14 @@ from queries.tables.parts import written_whole
 from trainer.model import CLIP, tokenizer
 from trainer.model.tokenizer import Tokenizer
 from trainer.run_folder import RunFolder
-from trainer.settings import ModelConfig, TextConfig, TrainerError, TrainSettings, VisionConfig
+from trainer.settings import (
+    ACTIVATIONS,
+    ModelConfig,
+    TextConfig,
+    TrainerError,
+    TrainSettings,
+    VisionConfig,
+)
 
 # What reading raises for a file that is no checkpoint, or that was made to do harm.
 DAMAGE = (
@@ -155,5 +162,8 @@ def _check_sizes(config: ModelConfig, weights: Mapping[str, Tensor]) -> None:
 def _state(value: dict) -> State:
     model = value["model"]
     vision = model["vision"] | {"blocks": tuple(model["vision"]["blocks"])}
-    config = ModelConfig(model["embed"], VisionConfig(**vision), TextConfig(**model["text"]))
-    return State(**(value | {"model": config}))
+    activation = model.get("activation", "quick_gelu")
+    if activation not in ACTIVATIONS:
+        raise ValueError(f"activation {activation!r:.40}")
+    towers = (VisionConfig(**vision), TextConfig(**model["text"]))
+    return State(**(value | {"model": ModelConfig(model["embed"], *towers, activation)}))

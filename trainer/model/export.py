@@ -53,7 +53,7 @@ def export(run: RunFolder, folder: Path, repo: str = "", onnx: bool = False) -> 
         folder / f"{name}.pt",
         folder / f"{name}.json",
         merges,
-        openai=widths == {OPENAI_HEAD_WIDTH},
+        openai=widths == {OPENAI_HEAD_WIDTH} and model.activation == "quick_gelu",
     )
     weights = {key: tensor.contiguous() for key, tensor in checkpoint.model.state_dict().items()}
     with written_whole(done.weights) as beside, beside.open("wb") as file:
@@ -77,7 +77,7 @@ def open_clip_config(model: ModelConfig) -> dict:
     vision, text = model.vision, model.text
     return {
         "embed_dim": model.embed,
-        "quick_gelu": True,
+        "quick_gelu": model.activation == "quick_gelu",
         "vision_cfg": {
             "image_size": vision.pixels,
             "layers": vision.blocks[0] if vision.patch else list(vision.blocks),

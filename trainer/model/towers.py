@@ -69,6 +69,11 @@ class Attention(nn.Module):
         return self.out_proj(mixed.transpose(1, 2).reshape(B, C))
 
 
+def activated(x: Tensor, activation: str) -> Tensor:
+    """GELU, or OpenAI's approximation of it; of any shape."""
+    return quick_gelu(x) if activation == "quick_gelu" else F.gelu(x)
+
+
 def quick_gelu(x: Tensor) -> Tensor:
     """x * sigmoid(1.702 x), of any shape."""
     return x * torch.sigmoid(1.702 * x)
@@ -77,8 +82,9 @@ def quick_gelu(x: Tensor) -> Tensor:
 class Mlp(nn.Module):
     """(…, C) -> (…, 4C) -> (…, C)."""
 
-    def __init__(self, width: int, proj_std: float):
+    def __init__(self, width: int, proj_std: float, activation: str = "quick_gelu"):
         super().__init__()
+        self.activation = activation
         self.c_fc = nn.Linear(width, 4 * width)
         self.c_proj = nn.Linear(4 * width, width)
         nn.init.normal_(self.c_fc.weight, std=(2 * width) ** -0.5)
@@ -87,17 +93,25 @@ class Mlp(nn.Module):
         nn.init.zeros_(self.c_proj.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.c_proj(quick_gelu(self.c_fc(x)))
+        return self.c_proj(activated(self.c_fc(x), self.activation))
 
 
 class Block(nn.Module):
     """Pre-LayerNorm residual block, (B, T, C) -> (B, T, C), or (B, C) of one row of each."""
 
-    def __init__(self, width: int, heads: int, proj_std: float, *, causal: bool):
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        proj_std: float,
+        *,
+        causal: bool,
+        activation: str = "quick_gelu",
+    ):
         super().__init__()
         self.attn = Attention(width, heads, proj_std, causal=causal)
         self.ln_1 = nn.LayerNorm(width)
-        self.mlp = Mlp(width, proj_std)
+        self.mlp = Mlp(width, proj_std, activation)
         self.ln_2 = nn.LayerNorm(width)
 
     def forward(self, x: Tensor, row: Tensor | int | None = None) -> Tensor:
@@ -115,11 +129,23 @@ class Transformer(nn.Module):
     what the scale answers to.
     """
 
-    def __init__(self, width: int, layers: int, heads: int, *, causal: bool):
+    def __init__(
+        self,
+        width: int,
+        layers: int,
+        heads: int,
+        *,
+        causal: bool,
+        activation: str = "quick_gelu",
+    ):
         super().__init__()
         proj_std = width**-0.5 * (2 * layers) ** -0.5
-        blocks = (Block(width, heads, proj_std, causal=causal) for _ in range(layers))
-        self.resblocks = nn.Sequential(*blocks)
+        self.resblocks = nn.Sequential(
+            *(
+                Block(width, heads, proj_std, causal=causal, activation=activation)
+                for _ in range(layers)
+            )
+        )
 
     def forward(self, x: Tensor, row: Tensor | int | None = None) -> Tensor:
         *before, last = self.resblocks
@@ -145,7 +171,7 @@ def mean_of_words(x: Tensor, end: Tensor) -> Tensor:
 class VisionTransformer(nn.Module):
     """ViT with a LayerNorm before the blocks: (B, 3, H, W) floats -> (B, embed)."""
 
-    def __init__(self, config: VisionConfig, embed: int):
+    def __init__(self, config: VisionConfig, embed: int, activation: str = "quick_gelu"):
         super().__init__()
         width, side = config.width, config.pixels // config.patch
         scale = width**-0.5
@@ -154,7 +180,9 @@ class VisionTransformer(nn.Module):
         self.proj = nn.Parameter(scale * torch.randn(width, embed))
         self.conv1 = nn.Conv2d(3, width, config.patch, stride=config.patch, bias=False)
         self.ln_pre = nn.LayerNorm(width)
-        self.transformer = Transformer(width, config.blocks[0], config.heads, causal=False)
+        self.transformer = Transformer(
+            width, config.blocks[0], config.heads, causal=False, activation=activation
+        )
         self.ln_post = nn.LayerNorm(width)
 
     def forward(self, x: Tensor, projected: bool = True) -> Tensor:

@@ -10,12 +10,13 @@ from queries.tables.errors import first_line
 from trainer.model import checkpoint, tokenizer
 from trainer.model.checkpoint import DAMAGE
 from trainer.run_folder import RunFolder
-from trainer.settings import TrainerError
+from trainer.settings import TrainerError, with_defaults
 from trainer.training.log import keep_lines
 from trainer.training.saves import Save, newest
 
 Value = dict[str, object]
 
+WHOLE = "captions"  # of the settings: compared as they are
 LEFT_OUT = "means"  # of the settings: how a step is computed makes no other run
 
 
@@ -120,10 +121,12 @@ def _record(folder: RunFolder) -> Value | None:
 
 
 def _differing(value: Value, expected: Value) -> list[str]:
-    """What an earlier version did not record cannot differ."""
-    if not isinstance(value.get("settings"), dict):
+    """A setting that an earlier version did not have had its default; what else it did not record
+    cannot differ."""
+    settings = value.get("settings")
+    if not isinstance(settings, dict) or not isinstance(settings.get("recipe", {}), dict):
         return ["its settings cannot be read"]
-    flat = _flat(value)
+    flat = _flat(value | {"settings": with_defaults(settings)})
     return [
         f"{name} {flat[name]:.40}, now {now:.40}"
         for name, now in _flat(expected).items()
@@ -141,7 +144,7 @@ def _flat(value: Value) -> dict[str, str]:
     for name, part in value.items():
         if name in LEFT_OUT:
             continue
-        if isinstance(part, dict):
+        if isinstance(part, dict) and name != WHOLE:
             inside = "" if name == "settings" else f"{name}."
             flat |= {f"{inside}{key}": text for key, text in _flat(part).items()}
         else:

@@ -50,7 +50,7 @@ def learning_rate(recipe: Recipe, steps: int, progress: float) -> float:
 
 def adamw(model: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
     """AdamW that decays no gain, bias or temperature: nothing of fewer than two dimensions."""
-    parameters = list(model.parameters())
+    parameters = [p for p in model.parameters() if p.requires_grad]
     groups = [
         {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": recipe.weight_decay},
         {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},

@@ -1,8 +1,9 @@
 """The start of a run: the build read, the folder made ready, the model made or restored."""
 
 import sys
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,9 @@ from trainer.data import negatives
 from trainer.data.loader import Loader, draws, shares
 from trainer.data.reading import Data, missing_line, read_samples
 from trainer.data.samples import Samples
-from trainer.model import build, checkpoint, tokenizer
+from trainer.model import CLIP, checkpoint, start_weights, tokenizer
 from trainer.run_folder import RunFolder
-from trainer.settings import TrainerError, TrainSettings, config
+from trainer.settings import TrainerError, TrainSettings
 from trainer.training import saves
 from trainer.training.claim import claimed
 from trainer.training.distributed import Group, share_batch_statistics
@@ -29,6 +30,7 @@ from trainer.training.saves import Save
 from trainer.training.step import Stepper, prepare
 
 TOKENIZER_CAPTIONS = 1_000_000  # more hardly change the merges
+CLIP_MERGES = "bpe_simple_vocab_16e6.txt.gz"
 TOKENIZER_BATCH = 1_000  # of these captions in memory at a time
 
 
@@ -51,6 +53,7 @@ class Run:
     loader: Loader
     stepper: Stepper
     clock: Clock
+    of_init: dict[str, str] = field(default_factory=dict)  # the digest of the first weights
 
     @property
     def modules(self) -> nn.ModuleDict:
@@ -68,7 +71,7 @@ def start(
 ) -> tuple[Run, Progress]:
     """Read the data, make the model, and restore the newest save of a killed run, if any."""
     clock = Clock(settings.max_seconds)
-    vision, recipe = config(settings.model).vision, settings.recipe
+    vision, recipe = settings.config.vision, settings.recipe
     if recipe.batch % group.world:
         raise TrainerError(f"batch {recipe.batch}: expected a multiple of {group.world} processes")
     side = round(vision.pixels * (1 + recipe.margin))
@@ -79,11 +82,15 @@ def start(
     samples = read_samples(data, side, *chosen)
     if group.first and samples.missing:
         print(missing_line(samples), file=sys.stderr)
+    of_init = {}
+    if settings.init is not None:
+        of_init["init_sha256"] = start_weights.digest(Path(settings.init))
     expected = {
         "settings": asdict(settings),
         "build_version": samples.version,
         "build_digest": samples.digest,
         "scores_sha256": settings.scores_digest(),
+        **of_init,
     }
     save = make_folder(folder, samples, settings, expected, anew) if group.first else None
     save = group.gather_objects(save)[0]  # also waits for the tokenizer
@@ -91,7 +98,7 @@ def start(
     loader = Loader(
         samples,
         words,
-        config(settings.model).text.context,
+        settings.config.text.context,
         vision.pixels,
         recipe.batch // group.world,
         settings.seed,
@@ -99,9 +106,9 @@ def start(
         group.world,
         **arrangement(data, samples, settings),
     )
-    stepper = make_stepper(settings, group, device)
+    stepper = make_stepper(settings, group, device, fresh=save is None)
     done = Progress(recipe.epochs * loader.steps_per_epoch)
-    run = Run(folder, settings, habits, loader, stepper, clock)
+    run = Run(folder, settings, habits, loader, stepper, clock, of_init)
     return (run, done) if save is None else restored(run, save)
 
 
@@ -135,9 +142,14 @@ def make_folder(
 
 
 def learn_tokenizer(samples: Samples, settings: TrainSettings) -> tokenizer.Tokenizer:
-    """Read the merges file, or learn merges from the first million captions in the seed's order."""
+    """Read the merges file, take those of the weights that training starts from, or learn merges
+    from the first million captions in the seed's order."""
+    vocabulary = settings.config.text.vocabulary
     if settings.merges:
-        return tokenizer.read_merges(Path(settings.merges), config(settings.model).text.vocabulary)
+        return tokenizer.read_merges(Path(settings.merges), vocabulary)
+    if settings.init is not None and settings.init_tower != "image":
+        source = start_weights.read_source(Path(settings.init))
+        return source.tokenizer or tokenizer.read_merges(clip_merges(source.path), vocabulary)
     bits = draws(samples.pair_ids, settings.seed, 0)
     rows = np.argsort(bits, kind="stable")[:TOKENIZER_CAPTIONS]
     captions = (
@@ -147,7 +159,6 @@ def learn_tokenizer(samples: Samples, settings: TrainSettings) -> tokenizer.Toke
             rows[at : at + TOKENIZER_BATCH], shares(bits[rows[at : at + TOKENIZER_BATCH]])
         )
     )
-    vocabulary = config(settings.model).text.vocabulary
     record = {"seed": settings.seed, "captions": len(rows), "size_asked": vocabulary}
     return tokenizer.train(captions, vocabulary, record)
 
@@ -168,11 +179,50 @@ def arrangement(data: Data, samples: Samples, settings: TrainSettings) -> dict[s
     }
 
 
-def make_stepper(settings: TrainSettings, group: Group, device: torch.device) -> Stepper:
-    """The model with weights from the seed, equal in every process, and its optimiser."""
+def clip_merges(weights: Path) -> Path:
+    """CLIP's merges, which the weights of its text tower need: as open_clip or clip brings them."""
+    for package in ("open_clip", "clip"):
+        spec = find_spec(package)
+        for folder in (spec and spec.submodule_search_locations) or ():
+            if (path := Path(folder) / CLIP_MERGES).is_file():
+                return path
+    raise TrainerError(
+        f"init {weights}: expected --merges with the merges of its text tower: {CLIP_MERGES}, "
+        "which the packages open_clip_torch and clip hold"
+    )
+
+
+def take_weights(both: nn.ModuleDict, settings: TrainSettings) -> None:
+    """Put the weights of `init` into the model, and SigLIP's bias into its objective."""
+    assert settings.init is not None
+    model, objective = both["model"], both["objective"]
+    assert isinstance(model, CLIP)
+    assert isinstance(objective, Objective)
+    source = start_weights.read_source(Path(settings.init))
+    weights = start_weights.fitted(source, model, settings.model, settings.init_tower)
+    bias = source.weights.get("logit_bias")
+    if settings.recipe.objective == "siglip":
+        if bias is None or bias.numel() != 1:
+            weights.pop("logit_scale", None)  # of a softmax: SigLIP starts from its own
+        elif "logit_scale" in weights:
+            objective.logit_bias.data.copy_(bias.reshape(()))
+    model.load_state_dict(model.state_dict() | weights)
+
+
+def make_stepper(
+    settings: TrainSettings, group: Group, device: torch.device, *, fresh: bool = True
+) -> Stepper:
+    """The model with its first weights, equal in every process, and its optimiser.
+
+    They are from the seed, and those of `init`; of a run that is not fresh they need not be read.
+    """
     torch.manual_seed(settings.seed)
-    model = build(settings.model)
+    model = CLIP(settings.config)
     both = nn.ModuleDict({"model": model, "objective": Objective(model, settings.recipe)})
+    if settings.init is not None and fresh:
+        take_weights(both, settings)
+    if settings.lock:
+        model.lock(settings.lock)
     if group.world > 1:
         share_batch_statistics(both)
     both.to(device).train()

@@ -94,6 +94,8 @@ class Stepper:
         for piece in pieces:
             gradient = leaves[piece.kind].grad
             assert gradient is not None
+            if piece.kind == LOCKED.get(self.model.locked):
+                continue  # no weight of the tower takes it
             self.embed(piece).backward(gradient[piece.rows])
         return loss.detach()
 
@@ -154,6 +156,7 @@ class Stepper:
         return embeddings if piece.kind.startswith("view") else F.normalize(embeddings, dim=-1)
 
 
+LOCKED = {"image": "image", "text": "text"}  # a locked tower, and the kind that it embeds
 HALF = (torch.bfloat16, torch.float16)
 
 

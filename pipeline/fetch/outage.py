@@ -16,6 +16,7 @@ UNREACHED = {"no_such_host", "resolver_failed", "refused", "connect_timeout", "h
 SKIPPED = "skipped"  # a row that was not asked for, as nothing was reached any more
 WAITS = (5, 15, 30)  # times `backoff_s`, before the part is asked again
 LEAST_HOSTS = 5  # fewer may all be gone by chance
+OVERLOADED = 0.1  # of the hosts, for which no name server answers
 RECENT = 50  # hosts in a row of which none is reached: the rest of the part is not asked
 WITNESSES = 5  # hosts that were reached, and are asked whether they still are
 
@@ -75,6 +76,22 @@ class Outage:
         if n < LEAST_HOSTS:
             return self.first and not self._reached
         return not any(still_reached(target) for target in self._witnesses.values())
+
+
+def unresolved(
+    rows: list[dict[str, Any]], host: Callable[[str], str], n_hosts: int
+) -> list[dict[str, Any]]:
+    """The lost rows to ask for again as the resolver fails: it does for many of the hosts.
+
+    A few domains have broken name servers of their own, and these rows are believed.
+
+    >>> rows = [{"url": n, "reason": "resolver_failed", "attempt": 1} for n in range(6)]
+    >>> len(unresolved(rows, str, 50)), unresolved(rows, str, 1000)
+    (6, [])
+    """
+    failed = [row for row in rows if row["reason"] == "resolver_failed" and row["attempt"] == 1]
+    hosts = {host(row["url"]) for row in failed}
+    return failed if len(hosts) >= max(LEAST_HOSTS, OVERLOADED * n_hosts) else []
 
 
 def in_a_line(gone: set[str], reasons: Counter[str]) -> str:

@@ -20,7 +20,7 @@ import simplejpeg
 from pipeline.fetch.blame import OutageError
 from pipeline.fetch.guard import Guard
 from pipeline.fetch.hosts import interleaved
-from pipeline.fetch.outage import SKIPPED, UNREACHED, WAITS, in_a_line
+from pipeline.fetch.outage import SKIPPED, UNREACHED, WAITS, in_a_line, unresolved
 from pipeline.images.judge import judge_picture
 from pipeline.settings.images import ImageSettings
 from pipeline.web.url import parse_url
@@ -74,15 +74,17 @@ def answers(
 
     In the order in which they end. At most twice as many rows as threads are held in memory, and
     the rows of hosts that were not reached: where they are most, the rows are asked again after a
-    wait, and at last OutageError is raised.
+    wait, and at last OutageError is raised. Rows for whose hosts no name server answered are asked
+    again where they are many, and at last believed.
     """
     cv2.setNumThreads(1)
+    n_hosts = len({_host(row["url"]) for row in rows})
     with Reporter(report, guard.hosts.n_waiting) as reporter:
-        left, held = rows, list[Row]()
+        left, outage = rows, False
         for wait in (0, *WAITS):
             guard.hosts.sleep(wait * guard.settings.backoff_s)
             guard.outage.begin()
-            held = []
+            held = list[Row]()
             for row, picture in _asked(left, guard, images, threads):
                 reporter.tries += 1
                 if row["reason"] in (*UNREACHED, SKIPPED):
@@ -92,13 +94,19 @@ def answers(
                 reporter.counts[row["reason"] or ""] += 1
             skipped = any(row["reason"] == SKIPPED for row in held)
             gone = guard.outage.unreached(held, _host)
-            if not skipped and not guard.outage.is_likely(gone, guard.still_reaches):
-                break
+            outage = skipped or guard.outage.is_likely(gone, guard.still_reaches)
+            left = held if outage else unresolved(held, _host, n_hosts)
+            again = {id(row) for row in left}
+            for row in held:
+                if id(row) not in again:
+                    yield row, None
+                    reporter.counts[row["reason"]] += 1
+            if not left:
+                return
             guard.forget_failures()
-            left = held
-        else:
-            raise OutageError(in_a_line(gone, Counter(row["reason"] for row in held)))
-        for row in held:
+        if outage:
+            raise OutageError(in_a_line(gone, Counter(row["reason"] for row in left)))
+        for row in left:
             yield row, None
             reporter.counts[row["reason"]] += 1
 

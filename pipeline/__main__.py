@@ -1,4 +1,4 @@
-"""`python -m pipeline report|card|takedown`: describe a build, or take pairs out of all builds.
+"""`python -m pipeline init|report|card|takedown`: begin, describe or reduce builds.
 
 Luigi makes builds (see README).
 """
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pipeline.publish.card import write_card
 from pipeline.report.page import announce, print_counts, write_report
+from pipeline.sources.tables.command import add_init_options, run_init
 from pipeline.takedown.command import add_takedown_options, run_takedown
 from queries.tables.errors import UserError
 from queries.tables.manifest import find
@@ -17,6 +18,7 @@ EXAMPLES = """\
 examples:
   luigi --module pipeline BuildWIT --settings my.toml --out wit   make a build, or go on with it
   luigi --module pipeline BuildQueries --settings list.toml --out wit      the query list alone
+  python -m pipeline init captions.csv                            write settings for a table
   python -m pipeline report --build wit --run wit/runs/sample     report on build and model
   python -m pipeline card --build wit --name mine                 describe the dataset to its users
   python -m pipeline takedown --settings my.toml --out wit --list gone.csv
@@ -29,11 +31,14 @@ docs/takedown.md says what a takedown removes, docs/filters.md how a list of exc
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         "python -m pipeline",
-        description="Describe a build, or take pairs out of all builds; luigi makes builds.",
+        description="Begin, describe or reduce builds; luigi makes them.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     verbs = parser.add_subparsers(dest="verb", required=True)
+    add_init_options(
+        verbs.add_parser("init", help="write the settings of a build by looking at its table")
+    )
     report = verbs.add_parser("report", help="write BUILD/report.html again and print the counts")
     report.add_argument("--build", required=True, help="a build, or a workspace")
     report.add_argument("--run", type=Path, help="a run of the trainer, whose results are shown")
@@ -50,7 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.verb == "takedown":
         return run_takedown(options)
     try:
-        describe_build(options)
+        run_init(options) if options.verb == "init" else describe_build(options)
     except UserError as error:
         print(error, file=sys.stderr)
         return 2

@@ -131,7 +131,7 @@ def _cure_of_charset(table: Table) -> str:
         return ""
     with bytes_of(table.path) as stream:
         charset = charset_of(stream.read(1 << 20))
-    return f"; it looks like encoding = {toml(charset)}" if charset else ""
+    return "" if charset.startswith("utf-8") else f"; it looks like encoding = {toml(charset)}"
 
 
 def _cure_of_names(table: Table) -> str:

@@ -56,7 +56,7 @@ def check(source: TablesSource) -> None:
         faults = threads.map(partial(_fault, layout=layout, tried=tried), found)
         for file, (fault, broken) in zip(found, faults, strict=True):
             if broken:
-                kind = _kind(file.path, layout)
+                kind = kind_of(file.path, layout)
                 damaged.append(f"{file.path}: expected a {kind} file: {broken}")
             elif fault:
                 raise SourceError(f"source {source.name}: {file.path}: {fault}")
@@ -70,7 +70,7 @@ def files(source: TablesSource) -> list[Found]:
     of_kind = partial(_holds_rows, layout=layout)
     found = [file for text in source.paths for file in expand(text, of_kind)]
     for file in found:
-        if _kind(file.path, layout) is None:
+        if kind_of(file.path, layout) is None:
             raise SourceError(
                 f"source {source.name}: {file.path}: expected a file ending in "
                 f"{', '.join(ENDINGS)}, all but the first also with {', '.join(PACKED)}, "
@@ -90,7 +90,7 @@ def parts(source: TablesSource, planning: Planning) -> Iterator[PlannedPart]:
             beside = companion(file.path, layout.nested.images_file, PACKED)
             decided_by.append(identity(beside, planning))
         columns = {"path": [file.path], "name": [file.name]}
-        yield file.name, (_kind(file.path, layout), decided_by, asdict(layout)), columns
+        yield file.name, (kind_of(file.path, layout), decided_by, asdict(layout)), columns
 
 
 def read(row: dict, source: TablesSource) -> Iterator[Raw]:
@@ -108,7 +108,7 @@ def read(row: dict, source: TablesSource) -> Iterator[Raw]:
 def column_names(file: Found, layout: Layout) -> list[str]:
     """The columns of a file, from its schema, its first line, or its first thousand objects."""
     layout = _delimited(file.path, layout)
-    match _kind(file.path, layout):
+    match kind_of(file.path, layout):
         case "parquet":
             names = parquet.column_names(file.path)
         case "jsonl":
@@ -129,7 +129,7 @@ def _rows(file: Found, layout: Layout) -> Iterator[Row]:
 
 
 def _own_rows(path: str, layout: Layout) -> Iterator[Row]:
-    match _kind(path, layout):
+    match kind_of(path, layout):
         case "parquet":
             return parquet.rows(path, layout)
         case "jsonl":
@@ -148,7 +148,7 @@ def _undamaged(file: Found, layout: Layout) -> Iterator[Row]:
 
 def _delimited(path: str, layout: Layout) -> Layout:
     """The layout with the delimiter of a file's kind, where it names none."""
-    kind = _kind(path, layout)
+    kind = kind_of(path, layout)
     if layout.delimiter or kind not in DELIMITERS:
         return layout
     return replace(layout, delimiter=DELIMITERS[kind])
@@ -157,7 +157,9 @@ def _delimited(path: str, layout: Layout) -> Layout:
 def _tried_at_the_door(found: list[Found], layout: Layout) -> set[str]:
     """The files whose first rows are read: all, but of those that take long to open some."""
     slow = [
-        file.path for file in found if is_remote(file.path) or _kind(file.path, layout) == "parquet"
+        file.path
+        for file in found
+        if is_remote(file.path) or kind_of(file.path, layout) == "parquet"
     ]
     step = -(-len(slow) // MOST_TRIED) or 1
     return {file.path for file in found} - set(slow) | set(slow[::step])
@@ -170,7 +172,7 @@ def _fault(file: Found, layout: Layout, tried: set[str]) -> tuple[str | None, st
         names = column_names(file, layout)
         if not names:
             return None, "no row of it parses"
-        kind = str(_kind(file.path, layout))
+        kind = str(kind_of(file.path, layout))
         table = door.Table(file.path, layout, kind, partial(_undamaged, file))
         if fault := layout.fault(names):
             return f"{fault}{door.cure_of_columns(table, names)}", None
@@ -187,16 +189,16 @@ def _holds_rows(path: str, layout: Layout) -> bool:
     JSON files are tables only if the layout names them: a folder may have other JSON files.
     """
     if layout.nested:
-        return _kind(path, layout) == "json" and fnmatch(name_of(path), layout.nested.file_names)
-    return _kind(path, replace(layout, delimiter="")) not in (None, "json")
+        return kind_of(path, layout) == "json" and fnmatch(name_of(path), layout.nested.file_names)
+    return kind_of(path, replace(layout, delimiter="")) not in (None, "json")
 
 
-def _kind(path: str, layout: Layout) -> str | None:
+def kind_of(path: str, layout: Layout) -> str | None:
     """The kind of file, by its ending; without one, by the layout or its delimiter.
 
     >>> from pipeline.sources.tables.ready import READY
     >>> names = ["captions.TSV.gz", "s3://bucket/a.parquet", "yfcc100m_dataset.bz2", "notes.txt"]
-    >>> [_kind(name, READY["yfcc"]) for name in names]
+    >>> [kind_of(name, READY["yfcc"]) for name in names]
     ['tsv', 'parquet', 'tsv', None]
     """
     name = PurePosixPath(name_of(path))

@@ -38,23 +38,23 @@ WESTERN = set("äöüÄÖÜßéèêëÉÈÊàâáãåÀÂÁÅçÇíìîïÍñÑ�
 DEEPEST = 3  # objects in objects, whose values are looked at
 
 
-def charset_of(data: bytes) -> str | None:
-    """The charset to set for a file that begins so; None where UTF-8 or a mark needs no setting.
+def charset_of(data: bytes) -> str:
+    """The charset of a file that begins so, by its byte order mark or its bytes.
 
     >>> charset_of("Gemüsesuppe mit Klößen".encode("cp1252")), charset_of("Klöße".encode())
-    ('windows-1252', None)
+    ('windows-1252', 'utf-8')
     """
-    if any(data.startswith(mark) for mark in MARKS):
-        return None
+    if mark := next((name for start, name in MARKS.items() if data.startswith(start)), None):
+        return mark.removesuffix("-sig")
     if (zeros := data[:4096].count(0)) > len(data[:4096]) // 4:  # half of each letter of ASCII
         return "utf-16-le" if data[1:4096:2].count(0) > zeros // 2 else "utf-16-be"
     try:
         data.decode()
     except UnicodeDecodeError as error:
         if error.reason == "unexpected end of data" and error.start > len(data) - 4:
-            return None
+            return "utf-8"
     else:
-        return None
+        return "utf-8"
     foreign = set(data.decode("cp1252", "replace")) - ASCII
     if foreign <= WESTERN:  # of short texts a guess by their bytes alone is often another
         return "windows-1252"

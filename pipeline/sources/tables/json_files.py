@@ -62,6 +62,48 @@ def column_names(path: str, layout: Layout) -> list[str]:
     return list(names)
 
 
+def first_rows(path: str, encoding: str) -> list[dict[str, Any]]:
+    """Rows at the head of a file, whatever its form; of an object, all its lists at once.
+
+    An object's lists of objects give rows, those of other values columns; a row's keys are those of
+    the list that it is in.
+    """
+    layout = Layout("", (), encoding=encoding)
+    form = form_of(path, layout)
+    if form.name == "lines" and (lists := _first_items(path, encoding)):
+        of_objects = [items for items in lists.values() if isinstance(items[0], dict)]
+        return next(iter(of_objects), None) or [
+            dict(zip(lists, values, strict=False)) for values in zip(*lists.values(), strict=False)
+        ]
+    return [row for row in islice(rows(path, layout), SAMPLED_LINES) if row]
+
+
+def first_keys(path: str, encoding: str) -> list[str]:
+    """The keys of the lists at the head of a file that is an object."""
+    return list(_first_items(path, encoding))
+
+
+def _first_items(path: str, encoding: str) -> dict[str, list[Any]]:
+    """The first items of each list of an object; {} where an object follows, or none is there."""
+    with text_of(path, encoding) as text:
+        scanner = Scanner(io.StringIO(text.read(LONGEST_LINE)))
+    lists: dict[str, list[Any]] = {}
+    try:
+        scanner.expect("{")
+        for key in scanner.members():
+            if not scanner.take("["):
+                scanner.value()
+                continue
+            for item in scanner.items():
+                if len(kept := lists.setdefault(key, [])) < SEARCHED_LINES:
+                    kept.append(item)
+        if scanner.peek():
+            return {}
+    except DamagedError:
+        pass  # the head ends here
+    return {key: items for key, items in lists.items() if items}
+
+
 def form_of(path: str, layout: Layout) -> Form:
     """The form of a file, by its first million characters."""
     with text_of(path, layout.encoding) as text:

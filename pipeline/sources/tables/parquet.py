@@ -33,6 +33,17 @@ def column_names(path: str) -> list[str]:
     return list(_schema(path).names)
 
 
+def readable_columns(path: str) -> list[str]:
+    """The columns of texts and numbers, by their paths: all that a person may name."""
+    return [name for field in _schema(path) for name in _leaves(field.name, field.type)]
+
+
+def _leaves(name: str, kind: pa.DataType) -> list[str]:
+    if pa.types.is_struct(kind):
+        return [leaf for field in kind for leaf in _leaves(f"{name}.{field.name}", field.type)]
+    return [] if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) else [name]
+
+
 def _schema(path: str) -> pa.Schema:
     with open_file(path) as file:
         file.seek(-8, 2)

@@ -11,9 +11,11 @@ import cv2
 import numpy as np
 import simplejpeg
 
+from queries.pixels.header import read_header
 from queries.pixels.png import png_fits
 
 MAX_PIXELS = 1 << 26  # 64 megapixels: a larger picture is refused before it is decoded
+DECODED = ("jpeg", "png", "webp", "gif", "bmp", "tiff", "avif")  # by OpenCV, as pixels of 8 bits
 LINEAR_BELOW = 1.25  # times smaller
 ROOM_BYTES = 1 << 24  # most that a thread keeps
 
@@ -77,9 +79,11 @@ def shrunk(side: int, shorter: int, at_least: int) -> int:
 
 
 def decode(data: bytes, at_least: int = 0, room: Room | None = None) -> np.ndarray:
-    """JPEG, PNG or WebP -> (H, W, 3); transparency is laid on white, 16 bits become 8.
+    """A picture's bytes -> RGB uint8 (H, W, 3); transparency is laid on white, 16 bits become 8.
 
-    `at_least` and `room` are those of decode_jpeg; other pictures are decoded in full.
+    `at_least` and `room` are those of decode_jpeg; pictures that are no JPEG are decoded in full.
+    Pixels of another type, such as a TIFF's floats, are refused by name: OpenCV would not write
+    their crop where it is told to, and what stood there before would be taken for it.
     """
     if data[:2] == b"\xff\xd8":
         return decode_jpeg(data, at_least, room)
@@ -88,38 +92,42 @@ def decode(data: bytes, at_least: int = 0, room: Room | None = None) -> np.ndarr
         raise BadPictureError(f"{width} x {height} pixels: expected at most {MAX_PIXELS}")
     if not png_fits(data):
         raise BadPictureError("a chunk that is longer than the file")
-    flags = cv2.IMREAD_UNCHANGED
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        return _rgb(image)
     except cv2.error as error:
         raise BadPictureError(error.err) from None
+
+
+def _rgb(image: np.ndarray | None) -> np.ndarray:
+    """What OpenCV has decoded, as RGB uint8 (H, W, 3)."""
     if image is None:
-        raise BadPictureError("not a picture in a known format")
+        raise BadPictureError("cannot be decoded")
     if image.dtype == np.uint16:
         image = np.right_shift(image, 8).astype(np.uint8)
-    if image.ndim == 2:
+    channels = 1 if image.ndim == 2 else image.shape[2]
+    if image.dtype != np.uint8 or channels not in (1, 3, 4):
+        raise BadPictureError(
+            f"{channels} channels of {image.dtype}: expected gray, colours or colours and "
+            "transparency, of 8 or 16 bits"
+        )
+    if channels == 1:
         return cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
-    return on_white(image) if image.shape[2] == 4 else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    return on_white(image) if channels == 4 else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
 def sides(data: bytes) -> tuple[int, int]:
-    """(width, height) that a PNG's or WebP's header promises; (0, 0) of another or a short file.
+    """(width, height) that a picture's header promises. Raises BadPictureError without a header.
 
-    >>> sides(b"\\x89PNG\\r\\n\\x1a\\n" + b"\\0\\0\\0\\x0dIHDR" + b"\\0\\0\\0\\x07\\0\\0\\0\\x05")
-    (7, 5)
+    >>> sides(b"GIF89a" + bytes([5, 0, 3, 0, 0, 0, 0, 0x3B]))
+    (5, 3)
     """
-    kind, chunk = data[8:12], data[12:16]
-    if data[:4] == b"\x89PNG":
-        return int.from_bytes(data[16:20]), int.from_bytes(data[20:24])
-    if kind != b"WEBP" or len(data) < 30:
-        return 0, 0
-    if chunk == b"VP8X":
-        return int.from_bytes(data[24:27], "little") + 1, int.from_bytes(data[27:30], "little") + 1
-    if chunk == b"VP8L":
-        packed = int.from_bytes(data[21:25], "little")
-        return (packed & 0x3FFF) + 1, (packed >> 14 & 0x3FFF) + 1
-    least = (int.from_bytes(data[at : at + 2], "little") & 0x3FFF for at in (26, 28))
-    return next(least), next(least)
+    header = read_header(data)
+    if header is None:
+        raise BadPictureError("not a picture in a known format")
+    if header.type not in DECODED:
+        raise BadPictureError(f"type {header.type}: expected one of {', '.join(DECODED)}")
+    return header.width, header.height
 
 
 def on_white(bgra: np.ndarray) -> np.ndarray:

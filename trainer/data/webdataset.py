@@ -91,10 +91,13 @@ def _kept(path: Path) -> Listed:
     return Listed(path, about["digest"], about["damage"])
 
 
-@lru_cache(maxsize=1)
 def folder() -> Path:
     """Where lists are kept: in the user's cache, or for this process alone where that cannot be."""
-    path = store.caches() / "webdataset"
+    return _folder(store.caches() / "webdataset")
+
+
+@lru_cache(maxsize=4)
+def _folder(path: Path) -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path):

@@ -8,7 +8,7 @@ import pytest
 import simplejpeg
 from PIL import Image
 
-from tests.trainer_fixtures import jpeg, make_build, picture, png
+from tests.trainer_fixtures import jpeg, make_build, picture, png, write_tar
 from trainer.data.loader import Loader, order
 from trainer.data.pixels import (
     BadPictureError,
@@ -203,3 +203,62 @@ def test_pictures_decoded_into_one_room_are_those_decoded_alone():
 def test_a_gray_jpeg_becomes_rgb():
     gray = simplejpeg.encode_jpeg(np.full((40, 30, 1), 77, np.uint8), 95, "GRAY")
     assert (decode_jpeg(gray, 20, Room()) == 77).all()
+
+
+def encoded(image: Image.Image, form: str) -> bytes:
+    file = io.BytesIO()
+    image.save(file, form)
+    return file.getvalue()
+
+
+COLOURS = Image.fromarray(picture("red circle", 0))
+GRAY = np.asarray(COLOURS.convert("L"))
+
+
+@pytest.mark.parametrize("form", ["GIF", "BMP", "TIFF", "AVIF", "PNG", "WEBP", "JPEG"])
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_a_picture_under_any_name_is_decoded_by_what_it_is(form, mode):
+    image = COLOURS.convert(mode)
+    ours = decode(encoded(image, form)).astype(int)
+    assert np.abs(ours - np.asarray(image.convert("RGB"))).mean() < 6
+
+
+@pytest.mark.parametrize("mode", ["1", "LA", "P", "RGBA", "CMYK"])
+def test_pixels_of_every_mode_become_colours(mode):
+    form = "JPEG" if mode == "CMYK" else "PNG"
+    ours = decode(encoded(COLOURS.convert(mode), form)).astype(int)
+    expected = COLOURS.convert(mode).convert("RGB")
+    assert ours.shape == (96, 96, 3)
+    assert np.abs(ours - np.asarray(expected)).mean() < 3
+
+
+@pytest.mark.parametrize(
+    ("data", "named"),
+    [
+        (encoded(Image.fromarray(GRAY.astype(np.float32)), "TIFF"), "1 channels of float32"),
+        (encoded(Image.fromarray(GRAY.astype(np.int32)), "TIFF"), "1 channels of int32"),
+        (cv2.imencode(".tiff", GRAY.astype(np.float64))[1].tobytes(), "1 channels of float64"),
+        (cv2.imencode(".tiff", GRAY.astype(np.int16))[1].tobytes(), "1 channels of int16"),
+        (cv2.imencode(".hdr", np.ones((9, 9, 3), np.float32))[1].tobytes(), "not a picture in a"),
+        (cv2.imencode(".pfm", np.ones((9, 9, 3), np.float32))[1].tobytes(), "not a picture in a"),
+        (encoded(COLOURS, "JPEG2000"), "type jp2: expected one of jpeg, png"),
+        (b"<html>404</html>", "not a picture in a known format"),
+    ],
+)
+def test_foreign_pixels_are_named_and_nothing_is_written_in_their_place(
+    data, named, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", f"{tmp_path}/cache")
+    with pytest.raises(BadPictureError, match=named):
+        decode(data)
+    files = {"a.jpg": jpeg(picture("red circle", 0)), "a.txt": b"a", "b.png": data, "b.txt": b"b"}
+    files |= {"c.jpg": jpeg(picture("blue cross", 0)), "c.txt": b"c"}
+    write_tar(tmp_path / "x.tar", files)
+    batch = next(loader(tmp_path / "x.tar").epoch(0))
+    assert sorted(batch.keys) == ["a", "c"]
+
+
+def test_a_picture_of_any_type_is_refused_before_more_than_its_header_is_read():
+    vast = b"GIF89a" + b"\xff\xff\xff\xff" + bytes(3)
+    with pytest.raises(BadPictureError, match="65535 x 65535 pixels: expected at most"):
+        decode(vast)

@@ -18,7 +18,6 @@ import pytest
 
 from tests.trainer_fixtures import jpeg, make_build, picture, png
 from trainer.__main__ import main
-from trainer.data import webdataset
 from trainer.data.dataset import braces, find_data
 from trainer.data.loader import Loader, shown_rows
 from trainer.data.reading import identity, read_samples
@@ -33,9 +32,7 @@ RED = jpeg(picture("red circle", 1))
 def cache(tmp_path, monkeypatch):
     """Lists of tars are kept here, not in the cache of who runs the tests."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    webdataset.folder.cache_clear()
-    yield tmp_path / "cache" / "buildwit" / "webdataset"
-    webdataset.folder.cache_clear()
+    return tmp_path / "cache" / "buildwit" / "webdataset"
 
 
 @pytest.fixture(scope="module")
@@ -281,7 +278,6 @@ def test_data_that_moved_is_the_same_data():
 def test_where_nothing_can_be_kept_the_data_is_read_all_the_same(tmp_path, monkeypatch, capsys):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    webdataset.folder.cache_clear()
     assert len(read(*pairs("a"))) == 3
     assert "the lists of tars are not kept" in capsys.readouterr().err
 

@@ -56,17 +56,19 @@ class QueryLists:
         that has no query matches none.
         """
         with_all = pc.fill_null(pc.equal(languages, OTHER), True)
-        found: list[tuple[np.ndarray, np.ndarray]] = []
+        of_lists: list[tuple[np.ndarray, np.ndarray]] = []
         for language, place in self.places.items():
             of_list = pc.or_(with_all, pc.fill_null(pc.equal(languages, language), False))
             chosen = np.flatnonzero(of_list)
             if not len(chosen):
                 continue
-            some = captions if len(chosen) == len(captions) else captions.take(pa.array(chosen))
-            matches = self.matcher(language).match(some)
-            found.append((chosen[matches["row"]], matches["query_id"].to_numpy() + place.start))
-        rows, ids = (np.concatenate([NOTHING, *(pair[side] for pair in found)]) for side in (0, 1))
-        if len(found) > 1:
+            theirs = captions if len(chosen) == len(captions) else captions.take(pa.array(chosen))
+            matches = self.matcher(language).match(theirs)
+            of_lists.append((chosen[matches["row"]], matches["query_id"].to_numpy() + place.start))
+        rows, ids = (
+            np.concatenate([NOTHING, *(pair[side] for pair in of_lists)]) for side in (0, 1)
+        )
+        if len(of_lists) > 1:
             order = np.lexsort((ids, rows))
             rows, ids = rows[order], ids[order]
         return pa.RecordBatch.from_arrays([pa.array(rows), pa.array(ids)], schema=MATCHED)

@@ -41,11 +41,13 @@ def select(
     folder: Path,
     *,
     judges: Mapping[str, Rows] | None = None,
+    query_cap: Rows = (),
     for_request: bool = False,
 ) -> Selection:
     """Judge the known attempts and cap each query, in tables under `folder`.
 
-    `judges` are the tables of JUDGES; a table that is missing counts as empty.
+    `judges` are the tables of JUDGES; a table that is missing counts as empty. `query_cap` has the
+    queries with another cap than the build's.
     Near duplicates make the cap depend on itself. So each pass keeps pairs without the suppressed
     ones, then suppresses the later neighbours of the kept ones, until nothing changes. Each pass
     settles a longer prefix of the order, so the loop ends. A selection `for_request` derives kept
@@ -68,7 +70,8 @@ def select(
         near, skipped = derive_near(engine, build, verdict, folder)
     else:
         near, skipped = derive("near", ()), derive("near_skipped", ())
-    head = derive("head", pair_match=pair_match, verdict=[verdict], build=build)
+    caps: dict[str, Rows] = {"query_cap": query_cap, "build": build}
+    head = derive("head", pair_match=pair_match, verdict=[verdict], **caps)
     matches: dict[str, Rows] = {"pair_match": pair_match, "head": [head], "verdict": [verdict]}
     open_match = derive("open_match", **matches)
     none_near = near_bits < 0 or not len(fetched)
@@ -80,7 +83,7 @@ def select(
         standing, kept = stand(engine, matches, part), part / "kept_match.parquet"
         n_passes += 1
         if not (none_near and for_request):
-            inputs = {**matches, "standing": standing, "open_match": [open_match], "build": build}
+            inputs = {**matches, "standing": standing, "open_match": [open_match]}
             engine.derive(DERIVE / "kept_match.sql", inputs, kept)
         if none_near:
             nothing = derive("suppressed", ())
@@ -128,11 +131,11 @@ def request(
     inputs: dict[str, Rows] = {
         "standing": selection.standing,
         "open_match": [selection.open_match],
-        "build": build,
         "now": now,
     }
     engine.derive(DERIVE / "unsettled.sql", inputs, folder / "unsettled.parquet")
-    engine.derive(DERIVE / "request.sql", {**inputs, "pair": pair}, folder / "request.parquet")
+    inputs |= {"build": build, "pair": pair}
+    engine.derive(DERIVE / "request.sql", inputs, folder / "request.parquet")
     return read_rows(folder / "request.parquet")
 
 

@@ -96,6 +96,8 @@ class LanguageSettings(QuerySettings):
 
     code: Label
     merge: tuple[Label, ...] = ()  # other labels of the language model that count as it
+    cap: Positive | None = None  # None: the reference's tail has the same share
+    most_pairs: Positive | None = None  # to choose from: the first in the order; None: all
 
     @model_validator(mode="before")
     @classmethod
@@ -178,7 +180,8 @@ class FilterSettings(Section):
 class SelectionSettings(Section):
     """The cap and the rounds: docs/design.md, selection."""
 
-    cap: Positive = 20_000
+    cap: Positive = 20_000  # beside [[languages]]: of the reference
+    reference: str = ""  # code of [[languages]]; "": en, or the first
     max_rounds: Positive = 12
     round_factor: Annotated[float, Field(ge=1, le=10)] = 1.0
     near_bits: Annotated[int, Field(ge=-1, le=6)] = -1  # bits of pHash; -1: all stay
@@ -247,6 +250,23 @@ class Settings(Section):
         if info.data.get("languages") and "languages" in filters.model_fields_set:
             raise ValueError("no languages beside [[languages]], whose codes are the wanted ones")
         return filters
+
+    @field_validator("selection")
+    @classmethod
+    def _reference_has_a_list(
+        cls, selection: SelectionSettings, info: ValidationInfo
+    ) -> SelectionSettings:
+        codes = [language.code for language in info.data.get("languages", ())]
+        if selection.reference and selection.reference not in codes:
+            listed = ", ".join(codes) or "which are missing"
+            raise ValueError(f"{selection.reference!r}, the reference, in [[languages]]: {listed}")
+        return selection
+
+    @property
+    def reference(self) -> str:
+        """The language whose tail's share is that of every tail."""
+        default = "en" if "en" in self.lists else next(iter(self.lists))
+        return self.selection.reference or default
 
     @property
     def lists(self) -> dict[str, QuerySettings]:

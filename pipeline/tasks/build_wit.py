@@ -66,7 +66,8 @@ class BuildWIT(Stage):
     """The whole: every stage, published as one immutable build in a folder of its own."""
 
     published = (  # tables that go into the build as they are
-        *("query", "border", "corpus", "list_source", "exclusion", "named", "pair", "extra"),
+        *("query", "border", "corpus", "list_source", "language_cap", "query_cap"),
+        *("exclusion", "named", "pair", "extra"),
         *("kept_match", "near_skipped", "attempt", "score", "outcome", "drop", "round"),
         "round_loss",
         "person_match",

@@ -1,20 +1,24 @@
 """From the sources to the pairs that contain a query, as Luigi tasks."""
 
-from dataclasses import replace
+from dataclasses import astuple, replace
 from functools import partial
 from pathlib import Path
+
+import pyarrow as pa
 
 from pipeline import sources
 from pipeline.filters.named import excluded_hosts
 from pipeline.filters.rows import filter_pairs
 from pipeline.match.lists import match_pairs
+from pipeline.selection.caps import Caps, language_caps
 from pipeline.settings.sources import Source
 from pipeline.tasks.opening import exclusion_lists, read_lists
 from pipeline.tasks.queries import ListQueries
 from pipeline.tasks.stage import Parts, Stage, files, inputs_of
 from pipeline.workspace.takedown_log import LOG, blanking_taken_down
 from queries.engine import MapFunction, MapInput
-from queries.tables.parts import Part, digest, read_rows
+from queries.tables.parts import Part, digest, read_rows, write_part
+from queries.tables.schemas import TABLES
 
 
 class CollectPairs(Stage):
@@ -120,8 +124,15 @@ class MatchPairs(Stage):
     def requires(self) -> list[Stage]:
         return [self.clone(ListQueries), self.clone(FilterPairs)]
 
+    def quotas(self) -> list[dict[str, object]]:
+        return [
+            {"language": language.code, "most_pairs": language.most_pairs}
+            for language in self.used.languages
+            if language.most_pairs
+        ]
+
     def settings_used(self) -> object:
-        return self.tokeniser.identity
+        return [self.tokeniser.identity, self.quotas()]
 
     def make(self) -> Parts:
         (query,) = self.paths("query")
@@ -129,7 +140,9 @@ class MatchPairs(Stage):
         inputs = self.inputs("filtered", query.stem, self.tokeniser.identity)
         match = self.map("match", function, inputs)
         candidate, pooled = self.paths("candidate"), self.paths("pooled")
-        pair = self.derive("pair", pooled=pooled, match=files(match))
+        matched: dict[str, list[Path]] = {"pooled": pooled, "match": files(match)}
+        matched["over_quota"] = self.over_quota(**matched)
+        pair = self.derive("pair", **matched)
         return {
             "pair": pair,
             "extra": self.derive("extra", candidate=candidate, pair=files(pair)),
@@ -137,9 +150,46 @@ class MatchPairs(Stage):
                 "drop",
                 candidate=candidate,
                 filtered=self.paths("filtered"),
-                pooled=pooled,
-                match=files(match),
                 pair=files(pair),
+                **matched,
             ),
             "pair_match": self.derive("pair_match", match=files(match), pair=files(pair)),
+        }
+
+    def over_quota(self, **matched: list[Path]) -> list[Path]:
+        """The pairs that a quota leaves out; no part where no language has a quota."""
+        if not self.quotas():
+            return []
+        schema = TABLES["language_quota"].schema
+        quota = pa.Table.from_pylist(self.quotas(), schema)
+        return files(self.derive("over_quota", language_quota=quota, **matched))
+
+
+class CapLanguages(Stage):
+    """The cap of each language of a worldwide build, by its tail; of one list the cap is as set."""
+
+    reads = ("query", "pair_match")
+    makes = ("language_cap", "query_cap")
+
+    def requires(self) -> Stage:
+        return self.clone(MatchPairs)
+
+    def caps(self) -> Caps:
+        used = self.used
+        fixed = {language.code: language.cap for language in used.languages if language.cap}
+        return Caps(tuple(used.lists), used.reference, used.selection.cap, fixed)
+
+    def settings_used(self) -> object:
+        return astuple(self.caps()) if self.used.languages else None
+
+    def make(self) -> Parts:
+        if not self.used.languages:
+            return {"language_cap": [], "query_cap": []}
+        query = self.paths("query")
+        counted = self.derive("match_count", query=query, pair_match=self.paths("pair_match"))
+        caps = language_caps(read_rows(files(counted)), self.caps())
+        table, path = TABLES["language_cap"], self.path("language_cap")
+        return {
+            "language_cap": [write_part(path, table, caps.to_batches())],
+            "query_cap": self.derive("query_cap", query=query, language_cap=caps),
         }

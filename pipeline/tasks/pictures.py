@@ -15,7 +15,7 @@ from pipeline.images.scorers import score_pictures
 from pipeline.selection.retry import lost_pairs, reasons
 from pipeline.selection.rule import cut_request, request, select
 from pipeline.settings.scorers import Scorer
-from pipeline.tasks.pairs import MatchPairs
+from pipeline.tasks.pairs import CapLanguages
 from pipeline.tasks.stage import Parts, Stage, files
 from queries.engine import MapInput, Rows
 from queries.tables.contracts import FETCHED
@@ -92,13 +92,13 @@ class FetchRound(FetchStage):
 
     number = luigi.IntParameter(description="which round: 0 is the first")
     version = 3
-    reads = ("pair", "pair_match", "exclusion", "request", "unsettled", "fetched")
+    reads = ("pair", "pair_match", "query_cap", "exclusion", "request", "unsettled", "fetched")
     makes = ("request", "unsettled", "fetched")
 
     def requires(self) -> list[Stage]:
         if self.number:
             return [self.clone(FetchRound, number=self.number - 1)]
-        return [self.clone(MatchPairs), *([self.clone(FetchAgain)] if self.retry else [])]
+        return [self.clone(CapLanguages), *([self.clone(FetchAgain)] if self.retry else [])]
 
     def settings_used(self) -> object:
         selection = self.used.selection.model_dump(exclude={"max_rounds"})
@@ -142,7 +142,8 @@ class FetchRound(FetchStage):
         pair, pair_match = self.paths("pair"), self.paths("pair_match")
         fetched = self.ws.fetched(part_names)
         inputs = (self.ws.engine, self.build_row, pair, pair_match, fetched, self.folder)
-        selection = select(*inputs, judges=self.judges(part_names), for_request=True)
+        judges, caps = self.judges(part_names), self.paths("query_cap")
+        selection = select(*inputs, judges=judges, query_cap=caps, for_request=True)
         return request(self.ws.engine, self.build_row, pair, selection, self.number, self.folder)
 
     def listing(self, part_names: list[str], ask: pa.Table) -> dict[str, list[str]]:
@@ -162,7 +163,7 @@ class CapPairs(JudgeStage):
     """The cap over all pictures that were fetched by the last round."""
 
     version = 5
-    reads = ("pair", "pair_match", "exclusion", "request", "unsettled", "fetched")
+    reads = ("pair", "pair_match", "query_cap", "exclusion", "request", "unsettled", "fetched")
     makes = (
         *("kept_match", "left_unsettled", "outcome", "picked", "score", "attempt"),
         *("round", "round_loss", "near_skipped"),
@@ -176,7 +177,8 @@ class CapPairs(JudgeStage):
         pair, fetched = self.paths("pair"), self.paths("fetched")
         part_names = [path.parent.name for path in fetched]
         inputs = (engine, self.build_row, pair, self.paths("pair_match"), fetched, folder)
-        selection = select(*inputs, judges=self.judges(part_names))
+        judges, caps = self.judges(part_names), self.paths("query_cap")
+        selection = select(*inputs, judges=judges, query_cap=caps)
         last = self.used.selection.max_rounds
         request(engine, self.build_row, pair, selection, last, folder)  # writes what is unsettled
         verdict, suppressed = [selection.verdict], [selection.suppressed]

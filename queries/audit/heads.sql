@@ -1,10 +1,10 @@
--- Heads and tails: queries over the cap, queries within it, and what each kind holds
+-- Heads and tails: queries over their cap, queries within it, and what each kind holds
 -- grain: one row per kind of query
--- inputs: query, match, kept_match, build
+-- inputs: query, match, kept_match, query_cap, build
 WITH of_query AS (
     SELECT
         CASE
-            WHEN matched.n > build.cap THEN 'head'
+            WHEN matched.n > COALESCE(query_cap.cap, build.cap) THEN 'head'
             WHEN matched.n > 0 THEN 'tail'
             ELSE 'no match'
         END AS kind,
@@ -12,6 +12,7 @@ WITH of_query AS (
         COALESCE(kept.n, 0) AS kept_matches
     FROM query
     CROSS JOIN build
+    LEFT JOIN query_cap ON query.query_id = query_cap.query_id
     LEFT JOIN (SELECT query_id, COUNT(*) AS n FROM match GROUP BY query_id) AS matched
         ON query.query_id = matched.query_id
     LEFT JOIN (SELECT query_id, COUNT(*) AS n FROM kept_match GROUP BY query_id) AS kept

@@ -1,6 +1,6 @@
 -- Pairs that a draw for each (pair, query) alone would select on average, beside the one order's
 -- grain: one row
--- inputs: match, outcome, build
+-- inputs: match, outcome, query_cap, build
 -- The draw takes a match with p = min(1, cap / n) of a query with n matches, so a pair with
 -- 1 - the product of (1 - p) over its queries; losses in fetch, and refills, are not in it.
 -- A query within the cap misses nothing: for the logarithm of 0 stands one that EXP makes 0.
@@ -10,10 +10,17 @@ WITH matched AS (
     GROUP BY query_id
 ),
 
+capped AS (
+    SELECT matched.query_id, matched.n, COALESCE(query_cap.cap, build.cap) AS cap
+    FROM matched
+    CROSS JOIN build
+    LEFT JOIN query_cap ON matched.query_id = query_cap.query_id
+),
+
 head AS (
-    SELECT matched.query_id, LN(1 - CAST(build.cap AS DOUBLE) / matched.n) AS log_missed
-    FROM matched CROSS JOIN build
-    WHERE matched.n > build.cap
+    SELECT query_id, LN(1 - CAST(cap AS DOUBLE) / n) AS log_missed
+    FROM capped
+    WHERE n > cap
 ),
 
 of_pair AS (

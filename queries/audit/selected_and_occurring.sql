@@ -1,6 +1,6 @@
 -- The cap limits what is kept for a query, not in how many kept captions it occurs: both, per head
--- grain: one row per query with more matches than the cap
--- inputs: query, match, kept_match, outcome, build
+-- grain: one row per query with more matches than its cap
+-- inputs: query, match, kept_match, outcome, query_cap, build
 WITH matched AS (
     SELECT query_id, COUNT(*) AS n
     FROM match
@@ -9,8 +9,10 @@ WITH matched AS (
 
 head AS (
     SELECT matched.query_id, matched.n AS matched
-    FROM matched CROSS JOIN build
-    WHERE matched.n > build.cap
+    FROM matched
+    CROSS JOIN build
+    LEFT JOIN query_cap ON matched.query_id = query_cap.query_id
+    WHERE matched.n > COALESCE(query_cap.cap, build.cap)
 ),
 
 selected AS (

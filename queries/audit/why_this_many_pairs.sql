@@ -1,6 +1,6 @@
 -- Why this many pairs: from matches by the cap and the overlap of queries to pairs
 -- grain: one row per figure, in the order of the reckoning
--- inputs: match, kept_match, outcome, pair, build
+-- inputs: match, kept_match, outcome, pair, query_cap, build
 -- A query has room for a pair if it kept fewer than the cap, or kept a pair no earlier than it.
 -- A pair that is kept was needed, so only the others are looked at.
 WITH matched AS (
@@ -12,8 +12,12 @@ WITH matched AS (
 capped AS (
     SELECT
         CAST(COALESCE(SUM(matched.n), 0) AS BIGINT) AS n,
-        CAST(COALESCE(SUM(LEAST(matched.n, build.cap)), 0) AS BIGINT) AS n_within
-    FROM matched CROSS JOIN build
+        CAST(
+            COALESCE(SUM(LEAST(matched.n, COALESCE(query_cap.cap, build.cap))), 0) AS BIGINT
+        ) AS n_within
+    FROM matched
+    CROSS JOIN build
+    LEFT JOIN query_cap ON matched.query_id = query_cap.query_id
 ),
 
 kept AS (
@@ -36,8 +40,10 @@ full_query AS (
     WHERE
         kept_match.query_id IN (
             SELECT kept_of_query.query_id
-            FROM kept_of_query CROSS JOIN build
-            WHERE kept_of_query.n >= build.cap
+            FROM kept_of_query
+            CROSS JOIN build
+            LEFT JOIN query_cap ON kept_of_query.query_id = query_cap.query_id
+            WHERE kept_of_query.n >= COALESCE(query_cap.cap, build.cap)
         )
     GROUP BY kept_match.query_id
 ),

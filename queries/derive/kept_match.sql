@@ -1,6 +1,6 @@
 -- The cap: each query's first survivors, as far as nothing unknown stands before them
 -- grain: one row per pair_id, query_id
--- inputs: standing, pair_match, head, verdict, suppressed, open_match, build
+-- inputs: standing, pair_match, head, verdict, suppressed, open_match
 -- A query that is no head keeps every survivor before its first unknown one; a survivor of the
 -- same priority as that one waits with it.
 WITH gap AS (
@@ -20,10 +20,8 @@ first_open AS (
 )
 
 SELECT standing.pair_id, standing.query_id
-FROM standing
-CROSS JOIN build
-LEFT JOIN gap ON standing.query_id = gap.query_id
-WHERE standing.place <= build.cap AND (gap.place IS NULL OR standing.place < gap.place)
+FROM standing LEFT JOIN gap ON standing.query_id = gap.query_id
+WHERE standing.place <= standing.cap AND (gap.place IS NULL OR standing.place < gap.place)
 UNION ALL
 SELECT pair_match.pair_id, pair_match.query_id
 FROM pair_match

@@ -6,6 +6,7 @@ WITH unknown_match AS (
     SELECT
         query_id,
         pair_id,
+        cap,
         place,
         ROW_NUMBER() OVER (PARTITION BY query_id ORDER BY place) AS nth
     FROM standing
@@ -15,7 +16,7 @@ WITH unknown_match AS (
 wanted AS (
     SELECT unknown_match.pair_id
     FROM unknown_match CROSS JOIN build
-    WHERE nth - 1 < round_factor * (cap - (place - nth))
+    WHERE nth - 1 < build.round_factor * (unknown_match.cap - (place - nth))
     UNION
     SELECT pair_id
     FROM open_match

@@ -9,6 +9,7 @@ WITH found AS (
 
 SELECT
     head.query_id,
+    head.cap,
     head.most,
     COALESCE(found.n, 0) AS stood,
     2 * head.reach * head.most / (COALESCE(found.n, 0) + 1) AS reach

@@ -1,4 +1,4 @@
--- Where each match that may still be kept stands in its query, for queries over the cap
+-- Where each match that may still be kept stands in its query, for queries over their cap
 -- grain: one row per match of a head and a pair that is not lost, as far as a round may look
 -- inputs: pair_match, head, verdict, suppressed
 -- Only matches within a head's reach are put in order: they are a prefix of the order, equal
@@ -9,6 +9,7 @@ WITH within_reach AS (
         pair_match.query_id,
         pair_match.priority,
         pair_match.pair_id,
+        head.cap,
         head.most,
         head.stood
     FROM pair_match INNER JOIN head ON pair_match.query_id = head.query_id
@@ -32,6 +33,6 @@ numbered AS (
     FROM state
 )
 
-SELECT query_id, pair_id, unknown, place
+SELECT query_id, pair_id, cap, unknown, place
 FROM numbered
 WHERE place > stood AND place <= most

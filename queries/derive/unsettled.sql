@@ -1,10 +1,10 @@
 -- Queries that a round finds unsettled: something unknown stands before their last place
 -- grain: one row per query
--- inputs: standing, open_match, build, now
+-- inputs: standing, open_match, now
 WITH waiting AS (
-    SELECT standing.query_id
-    FROM standing CROSS JOIN build
-    WHERE standing.unknown = 1 AND standing.place - 1 < build.cap
+    SELECT query_id
+    FROM standing
+    WHERE unknown = 1 AND place - 1 < cap
     UNION
     SELECT query_id
     FROM open_match

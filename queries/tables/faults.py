@@ -32,8 +32,9 @@ def line(fault: ErrorDetails) -> str:
     if fault["type"] in LIST_FAULTS:
         return hidden(f"{key} = {_as_toml(fault['input'])}: expected {LIST_FAULTS[fault['type']]}")
     expected = fault["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    sections = fault["input"] if isinstance(fault["input"], tuple) else (fault["input"],)
-    value = "" if any(isinstance(one, dict) for one in sections) else f" = {fault['input']!r}"
+    given = fault["input"]
+    is_long = any(isinstance(part, dict) for part in (given if type(given) is tuple else [given]))
+    value = "" if is_long else f" = {given!r}"
     return hidden(f"{key}{value}: expected {expected}")
 
 

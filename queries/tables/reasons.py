@@ -68,6 +68,7 @@ POOL = {
 MATCH = {
     "no_query": "the caption contains no query",
     "url_seen": "another caption of the same URL contains a query and stands earlier in the order",
+    "over_quota": "most_pairs pairs of its language stand earlier in the order",
 }
 FETCH = {
     "not_found": "HTTP 404 or 410",

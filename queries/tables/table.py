@@ -81,6 +81,7 @@ REASON = column("reason", string, "why the row was dropped; null where it is kep
 PAIR_ID = column("pair_id", int64, "63 bits of blake2b(normalised URL, NUL, caption)", of_pair=True)
 PRIORITY = column("priority", int64, "63 bits of blake2b(seed, pair_id): the order of selection")
 LANGUAGE = column("language", string, "ISO 639 code by fastText", null=True)
+LIST_LANGUAGE = column("language", string, "of the query list: its code in the settings")
 OTHER = "other"  # the language of captions that are clearly in none of a worldwide build
 QUERY_LANGUAGE = column(
     "query_language",

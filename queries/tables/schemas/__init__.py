@@ -4,12 +4,12 @@ Each stage checks its rows against these schemas at its border, and a table that
 empty view of the schema declared here.
 """
 
-from queries.tables.schemas import build, pairs, pictures, query_list, results
+from queries.tables.schemas import build, languages, pairs, pictures, query_list, results
 from queries.tables.schemas.pictures import IMAGE_COLUMNS
 from queries.tables.table import TABLES, Table
 
 __all__ = ["IMAGE_COLUMNS", "OF_A_RUN", "PUBLISHED", "TABLES", "Table"]
-DECLARING = (query_list, pairs, pictures, build, results)  # modules that fill TABLES
+DECLARING = (query_list, languages, pairs, pictures, build, results)  # modules that fill TABLES
 
 PUBLISHED = (
     "input_file",
@@ -17,6 +17,8 @@ PUBLISHED = (
     "border",
     "corpus",
     "list_source",
+    "language_cap",
+    "query_cap",
     "exclusion",
     "named",
     "pair",

@@ -111,6 +111,7 @@ table(
     column("source", string, "name of the source in the settings"),
     column("url", string, "address of the image, as given"),
     column("caption", string, "as given"),
+    QUERY_LANGUAGE,
 )
 match = table("match", "one row per pair_id, query_id", PAIR_ID, QUERY_ID, PRIORITY)
 table("pair_match", match.grain, *match.schema)

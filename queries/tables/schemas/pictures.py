@@ -124,8 +124,9 @@ table(
 )
 head = table(
     "head",
-    "one row per query with more matches than the cap",
+    "one row per query with more matches than its cap",
     QUERY_ID,
+    column("cap", int64, "most matches kept for the query"),
     column("most", int64, "places that a round may look at"),
     column("stood", int64, "of these, places already found with a shorter reach"),
     column("reach", float64, "the greatest priority that is looked at; 2^63 and more: all"),
@@ -136,6 +137,7 @@ table(
     "one row per match of a head and a pair that is not lost, as far as a round may look",
     QUERY_ID,
     PAIR_ID,
+    column("cap", int64, "most matches kept for the query"),
     column("unknown", int32, "1 where the pair has no outcome yet"),
     column("place", int64, "1.. within the query"),
 )

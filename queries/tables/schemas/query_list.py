@@ -1,16 +1,17 @@
 """The tables of the query list: from articles, views and WordNet to the queries."""
 
-from queries.tables.table import QUERY_ID, REASON, column, float64, int32, int64, string, table
-
-LIST_LANGUAGE = column("language", string, "of the query list: its code in the settings")
-
-table(
-    "query_list",
-    "one row per query list",
+from queries.tables.table import (
     LIST_LANGUAGE,
-    column("place", int32, "0.. in the order of the settings"),
-    column("n_queries", int64, "queries asked for"),
+    QUERY_ID,
+    REASON,
+    column,
+    float64,
+    int32,
+    int64,
+    string,
+    table,
 )
+
 article = table(
     "article",
     "one row per page of the export",

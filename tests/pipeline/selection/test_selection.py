@@ -46,7 +46,11 @@ class Pool:
         self.chance = random.Random(seed)
         self.folder = folder
         self.engine = DuckEngine(workers=1, quiet=True)
-        self.build = build_row(cap=cap, near_bits=near_bits, round_factor=factor)
+        self.build = build_row(
+            cap=cap if isinstance(cap, int) else 1, near_bits=near_bits, round_factor=factor
+        )
+        caps = {} if isinstance(cap, int) else cap
+        self.query_cap = rows("query_cap", *[{"query_id": q, "cap": n} for q, n in caps.items()])
         ids = self.chance.sample(range(1_000), n_pairs or self.chance.randint(1, 40))
         self.priority = {one: self.chance.randrange(range_) for one in ids}
         n_queries = self.chance.randint(1, 6)
@@ -56,7 +60,7 @@ class Pool:
         }
         self.survives = {one: self.chance.random() < 0.7 for one in ids}
         self.phash = {one: self.chance.randrange(len(ids) // 3 + 1) for one in ids}
-        self.cap = cap
+        self.cap = cap  # of all queries, or of each
         self.near_bits = near_bits
         self.asked: list[list[int]] = []  # round by round
 
@@ -102,11 +106,12 @@ class Pool:
         for number in range(50):
             folder = self.folder / f"{number}"
             known = (self.engine, self.build, pair, match, fetched)
-            selection = select(*known, folder, for_request=True)
+            caps = {"query_cap": self.query_cap}
+            selection = select(*known, folder, **caps, for_request=True)
             wanted = request(self.engine, self.build, pair, selection, number, folder)
             if not wanted.num_rows:
                 assert pq.read_metadata(folder / "unsettled.parquet").num_rows == 0
-                return select(*known, self.folder / "cap"), asked, number
+                return select(*known, self.folder / "cap", **caps), asked, number
             new = wanted["pair_id"].to_pylist()
             assert not asked & set(new), "a known outcome is not asked for again"
             asked |= set(new)
@@ -185,6 +190,28 @@ def test_rounds_from_nothing_keep_and_ask_what_the_walk_does(tmp_path, seed):
     kept, needed = pool.expected()
     assert kept_queries(selection) == kept
     assert asked == needed, "none beyond the needed ones"
+
+
+CAPS = {0: 1, 1: 2, 2: 5, 3: 2, 4: 9, 5: 1}
+
+
+@pytest.mark.parametrize(("seed", "factor"), [(0, 1.0), (1, 1.0), (2, 1.0), (3, 2.5)])
+def test_queries_with_caps_of_their_own_keep_and_ask_what_the_walk_does(tmp_path, seed, factor):
+    pool = Pool(seed, tmp_path, near_bits=-1, cap=CAPS, factor=factor, n_pairs=40)
+    selection, asked, _ = pool.run()
+    kept, needed = pool.expected()
+    assert kept_queries(selection) == kept
+    assert asked == needed if factor == 1.0 else asked >= needed
+    kept_for = Counter(query for of in kept.values() for query in of)
+    assert any(kept_for[query] == cap for query, cap in CAPS.items())
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_near_duplicates_and_caps_by_query_are_resolved_as_the_walk_does(tmp_path, seed):
+    pool = Pool(seed, tmp_path, near_bits=seed, cap=CAPS, n_pairs=60)
+    known = [one for one in pool.queries_of if pool.chance.random() < 0.3]
+    selection, _, _ = pool.run(known)
+    assert kept_queries(selection) == pool.expected()[0]
 
 
 @pytest.mark.parametrize("seed", range(3))

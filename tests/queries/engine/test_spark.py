@@ -23,17 +23,22 @@ IN_NO_ORDER = {"standing", "open_match"}  # as their headers say
 KEYS = {
     "attempt": ("pair_id", "attempt"),
     "corpus": (),
-    "entry": ("text",),
+    "entry": ("language", "rank"),
     "crowd": ("bits", "phash"),
     "fetched": ("pair_id", "attempt"),
     "filtered": ("source", "row"),
     "head": ("query_id",),
+    "language_cap": ("language",),
+    "language_quota": ("language",),
     "ngram": ("first", "second"),
     "now": (),
     "outcome": ("pair_id",),
     "page": ("page_id",),
     "pair": ("pair_id",),
     "pooled": ("pair_id",),
+    "query": ("query_id",),
+    "query_cap": ("query_id",),
+    "query_list": ("language",),
     "redirect": ("page_id",),
     "request": ("pair_id",),
     "scored": ("pair_id", "image_part", "scorer"),
@@ -48,6 +53,8 @@ WORDS = {
     "url_key": ["http://a.org/1", "http://a.org/2", "http://b.org:80/1", "no address"],
     "fate": ["compared", "split", "skipped"],
     "host": ["a.org", "b.org:80", "c.org"],
+    "language": ["en", "de", "zh"],
+    "query_language": ["en", "de", "zh", "other"],
 }
 TEXTS = [
     "",
@@ -138,6 +145,8 @@ def value(column: pa.Field, row: dict, texts: list[str], chance: random.Random) 
             return row["pair_id"] * 7919 % 13 << 59
         case "reach":
             return chance.choice([2.0**61, 2.0**62, 2.0**63])
+        case "place" if "language" in row:  # each list has a place of its own
+            return WORDS["language"].index(row["language"])
         case "most" | "most_alike":
             return 3
         case "most_split":

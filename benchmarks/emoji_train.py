@@ -81,7 +81,7 @@ def train(emoji: Emoji, plan: Plan, seed: int) -> Trained:
     small = resized(emoji, plan.pixels)
     for step, inputs in enumerate(batches(small, words, plan.steps, seed)):
         rate = learning_rate(recipe, plan.steps, step / plan.steps)
-        losses.append(stepper.step(inputs, rate))
+        losses.append(stepper.step(inputs, rate).loss.item())
         images += len(inputs.images)
     took = time.process_time() - began
     return Trained(model.eval(), words, images, took, float(np.mean(losses[-20:])))

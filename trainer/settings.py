@@ -87,6 +87,9 @@ class Recipe:
     head_width: int = 4_096  # of the hidden layers of SimCLR's head
     # Pairs of a shared rare query that stand together in a batch; 0: none.
     hard_negatives: Annotated[int, Ge(0)] = 0
+    grad_clip_norm: Annotated[float, Ge(0)] = 0.0  # the norm of all gradients at most; 0: no bound
+    half_moments: bool = False  # Adam's, in 16 bits: CLIP, section 2.5
+    half_text: bool = False  # the text tower's matrices, in 16 bits: the same
     __pydantic_config__ = STRICT
 
 
@@ -154,6 +157,7 @@ SLIP: dict[str, Any] = {
     "eps": 1e-8,
     "weight_decay": 0.1,
 }
+SIMCLR = SLIP | {"lr": 3.2e-3}  # alone: the README of SLIP's code
 
 
 def recipe(model: str, objective: str = "clip") -> Recipe:
@@ -167,7 +171,9 @@ def recipe(model: str, objective: str = "clip") -> Recipe:
     config(model)
     if objective not in OBJECTIVES:
         raise TrainerError(f"objective {objective!r}: expected one of {', '.join(OBJECTIVES)}")
-    changes = SLIP if objective in ("slip", "simclr") and RECIPES[model] is not _TINY else {}
+    changes = {"slip": SLIP, "simclr": SIMCLR}.get(objective, {})
+    if RECIPES[model] is _TINY:
+        changes = {}
     return replace(RECIPES[model], objective=objective, **changes)
 
 
@@ -220,6 +226,8 @@ class TrainSettings:
             raise TrainerError(
                 f"scores {self.scores}: expected --where beside it, such as 'clip_score > 0.2'"
             )
+        if self.recipe.half_text and not self.recipe.half_moments:
+            raise TrainerError("half_text: expected half_moments = true beside it")
 
     @property
     def config(self) -> ModelConfig:

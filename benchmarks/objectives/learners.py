@@ -80,7 +80,7 @@ class Contrasting:
         made = tuple(views(batch.images, draws) for draws in batch.draws[:n_views])
         images, made = (made[0], ()) if self.augmented else (batch.images, made)
         tokens = self.tokenizer.encode(batch.captions, TEXT.context)
-        return self.stepper.step(Inputs(images, tokens, made), lr)
+        return self.stepper.step(Inputs(images, tokens, made), lr).loss.item()
 
     def features(self, images: np.ndarray) -> Tensor:
         return self.model.encode_image(torch.from_numpy(images), projected=False)

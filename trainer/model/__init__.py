@@ -121,6 +121,10 @@ class CLIP(nn.Module):
             self.visual.train(False)
         return self
 
+    def temperature(self) -> float:
+        """1 / scale: 0.07 at first, 0.01 at least (CLIP, section 2.5)."""
+        return self.logit_scale.neg().exp().item()
+
     @torch.no_grad()
     def clamp_scale(self) -> None:
         """Keep the scale at most 100; called after every step (CLIP, section 2.5)."""

@@ -8,12 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from queries.engine.progress import shown
 from queries.tables.parts import digest, written_whole
+from trainer.model import CLIP
+from trainer.settings import TrainerError
 from trainer.training.optim import Clock
+from trainer.training.step import Taken
 
 SHOWN = ("loss", "images_per_s", "data_wait", "temperature")  # beside the bar
-CHARTED = (*SHOWN, "lr")  # in TensorBoard
+CHARTED = (*SHOWN, "lr", "grad_norm")  # in TensorBoard
 
 
 @dataclass
@@ -31,6 +36,54 @@ class Progress:
     ended_by: str = "epochs"  # or seconds
 
 
+class Tally:
+    """The losses since the progress was last told of them, kept on the device.
+
+    A loss that is read as soon as its step is asked for makes a GPU stand still: `settle` reads
+    them where they are reported, saved or judged.
+    """
+
+    def __init__(self, done: Progress, device: torch.device):
+        self.total = torch.tensor(done.epoch_loss, dtype=torch.float64, device=device)
+        self.n_finite = torch.zeros((), dtype=torch.int64, device=device)
+        self.last, self.norm = self.total, self.total
+        self.n_steps = 0
+
+    def add(self, taken: Taken, done: Progress) -> None:
+        """Count a step."""
+        self.total = self.total + taken.loss
+        self.n_finite += self.total.isfinite()
+        self.last, self.norm = taken
+        self.n_steps += 1
+        done.steps += 1
+        done.epoch_steps += 1
+
+    def settle(self, done: Progress) -> None:
+        """Tell the progress of the losses. Raises TrainerError where one is not finite."""
+        if not self.n_steps:
+            return
+        done.loss, done.epoch_loss = self.last.item(), self.total.item()
+        n_finite = int(self.n_finite)
+        if n_finite < self.n_steps:
+            kept = "no epoch was finished, so no weights are kept"
+            if done.best_loss is not None:
+                kept = f"best.safetensors keeps the epoch of the mean loss {done.best_loss:.4f}"
+            raise TrainerError(
+                f"step {done.steps - self.n_steps + n_finite + 1}: loss {done.loss}, expected a "
+                f"number; a lower lr may help; {kept}"
+            )
+        self.n_finite.zero_()
+        self.n_steps = 0
+
+    def end_epoch(self, done: Progress) -> float:
+        """The mean loss of the epoch that ends; the next one begins."""
+        self.settle(done)
+        mean = done.epoch_loss / done.epoch_steps
+        done.epoch_loss, done.epoch_steps = 0.0, 0
+        self.total = torch.zeros_like(self.total)
+        return mean
+
+
 class Log:
     """Writes a line to train.jsonl every `every` steps and at the last, after the lines there."""
 
@@ -45,20 +98,22 @@ class Log:
         self.since, self.images, self.waited = time.monotonic(), done.images, 0.0
 
     def step(
-        self, done: Progress, lr: float, temperature: float, keys: list[str], waited: float
+        self, done: Progress, tally: Tally, lr: float, model: CLIP, keys: list[str], waited: float
     ) -> None:
         """Count a step, and report the steps since the last report if it is time."""
         self._step.update()
         self.waited += waited
         if done.steps % self.every and done.steps != done.steps_planned:
             return
+        tally.settle(done)
         now = time.monotonic()
         seconds = now - self.since
         line = {
             "step": done.steps,
             "loss": round(done.loss, 6),
             "lr": round(lr, 8),
-            "temperature": round(temperature, 4),
+            "grad_norm": round(tally.norm.item(), 6),
+            "temperature": round(model.temperature(), 4),
             "images_per_s": round((done.images - self.images) / seconds),
             "data_wait": round(self.waited / seconds, 3),  # share of the time
             "seconds": round(self.clock.seconds(), 2),

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
+from trainer.model import CLIP
 from trainer.settings import Recipe
+from trainer.training.half import HalfAdamW
 
 
 @dataclass(frozen=True)
@@ -48,16 +50,31 @@ def learning_rate(recipe: Recipe, steps: int, progress: float) -> float:
     return recipe.lr_last + (recipe.lr - recipe.lr_last) * cosine
 
 
-def adamw(model: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
-    """AdamW that decays no gain, bias or temperature: nothing of fewer than two dimensions."""
+def adamw(model: nn.Module, recipe: Recipe, seed: int = 0) -> torch.optim.Optimizer:
+    """AdamW that decays no gain, bias or temperature: nothing of fewer than two dimensions.
+
+    With `half_moments` HalfAdamW, whose rounding is drawn from the seed.
+    """
     parameters = [p for p in model.parameters() if p.requires_grad]
     groups = [
         {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": recipe.weight_decay},
         {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(
-        groups, lr=recipe.lr, betas=(0.9, recipe.beta2), eps=recipe.eps, fused=True
-    )
+    betas = (0.9, recipe.beta2)
+    if recipe.half_moments:
+        return HalfAdamW(groups, recipe.lr, betas, recipe.eps, seed)
+    return torch.optim.AdamW(groups, lr=recipe.lr, betas=betas, eps=recipe.eps, fused=True)
+
+
+def halve_text(model: CLIP) -> None:
+    """Keep the matrices of the text tower in bfloat16; autocast computes with them.
+
+    Not the positions: added to the tokens, they make the sum float32.
+    """
+    for module in (model.transformer, model.token_embedding):
+        for parameter in module.parameters():
+            if parameter.ndim >= 2:
+                parameter.data = parameter.data.bfloat16()
 
 
 def dtype(precision: str, device: str = "cpu") -> torch.dtype:

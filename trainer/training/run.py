@@ -5,7 +5,6 @@ killed goes on from its last save as if it had not been; under `torchrun` each p
 part of every batch, and the first one writes the files.
 """
 
-import math
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
@@ -19,17 +18,17 @@ from queries.tables.parts import write_json
 from trainer.data.loader import Batch, mixed
 from trainer.data.prefetch import prefetched
 from trainer.data.reading import Data
-from trainer.model import CLIP, checkpoint
+from trainer.model import checkpoint
 from trainer.run_folder import RunFolder
 from trainer.settings import TrainerError, TrainSettings, checked
 from trainer.training import saves
 from trainer.training.claim import locked
 from trainer.training.distributed import process_group
-from trainer.training.log import Log, Progress
+from trainer.training.log import Log, Progress, Tally
 from trainer.training.optim import learning_rate
 from trainer.training.slip import views
 from trainer.training.start import Habits, Run, start
-from trainer.training.step import Inputs, Stepper
+from trainer.training.step import Inputs
 from trainer.training.stop import StoppedError, signals_heeded
 
 MOST_NAMED = 1_000  # samples that lack something, in the record
@@ -73,6 +72,7 @@ def run_steps(run: Run, done: Progress) -> None:
     with ExitStack() as open_:
         stop = open_.enter_context(signals_heeded())
         log = open_.enter_context(closing(open_log(run, done))) if group.first else None
+        tally = Tally(done, device)
         n_bytes = run.loader.batch_bytes * (1 + stepper.objective.views)
         batches = prefetched(batches_of(run, done.batches), n_bytes)
         open_.enter_context(closing(batches))
@@ -89,21 +89,23 @@ def run_steps(run: Run, done: Progress) -> None:
             columns = zip(*group.numbers(own, device), strict=True)
             n_images, n_due, signal = sum(next(columns)), sum(next(columns)), max(next(columns))
             if signal:
+                tally.settle(done)
                 save(run, done)
                 raise StoppedError(signal, done.steps)
             done.batches += 1
             if n_images >= 2:  # fewer, where samples are corrupt, cannot be contrasted
                 lr = learning_rate(run.settings.recipe, done.steps_planned, progress)
-                take_step(stepper, inputs, lr, done)
+                tally.add(stepper.step(inputs, lr), done)
                 done.images += n_images
                 if log:
-                    log.step(done, lr, temperature(stepper.model), batch.keys, batches.waited_s)
+                    log.step(done, tally, lr, stepper.model, batch.keys, batches.waited_s)
             batch.release()
-            if group.first:
-                end_epoch(run, done)
+            end_epoch(run, done, tally)
             if n_due:
+                tally.settle(done)
                 save(run, done)
                 saved = time.monotonic()
+        tally.settle(done)
     if done.steps == 0:
         raise TrainerError("no step was done: every picture is corrupt")
 
@@ -125,30 +127,15 @@ def batches_of(run: Run, first: int) -> Iterator[tuple[Batch, Inputs]]:
         step = 0
 
 
-def take_step(stepper: Stepper, inputs: Inputs, lr: float, done: Progress) -> None:
-    """Take and count one step. Raises TrainerError where the loss is not finite."""
-    done.loss = stepper.step(inputs, lr)
-    done.steps += 1
-    done.epoch_loss += done.loss
-    done.epoch_steps += 1
-    if not math.isfinite(done.loss):
-        kept = "no epoch was finished, so no weights are kept"
-        if done.best_loss is not None:
-            kept = f"best.safetensors keeps the epoch of the mean loss {done.best_loss:.4f}"
-        raise TrainerError(
-            f"step {done.steps}: loss {done.loss}, expected a number; a lower lr may help; {kept}"
-        )
-
-
-def end_epoch(run: Run, done: Progress) -> None:
+def end_epoch(run: Run, done: Progress, tally: Tally) -> None:
     """After the last batch of an epoch: keep its weights if its mean loss is the lowest."""
     if done.batches % run.loader.steps_per_epoch or not done.epoch_steps:
         return
-    mean = done.epoch_loss / done.epoch_steps
-    done.epoch_loss, done.epoch_steps = 0.0, 0
+    mean = tally.end_epoch(done)
     if done.best_loss is None or mean < done.best_loss:
         done.best_loss = mean
-        keep_weights(run, done, run.folder.best)
+        if run.stepper.group.first:
+            keep_weights(run, done, run.folder.best)
 
 
 def keep_weights(run: Run, done: Progress, path: Path) -> None:
@@ -206,7 +193,7 @@ def finish(data: Data, run: Run, done: Progress) -> dict:
         "corrupt": dict(sorted(samples.corrupt.items())),
         "n_missing": len(samples.missing),
         "missing": dict(list(samples.missing.items())[:MOST_NAMED]),
-        "temperature": temperature(model),
+        "temperature": model.temperature(),
         "seconds": round(run.clock.seconds(), 2),
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
@@ -220,8 +207,3 @@ def finish(data: Data, run: Run, done: Progress) -> dict:
 
 def _resolved(path: str) -> str:
     return path if "://" in path else str(Path(path).resolve())
-
-
-def temperature(model: CLIP) -> float:
-    """1 / scale: 0.07 at first, 0.01 at least (CLIP, section 2.5)."""
-    return model.logit_scale.neg().exp().item()

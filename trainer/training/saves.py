@@ -102,5 +102,5 @@ def restore(path: Path, modules: nn.ModuleDict, optimizer: torch.optim.Optimizer
         parameter = parameters[name]
         kept = value.to(parameter.device)
         if moment != "step":
-            kept = torch.zeros_like(parameter, requires_grad=False).copy_(value)
+            kept = torch.zeros_like(parameter, dtype=value.dtype, requires_grad=False).copy_(value)
         optimizer.state.setdefault(parameter, {})[moment] = kept

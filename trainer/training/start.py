@@ -25,7 +25,7 @@ from trainer.training.claim import claimed
 from trainer.training.distributed import Group, share_batch_statistics
 from trainer.training.log import Progress
 from trainer.training.losses import Objective
-from trainer.training.optim import Clock, adamw, dtype
+from trainer.training.optim import Clock, adamw, dtype, halve_text
 from trainer.training.saves import Save
 from trainer.training.step import Stepper, prepare
 
@@ -228,9 +228,14 @@ def make_stepper(
     both.to(device).train()
     model.channels_last()
     prepare(model, settings.means)
-    optimizer = adamw(both, settings.recipe)
     kind = dtype(settings.precision, device.type)
+    if settings.recipe.half_text:
+        if kind == torch.float32 or not model.config.text.layers:
+            raise TrainerError("half_text: expected a text transformer, and precision bf16 or fp16")
+        halve_text(model)
+    optimizer = adamw(both, settings.recipe, settings.seed)
     scaler = torch.amp.GradScaler(device.type) if kind == torch.float16 else None
     objective = both["objective"]
     assert isinstance(objective, Objective)
-    return Stepper(model, objective, optimizer, kind, settings.means, group, scaler)
+    bound = settings.recipe.grad_clip_norm
+    return Stepper(model, objective, optimizer, kind, settings.means, group, scaler, bound)

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -47,6 +48,13 @@ class Piece:
     inputs: Tensor  # (b, ...)
 
 
+class Taken(NamedTuple):
+    """What is known of a step: numbers on the device, which reading waits for."""
+
+    loss: Tensor  # (), of the joined batch, before the step
+    norm: Tensor  # (), of all gradients, before they are bound
+
+
 @dataclass(frozen=True)
 class Stepper:
     """A model, its objective and its optimiser, and how a step is computed."""
@@ -58,21 +66,37 @@ class Stepper:
     means: Means = field(default_factory=Means)
     group: Group = ALONE
     scaler: torch.amp.GradScaler | None = None  # for float16, whose gradients would vanish
+    grad_clip_norm: float = 0.0  # 0: no bound
 
-    def step(self, inputs: Inputs, lr: float) -> float:
-        """Take a step at learning rate `lr`; return the joined batch's loss before it."""
+    def step(self, inputs: Inputs, lr: float) -> Taken:
+        """Take a step at learning rate `lr`. Nothing here waits for the device."""
         for part in self.optimizer.param_groups:
             part["lr"] = lr
         self.optimizer.zero_grad(set_to_none=True)
         loss = self.gradients(inputs)
         self.group.sum_gradients(self.parameters())
+        if self.scaler is not None:
+            self.scaler.unscale_(self.optimizer)
+        norm = self.bound_gradients()
         if self.scaler is None:
             self.optimizer.step()
         else:
             self.scaler.step(self.optimizer)
             self.scaler.update()
         self.model.clamp_scale()
-        return self.group.sum(loss).item()
+        return Taken(self.group.sum(loss), norm)
+
+    @torch.no_grad()
+    def bound_gradients(self) -> Tensor:
+        """The norm of all gradients, which are then scaled down to `grad_clip_norm` at most.
+
+        They are those of the joined batch: neither pieces nor processes change the norm.
+        """
+        parameters = self.parameters()
+        norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+        if self.grad_clip_norm:
+            nn.utils.clip_grads_with_norm_(parameters, self.grad_clip_norm, norm)
+        return norm
 
     def parameters(self) -> list[nn.Parameter]:
         """The parameters of the model and the objective that have a gradient."""

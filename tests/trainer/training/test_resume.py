@@ -21,6 +21,7 @@ from trainer.training import saves
 from trainer.training.log import keep_lines
 from trainer.training.run import train
 from trainer.training.start import Habits
+from trainer.training.step import Taken
 
 STEPS = 8  # 32 samples in batches of 8, twice
 SETTINGS = {"": {"precision": "fp32"}, "recipe": {"epochs": 2, "batch": 8}}
@@ -181,7 +182,8 @@ def test_lines_after_the_save_are_dropped_and_a_cut_one_too(tmp_path):
 
 
 def test_a_loss_that_is_no_number_ends_the_run_before_it_is_saved(world, tmp_path, monkeypatch):
-    monkeypatch.setattr("trainer.training.step.Stepper.step", lambda *_: float("nan"))
+    nan = torch.tensor(float("nan"))
+    monkeypatch.setattr("trainer.training.step.Stepper.step", lambda *_: Taken(nan, nan))
     with pytest.raises(TrainerError, match=r"step 1: loss nan, expected .* so no weights are kept"):
         train(world / "build", RunFolder(tmp_path), read(None, SETTINGS), EVERY_STEP)
     assert not (tmp_path / "last.safetensors").exists()

@@ -19,6 +19,7 @@ from rich.table import Table as Grid
 from pipeline.report import charts
 from pipeline.report import run as report_run
 from pipeline.report.gallery import gallery, near_duplicates, neighbours, shortened
+from pipeline.report.losses import print_losses
 from pipeline.report.query_list import print_shortfalls, shortfalls
 from queries.engine.duck import DuckEngine
 from queries.questions import answer, counts, sql, title
@@ -57,7 +58,7 @@ def shown_counts(engine: DuckEngine, inputs: Tables) -> dict[str, int]:
 
 
 def announce(build: Path, verdict: str) -> None:
-    """Print where the build is, and last what its query list lacks."""
+    """Print where the build is, and last what its list lacks and what most rows were lost to."""
     Console().print(
         f"build {build.name}: {verdict}\n"
         f"  dataset  {build}\n"
@@ -68,6 +69,7 @@ def announce(build: Path, verdict: str) -> None:
         soft_wrap=True,
     )
     print_shortfalls(build)
+    print_losses(build)
 
 
 def print_counts(build: Path) -> None:

@@ -1,0 +1,63 @@
+"""The end of a build says what most of its rows were lost to."""
+
+import pytest
+
+from pipeline.report.losses import losses
+from queries.engine.duck import DuckEngine
+from queries.tables.schemas import PUBLISHED, TABLES
+from tests.tables import build_row, rows
+
+
+def lines(*lost: tuple[str, str, int], came: dict[str, int], samples: int = 1) -> list[str]:
+    """What is said of a build that lost so many rows of a stage for a reason."""
+    tables = {name: TABLES[name].empty() for name in PUBLISHED}
+    dropped = [
+        {"pair_id": n, "stage": stage, "reason": reason}
+        for stage, reason, many in lost
+        if stage != "fetch"
+        for n in range(many)
+    ]
+    outcomes = [
+        {"pair_id": n, "reason": reason}
+        for stage, reason, many in lost
+        if stage == "fetch"
+        for n in range(many)
+    ]
+    stages = [{"stage": stage, "rows_in": n} for stage, n in came.items()]
+    tables |= {"drop": rows("drop", *dropped), "outcome": rows("outcome", *outcomes)}
+    tables |= {"stage": rows("stage", *stages), "build": build_row()}
+    tables["sample"] = rows("sample", *[{"pair_id": n} for n in range(samples)])
+    return losses(DuckEngine(quiet=True), tables)
+
+
+def test_pictures_of_which_most_timed_out_are_told_with_the_cure():
+    assert lines(("fetch", "timeout", 6), ("fetch", "not_found", 4), came={"fetch": 10}) == [
+        "6 of 10 pictures asked for: timeout (no whole answer within the deadline); "
+        "--retry timeout asks again"
+    ]
+
+
+def test_columns_that_are_swapped_are_told_and_that_nothing_is_left():
+    assert lines(("collect", "url_invalid", 3), came={"collect": 3}, samples=0) == [
+        "every row: the build has 0 samples",
+        "3 of 3 rows read: url_invalid (address that is no http or https URL with a host)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("lost", "came"),
+    [
+        ([], {"collect": 9, "fetch": 9}),
+        ([("fetch", "timeout", 4), ("fetch", "not_found", 4)], {"fetch": 9}),  # neither is most
+        ([("fetch", "not_needed", 9)], {"fetch": 9}),
+        ([("filter", "wrong_language", 8)], {"filter": 9}),  # as the settings ask
+        ([("match", "no_query", 8)], {"match": 9}),
+    ],
+)
+def test_losses_to_several_reasons_or_to_the_settings_are_not_told(lost, came):
+    assert lines(*lost, came=came) == []
+
+
+def test_a_rule_that_takes_all_but_everything_is_told():
+    (line,) = lines(("filter", "caption_too_short", 9), came={"filter": 9})
+    assert line.startswith("9 of 9 candidates: caption_too_short (fewer words or characters than")

@@ -19,6 +19,8 @@ import zlib
 from typing import NamedTuple
 from urllib.parse import unquote
 
+from tests.processes import WAIT_S
+
 BODY = b"picture"
 LARGE = random.Random(0).randbytes(1_000_000) + bytes(1_500_000)
 CHUNK = b"\0" * 65_536
@@ -105,7 +107,7 @@ class Handler(socketserver.BaseRequestHandler):
         self.for_ever(b".", 0.05)
 
     def silent(self, _: str) -> None:
-        self.server.closing.wait(30)
+        self.server.closing.wait(WAIT_S)
 
     def endless(self, _: str) -> None:
         self.request.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
@@ -149,7 +151,7 @@ class Handler(socketserver.BaseRequestHandler):
         self.send(f"Location: {location}", status="302 Found")
 
     def to_late(self, location: str) -> None:
-        self.server.closing.wait(0.5)
+        self.server.closing.wait(1.5)
         self.to(location)
 
     def loop(self, _: str) -> None:

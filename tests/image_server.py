@@ -13,6 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 from PIL import Image
 
+from tests.processes import WAIT_S
+
 PIXEL = (  # a 1 x 1 gif
     b"GIF89a\x01\x00\x01\x00\x80\x00\x00\xff\xff\xff\x00\x00\x00!\xf9\x04\x01\x00\x00\x00\x00,"
     b"\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"
@@ -44,7 +46,7 @@ class Handler(BaseHTTPRequestHandler):
         if kind in STATUSES and kind not in self.server.mended:
             self.send_error(STATUSES[kind])
         elif kind == "slow":
-            self.server.closing.wait(30)
+            self.server.closing.wait(WAIT_S)
         elif kind == "reset":
             self.connection.close()
         elif kind == "redirect":

@@ -33,6 +33,16 @@ def wait_for(condition: Callable[[], T], what: str, seconds: float = WAIT_S) -> 
     return answer
 
 
+def wait_while(program: subprocess.Popen, condition: Callable[[], T], what: str) -> T:
+    """Wait for what the program makes true before it ends."""
+
+    def holds() -> T:
+        assert program.poll() is None, f"{program.args} ended before: {what}"
+        return condition()
+
+    return wait_for(holds, what)
+
+
 # --- processes that may end meanwhile -----------------------------------------------------------
 
 
@@ -102,7 +112,7 @@ def wait_until_it_listens(port: int, server: subprocess.Popen) -> None:
             return True
         return False
 
-    wait_for(answers, f"{server.args} listens on port {port}", 120)
+    wait_for(answers, f"{server.args} listens on port {port}")
 
 
 # --- none is left behind ------------------------------------------------------------------------

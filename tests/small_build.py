@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from queries.tables.manifest import find
 from tests import ROOT
+from tests.processes import WAIT_S
 
 LUIGI = Path(sys.executable).parent / "luigi"
 COLOURS = ("red", "green", "blue", "yellow")
@@ -105,7 +106,7 @@ class Small:
         seed: int = 0,
         rows_per_part: int = 20,
         samples_per_shard: int = 10,
-        deadline_s: float = 5.0,
+        deadline_s: float = 30.0,
     ) -> Path:
         """Fewest processes: one worker, and all of a round in one image part."""
         path = self.folder / "build.toml"
@@ -123,7 +124,7 @@ class Small:
             [*map(str, command), *more],
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=WAIT_S,
             cwd=ROOT,
             env={**os.environ, "COLUMNS": "120"},
         )

@@ -51,7 +51,7 @@ def test_no_server_outlives_a_test_run_that_is_ended(file, words, how, tmp_path)
             wait_for(serves, words)
             os.kill(run.pid, how)
             assert run.wait(WAIT_S) != 0
-            wait_for(lambda: not any(map(is_alive, started)), f"{words} ends", 60)
+            wait_for(lambda: not any(map(is_alive, started)), f"{words} ends")
         finally:
             kill(*started)
 

@@ -12,6 +12,7 @@ import pytest
 
 from tests.conftest import packaged
 from tests.pipeline.settings.test_settings import faults
+from tests.processes import WAIT_S
 from tests.small_build import ROOT
 
 README = (ROOT / "README.md").read_text()
@@ -47,7 +48,7 @@ def run(command: list[str] | str, folder: Path) -> subprocess.CompletedProcess:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=WAIT_S,
     )
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from queries.tables.manifest import find
 from tests.image_server import ImageServer
+from tests.processes import WAIT_S
 from tests.small_build import ROOT, Small
 
 pytestmark = pytest.mark.slow
@@ -48,7 +49,7 @@ def installed(wheel, tmp_path_factory) -> Path:
 def run(command: list[str], folder: Path) -> str:
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, timeout=300, env=environment
+        command, cwd=folder, capture_output=True, text=True, timeout=WAIT_S, env=environment
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     return done.stdout

@@ -33,7 +33,7 @@ class Disk:
 
     def unmount(self) -> None:
         """Unmount; a process that exits gives up its memory, and its mark, before its files."""
-        wait_for(self._is_unmounted, f"no file open below {self.folder}", seconds=60)
+        wait_for(self._is_unmounted, f"no file open below {self.folder}")
 
     def _is_unmounted(self) -> bool:
         return subprocess.run(["umount", str(self.folder)], capture_output=True).returncode == 0

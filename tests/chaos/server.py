@@ -12,7 +12,7 @@ import time
 import urllib.request
 
 from tests.image_server import Handler, ImageServer
-from tests.processes import free_port, wait_until_it_listens
+from tests.processes import WAIT_S, free_port, wait_until_it_listens
 from tests.small_build import ROOT
 
 
@@ -56,7 +56,7 @@ class MortalServer:
     @property
     def asked(self) -> int:
         """Requests since it was started."""
-        with urllib.request.urlopen(f"{self.url}/asked", timeout=60) as answer:
+        with urllib.request.urlopen(f"{self.url}/asked", timeout=WAIT_S) as answer:
             return int(answer.read())
 
     def start(self, dies_at: int = 0, away_s: float = 0.0) -> None:

@@ -24,7 +24,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.processes import is_alive, wait_for
+from tests.processes import is_alive, wait_while
 
 AT_START = Path(__file__).with_name("at_start.py")
 
@@ -63,7 +63,6 @@ class Hold:
         """The first process that stands still; the program must not end before."""
 
         def standing() -> psutil.Process | None:
-            assert program.poll() is None, f"{program.args} ended before the moment"
             for pid in self.folder.glob("[0-9]*"):
                 with suppress(psutil.Error):
                     process = psutil.Process(int(pid.name))
@@ -71,7 +70,7 @@ class Hold:
                         return process
             return None
 
-        return wait_for(standing, f"a process that names {self.pattern.read_text()}")
+        return wait_while(program, standing, f"a file is named {self.pattern.read_text()}")
 
     def let_go(self) -> None:
         self.pattern.unlink()

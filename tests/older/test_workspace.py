@@ -20,6 +20,7 @@ import pytest
 from queries.tables.manifest import find
 from tests import ROOT
 from tests.image_server import ImageServer
+from tests.processes import WAIT_S
 from tests.small_build import LUIGI, published, table
 
 pytestmark = pytest.mark.slow
@@ -59,7 +60,7 @@ def luigi(folder: Path) -> subprocess.CompletedProcess:
 
 def run(*command: object) -> subprocess.CompletedProcess:
     words = [*map(str, command)]
-    return subprocess.run(words, capture_output=True, text=True, timeout=300, cwd=ROOT)
+    return subprocess.run(words, capture_output=True, text=True, timeout=WAIT_S, cwd=ROOT)
 
 
 def question(*words: object) -> subprocess.CompletedProcess:

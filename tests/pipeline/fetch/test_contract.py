@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.processes import WAIT_S
 from tests.small_build import ROOT
 
 ASK = """
@@ -48,7 +49,7 @@ print(json.dumps({
 @pytest.fixture(scope="module")
 def found() -> dict:
     command = [sys.executable, "-c", ASK]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=ROOT)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=WAIT_S, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 

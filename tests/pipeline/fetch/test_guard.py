@@ -27,8 +27,9 @@ from pipeline.web.url import is_public, parse_url
 from queries.tables.reasons import FETCH, PASSING
 from tests import ROOT
 from tests.guard_server import BODY, LARGE, GuardServer
+from tests.processes import WAIT_S
 
-SHORT_S = 0.7  # for what must time out; the others are given time on a busy machine
+SHORT_S = 2.0  # for what must time out; the others are given time on a busy machine
 SETTINGS = GuardSettings(
     deadline_s=20.0,
     max_bytes=3_000_000,
@@ -172,10 +173,12 @@ def test_who_asks_says_who_it_is(fresh):
 
 
 # --- hosts that cannot be connected to ----------------------------------------------------------
-def closed_port() -> int:
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """A port at which nobody listens, and which nobody else is given meanwhile."""
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
+        yield one.getsockname()[1]
 
 
 def no_such_name(host: str, port: int) -> list[str]:
@@ -186,14 +189,14 @@ def no_answer(host: str, port: int) -> list[str]:
     raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
 
 
-def test_a_closed_port_a_missing_name_and_a_silent_resolver_are_told_apart():
+def test_a_closed_port_a_missing_name_and_a_silent_resolver_are_told_apart(closed_port):
     stuck = threading.Event()
 
     def look_for_ever(host: str, port: int) -> list[str]:
-        stuck.wait(20)
+        stuck.wait(WAIT_S)
         return []
 
-    assert guard().attempt(f"http://127.0.0.1:{closed_port()}/").reason == "refused"
+    assert guard().attempt(f"http://127.0.0.1:{closed_port}/").reason == "refused"
     assert guard(no_such_name).attempt("http://nowhere.test/").reason == "no_such_host"
     assert guard(no_answer).attempt("http://nowhere.test/").reason == "resolver_failed"
     slow = guard(look_for_ever, deadline_s=SHORT_S).attempt("http://slow.test/")
@@ -288,7 +291,7 @@ def test_a_late_redirect_cannot_make_another_host_look_dead(server):
     stuck = threading.Event()
 
     def look_for_ever(host: str, port: int) -> list[str]:
-        stuck.wait(20)
+        stuck.wait(WAIT_S)
         return []
 
     one = guard(look_for_ever, dead_after=1, deadline_s=SHORT_S)
@@ -621,8 +624,8 @@ def test_the_robots_txt_of_a_redirects_target_counts(server, fresh):
     assert [asked.path for asked in fresh.asked] == ["/robots.txt"]
 
 
-def test_a_dead_host_says_so_at_its_robots_txt_too():
-    url = f"http://127.0.0.1:{closed_port()}/"
+def test_a_dead_host_says_so_at_its_robots_txt_too(closed_port):
+    url = f"http://127.0.0.1:{closed_port}/"
     assert guard(robots="respect").attempt(url).reason == "refused"
 
 
@@ -661,9 +664,9 @@ def test_a_busy_host_is_left_alone_by_all_though_it_names_no_wait(fresh):
     assert sum(waits) == pytest.approx(hosts.backoff_s(fresh.url("/status/429"), 1))
 
 
-def test_the_urls_of_a_host_without_robots_are_not_tried_again():
+def test_the_urls_of_a_host_without_robots_are_not_tried_again(closed_port):
     one = guard(robots="respect", retries=1)
-    url = f"http://127.0.0.1:{closed_port()}/"
+    url = f"http://127.0.0.1:{closed_port}/"
     assert [one.attempt(url).again for _ in range(3)] == [False] * 3
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from queries.questions import views
 from tests.image_server import ImageServer
+from tests.processes import WAIT_S
 from tests.small_build import Small
 
 pytestmark = pytest.mark.slow
@@ -62,7 +63,7 @@ def test_datasets_reads_every_sample_whole_and_as_a_stream(built, samples, tmp_p
         [sys.executable, "-c", LOAD_DATASET, *tars(built)],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=WAIT_S,
         env={**os.environ, **offline, "HF_HOME": str(tmp_path), "HF_DATASETS_CACHE": str(tmp_path)},
     )
     assert done.returncode == 0, done.stderr
@@ -103,6 +104,8 @@ def in_duckdb(sql: str) -> list[dict]:
     shell = Path(sys.executable).parent / "duckdb"
     if not shell.exists():
         pytest.skip("duckdb's shell is not installed: pip install '.[test]'")
-    done = subprocess.run([shell, "-json"], input=sql, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [shell, "-json"], input=sql, capture_output=True, text=True, timeout=WAIT_S
+    )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

@@ -22,7 +22,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from tests.processes import free_port, wait_until_it_listens
+from tests.processes import WAIT_S, free_port, wait_until_it_listens
 
 CODE = Path("/usr/share/mediawiki")
 PHP_MODULES = {"sqlite3", "mbstring", "xml", "intl", "gd"}
@@ -117,7 +117,7 @@ class MediaWiki:
             text=True,
             check=False,
             env=self.environment,
-            timeout=120,
+            timeout=WAIT_S,
         )
         assert done.returncode == 0, done.stdout + done.stderr
 
@@ -163,7 +163,7 @@ class Handler(BaseHTTPRequestHandler):
             if wiki.moves and (move := wiki.moves.pop(0)) != "answer":
                 self.make(*move.split(" ", 1))
                 return
-        onward = http.client.HTTPConnection("127.0.0.1", wiki.port, timeout=60)
+        onward = http.client.HTTPConnection("127.0.0.1", wiki.port, timeout=WAIT_S)
         onward.request("GET", self.path, headers=dict(self.headers.items()))
         answer = onward.getresponse()
         body = answer.read()

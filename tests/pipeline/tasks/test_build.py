@@ -15,6 +15,7 @@ import pytest
 from queries.tables.manifest import find
 from tests.download_server import DownloadServer
 from tests.image_server import ImageServer
+from tests.processes import WAIT_S
 from tests.small_build import ROOT, Small, published, table
 from tests.walk import walk
 
@@ -34,7 +35,7 @@ def built(small, tmp_path_factory):
 
 def question(*words: str) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "queries", *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=ROOT)
+    return subprocess.run(command, capture_output=True, text=True, timeout=WAIT_S, cwd=ROOT)
 
 
 def test_every_check_passes(built):

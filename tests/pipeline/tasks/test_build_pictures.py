@@ -12,6 +12,7 @@ import pytest
 from queries.tables.manifest import find
 from tests.image_server import ImageServer, picture
 from tests.pipeline.images.mean_model import mean_model
+from tests.processes import WAIT_S
 from tests.small_build import ROOT, Small, published, table
 
 pytestmark = pytest.mark.slow
@@ -39,7 +40,7 @@ def n_fetched(out: Path) -> int:
 
 def check(build: Path) -> None:
     command = [sys.executable, "-m", "queries", "check", "--build", str(build)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=ROOT)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=WAIT_S, cwd=ROOT)
     assert done.returncode == 0, done.stdout
 
 

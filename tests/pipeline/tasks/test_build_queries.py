@@ -12,6 +12,7 @@ import pytest
 from pipeline.settings.whole import SAMPLE
 from queries.tables.manifest import find
 from tests.conftest import packaged
+from tests.processes import WAIT_S
 from tests.queries.engine.spark_cluster import spark_home
 from tests.small_build import LUIGI, ROOT, Small, published, table
 
@@ -36,7 +37,7 @@ def run(command: str, folder: Path) -> subprocess.CompletedProcess:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=WAIT_S,
     )
 
 

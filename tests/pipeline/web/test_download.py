@@ -236,7 +236,7 @@ def test_a_failure_stops_the_others_at_once(tmp_path, server):
 
 
 def test_silence_and_slowness_are_given_up(tmp_path, server):
-    hasty = QUICK.model_copy(update={"timeout_s": 0.2, "retries": 1})
+    hasty = QUICK.model_copy(update={"timeout_s": 1.0, "retries": 1})
     silent = server.put("/silent", BODY, "silent", "silent")
     assert "no whole answer (ReadTimeout" in breaks(
         tmp_path, Remote(silent, "silent"), settings=hasty

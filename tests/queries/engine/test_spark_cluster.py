@@ -4,11 +4,10 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TypeVar
 
 import psutil
 import pytest
@@ -17,11 +16,10 @@ from queries.tables.manifest import BuildError, find
 from queries.tables.parts import read_part
 from tests.hold import Hold
 from tests.image_server import ImageServer
-from tests.processes import command_of, wait_for
+from tests.processes import command_of, wait_for, wait_while
 from tests.queries.engine.spark_cluster import Cluster, settings_for, spark_home
 from tests.small_build import LUIGI, ROOT, Small, published
 
-T = TypeVar("T")
 OF_SPARK = {"SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": sys.executable}
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 
@@ -127,16 +125,6 @@ def test_a_cluster_of_which_machines_are_killed_makes_the_build_of_one_machine(
     assert driver.returncode == 0, said.read_text()
     assert published(find(out)) == published(model)
     assert find(out).name == model.name
-
-
-def wait_while(program: subprocess.Popen, condition: Callable[[], T], what: str) -> T:
-    """Wait for the condition, which the program makes true before it ends."""
-
-    def holds() -> T:
-        assert program.poll() is None, f"{program.args} ended before: {what}"
-        return condition()
-
-    return wait_for(holds, what)
 
 
 def stand_still(*executors: psutil.Process) -> None:

@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import ROOT
+from tests.processes import WAIT_S
 from tests.trainer_fixtures import make_build, place_anew, png, write_tar
 from trainer.data.loader import Loader, borders, order
 from trainer.data.pixels import decode
@@ -268,7 +269,9 @@ def test_two_torchrun_processes_see_every_sample_once_an_epoch(build, tmp_path):
     command += ["127.0.0.1", str(tmp_path / "program.py"), str(build)]
     root = ROOT
     own = os.environ | {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, env=own, cwd=root, timeout=120)
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=own, cwd=root, timeout=WAIT_S
+    )
     assert done.returncode == 0, done.stderr
     first, second = json.loads(done.stdout.splitlines()[-1])
     assert len(first) == len(second) == 5

@@ -11,6 +11,7 @@ import pytest
 
 from queries.tables.manifest import find
 from tests.image_server import ImageServer
+from tests.processes import WAIT_S
 from tests.small_build import ROOT, Small, table
 from tests.trainer_fixtures import write_tar
 
@@ -22,7 +23,7 @@ def run(*command: str) -> subprocess.CompletedProcess:
         [sys.executable, "-m", *command],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=WAIT_S,
         cwd=ROOT,
         env={**os.environ, "COLUMNS": "120"},
     )

@@ -12,7 +12,7 @@ import pytest
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from tests.processes import wait_for
+from tests.processes import WAIT_S, wait_while
 from tests.trainer_fixtures import make_build
 from trainer.__main__ import main
 from trainer.model import checkpoint
@@ -247,12 +247,12 @@ def test_a_folder_that_cannot_be_written_is_one_line(world, tmp_path, capsys):
 def test_a_signal_ends_the_run_after_the_step_with_a_save(number, world, tmp_path):
     run = tmp_path / "run"
     command = [sys.executable, "-m", "trainer", "train", "--data", f"{world}/build"]
-    command += ["--run", f"{run}", *FLAGS, "--epochs", "400"]
+    command += ["--run", f"{run}", *FLAGS, "--epochs", "9999"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     try:
-        wait_for(lambda: (run / "train.jsonl").is_file() and lines(run), "a step is done")
+        wait_while(process, lambda: lines(run), "a step is done")
         process.send_signal(number)
-        _, errors = process.communicate(timeout=120)
+        _, errors = process.communicate(timeout=WAIT_S)
     finally:
         process.kill()
     assert process.returncode == 128 + number
@@ -264,7 +264,8 @@ def test_a_signal_ends_the_run_after_the_step_with_a_save(number, world, tmp_pat
 
 
 def lines(run: Path) -> list[dict]:
-    whole = (run / "train.jsonl").read_text().splitlines(keepends=True)
+    log = run / "train.jsonl"
+    whole = log.read_text().splitlines(keepends=True) if log.is_file() else []
     return [json.loads(line) for line in whole if line.endswith("\n")]
 
 
@@ -291,13 +292,13 @@ def test_two_processes_stop_together_and_keep_the_corrupt_pictures_of_both(tmp_p
     flags = ["--data", f"{tmp_path}/build", "--precision", "fp32", "--log-every", "1"]
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
     command += ["--rdzv-backend", "c10d", "--rdzv-endpoint", "localhost:0", "-m", "--", "trainer"]
-    command += ["train", *flags, "--batch", "8", "--epochs", "300", "--run"]
+    command += ["train", *flags, "--batch", "8", "--epochs", "9999", "--run"]
     run = tmp_path / "run"
     process = subprocess.Popen([*command, f"{run}"], stderr=subprocess.PIPE, text=True)
     try:
-        wait_for(lambda: (run / "train.jsonl").is_file() and len(lines(run)) > 9, "steps are done")
+        wait_while(process, lambda: len(lines(run)) > 9, "steps are done")
         process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=120)
+        _, errors = process.communicate(timeout=WAIT_S)
     finally:
         process.kill()
     assert "saved at step" in errors

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.processes import free_port
+from tests.processes import WAIT_S, free_port
 from tests.trainer.training.test_step import (
     assert_equal,
     gradients,
@@ -78,7 +78,7 @@ def run_two(command: list[str]) -> None:
         place |= {"GLOO_SOCKET_IFNAME": "lo"}
         processes.append(subprocess.Popen(command, env=os.environ | place))
     try:
-        assert [process.wait(timeout=300) for process in processes] == [0, 0]
+        assert [process.wait(timeout=WAIT_S) for process in processes] == [0, 0]
     finally:
         for process in processes:
             process.kill()
@@ -123,7 +123,7 @@ def test_torchrun_trains_as_one_process_does(tmp_path):
     torchrun = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "--"]
     command = [*torchrun, "trainer", *args, f"{tmp_path}/two"]
     env = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    subprocess.run([sys.executable, "-m", *command], env=env, check=True, timeout=300)
+    subprocess.run([sys.executable, "-m", *command], env=env, check=True, timeout=WAIT_S)
     assert main([*args, f"{tmp_path}/one"]) == 0
     two, one = (
         [json.loads(line)["loss"] for line in (tmp_path / name / "train.jsonl").open()]

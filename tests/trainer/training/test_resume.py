@@ -6,12 +6,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 import torch
 
+from tests.hold import Hold
+from tests.processes import wait_while
 from tests.trainer_fixtures import make_build
 from trainer.__main__ import main
 from trainer.model import checkpoint
@@ -75,12 +76,13 @@ def test_a_run_killed_twice_by_the_system_goes_on(world, tmp_path):
     run = tmp_path / "run"
     command = ["train", "--data", f"{world}/build", "--run", f"{run}", "--precision", "fp32"]
     command += ["--epochs", "2", "--batch", "8", "--log-every", "1", "--save-seconds", "0"]
+    hold = Hold(tmp_path / "hold")
+    hold.names("/run/run[.]json")  # so a run that is not killed in time does not end
+    env = {**os.environ, **hold.environment}
     for lines in (2, 5):
-        process = subprocess.Popen([sys.executable, "-m", "trainer", *command])
+        process = subprocess.Popen([sys.executable, "-m", "trainer", *command], env=env)
         try:
-            while not (run / "train.jsonl").is_file() or len(log_lines(run)) < lines:
-                time.sleep(0.01)
-                assert process.poll() is None
+            wait_while(process, lambda n=lines: len(log_lines(run)) >= n, f"{lines} steps")
         finally:
             os.kill(process.pid, signal.SIGKILL)
             process.wait()
@@ -100,7 +102,8 @@ def test_a_run_killed_twice_by_the_system_goes_on(world, tmp_path):
 
 
 def log_lines(run: Path) -> list[str]:
-    return (run / "train.jsonl").read_text().splitlines()
+    log = run / "train.jsonl"
+    return log.read_text().splitlines() if log.is_file() else []
 
 
 def copied(world: Path, tmp_path: Path, step: int) -> Path:

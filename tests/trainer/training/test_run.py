@@ -6,12 +6,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pyarrow.parquet as pq
 import pytest
 
 from queries.tables.schemas import TABLES
+from tests.processes import WAIT_S, wait_while
 from tests.trainer_fixtures import CLASSES, make_build, make_eval_set, picture, png
 from trainer.__main__ import main
 from trainer.evaluation.intervals import wilson
@@ -166,11 +166,9 @@ def test_an_interrupt_ends_with_one_line_and_status_130(world, tmp_path):
         [sys.executable, "-m", "trainer", "train", *args], stderr=subprocess.PIPE, text=True
     )
     log = tmp_path / "run" / "train.jsonl"
-    while not (log.is_file() and log.read_text()):
-        time.sleep(0.1)
-        assert process.poll() is None
+    wait_while(process, lambda: log.is_file() and log.read_text(), "a step is done")
     os.kill(process.pid, signal.SIGINT)
-    told = process.communicate(timeout=300)[1]
+    told = process.communicate(timeout=WAIT_S)[1]
     assert process.returncode == 130
     assert "stopped by SIGINT, saved at step" in told
     assert "Traceback" not in told

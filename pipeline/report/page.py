@@ -7,7 +7,7 @@ it names runs.
 
 import base64
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
 
@@ -133,7 +133,16 @@ def _of_build(build: Path, engine: DuckEngine, inputs: Tables) -> dict:
         "gallery": gallery(build, engine, inputs),
         "near_duplicates": near_duplicates(build, engine, inputs),
         "near_skipped": _grid(audit("near_skipped")),
+        **_languages(inputs, audit),
     }
+
+
+def _languages(inputs: Tables, audit: Callable[[str], pa.Table]) -> dict:
+    """What the page shows of the languages of a worldwide build; of others nothing."""
+    if not inputs.get("language_cap"):
+        return {}
+    names = ("languages_caps", "languages_drops")
+    return {"languages": [(title("audit", name), _grid(audit(name))) for name in names]}
 
 
 def _of_run(build: Path, run: Path, engine: DuckEngine, inputs: Tables) -> dict:

@@ -30,12 +30,17 @@ Tables = Mapping[str, list[Path] | pa.Table]
 
 
 def shortfalls(engine: DuckEngine, inputs: Tables) -> list[str]:
-    """A line for the list if it is shorter than asked, and for each source that ends at its floor.
+    """A line for each list that is shorter than asked, and for each source that ends at its floor.
 
     Empty where nothing is missing, and for builds of 0.1.0, which lack the table.
     """
     rows = answer(engine, inputs, sql("report", "shortfalls")).to_pylist()
-    return [SHORT[row["source"]].format(**row, s="s" * (row["least"] != 1)) for row in rows]
+    return [_line(**row) for row in rows]
+
+
+def _line(source: str, language: str | None, least: int | None, **figures: float) -> str:
+    line = SHORT[source].format(least=least, s="s" * (least != 1), **figures)
+    return f"{language}: {line}" if language else line
 
 
 def print_shortfalls(build: Path) -> None:

@@ -145,7 +145,9 @@ def parts(
     them. Each part is one row: its queries, their ids and its journal.
     """
     assert planning.queries is not None  # the class of its settings says that it searches
-    queries = planning.queries.select(["query_id", "text"]).sort_by("query_id")
+    # Of several languages the head is that of each list in turn; of one list the order of query_id.
+    order = [("rank", "ascending"), ("query_id", "ascending")]
+    queries = planning.queries.sort_by(order).select(["query_id", "text"])
     queries = queries.slice(0, source.most_queries or None)
     for start in range(0, len(queries), source.queries_per_part):
         ids, texts = queries.slice(start, source.queries_per_part).to_pydict().values()

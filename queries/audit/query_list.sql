@@ -1,11 +1,27 @@
 -- The query list: what it lacks, its composition, where each source ends, and its junk
 -- grain: one row per figure or border phrase
 -- inputs: query, border, corpus, list_source, build
+-- Of several lists, an item that belongs to one begins with its language.
 -- percent is of the queries that the source brought. Junk is a key of one letter or digit, or a
 -- word of markup: what no one would search for. Number-like is a query with a word that begins with
 -- a digit, possessive one with a word in 's. Grammar is a bigram with one of the list's 50 most
 -- frequent words.
-WITH frequent AS (
+WITH several AS (
+    SELECT CASE WHEN COUNT(DISTINCT language) > 1 THEN ' ' END AS gap
+    FROM query
+),
+
+ended AS (
+    SELECT list_source.*, COALESCE(list_source.language || several.gap, '') AS prefix
+    FROM list_source CROSS JOIN several
+),
+
+gathered AS (
+    SELECT corpus.*, COALESCE(corpus.language || several.gap, '') AS prefix
+    FROM corpus CROSS JOIN several
+),
+
+frequent AS (
     SELECT ' ' || text || ' ' AS word
     FROM query
     WHERE word_n IS NOT NULL
@@ -70,18 +86,18 @@ figure AS (
     SELECT
         0 AS part,
         'SHORT of its quota' AS about,
-        source AS item,
+        prefix || source AS item,
         CAST(missing AS DOUBLE) AS n,
         100.0 * missing / quota AS percent
-    FROM list_source
+    FROM ended
     WHERE missing > 0
     UNION ALL
     SELECT 1, 'asked for', NULL, CAST(n_queries AS DOUBLE), NULL FROM build
     UNION ALL
     SELECT
         2, CASE source WHEN 'list' THEN 'on offer' ELSE 'on offer by' END,
-        NULLIF(source, 'list'), CAST(offered AS DOUBLE), NULL
-    FROM list_source
+        NULLIF(TRIM(prefix || REPLACE(source, 'list', '')), ''), CAST(offered AS DOUBLE), NULL
+    FROM ended
     UNION ALL
     SELECT 3, 'in the list', NULL, CAST(COUNT(*) AS DOUBLE), NULL FROM query
     UNION ALL
@@ -103,20 +119,28 @@ figure AS (
     FROM query
     GROUP BY sources
     UNION ALL
-    SELECT 6, 'words of all articles', NULL, CAST(n_words AS DOUBLE), NULL FROM corpus
+    SELECT
+        6, 'words of all articles', NULLIF(TRIM(prefix), ''), CAST(n_words AS DOUBLE), NULL
+    FROM gathered
     UNION ALL
     SELECT
         7,
         CASE source
             WHEN 'title' THEN 'least views of a title' ELSE 'least occurrences of a ' || source
         END,
-        'floor',
+        prefix || 'floor',
         CAST(least AS DOUBLE),
         NULL
-    FROM list_source
+    FROM ended
     WHERE least IS NOT NULL
     UNION ALL
-    SELECT 7, 'least PMI of a bigram', 'floor', pmi_min, NULL FROM build
+    SELECT
+        7,
+        'least PMI of a bigram',
+        COALESCE(gathered.prefix, '') || 'floor',
+        COALESCE(gathered.pmi_min, build.pmi_min),
+        NULL
+    FROM build LEFT JOIN gathered ON TRUE
     UNION ALL
     SELECT
         7,
@@ -125,10 +149,10 @@ figure AS (
             WHEN 'bigram' THEN 'least PMI of a bigram'
             ELSE 'least views of a title'
         END,
-        'reached',
+        prefix || 'reached',
         reached,
         NULL
-    FROM list_source
+    FROM ended
     WHERE reached IS NOT NULL
     UNION ALL
     SELECT 8, 'junk', entered_by, CAST(junk AS DOUBLE), 100.0 * junk / n FROM kinds
@@ -153,8 +177,14 @@ listed AS (
     SELECT part, about, item, n, percent, 0 AS place
     FROM figure
     UNION ALL
-    SELECT 10, side || ', by ' || entered_by, text, score, NULL, place
-    FROM border
+    SELECT
+        10,
+        side || ', by ' || entered_by || COALESCE(',' || several.gap || border.language, ''),
+        text,
+        score,
+        NULL,
+        place
+    FROM border CROSS JOIN several
 )
 
 SELECT about, item, n, ROUND(percent, 2) AS percent

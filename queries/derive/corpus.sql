@@ -16,5 +16,6 @@ SELECT
     ) AS word_floor,
     greatest(
         build.bigram_min, cast(ceil(build.bigram_per_million * total.n_words / 1e6) AS bigint)
-    ) AS bigram_floor
+    ) AS bigram_floor,
+    build.pmi_min
 FROM total CROSS JOIN build

@@ -1,7 +1,8 @@
 -- How each source of the query list ends
--- grain: one row per source, and one for the whole list
+-- grain: one row per language and source, and one for its whole list
 -- inputs: list_source
 SELECT
+    language,
     source,
     quota,
     least AS least_occurrences_or_views,
@@ -11,6 +12,7 @@ SELECT
     missing
 FROM list_source
 ORDER BY
+    language,
     CASE source
         WHEN 'word' THEN 1 WHEN 'bigram' THEN 2 WHEN 'title' THEN 3 WHEN 'wordnet' THEN 4
         ELSE 5

@@ -35,6 +35,7 @@ table(
     column("n_words", int64, "occurrences of all words"),
     column("word_floor", int64, "least occurrences of a word that may be a query"),
     column("bigram_floor", int64, "least occurrences of a bigram that may be a query"),
+    column("pmi_min", float64, "least PMI of a bigram that may be a query, bits", null=True),
 )
 table(
     "bigram",

@@ -47,6 +47,12 @@ def test_every_check_passes_and_every_audit_answers(built):
         assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_the_report_shows_the_languages_and_names_that_of_a_short_list(built):
+    page = (built / "report.html").read_text()
+    assert '<section id="languages">' in page
+    assert "<strong>Short:</strong> de: the list has" in page
+
+
 def test_queries_of_both_languages_stand_in_one_table_the_same_text_in_both(built):
     queries = rows_of(built, "query")
     assert [row["query_id"] for row in queries] == list(range(len(queries)))

@@ -325,7 +325,7 @@ def test_of_two_floors_the_larger_holds(n_words, floors, expected):
     corpus = derive(
         "corpus", ngram=rows("ngram", *counts, pairs), build=build_row(**floors, **of_bigrams)
     )
-    assert tuples(corpus) == [("en", n_words, expected, expected)]
+    assert tuples(corpus) == [("en", n_words, expected, expected, 0.0)]
 
 
 def list_sources(*phrases: dict, **build: object) -> dict[str, tuple]:

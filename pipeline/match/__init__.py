@@ -11,8 +11,12 @@ bits. A word's hash is exact up to 8 bytes; longer words are compared byte by by
 is exact, even in a caption that was made to share a query's hash. A sample of the matches is
 verified once more, against the strings.
 
+In scripts without spaces the tree's words are single characters (`pipeline.text.units`). A match
+there stays where it begins and ends at the edge of a word, and only runs in which one begins or
+ends are cut into words: captions in other scripts cost nothing.
+
 Numpy searches these tables, or, for many captions, a loop that Numba compiles:
-`pipeline.match.kernel`.
+`pipeline.match.kernel`; of captions with unspaced scripts always numpy.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -42,9 +46,11 @@ from pipeline.text.arrays import (
     Split,
     eights,
     equal_words,
+    split_spans,
     word_hashes,
 )
 from pipeline.text.tokeniser import Tokeniser
+from pipeline.text.units import Units, units_of, unspaced_places
 
 MATCHED = pa.schema([pa.field("row", pa.int64(), False), pa.field("query_id", pa.int64(), False)])
 
@@ -88,7 +94,7 @@ class Matcher:
         _check(queries, self.tokeniser)
         self.queries = queries
         self.id_bits = max(len(queries) - 1, 0).bit_length()
-        words = self.tokeniser.split(queries)
+        words = units_of(self.tokeniser.split(queries)).spans
         self.vocabulary, numbers = vocabulary(words, multipliers)
         keys, values = tree(words, numbers)
         n_words = len(self.vocabulary.hashes)
@@ -127,11 +133,24 @@ class Matcher:
             with suppress(ImportError):
                 self.compiled = _compiled()
         if self.compiled is None:
-            matches = self._found(self.tokeniser.split(captions, row))
-            ids = matches & ((1 << self.id_bits) - 1)
-            matches >>= self.id_bits
-            return matches, ids
+            return self._found(units_of(self.tokeniser.split(captions, row)))
         text, begins, ends = self.tokeniser.fold_spans(captions, row)
+        unspaced = _rows_of(unspaced_places(text), begins)
+        if not len(unspaced):
+            return self._found_compiled(text, begins, ends)
+        words = split_spans(text, begins.take(unspaced), ends.take(unspaced))
+        ends[unspaced] = begins.take(unspaced)
+        rows, ids = self._found(units_of(words))
+        others = self._found_compiled(text, begins, ends)
+        rows, ids = map(_joined, zip((unspaced.take(rows), ids), others, strict=True))
+        order = np.argsort(rows, kind="stable")
+        return rows.take(order), ids.take(order)
+
+    def _found_compiled(
+        self, text: np.ndarray, begins: np.ndarray, ends: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Rows and query_ids of all matches in texts without unspaced characters."""
+        assert self.compiled is not None
         vocabulary, steps = self.vocabulary, self.steps
         return self.compiled(
             (eights(text), begins, ends),
@@ -145,14 +164,15 @@ class Matcher:
         """Verify a sample of the matches in the strings. Raises FalseMatchError."""
         sample = zip(rows[::SAMPLE_EVERY].tolist(), ids[::SAMPLE_EVERY].tolist(), strict=True)
         for row, matches in groupby(sample, itemgetter(0)):
-            padded = f" {self.tokeniser.normalise(captions[row].as_py())} "
+            padded = f" {self.tokeniser.units(captions[row].as_py())} "
             for _, query_id in matches:
                 query = self.queries[query_id].as_py()
-                if f" {query} " not in padded:
+                if f" {self.tokeniser.units(query)} " not in padded:
                     raise FalseMatchError(f"query {query!r} matched a caption without it")
 
-    def _found(self, captions: Split) -> np.ndarray:
-        """row << id_bits | query_id of every match, sorted, each once."""
+    def _found(self, units: Units) -> tuple[np.ndarray, np.ndarray]:
+        """Rows and query_ids of all matches, sorted, each once."""
+        captions, spans = units.spans, [np.empty((2, 0), np.int64)]
         first, values = self._first_nodes(captions)
         follows = np.full(len(captions.starts) + 1, NONE)  # numbers of words that follow another
         follows[first] = node(values)
@@ -162,13 +182,21 @@ class Matcher:
             whole = np.flatnonzero(query_number(values))
             rows = captions.rows.take(first.take(whole))
             parts.append(rows << self.id_bits | (query_number(values.take(whole)) - 1))
+            if units.inside is not None:
+                spans.append(np.stack([first.take(whole), first.take(whole) + n_words]))
             on = np.flatnonzero(leads_on(values))
             number = follows.take(first.take(on) + n_words)
             hits = np.flatnonzero(number != NONE)
             on = on.take(hits)
             hit, values = self.steps.find_few(step(node(values.take(on)), number.take(hits)))
             first, n_words = first.take(on.take(hit)), n_words + 1
-        return _distinct(np.concatenate(parts))
+        matches = np.concatenate(parts)
+        if units.inside is not None:
+            matches = matches[self.tokeniser.at_edges(units, *np.concatenate(spans, axis=1))]
+        matches = _distinct(matches)
+        ids = matches & ((1 << self.id_bits) - 1)
+        matches >>= self.id_bits
+        return matches, ids
 
     def _first_nodes(self, captions: Split) -> tuple[np.ndarray, np.ndarray]:
         """The captions' words that are words of queries: their places, their nodes' values."""
@@ -187,7 +215,14 @@ class Matcher:
         return hit.compress(~long), values.compress(~long)
 
 
-def _joined(parts: list[np.ndarray]) -> np.ndarray:
+def _rows_of(places: np.ndarray, begins: np.ndarray) -> np.ndarray:
+    """The rows in which the places are, ascending, each once; `begins` of each row's span."""
+    order = np.argsort(begins, kind="stable")
+    nth = np.searchsorted(begins.take(order), places, "right") - 1
+    return _distinct(order.take(nth))
+
+
+def _joined(parts: Sequence[np.ndarray]) -> np.ndarray:
     return parts[0] if len(parts) == 1 else np.concatenate([np.empty(0, np.int64), *parts])
 
 

@@ -37,7 +37,6 @@ _TOKEN = regex.compile(_token(WORD.pattern, r"[\p{L}\p{M}]", r"\p{N}", r"\p{L}\p
 _ASCII_TOKEN = re.compile(_token("[a-z0-9]+", "[a-z]", "[0-9]", "a-z0-9"))
 _WORD_START = regex.compile(r"[\p{L}\p{N}]")
 
-PLAIN = Tokeniser()
 FLUSH_CHARACTERS = 16_000_000  # about 3 million words: 200 MB while they are sorted
 BATCH_ROWS = 65_536
 _BREAK = 0  # the number of whatever is no word
@@ -58,16 +57,17 @@ def _split(folded: str) -> list[str]:
 
 
 def count_ngrams(
-    batches: Iterator[pa.RecordBatch], bases_of: str = "", tokeniser: Tokeniser = PLAIN
+    batches: Iterator[pa.RecordBatch], bases_of: str = "", tokeniser: Tokeniser | None = None
 ) -> Iterator[pa.RecordBatch]:
     """Map: articles in, rows of the table `ngram` out, sorted by (first, second) in each flush.
 
     The texts "new york" and "New York!" give (new, null, 2), (new, york, 2), (york, null, 2).
-    `bases_of`: the language whose words within words are counted, too; see Bases.
+    `bases_of`: the language whose words within words are counted, too; see Bases. `tokeniser`: of
+    the build, by default that of default settings.
     """
     bases = Bases(bases_of)
     for texts in _some_texts(batches):
-        yield from _counted_texts(texts, bases, tokeniser)
+        yield from _counted_texts(texts, bases, tokeniser or Tokeniser.of())
 
 
 def _some_texts(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.ChunkedArray]:
@@ -128,14 +128,15 @@ def _tokens_of(
 
     A token is the place of its word in the sorted words, int32; those begin with "", for a break.
 
-    >>> tokens, starts, lengths, words = _tokens_of(["new", "(york)", ""], Bases(""), PLAIN)
+    >>> tokens, starts, lengths, words = _tokens_of(["new", "(york)", ""], Bases(""), Tokeniser())
     >>> tokens.tolist(), starts.tolist(), lengths.tolist(), words
     ([1, 0, 0, 2, 0, 0, 0], [0, 2, 6], [1, 3, 0], ['', 'new', 'york'])
     """
     is_ascii = np.fromiter(map(str.isascii, chunks), bool, len(chunks))
     tokens: list[str] = []
     for group in (is_ascii, ~is_ascii):  # the former are searched twice as fast
-        tokens += _split(tokeniser.fold(f" {_MARK} ".join([*compress(chunks, group), ""])))
+        folded = tokeniser.fold(f" {_MARK} ".join([*compress(chunks, group), ""]))
+        tokens += _split(tokeniser.segmented(folded))
     number_of: dict[str, int] = defaultdict(count().__next__)
     numbers = np.fromiter(map(number_of.__getitem__, tokens), np.int32, len(tokens))
     ends = np.flatnonzero(numbers == number_of[_MARK])

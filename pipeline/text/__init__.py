@@ -8,6 +8,8 @@ import unicodedata
 
 import regex
 
+from pipeline.text.scripts import apart
+
 # A letter or a number, then letters, marks and numbers. `\w` and `[\p{L}]+` both split Hindi, Tamil
 # and the Turkish dotted I at their combining marks. A mark behind no letter belongs to no word.
 WORD = regex.compile(r"[\p{L}\p{N}][\p{L}\p{M}\p{N}]*")
@@ -30,8 +32,10 @@ def fold(text: str) -> str:
     marks behind them: "H" + U+0331 has no composed form, "h" + U+0331 has one; "İ" becomes "i" +
     U+0307, which stands behind a cedilla. Without it a folded text could change when folded again.
 
-    >>> fold("ＭＵＮＩＣＨ ﬁre™")
-    'munich fire '
+    A space parts scripts without spaces from the words beside them: see `pipeline.text.scripts`.
+
+    >>> fold("ＭＵＮＩＣＨ ﬁre™"), fold("新款iPhone手机壳")
+    ('munich fire ', '新款 iphone 手机壳')
     """
     if text.isascii():
         return text.lower()
@@ -39,7 +43,7 @@ def fold(text: str) -> str:
     if "\u200c" in text or "\u200d" in text:
         text = _JOINED.sub("", text).replace("\u200c", " ").replace("\u200d", " ")
     folded = unicodedata.normalize("NFKC", text).lower()
-    return unicodedata.normalize("NFKC", folded)
+    return apart(unicodedata.normalize("NFKC", folded))
 
 
 def words(text: str) -> list[str]:

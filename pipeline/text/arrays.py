@@ -17,8 +17,10 @@ from pipeline.text.characters import (
     LINE_FEED,
     MARK,
     SPACE,
+    UNSPACED,
     UNSURE,
     codes_alone,
+    set_apart,
     settle,
     word_codes,
 )
@@ -72,7 +74,26 @@ def split(texts: pa.Array, row: int = 0) -> Split:
     begins = np.arange(len(texts) + 1, dtype=np.int64)  # a space stands between two texts
     begins[1:] += np.cumsum(pc.binary_length(texts).to_numpy())
     joined = pc.binary_join(_one_list(texts), _BETWEEN)[0].as_buffer()
-    joined = joined.to_pybytes().translate(_BYTES)
+    return _cut(joined.to_pybytes().translate(_BYTES), begins)
+
+
+def split_spans(text: np.ndarray, begins: np.ndarray, ends: np.ndarray) -> Split:
+    """The words of some of the spans that `fold_spans` gives, copied to a text of their own.
+
+    >>> text, begins, ends = fold_spans(pa.array(["Hot!", "é É", None]))
+    >>> bytes(split_spans(text, begins[1:], ends[1:]).folded)
+    b'\\xc3\\xa9 \\xc3\\xa9   '
+    """
+    lengths = ends - begins + 1
+    after = np.cumsum(lengths)
+    places = np.repeat(begins - after + lengths, lengths) + np.arange(after[-1])
+    joined = text.take(places)
+    joined[after - 1] = SPACE
+    return _cut(joined.tobytes(), np.append(0, after))
+
+
+def _cut(joined: bytes, begins: np.ndarray) -> Split:
+    """The words of folded texts, of which each begins at its place, with a space behind."""
     in_word = np.zeros(len(joined) + 2, np.bool_)
     text = np.frombuffer(joined + bytes(PADDING), np.uint8)
     np.not_equal(text[:-PADDING], SPACE, out=in_word[1:-1])
@@ -174,9 +195,17 @@ def _folded(texts: pa.LargeStringArray, rows: np.ndarray) -> pa.LargeStringArray
     folded = codes_alone().take(codes, mode="clip")
     unsure = np.zeros(len(texts), np.bool_)
     special = np.flatnonzero(folded >= MARK)
-    unsure_at = special.compress(folded.take(special) == UNSURE)
+    entries = folded.take(special)
+    unsure_at = special.compress(entries == UNSURE)
     unsure[np.searchsorted(np.flatnonzero(codes == LINE_FEED), unsure_at)] = True
-    settle(folded, special)
+    if entries.max(initial=0) >= UNSPACED:
+        unspaced = special.compress(entries >= UNSPACED)
+        special = special.compress(entries < UNSPACED)
+        folded[unspaced] &= MARK - 1
+        settle(folded, special)
+        folded = set_apart(folded, unspaced)
+    else:
+        settle(folded, special)
     nothing_vanished = folded.tobytes().decode("utf-32-le").encode()
     data = np.frombuffer(nothing_vanished.replace(b"\0", b""), np.uint8).copy()
     ends = np.flatnonzero(data == LINE_FEED)

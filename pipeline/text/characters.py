@@ -10,10 +10,11 @@ import numpy as np
 import regex
 
 from pipeline.text import JOINERS, fold
+from pipeline.text.scripts import is_unspaced
 
 SPACE, LINE_FEED = 0x20, 0x0A
 # Beside code points, which have 21 bits, in tables of characters; MARK is a bit of a mark's entry.
-MARK, VANISHES, UNSURE = 1 << 21, 1 << 22, 1 << 23
+MARK, VANISHES, UNSURE, UNSPACED = 1 << 21, 1 << 22, 1 << 23, 1 << 24
 ALONE = 0x20000  # the first two planes: letters of living languages, and emoji
 
 
@@ -33,10 +34,16 @@ def word_codes() -> np.ndarray:
 
 
 @lru_cache(maxsize=1)
+def is_mark() -> np.ndarray:
+    """For each code point whether it is a mark, bool."""
+    return word_codes() & MARK != 0
+
+
+@lru_cache(maxsize=1)
 def codes_alone() -> np.ndarray:
     """What each code point below ALONE is folded to beside any others of these, with a space for
     what is of no word; VANISHES for those of which nothing is left; UNSURE for those that depend on
-    their neighbours, grow, or lie beyond.
+    their neighbours, grow, or lie beyond. What is unspaced has this bit, too.
 
     A character is folded as if it stood alone if none of its forms on the way reorders (a
     combining class), composes with one before it (the second of a canonical composition, or a
@@ -47,7 +54,7 @@ def codes_alone() -> np.ndarray:
         parts = unicodedata.decomposition(chr(code)).split()
         if len(parts) == 2 and "<" not in parts[0]:
             seconds.add(chr(int(parts[1], 16)))
-    of_word = word_codes().tolist()
+    of_word, unspaced = word_codes().tolist(), is_unspaced().tolist()
 
     def folded(character: str) -> int:
         end = fold(character)
@@ -60,6 +67,8 @@ def codes_alone() -> np.ndarray:
         if "Σ" in forms or any(each in seconds or unicodedata.combining(each) for each in forms):
             return UNSURE
         entries = {of_word[ord(each)] for each in end}
+        if len(end) == 1 and unspaced[ord(end)]:
+            return ord(end) | UNSPACED
         return entries.pop() if len(end) == 1 or entries == {SPACE} else UNSURE
 
     codes = np.full(ALONE + 1, UNSURE, "<u4")  # the last one for all beyond
@@ -89,3 +98,24 @@ def settle(codes: np.ndarray, special: np.ndarray) -> None:
     entries = codes.take(special) & (MARK - 1)
     entries[orphans.take(np.cumsum(leads) - 1)] = SPACE
     codes[special] = entries
+
+
+def set_apart(codes: np.ndarray, unspaced: np.ndarray) -> np.ndarray:
+    """The code points with a space between each run and a word beside it, and without zeros.
+
+    codes: uint32, as `settle` leaves them. unspaced: the places of unspaced characters, int64. The
+    same as `pipeline.text.scripts.apart`, for many texts at once.
+
+    >>> codes = np.array([ord(each) for each in "太e\0\u0301太 太"])
+    >>> "".join(map(chr, set_apart(codes, np.array([0, 4, 6]))))
+    '太 e\u0301 太 太'
+    """
+    of_run = np.zeros(len(codes), np.bool_)
+    of_run[unspaced] = True
+    visible = np.flatnonzero(codes)
+    codes, of_run = codes.take(visible), of_run.take(visible)
+    leads = np.flatnonzero(~is_mark().take(codes))  # marks belong to what is before them
+    script = of_run.take(leads)
+    in_word = (codes != SPACE) & (codes != LINE_FEED)
+    meets = in_word.take(leads[1:]) & in_word.take(leads[1:] - 1) & (script[1:] != script[:-1])
+    return np.insert(codes, leads[1:].compress(meets), SPACE)

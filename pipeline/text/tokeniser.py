@@ -1,5 +1,6 @@
 """The tokeniser of one build, as its settings choose it: the object that the stages hand on."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Self
 
@@ -8,7 +9,9 @@ import pyarrow as pa
 
 from pipeline import text
 from pipeline.text import arrays
-from pipeline.text.segmenters import resolve
+from pipeline.text.scripts import segmented, units
+from pipeline.text.segmenters import resolve, segmenter
+from pipeline.text.units import Units, at_edges
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,10 @@ class Tokeniser:
         """The key of a query."""
         return " ".join(self.words(content))
 
+    def units(self, content: str) -> str:
+        """The words with spaces between them, and between the characters of unspaced scripts."""
+        return " ".join(unit for word in self.words(content) for unit in units(word))
+
     def normalise_array(self, texts: pa.Array) -> pa.Array:
         """`normalise` of every text; nulls stay."""
         return arrays.normalise_array(texts)
@@ -61,6 +68,25 @@ class Tokeniser:
     def split(self, texts: pa.Array, row: int = 0) -> arrays.Split:
         """The words of an array's texts, as spans."""
         return arrays.split(texts, row)
+
+    def at_edges(self, units: Units, begins: np.ndarray, ends: np.ndarray) -> np.ndarray:
+        """Whether units begins[i]:ends[i] of captions may be a query there, for each i; bool."""
+        if self.boundaries == "free":
+            return np.ones(len(begins), np.bool_)
+        return at_edges(units, begins, ends, self.cut)
+
+    @property
+    def cut(self) -> Callable[[str], np.ndarray] | None:
+        """What says where words begin in lines of unspaced scripts; None without a segmenter."""
+        return None if self.segmenter == "none" else segmenter(self.segmenter, self.version)
+
+    def segmented(self, folded: str) -> str:
+        """A folded text with spaces between the words of scripts without spaces, too.
+
+        >>> Tokeniser.of("icu").segmented("新款 iphone 手机壳")
+        '新款 iphone 手机 壳'
+        """
+        return folded if self.cut is None else segmented(folded, self.cut)
 
     def fold_spans(
         self, texts: pa.Array, row: int = 0

@@ -22,6 +22,7 @@ from queries.tables.errors import InputError
 # writing from the right, emoji of several characters, and all kinds of line ends.
 AWKWARD = "Σσςİıßŉǰΐﷺﬁ㎏½①각ᄀ\u1161\u11a8\u0301\u0327\u0307\u0331\u0345\u200d\u200f\u202e\ufe0f"
 AWKWARD += "\u200b\u200c\u2060\ufe00\ufeff\u034f\u20e3\u3164\U000e0100\u093e\u0e31™´¨²①❶№⅔Ⓡ"
+AWKWARD += "太ー々〇サプ\uff9e\u3099กำ\u0e49๒ຳໝក\u17d2មေး㍿㌔𠀀"
 AWKWARD += "אבجو۳नमस्ते犬🐕🏳🌈ÅÅ\0\n\r\t\v\x1c\x85\u2028\xa0\xad aAZz09_'’-.…\U000e0001\U0010ffff"
 TEXT = st.text() | st.text(AWKWARD) | st.text(st.characters(codec="ascii"))
 
@@ -30,6 +31,7 @@ TEXT = st.text() | st.text(AWKWARD) | st.text(st.characters(codec="ascii"))
 # they are folded.
 CONTEXTS = ["{}", "{}a", "a{}", "a{}b", "1{}2", "\u0301{}\u0327", "\u093e{} {}\u0327\u093ea"]
 CONTEXTS += ["AΣ{} {}Σ", "e\u0301{}\u0327{}", "가{}\n{}\u11a8", "'{}'"]
+CONTEXTS += ["太{}a", "a{}太", "太{}\u0301{}太 ก{}า{}"]
 # Han and Tangut letters: 110,000 of a kind, which only the slow test tries one by one.
 UNIFORM = [(0x3400, 0xA000), (0x17000, 0x18D80), (0x20000, 0x2F800), (0x30000, 0x3347A)]
 EVERY = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]

@@ -20,7 +20,7 @@ from pipeline.filters.captions import (
 from pipeline.filters.hosts import host_reason
 from pipeline.filters.placeholders import chosen
 from pipeline.settings.whole import FilterSettings
-from pipeline.text import normalise, words
+from pipeline.text import words
 
 CAMERA, FILE, WEB = map(re.compile, map(whole, (CAMERA_NAME, FILE_NAME, ADDRESS)))
 LETTER = regex.compile(r"[\p{L}\p{M}]")
@@ -112,7 +112,7 @@ def fits(rest: str, pieces: list[str]) -> bool:
 
 @cache
 def alternatives(piece: str) -> list[str]:
-    return [normalise(text) for text in piece.split("|")]
+    return [" ".join(words(text)) for text in piece.split("|")]
 
 
 @lru_cache

@@ -23,6 +23,7 @@ from pipeline.match import Matcher
 from pipeline.settings.whole import FilterSettings
 from pipeline.text import normalise
 from pipeline.text.arrays import Split, split
+from pipeline.text.tokeniser import Tokeniser
 from queries.tables.errors import InputError
 
 MOST_ROWS = 1 << 14  # texts of one call: their row number fits beside 50 bits of a hash
@@ -71,7 +72,9 @@ def with_words(n: int) -> str:
     return rf"(?:[a-z]{{3,}}[^a-z].*?){{{n}}}"
 
 
-def caption_masks(texts: pa.StringArray, settings: FilterSettings) -> dict[str, np.ndarray]:
+def caption_masks(
+    texts: pa.StringArray, settings: FilterSettings, tokeniser: Tokeniser | None = None
+) -> dict[str, np.ndarray]:
     """For each caption rule, in order, an (N,) bool mask of the texts that the rule drops.
 
     Takes at most MOST_ROWS texts, none of them null.
@@ -100,7 +103,7 @@ def caption_masks(texts: pa.StringArray, settings: FilterSettings) -> dict[str, 
         masks["caption_placeholder"] |= _is_code(lower, s.placeholders)
     masks["caption_repeats"] = repeated_share(words, hashes) > s.max_repeated_share
     if s.blocked_words:
-        masks["caption_blocked"] = _is_blocked(texts, s.blocked_words)
+        masks["caption_blocked"] = _is_blocked(texts, s.blocked_words, tokeniser)
     return masks
 
 
@@ -247,16 +250,19 @@ def _is_mojibake(texts: pa.StringArray) -> np.ndarray:
     return mojibake
 
 
-def _is_blocked(texts: pa.StringArray, paths: tuple[str, ...]) -> np.ndarray:
+def _is_blocked(
+    texts: pa.StringArray, paths: tuple[str, ...], tokeniser: Tokeniser | None
+) -> np.ndarray:
     blocked = np.zeros(len(texts), bool)
-    blocked[_blocked(paths).match(texts)["row"]] = True
+    blocked[_blocked(paths, tokeniser or Tokeniser.of()).match(texts)["row"]] = True
     return blocked
 
 
 @lru_cache(maxsize=2)
-def _blocked(paths: tuple[str, ...]) -> Matcher:
-    keys = {key for path in paths for key in read_blocked(Path(path))}
-    return Matcher(pa.array(sorted(keys), pa.string()))
+def _blocked(paths: tuple[str, ...], tokeniser: Tokeniser) -> Matcher:
+    lines = (line for path in paths for line in read_blocked(Path(path)))
+    keys = sorted(set(map(tokeniser.normalise, lines)))
+    return Matcher(pa.array(keys, pa.string()), tokeniser=tokeniser)
 
 
 def read_blocked(path: Path) -> Iterator[str]:

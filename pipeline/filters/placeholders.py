@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.match.tables import MULTIPLIERS
-from pipeline.text import normalise
+from pipeline.text import words as words_of
 from pipeline.text.arrays import Split, split, word_hashes
 from queries.tables.errors import InputError
 
@@ -146,9 +146,7 @@ def most_words(phrase: str) -> int:
     """
     if "…" in phrase:
         return 1 << 62
-    words = (
-        max(len(normalise(text).split()) for text in piece.split("|")) for piece in phrase.split()
-    )
+    words = (max(len(words_of(text)) for text in piece.split("|")) for piece in phrase.split())
     return sum(n or 1 for n in words)  # a number
 
 
@@ -166,7 +164,7 @@ def phrases_by_end(placeholders: tuple[str, ...]) -> Phrases:
         pieces = phrase.split()
         end, phrases = (-1, by_end.tails) if pieces[0] == "…" else (0, by_end.heads)
         for word in _words(phrase, pieces[::-1] if end else pieces):
-            key = normalise(word).split(" ")[end]
+            key = words_of(word)[end]
             key = key if end else _bare(key)
             if phrase not in phrases.setdefault(key, []):
                 phrases[key].append(phrase)
@@ -216,7 +214,7 @@ def _pattern(piece: str) -> str:
 
 
 def _word(text: str) -> str:
-    key = normalise(text)
+    key = " ".join(words_of(text))
     if not key or "…" in text:
         raise InputError(f"filters.placeholders: {text!r}: expected a word")
     return f" {re.escape(key)}"

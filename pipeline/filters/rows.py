@@ -18,6 +18,7 @@ from pipeline.filters.placeholders import phrases_by_end
 from pipeline.rights.signals import read, refused
 from pipeline.settings.consent import ConsentSettings
 from pipeline.settings.whole import FilterSettings
+from pipeline.text.tokeniser import Tokeniser
 from pipeline.web.equivalence import equivalence_keys
 from queries.tables.schemas import TABLES
 from queries.tables.table import OTHER
@@ -43,6 +44,7 @@ def filter_pairs(
     settings: FilterSettings,
     list_of_label: Mapping[str, str] | None = None,
     consent: ConsentSettings = BY_DEFAULT,
+    tokeniser: Tokeniser | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """Map: candidates to rows of `filtered`, each with its reason or none.
 
@@ -51,7 +53,8 @@ def filter_pairs(
     schema = TABLES["filtered"].schema
     for batch in batches:
         for piece in _slices(batch):
-            judged = judge(piece["url_key"], piece["caption"], settings, list_of_label)
+            of_row = (settings, list_of_label, tokeniser)
+            judged = judge(piece["url_key"], piece["caption"], *of_row)
             columns = {**dict(zip(piece.schema.names, piece.columns, strict=True))}
             columns |= dict(zip(("reason", "language", "query_language"), judged, strict=True))
             no = pc.and_(opted_out(piece["page_signals"], consent), pc.is_null(columns["reason"]))
@@ -91,6 +94,7 @@ def judge(
     captions: pa.StringArray,
     settings: FilterSettings,
     list_of_label: Mapping[str, str] | None = None,
+    tokeniser: Tokeniser | None = None,
 ) -> tuple[pa.StringArray, pa.StringArray, pa.StringArray]:
     """The reason, the language and the list's language of every row.
 
@@ -101,7 +105,7 @@ def judge(
     >>> judge(pa.array(["http://a.org/1"]), pa.array(["untitled"]), FilterSettings())[0].to_pylist()
     ['caption_placeholder']
     """
-    masks = {**url_masks(url_keys, settings), **caption_masks(captions, settings)}
+    masks = {**url_masks(url_keys, settings), **caption_masks(captions, settings, tokeniser)}
     reasons = first_reason(masks, len(captions))
     nothing = pa.nulls(len(captions), pa.string())
     if not settings.language_model:

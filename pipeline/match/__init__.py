@@ -49,8 +49,9 @@ from pipeline.text.arrays import (
     split_spans,
     word_hashes,
 )
+from pipeline.text.scripts import unspaced_places
 from pipeline.text.tokeniser import Tokeniser
-from pipeline.text.units import Units, units_of, unspaced_places
+from pipeline.text.units import Units, units_of
 
 MATCHED = pa.schema([pa.field("row", pa.int64(), False), pa.field("query_id", pa.int64(), False)])
 

@@ -85,8 +85,10 @@ class FilterPairs(Stage):
         model = self.ws.file_digest(Path(used.language_model)) if used.language_model else None
         blocked = [self.ws.file_digest(Path(path)) for path in used.blocked_words]
         others = {"language_model", "blocked_words", "boilerplate_max"}
-        consent = self.used.consent.model_dump()
-        return [used.model_dump(exclude=others), model, blocked, self.used.list_of_label, consent]
+        # Words are looked for in captions as queries are.
+        tokeniser = self.tokeniser.identity if blocked else None
+        consent, lists = self.used.consent.model_dump(), self.used.list_of_label
+        return [used.model_dump(exclude=others), model, blocked, lists, consent, tokeniser]
 
     def make(self) -> Parts:
         exclusion = read_lists(self.ws)
@@ -95,6 +97,7 @@ class FilterPairs(Stage):
             settings=self.used.row_filters,
             list_of_label=self.used.list_of_label,
             consent=self.used.consent,
+            tokeniser=self.tokeniser,
         )
         filtered = self.map("filtered", function, self.inputs("candidate", self.row_rules()))
         host = self.derive("host", filtered=files(filtered))

@@ -130,7 +130,7 @@ class ReadWikipedia(ReadStage):
 class CountNgrams(ListStage):
     """Words and bigrams of all articles, counted."""
 
-    version = 2
+    version = 3
     reads = ("article",)
     makes = ("ngram",)
 

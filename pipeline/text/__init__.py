@@ -8,7 +8,7 @@ import unicodedata
 
 import regex
 
-from pipeline.text.scripts import apart
+from pipeline.text.scripts import apart, joined
 
 # A letter or a number, then letters, marks and numbers. `\w` and `[\p{L}]+` both split Hindi, Tamil
 # and the Turkish dotted I at their combining marks. A mark behind no letter belongs to no word.
@@ -58,10 +58,12 @@ def words(text: str) -> list[str]:
 def normalise(text: str) -> str:
     """The key of a query: its words with one space between them, which keeps itself.
 
-    >>> normalise(" New  York (City)")
-    'new york city'
+    Between two words in scripts without spaces there is none.
+
+    >>> normalise(" New  York (City)"), normalise("ジョン・レノン")
+    ('new york city', 'ジョンレノン')
     """
-    return " ".join(words(text))
+    return joined(words(text))
 
 
 class _Characters(dict[int, str]):

@@ -14,7 +14,7 @@ from pipeline.text.scripts import is_unspaced
 
 SPACE, LINE_FEED = 0x20, 0x0A
 # Beside code points, which have 21 bits, in tables of characters; MARK is a bit of a mark's entry.
-MARK, VANISHES, UNSURE, UNSPACED = 1 << 21, 1 << 22, 1 << 23, 1 << 24
+MARK, VANISHES, UNSURE, UNSPACED, ORDERED = 1 << 21, 1 << 22, 1 << 23, 1 << 24, 1 << 25
 ALONE = 0x20000  # the first two planes: letters of living languages, and emoji
 
 
@@ -43,11 +43,13 @@ def is_mark() -> np.ndarray:
 def codes_alone() -> np.ndarray:
     """What each code point below ALONE is folded to beside any others of these, with a space for
     what is of no word; VANISHES for those of which nothing is left; UNSURE for those that depend on
-    their neighbours, grow, or lie beyond. What is unspaced has this bit, too.
+    their neighbours, grow, or lie beyond. What is unspaced has this bit, too; marks that only may
+    reorder have ORDERED.
 
-    A character is folded as if it stood alone if none of its forms on the way reorders (a
-    combining class), composes with one before it (the second of a canonical composition, or a
-    Hangul vowel or final), or is a capital sigma, whose lower case looks about (Unicode 16, 3.13).
+    A character is folded as if it stood alone if none of its forms on the way reorders (it has a
+    combining class, and is no mark that keeps its form), composes with one before it (the second of
+    a canonical composition, or a Hangul vowel or final), or is a capital sigma, whose lower case
+    looks about (Unicode 16, 3.13).
     """
     seconds = {chr(code) for code in (*range(0x1161, 0x1176), *range(0x11A7, 0x11C3))}
     for code in range(ALONE):  # none beyond decomposes into two
@@ -64,9 +66,11 @@ def codes_alone() -> np.ndarray:
             return UNSURE if character in JOINERS else SPACE
         composed = unicodedata.normalize("NFKC", character)
         forms = {*character, *composed, *composed.lower(), *end}
-        if "Σ" in forms or any(each in seconds or unicodedata.combining(each) for each in forms):
+        if "Σ" in forms or forms & seconds:
             return UNSURE
         entries = {of_word[ord(each)] for each in end}
+        if any(map(unicodedata.combining, forms)):
+            return entries.pop() | ORDERED if forms == {character} else UNSURE
         if len(end) == 1 and unspaced[ord(end)]:
             return ord(end) | UNSPACED
         return entries.pop() if len(end) == 1 or entries == {SPACE} else UNSURE
@@ -76,6 +80,25 @@ def codes_alone() -> np.ndarray:
         codes[code] = folded(chr(code))
     codes[LINE_FEED] = LINE_FEED
     return codes
+
+
+@lru_cache(maxsize=1)
+def last_classes() -> np.ndarray:
+    """For each code point the combining class of the last one that it decomposes to, uint8."""
+    classes = np.zeros(0x110000, np.uint8)
+    for code in (code for code in range(0x20000) if not 0xD800 <= code < 0xE000):
+        classes[code] = unicodedata.combining(unicodedata.normalize("NFKD", chr(code))[-1])
+    return classes
+
+
+def out_of_order(codes: np.ndarray, marks: np.ndarray) -> np.ndarray:
+    """Which of the ORDERED marks, by place, may reorder with what stands before them; bool.
+
+    >>> out_of_order(np.array([0xE01, 0xE48, 0xE38]), np.array([1, 2])).tolist()
+    [False, True]
+    """
+    before, own = codes.take(marks - 1), codes.take(marks)
+    return last_classes().take(before) > last_classes().take(own)
 
 
 def settle(codes: np.ndarray, special: np.ndarray) -> None:

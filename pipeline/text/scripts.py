@@ -9,6 +9,7 @@ characters with their marks.
 import re
 from collections.abc import Callable, Iterator
 from functools import lru_cache, partial
+from itertools import chain, pairwise
 
 import numpy as np
 import regex
@@ -19,8 +20,9 @@ _LETTER = regex.compile(
 )
 _MARK = regex.compile(r"\p{M}+")
 _OF_WORD = regex.compile(r"[\p{L}\p{M}\p{N}]")
-_FIRST, _END = 0xE00, 0x40000  # from the block of Thai to the last plane of Han
-_HIGH = re.compile(f"[{chr(_FIRST)}-\U0010ffff]")  # found at once, where it is
+_FIRST, _END = 0x300, 0x40000  # from the first marks to the last plane of Han
+_HIGH = re.compile("[\u0e00-\U0010ffff]")  # from Thai on; found at once, where it is
+_HIGH_BYTE = 0xE0  # the first byte in UTF-8 of characters from U+0800 on
 
 
 @lru_cache(maxsize=1)
@@ -42,6 +44,18 @@ def run_pattern() -> re.Pattern[str]:
 @lru_cache(maxsize=1)
 def _unit_pattern() -> re.Pattern[str]:
     return re.compile(f"[{_ranges(_LETTER)}][{_ranges(_MARK)}]*")
+
+
+def unspaced_places(text: np.ndarray) -> np.ndarray:
+    """The places of unspaced characters in UTF-8 bytes with a padding behind, int64."""
+    if text.max(initial=0) < _HIGH_BYTE:
+        return np.empty(0, np.int64)
+    leads = np.flatnonzero(text >= _HIGH_BYTE)
+    first, second, third, fourth = (text.take(leads + n).astype(np.int32) for n in range(4))
+    codes = (first & 0x0F) << 12 | (second & 0x3F) << 6 | third & 0x3F
+    four = np.flatnonzero(first >= 0xF0)
+    codes[four] = (codes.take(four) & 0x7FFF) << 6 | fourth.take(four) & 0x3F
+    return leads.compress(is_unspaced().take(codes))
 
 
 def _spans(pattern: regex.Pattern[str]) -> list[tuple[int, int]]:
@@ -71,6 +85,20 @@ def _with_spaces(run: re.Match[str]) -> str:
     before, behind = run.string[max(start - 1, 0) : start], run.string[end : end + 1]
     left = " " if _OF_WORD.match(before) else ""
     return f"{left}{run[0]}{' ' if _OF_WORD.match(behind) else ''}"
+
+
+def joined(words: list[str]) -> str:
+    """The words with a space between two of them, but none between two runs: as people write.
+
+    >>> joined(["手机", "壳", "iphone", "x"])
+    '手机壳 iphone x'
+    """
+    text = " ".join(words)
+    if not _HIGH.search(text):
+        return text
+    unspaced = [bool(is_unspaced()[ord(word[0])]) for word in words]
+    spaces = ["" if both == (True, True) else " " for both in pairwise(unspaced)]
+    return "".join(chain.from_iterable(zip(words, [*spaces, ""], strict=True)))
 
 
 def units(word: str) -> list[str]:

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from pipeline import text
 from pipeline.text import arrays
-from pipeline.text.scripts import segmented, units
+from pipeline.text.scripts import joined, segmented, units
 from pipeline.text.segmenters import resolve, segmenter
 from pipeline.text.units import Units, at_edges
 
@@ -55,7 +55,7 @@ class Tokeniser:
 
     def normalise(self, content: str) -> str:
         """The key of a query."""
-        return " ".join(self.words(content))
+        return joined(self.words(content))
 
     def units(self, content: str) -> str:
         """The words with spaces between them, and between the characters of unspaced scripts."""

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.text.arrays import Split
-from pipeline.text.scripts import is_unspaced
+from pipeline.text.scripts import unspaced_places
 
-_HIGH = 0xE0  # the first byte of UTF-8's characters from U+0800 on
 _NEW_LINE = 0x0A
 
 
@@ -27,18 +26,6 @@ class Units:
     words: Split
     spans: Split
     inside: np.ndarray | None = None
-
-
-def unspaced_places(text: np.ndarray) -> np.ndarray:
-    """The places of unspaced characters in UTF-8 bytes with a padding behind, int64."""
-    if text.max(initial=0) < _HIGH:
-        return np.empty(0, np.int64)
-    leads = np.flatnonzero(text >= _HIGH)
-    first, second, third, fourth = (text.take(leads + n).astype(np.int32) for n in range(4))
-    codes = (first & 0x0F) << 12 | (second & 0x3F) << 6 | third & 0x3F
-    four = np.flatnonzero(first >= 0xF0)
-    codes[four] = (codes.take(four) & 0x7FFF) << 6 | fourth.take(four) & 0x3F
-    return leads.compress(is_unspaced().take(codes))
 
 
 def units_of(words: Split) -> Units:

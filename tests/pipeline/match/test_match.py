@@ -25,6 +25,7 @@ from pipeline.text.tokeniser import Tokeniser
 from queries.tables.errors import InputError
 from queries.tables.parts import write_part
 from queries.tables.schemas import TABLES
+from tests.plain_matches import matches
 from tests.tables import rows
 
 QUERIES = ["dog", "hot dog", "york", "new york", "new york city", "don t", "straße", "नमस्ते"]
@@ -41,18 +42,7 @@ def plain(queries: list[str], captions: list[str]) -> set[tuple[int, int]]:
 
 
 def from_dict(queries: list[str], captions: list[str | None]) -> list[tuple[int, int]]:
-    """Every n-gram of every caption, looked up in a dict of the queries."""
-    ids = {text: place for place, text in enumerate(queries)}
-    longest = max((len(text.split()) for text in queries), default=0)
-    matches = set()
-    for row, caption in enumerate(captions):
-        tokens = words(caption or "")
-        for start in range(len(tokens)):
-            for end in range(start + 1, min(start + longest, len(tokens)) + 1):
-                phrase = " ".join(tokens[start:end])
-                if phrase in ids:
-                    matches.add((row, ids[phrase]))
-    return sorted(matches)
+    return matches(queries, captions, Tokeniser.of())
 
 
 def pairs(batch: pa.RecordBatch) -> list[tuple[int, int]]:

@@ -57,6 +57,7 @@ MATCHED = pa.schema([pa.field("row", pa.int64(), False), pa.field("query_id", pa
 
 # Numpy's arrays of a chunk stay in the processor's cache: 8 bytes a word, some 10 words a caption.
 CHUNK_ROWS = {"numpy": 6_144, "numba": 16_384}
+SOME_ROWS = 2_048  # of captions with unspaced scripts, which have more units than others words
 CHUNK_BYTES = 1 << 20
 NONE = -1
 SAMPLE_EVERY = 10_000  # matches, of which one is verified against the strings
@@ -136,14 +137,19 @@ class Matcher:
         if self.compiled is None:
             return self._found(units_of(self.tokeniser.split(captions, row)))
         text, begins, ends = self.tokeniser.fold_spans(captions, row)
-        unspaced = _rows_of(unspaced_places(text), begins)
+        places = unspaced_places(text)
+        unspaced = np.flatnonzero(np.searchsorted(places, begins) < np.searchsorted(places, ends))
         if not len(unspaced):
             return self._found_compiled(text, begins, ends)
-        words = split_spans(text, begins.take(unspaced), ends.take(unspaced))
+        found = []
+        for start in range(0, len(unspaced), SOME_ROWS):
+            some = unspaced[start : start + SOME_ROWS]
+            words = split_spans(text, begins.take(some), ends.take(some))
+            rows, ids = self._found(units_of(words))
+            found.append((some.take(rows), ids))
         ends[unspaced] = begins.take(unspaced)
-        rows, ids = self._found(units_of(words))
-        others = self._found_compiled(text, begins, ends)
-        rows, ids = map(_joined, zip((unspaced.take(rows), ids), others, strict=True))
+        found.append(self._found_compiled(text, begins, ends))
+        rows, ids = map(_joined, zip(*found, strict=True))
         order = np.argsort(rows, kind="stable")
         return rows.take(order), ids.take(order)
 
@@ -214,13 +220,6 @@ class Matcher:
             return hit, values
         long[unsure] = ~same
         return hit.compress(~long), values.compress(~long)
-
-
-def _rows_of(places: np.ndarray, begins: np.ndarray) -> np.ndarray:
-    """The rows in which the places are, ascending, each once; `begins` of each row's span."""
-    order = np.argsort(begins, kind="stable")
-    nth = np.searchsorted(begins.take(order), places, "right") - 1
-    return _distinct(order.take(nth))
 
 
 def _joined(parts: Sequence[np.ndarray]) -> np.ndarray:

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import regex
 
 from pipeline.query_list.bases import Bases
-from pipeline.text import WORD, fold
+from pipeline.text import WORD
 from pipeline.text.tokeniser import Tokeniser
 from queries.tables.schemas import TABLES
 
@@ -43,13 +43,14 @@ _BREAK = 0  # the number of whatever is no word
 _MARK = "\x1f"  # stands behind each chunk; in a text it is a break like any other
 
 
-def count_words(text: str) -> list[str]:
+def count_words(text: str, tokeniser: Tokeniser | None = None) -> list[str]:
     """The words of a text as they are counted, and the punctuation that bigrams may not cross.
 
     >>> count_words("It’s well-known: New York, the 1980s")
     ["it's", 'well-known', ':', 'new', 'york', ',', 'the', '1980s']
     """
-    return _split(fold(text))
+    tokeniser = tokeniser or Tokeniser.of()
+    return _split(tokeniser.segmented(tokeniser.fold(text)))
 
 
 def _split(folded: str) -> list[str]:

@@ -124,7 +124,7 @@ def settle(codes: np.ndarray, special: np.ndarray) -> None:
 
 
 def set_apart(codes: np.ndarray, unspaced: np.ndarray) -> np.ndarray:
-    """The code points with a space between each run and a word beside it, and without zeros.
+    r"""The code points with a space between each run and a word beside it, and without zeros.
 
     codes: uint32, as `settle` leaves them. unspaced: the places of unspaced characters, int64. The
     same as `pipeline.text.scripts.apart`, for many texts at once.

@@ -84,7 +84,7 @@ class Tokeniser:
         """A folded text with spaces between the words of scripts without spaces, too.
 
         >>> Tokeniser.of("icu").segmented("新款 iphone 手机壳")
-        '新款 iphone 手机 壳'
+        '新 款 iphone 手机 壳'
         """
         return folded if self.cut is None else segmented(folded, self.cut)
 

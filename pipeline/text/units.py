@@ -31,7 +31,9 @@ class Units:
 def units_of(words: Split) -> Units:
     """The units of the words.
 
-    >>> units = units_of(split(pa.array(["太阳 hat", "hat"])))
+    >>> import pyarrow
+    >>> from pipeline.text.arrays import split
+    >>> units = units_of(split(pyarrow.array(["太阳 hat", "hat"])))
     >>> units.spans.lengths.tolist(), units.spans.first.tolist(), units.inside.tolist()
     ([3, 3, 3, 3], [0, 3, 4], [False, True, False, False, False])
     """

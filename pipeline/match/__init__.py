@@ -141,15 +141,15 @@ class Matcher:
         unspaced = np.flatnonzero(np.searchsorted(places, begins) < np.searchsorted(places, ends))
         if not len(unspaced):
             return self._found_compiled(text, begins, ends)
-        found = []
+        matched = []
         for start in range(0, len(unspaced), SOME_ROWS):
-            some = unspaced[start : start + SOME_ROWS]
-            words = split_spans(text, begins.take(some), ends.take(some))
+            chunk = unspaced[start : start + SOME_ROWS]
+            words = split_spans(text, begins.take(chunk), ends.take(chunk))
             rows, ids = self._found(units_of(words))
-            found.append((some.take(rows), ids))
+            matched.append((chunk.take(rows), ids))
         ends[unspaced] = begins.take(unspaced)
-        found.append(self._found_compiled(text, begins, ends))
-        rows, ids = map(_joined, zip(*found, strict=True))
+        matched.append(self._found_compiled(text, begins, ends))
+        rows, ids = map(_joined, zip(*matched, strict=True))
         order = np.argsort(rows, kind="stable")
         return rows.take(order), ids.take(order)
 

@@ -82,8 +82,8 @@ def segmenter(name: str, expected: str) -> Callable[[str], np.ndarray]:
     others = _icu() if name == "icu" or "icu4py" in here else _whole
     if name == "icu":
         return lambda runs: _as_written(runs, lambda text: _begins(others(text)))
-    own, known = _LOADED[name](), _CUTS[name]
-    return lambda runs: _as_written(runs, lambda text: _begins_of_two(text, known, own, others))
+    own, its_runs = _LOADED[name](), _CUTS[name]
+    return lambda runs: _as_written(runs, lambda text: _begins_of_two(text, its_runs, own, others))
 
 
 def _begins(words: Iterable[str]) -> np.ndarray:
@@ -92,11 +92,11 @@ def _begins(words: Iterable[str]) -> np.ndarray:
     return np.cumsum(lengths) - lengths
 
 
-def _begins_of_two(text: str, known: re.Pattern[str], own: Cut, others: Cut) -> np.ndarray:
-    """As `_begins`, where `own` cuts the spans that match `known`, and `others` the rest."""
+def _begins_of_two(text: str, its_runs: re.Pattern[str], own: Cut, others: Cut) -> np.ndarray:
+    """As `_begins`, where `own` cuts the spans that match `its_runs`, and `others` the rest."""
     parts: list[np.ndarray] = []
     at = 0
-    for span in known.finditer(text):
+    for span in its_runs.finditer(text):
         parts += [
             _begins(others(text[at : span.start()])) + at,
             _begins(own(span[0])) + span.start(),

@@ -7,7 +7,6 @@ source. Every raw row gives exactly one candidate, valid or not.
 import json
 import re
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -19,6 +18,7 @@ from queries.tables.errors import InputError
 from queries.tables.schemas import TABLES
 
 BATCH_ROWS = 8_192
+BATCH_CHARACTERS = 1 << 25  # a table's row may have a million in its other columns
 SURROGATE = re.compile("[\ud800-\udfff]")
 NOT_TEXT = object()  # a value that is no text: a list, a date, a picture
 
@@ -42,9 +42,16 @@ class Raw(NamedTuple):
 
 def candidates(raws: Iterable[Raw], source: str, seed: int) -> Iterator[pa.RecordBatch]:
     """Batches of table `candidate`, one row for each raw row, in their order."""
-    rows = (candidate(raw, source, seed, n) for n, raw in enumerate(raws))
-    while batch_rows := list(islice(rows, BATCH_ROWS)):
-        yield pa.RecordBatch.from_pylist(batch_rows, TABLES["candidate"].schema)
+    rows, n_characters = [], 0
+    for number, raw in enumerate(raws):
+        row = candidate(raw, source, seed, number)
+        rows.append(row)
+        n_characters += sum(len(value) for value in row.values() if isinstance(value, str))
+        if len(rows) == BATCH_ROWS or n_characters > BATCH_CHARACTERS:
+            yield pa.RecordBatch.from_pylist(rows, TABLES["candidate"].schema)
+            rows, n_characters = [], 0
+    if rows:
+        yield pa.RecordBatch.from_pylist(rows, TABLES["candidate"].schema)
 
 
 def candidate(raw: Raw, source: str, seed: int, row: int) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import lzma
 import zipfile
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +18,7 @@ from pipeline.settings.sources import CommonCrawlSource, TablesSource
 from pipeline.settings.whole import SettingsError, load
 from pipeline.sources import crawl, tables
 from pipeline.sources.candidate import SourceError, candidates
+from pipeline.sources.tables.proposal import propose
 from pipeline.wikipedia import pieces, read_pages
 from pipeline.wikipedia.pageviews import read_views
 from pipeline.wikipedia.sql_tables import read_page_table
@@ -123,16 +125,17 @@ def record(kind: bytes, of: bytes, body: bytes) -> bytes:
     return head % (kind, of, len(body)) + body + b"\r\n\r\n"
 
 
-def wacz(*crawls: bytes) -> bytes:
+def zipped(name: str, *contents: bytes) -> bytes:
+    """A zip with these contents under the name, whose * is their number."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as members:
-        for number, content in enumerate(crawls):
-            members.writestr(f"archive/{number}.warc", content)
+        for number, content in enumerate(contents):
+            members.writestr(name.replace("*", str(number)), content)
     return file.getvalue()
 
 
 CRAWL = [
-    wacz(record(b"response", b"application/http", PAGE_BODY), b"WARC/1.0\r\n"),
+    zipped("archive/*.warc", record(b"response", b"application/http", PAGE_BODY), b"WARC/1.0\r\n"),
     record(b"response", b"application/http; msgtype=response", PAGE_BODY) * 2,
     record(b"metadata", b"application/json", WAT_BODY),
     record(b"response", b"application/http", PAGE_BODY.replace(b"\r\n", b"\n")).replace(
@@ -171,6 +174,8 @@ TABLES: list[NamedContent] = [
     (b'{"info": {}, "rows": [{"url": "http://a.org/1", "caption": "A red kite"}]}', ".json"),
     (b'{"url": "http://a.org/1",\n"caption": "A"}\n{"url": "u", "caption": {"a": 1}}', ".json"),
     ("url,caption\nhttp://a.org/1,kite".encode("utf-16"), ".csv"),
+    (zipped("a.csv", b"url,caption\nhttp://a.org/1,kite\n" * 9), ".csv.zip"),
+    (lzma.compress(b'{"url": "http://a.org/1", "caption": "A"}\n' * 9), ".jsonl.xz"),
     (b"url\tcaption\nhttp://a.org/1\ta \\t kite\\\nb \\N\t\\N\n", ".tsv"),
 ]
 TABLE_TOKENS = tokens(
@@ -191,7 +196,7 @@ def edited(files: list[NamedContent], pieces_of: list[bytes]) -> st.SearchStrate
     """One of the files, changed, packed or not, under the ending of any."""
     endings = st.sampled_from([ending for _, ending in files])
     both = st.tuples(changed([data for data, _ in files], pieces_of), endings)
-    ways = st.sampled_from(["", "", ".gz", ".bz2", ".zst"])
+    ways = st.sampled_from(["", "", ".gz", ".bz2", ".zst", ".xz", ".zip"])
     return st.builds(lambda content, way: (content[0], content[1] + way), both, ways) | st.tuples(
         packed(changed([data for data, _ in files], pieces_of)),
         endings.map(lambda ending: ending + ".gz"),
@@ -219,6 +224,17 @@ WAYS: dict[str, dict[str, Any]] = {
     "tables: coco": {"columns": "coco"},
     "tables: visual genome": {"columns": "visual_genome"},
 }
+
+
+def proposal(content: NamedContent) -> None:
+    """What init proposes for a table is read, or the table is refused in one line."""
+    with file_of(*content) as path, suppress(SourceError):
+        made = propose(str(path)).settings
+        header = tuple(made.pop("header", ()))
+        source = TablesSource(kind="tables", name="fuzz", paths=(str(path),), header=header, **made)
+        with suppress(SourceError):
+            tables.check(source)
+        rows(candidates(tables.read({"path": str(path)}, source), "fuzz", 0), OF_A_SOURCE)
 
 
 def exclusions(content: NamedContent) -> None:
@@ -270,6 +286,7 @@ TARGETS = (
     Target("wordnet", packed(changed(LEXICON, LEXICON_TOKENS)), dump(read_synsets)),
     Target("crawls", packed(changed(CRAWL, CRAWL_TOKENS)), read_crawl),
     *(Target(name, edited(TABLES, TABLE_TOKENS), table_read(way)) for name, way in WAYS.items()),
+    Target("proposals", edited(TABLES, TABLE_TOKENS), proposal),
     Target("exclusions", edited(LISTS, LIST_TOKENS), exclusions),
     Target(
         "settings",

@@ -1,7 +1,12 @@
 """Targets that read texts: wikitext, pages, captions, addresses, robots, answers to requests."""
 
 import io
+import json
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -12,10 +17,15 @@ from pipeline.filters.hosts import host_reason, parents
 from pipeline.filters.rows import judge
 from pipeline.match import Matcher
 from pipeline.rights.signals import FIELDS, read, statements, written
+from pipeline.settings.sources import MediaWikiSource
 from pipeline.settings.whole import FilterSettings
-from pipeline.sources.candidate import Raw, candidates
+from pipeline.sources import mediawiki
+from pipeline.sources.candidate import Raw, SourceError, candidates
 from pipeline.sources.charsets import decoded
 from pipeline.sources.crawl.page import pictures
+from pipeline.sources.descriptions import in_language
+from pipeline.sources.search import Journal
+from pipeline.web.client import DownloadError
 from pipeline.web.equivalence import equivalence_key, equivalence_keys
 from pipeline.web.robots import parse_robots
 from pipeline.web.url import as_address, clean_host, is_public, normalise_url, parse_url, redirected
@@ -198,6 +208,64 @@ def answer(sent: bytes) -> None:
     assert reason in {None, *FETCH}
 
 
+# --- what a wiki says of its pictures -------------------------------------------------------------
+DESCRIPTIONS = [
+    '<div class="description" lang="de"><span class="language de">Deutsch:</span> Milan</div>'
+    '<div lang="en">A kite <span lang="la">Milvus</span></div>',
+    "A <b>red</b> kite &amp; <script>1</script><p lang=en-gb hidden>colour",
+]
+DESCRIPTION_TOKENS = tokens(
+    "<div lang=en>|<p lang='de'>|</div>|<section lang>|<span class=language>|<table>|<tr>|<td>|"
+    "<template>|<script>|<!--|&|&#0;|<svg>|</p>|<b>|\0|<div style='display:none'>"
+)
+RESULTS = [
+    '{"batchcomplete": true, "query": {"pages": [{"title": "File:A.jpg", "index": 1, "imageinfo": '
+    '[{"url": "http://a.org/a.jpg", "mime": "image/png", "width": 9, "extmetadata": '
+    '{"ImageDescription": {"value": {"en": "A", "_type": "lang"}}}}]}]}}',
+    '{"error": {"code": "badvalue", "info": "<b>No</b>"}}',
+    '{"continue": {"a": 1}, "query": {"pages": []}}',
+]
+RESULT_TOKENS = tokens(
+    '{|}|[|]|"|:|,|null|-1|1e999|"code"|"error"|"value"|"url"|"//[x"|"pages"|\\ud800|true|9|"en"'
+)
+WIKI = MediaWikiSource(kind="mediawiki", name="fuzz", api="http://127.0.0.1/", results_per_query=3)
+
+
+class Says:
+    """Stands for a server that answers each request with the same JSON."""
+
+    def __init__(self, answer: Any) -> None:
+        self.answer = answer
+
+    def ask(self, address: str, params: Any, later: Callable[[Any], Any]) -> Any:
+        later(self.answer)
+        return self.answer
+
+
+def description(content: tuple[str, str]) -> None:
+    text = in_language(*content)
+    assert " ".join(text.split()) == text
+    in_language({"en": content[0], "x-default": content[0]}, content[1])
+
+
+def results(text: str) -> None:
+    try:
+        answer = json.loads(text)
+    except (ValueError, RecursionError):
+        return
+    with suppress(DownloadError):
+        found = mediawiki.find(Says(answer), WIKI, "kite")  # type: ignore[arg-type]
+        if "error" in found:  # which no journal holds
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "journal"
+            with Journal(path) as journal:
+                journal.note("kite", found)
+            part = {"query": ["kite"], "query_id": [0], "journal": str(path)}
+            with suppress(SourceError):
+                rows(candidates(mediawiki.read(part, WIKI), "fuzz", 0), COLLECT)
+
+
 TARGETS = (
     Target("wikitext", changed_text(WIKITEXT, WIKITEXT_TOKENS), plain_text),
     Target("html", st.tuples(changed(HTML, HTML_TOKENS), CHARSETS), page),
@@ -208,5 +276,13 @@ TARGETS = (
     ),
     Target("urls", st.tuples(*[changed_text(URLS, URL_TOKENS)] * 2), address),
     Target("robots", st.tuples(*[changed_text(ROBOTS, ROBOTS_TOKENS)] * 2), robots),
+    Target(
+        "descriptions",
+        st.tuples(
+            changed_text(DESCRIPTIONS, DESCRIPTION_TOKENS), st.sampled_from(["en", "de", ""])
+        ),
+        description,
+    ),
+    Target("results of a wiki", changed_text(RESULTS, RESULT_TOKENS), results),
     Target("answers", changed(ANSWERS, ANSWER_TOKENS), answer),
 )

@@ -10,11 +10,11 @@ import zlib
 
 from pipeline.sources.crawl.records import File
 from pipeline.sources.crawl.warc import NoCrawlError
+from pipeline.sources.unpacked import Bounded
 from pipeline.web.reading import raise_if_of_the_disk
 
 ZIP = b"PK\x03\x04"
 CRAWLS = (".warc", ".warc.gz", ".warc.zst", ".arc", ".arc.gz")
-MOST_LIST_BYTES = 8 << 20  # of the list of members
 MOST_CRAWLS = 10_000
 MOST_PACKED_BYTES = 64 << 20  # of a crawl that the zip packs, which is then held in memory
 MOST_PLACE = 1 << 62
@@ -28,7 +28,7 @@ DAMAGES = (  # what zipfile raises for a damaged, an encrypted or an unknown zip
 def archives(file: File) -> list[File]:
     """The WARC files in a WACZ file, in the order of their names. Raises NoCrawlError."""
     try:
-        members = zipfile.ZipFile(_Bounded(file))
+        members = zipfile.ZipFile(Bounded(file))
         crawls = sorted(
             (member for member in members.infolist() if member.filename.lower().endswith(CRAWLS)),
             key=lambda member: member.filename,
@@ -57,24 +57,6 @@ def _opened(file: File, members: zipfile.ZipFile, member: zipfile.ZipInfo) -> Fi
     start = member.header_offset + LOCAL_HEAD_BYTES
     start += sum(int.from_bytes(length, "little") for length in lengths)
     return Slice(file, start, member.file_size)
-
-
-class _Bounded:
-    """A file as zipfile wants it, which reads no more at once than a list of members."""
-
-    def __init__(self, file: File):
-        self.file, self.tell = file, file.tell
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, place: int, whence: int = 0) -> int:
-        return self.file.seek(place, whence)
-
-    def read(self, size: int = -1) -> bytes:
-        if size > MOST_LIST_BYTES:
-            raise zipfile.BadZipFile(f"a list of more than {MOST_LIST_BYTES} bytes")
-        return self.file.read(MOST_LIST_BYTES if size < 0 else size)
 
 
 class Slice:

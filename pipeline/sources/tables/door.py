@@ -16,8 +16,9 @@ from pipeline.sources.tables.guess import (
     toml,
 )
 from pipeline.sources.tables.layouts import Layout, Row, listed
-from pipeline.sources.tables.lines import bytes_of, first_fields
+from pipeline.sources.tables.lines import first_fields
 from pipeline.sources.tables.rows import raws
+from pipeline.sources.unpacked import bytes_of
 from pipeline.web.url import normalise_url
 
 SAMPLED_ROWS = 1_000

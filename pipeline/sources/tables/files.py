@@ -21,9 +21,9 @@ from pipeline.sources.interface import PlannedPart, Planning
 from pipeline.sources.place import Found, companion, expand, identity, name_of
 from pipeline.sources.tables import door, json_files, lines, parquet
 from pipeline.sources.tables.layouts import Layout, Row
-from pipeline.sources.tables.lines import BROKEN, PACKED, BombError
 from pipeline.sources.tables.ready import layout_of
 from pipeline.sources.tables.rows import raws
+from pipeline.sources.unpacked import BROKEN, PACKED, BombError
 from queries.tables.errors import one_line
 
 DELIMITERS = {"csv": ",", "tsv": "\t"}

@@ -18,7 +18,7 @@ from pipeline.sources.tables.lines import first_fields
 DELIMITERS = (",", "\t", ";", "|")
 ADDRESS = re.compile(r"\s*https?://\S+\s*", re.IGNORECASE)
 PICTURE = re.compile(r"\.(?:jpe?g|png|webp|gif|avif|bmp|tiff?|svg)\b", re.IGNORECASE)
-WORD = re.compile(r"[^\W\d_]{2,}")
+WORD = re.compile(r"[^\W\d_]+")
 # Names of columns, as people write them in some languages.
 OF_PICTURES = re.compile(
     r"im(?:age|g)|photo|foto|pict|bild|src|download|thumb|media|imagen|画像", re.I

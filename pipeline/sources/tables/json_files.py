@@ -14,13 +14,8 @@ from typing import Any, Literal
 from pipeline.sources.tables import nested
 from pipeline.sources.tables.json_values import DECODER, TOP, Scanner
 from pipeline.sources.tables.layouts import Layout, Nested, Row
-from pipeline.sources.tables.lines import (
-    LONGEST_LINE,
-    SAMPLED_LINES,
-    DamagedError,
-    json_rows,
-    text_of,
-)
+from pipeline.sources.tables.lines import LONGEST_LINE, SAMPLED_LINES, json_rows, text_of
+from pipeline.sources.unpacked import DamagedError
 from pipeline.web.reading import json_object
 
 SEARCHED_LINES = 20  # for an object, where the first line is none
@@ -62,7 +57,7 @@ def column_names(path: str, layout: Layout) -> list[str]:
     return list(names)
 
 
-def first_rows(path: str, encoding: str) -> list[dict[str, Any]]:
+def first_rows(path: str, encoding: str) -> Iterator[Row]:
     """Rows at the head of a file, whatever its form; of an object, all its lists at once.
 
     An object's lists of objects give rows, those of other values columns; a row's keys are those of
@@ -70,12 +65,13 @@ def first_rows(path: str, encoding: str) -> list[dict[str, Any]]:
     """
     layout = Layout("", (), encoding=encoding)
     form = form_of(path, layout)
-    if form.name == "lines" and (lists := _first_items(path, encoding)):
-        of_objects = [items for items in lists.values() if isinstance(items[0], dict)]
-        return next(iter(of_objects), None) or [
-            dict(zip(lists, values, strict=False)) for values in zip(*lists.values(), strict=False)
-        ]
-    return [row for row in islice(rows(path, layout), SAMPLED_LINES) if row]
+    if form.name != "lines" or not (lists := _first_items(path, encoding)):
+        return rows(path, layout)
+    of_objects = [items for items in lists.values() if isinstance(items[0], dict)]
+    if of_objects:
+        return iter(row for row in of_objects[0] if isinstance(row, dict))
+    names = _lists(path, layout)[:MOST_COLUMNS]
+    return islice(_zipped(path, encoding, names), SEARCHED_LINES)
 
 
 def first_keys(path: str, encoding: str) -> list[str]:
@@ -174,10 +170,13 @@ def _column_rows(path: str, layout: Layout) -> Iterator[Row]:
         raise DamagedError(f"none of the lists {', '.join(layout.texts)}")
     if len(wanted) > MOST_COLUMNS:
         raise DamagedError(f"expected at most {MOST_COLUMNS} columns as lists, got {len(wanted)}")
+    yield from _zipped(path, layout.encoding, wanted)
+
+
+def _zipped(path: str, encoding: str, wanted: list[str]) -> Iterator[Row]:
+    """The rows of these lists, each read by a pass of its own."""
     with ExitStack() as stack:
-        columns = [
-            _items(stack.enter_context(text_of(path, layout.encoding)), name) for name in wanted
-        ]
+        columns = [_items(stack.enter_context(text_of(path, encoding)), name) for name in wanted]
         for values in zip_longest(*columns):
             yield dict(zip(wanted, values, strict=True))
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Collection, Iterator
 from typing import IO, Any
 
-from pipeline.sources.tables.lines import DamagedError
+from pipeline.sources.unpacked import DamagedError
 
 CHUNK = 1 << 18  # characters
 LONGEST_ITEM = 1 << 22  # characters: a picture of Visual Genome with all its regions has 20,000

@@ -11,74 +11,23 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import islice
-from typing import IO, Any
+from typing import Any
 
-import pyarrow as pa
-
-from pipeline.sources.place import name_of, open_file
 from pipeline.sources.tables.encodings import MARKS, reading
 from pipeline.sources.tables.layouts import Layout, Row
+from pipeline.sources.unpacked import BROKEN, BombError, DamagedError, bytes_of
 from pipeline.web.reading import json_object
 
-PACKED = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
 LONGEST_LINE = 1 << 20  # characters; a longer line is no row of a table
 LONGEST_SKIP = 1 << 26  # characters; a file with a longer line is not read on
-FREE_BYTES = 1 << 24  # that any file may unpack to
-MOST_RATIO = 200  # unpacked bytes a packed byte beyond FREE_BYTES; captions have about 10
 SAMPLED_LINES = 1_000  # of a JSONL file: its first line may lack keys
 SAMPLED_CHARACTERS = 1 << 22
 CHUNK = 1 << 16  # bytes
 ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "v": "\v", "0": "\0"}
 
 
-class BombError(Exception):
-    """A file that unpacks to far more than a table does, or has an endless line."""
-
-
-class DamagedError(ValueError):
-    """A file that cannot be read, or cannot be read to its end."""
-
-
-# What readers raise for damage; column names of a damaged file may be no UTF-8.
-BROKEN = (DamagedError, OSError, EOFError, UnicodeError, pa.ArrowException)
-
-
 class LongLine(csv.Error):
     """More than LONGEST_LINE characters in a line, or in a row of several lines."""
-
-
-class Counted:
-    """A file that counts the bytes read from it."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self.file, self.n_bytes, self.closed = file, 0, False
-
-    def read(self, n_bytes: int) -> bytes:
-        data = self.file.read(n_bytes)
-        self.n_bytes += len(data)
-        return data
-
-    def close(self) -> None:
-        self.file.close()
-
-
-class Unpacked(io.RawIOBase):
-    """The unpacked bytes of a packed file. Raises BombError when they are too many."""
-
-    def __init__(self, file: IO[bytes], kind: str) -> None:
-        self.packed, self.n_bytes = Counted(file), 0
-        self.stream = pa.CompressedInputStream(pa.PythonFile(self.packed, "r"), kind)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        data = self.stream.read(len(buffer))
-        buffer[: len(data)] = data
-        self.n_bytes += len(data)
-        if self.n_bytes > FREE_BYTES + MOST_RATIO * self.packed.n_bytes:
-            raise BombError(f"{self.n_bytes} bytes out of {self.packed.n_bytes}")
-        return len(data)
 
 
 @contextmanager
@@ -93,18 +42,6 @@ def text_of(path: str, encoding: str = "", newline: str = "\n") -> Iterator[io.T
         if start in MARKS:  # and nothing behind it
             raise DamagedError("the file is empty")
         yield io.TextIOWrapper(stream, name, errors=errors, newline=newline)
-
-
-@contextmanager
-def bytes_of(path: str) -> Iterator[io.BufferedReader]:
-    """A file's bytes, unpacked. Raises DamagedError for an empty file."""
-    kind = next((PACKED[end] for end in PACKED if name_of(path).lower().endswith(end)), None)
-    with open_file(path) as file:
-        raw: Any = Unpacked(file, kind) if kind else file
-        stream = io.BufferedReader(raw, CHUNK) if isinstance(raw, io.RawIOBase) else raw
-        if not stream.peek(1):
-            raise DamagedError("the file is empty")
-        yield stream
 
 
 class Lines:

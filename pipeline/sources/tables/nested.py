@@ -10,7 +10,8 @@ from typing import Any
 from pipeline.sources.place import companion
 from pipeline.sources.tables.json_values import TOP, items
 from pipeline.sources.tables.layouts import Layout, Nested, Row
-from pipeline.sources.tables.lines import PACKED, BombError, text_of
+from pipeline.sources.tables.lines import text_of
+from pipeline.sources.unpacked import PACKED, BombError
 
 MOST_PICTURES = 500_000  # that rows may point to
 MOST_TEXT = 1 << 26  # characters of those pictures' columns

@@ -16,9 +16,10 @@ from pipeline.settings.values import is_remote
 from pipeline.sources.candidate import NOT_TEXT, SourceError
 from pipeline.sources.place import open_file
 from pipeline.sources.tables.layouts import Layout, Row
-from pipeline.sources.tables.lines import LONGEST_LINE, BombError, DamagedError
+from pipeline.sources.tables.lines import LONGEST_LINE
 from pipeline.sources.tables.parquet_child import BOMB, UNREACHABLE
 from pipeline.sources.tables.rows import inside
+from pipeline.sources.unpacked import BombError, DamagedError
 from pipeline.web.reading import holds_text
 
 CHILD = Path(__file__).with_name("parquet_child.py")

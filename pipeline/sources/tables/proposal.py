@@ -5,7 +5,7 @@ first line is a row, and a ready layout or the columns of address, caption, lice
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
@@ -23,15 +23,10 @@ from pipeline.sources.tables.guess import (
     columns_of,
     flat,
 )
-from pipeline.sources.tables.layouts import Layout, listed
-from pipeline.sources.tables.lines import (
-    BROKEN,
-    BombError,
-    bytes_of,
-    first_fields,
-    json_rows,
-)
+from pipeline.sources.tables.layouts import Layout, Row, listed
+from pipeline.sources.tables.lines import first_fields, json_rows
 from pipeline.sources.tables.ready import READY
+from pipeline.sources.unpacked import BROKEN, BombError, bytes_of
 from queries.tables.errors import one_line
 
 SAMPLED_BYTES = 1 << 20
@@ -101,6 +96,19 @@ def _of_lines(file: Found) -> Proposal:
     return _without_header(file, settings, [first, *rest])
 
 
+def _first(rows: Iterable[Row]) -> Rows:
+    """The first rows that parse, as many as are enough and as memory holds."""
+    kept: Rows = []
+    n_characters = 0
+    for row in islice(rows, SAMPLED_ROWS):
+        if row:
+            kept.append(row)
+            n_characters += len(repr(row))
+        if n_characters > SAMPLED_BYTES:
+            break
+    return kept
+
+
 def _charset(file: Found) -> dict[str, Any]:
     with bytes_of(file.path) as stream:
         return {"encoding": charset_of(stream.read(SAMPLED_BYTES))}
@@ -136,16 +144,15 @@ def _of_rows(file: Found) -> Proposal:
     if kind_of(file.path, ANY) == "parquet":
         names = parquet.readable_columns(file.path)
         layout = Layout("", (), extra=tuple(names), ready=False)
-        rows = [row for row in islice(parquet.rows(file.path, layout), SAMPLED_ROWS) if row]
+        rows = _first(parquet.rows(file.path, layout))
         return _named(file, {}, rows, names)
     settings = _charset(file)
     encoding = codec(settings["encoding"])
     if kind_of(file.path, ANY) == "jsonl":
-        lines = islice(json_rows(file.path, encoding), SAMPLED_ROWS)
-        rows = [row for row in lines if row]
+        rows = _first(json_rows(file.path, encoding))
     else:
         keys = json_files.first_keys(file.path, encoding)
-        rows = json_files.first_rows(file.path, encoding)
+        rows = _first(json_files.first_rows(file.path, encoding))
         if {"images", "annotations"} <= set(keys):
             return _nested(file, settings, "coco", rows)
         if any(isinstance(row.get("regions"), list) for row in rows):

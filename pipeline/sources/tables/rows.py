@@ -1,7 +1,6 @@
 """A row of a table to raw rows: its url, captions, license and page, and its extra columns."""
 
 from collections.abc import Iterator
-from itertools import islice
 from math import isfinite
 from typing import Any
 from urllib.parse import unquote_plus
@@ -11,7 +10,9 @@ from pipeline.sources.markup import text_of_markup
 from pipeline.sources.tables.layouts import Layout, Row
 
 LONGEST_EXTRA = 10_000  # characters; a longer text among the extra columns is cut
-MOST_CAPTIONS = 1_000  # of one row: each comes with all extra columns
+MOST_CAPTIONS = 1_000  # of one row
+FEW_CAPTIONS = 10  # that any row may have
+MOST_COPIED = 1 << 22  # characters of extra columns, which come with each caption
 DEEPEST_EXTRA = 8  # levels of lists in lists; deeper values become None
 
 
@@ -38,10 +39,13 @@ def raws(row: Row, layout: Layout) -> Iterator[Raw]:
         reason = "not_a_picture"
     captions = _captions(values, layout)
     extra = _extra(row, values, layout)
-    for name, caption in islice(captions, MOST_CAPTIONS):
+    most = MOST_CAPTIONS
+    if len(captions) > FEW_CAPTIONS:
+        most = max(FEW_CAPTIONS, min(most, MOST_COPIED // (1 + len(repr(extra)))))
+    for name, caption in captions[:most]:
         origin = {"caption_column": name} if len(layout.captions) > 1 else {}
         yield Raw(url, caption, license, page_url, reason, extra | origin)
-    if len(captions) > MOST_CAPTIONS:
+    if len(captions) > most:
         yield Raw(url, license=license, page_url=page_url, reason="row_invalid")
 
 

@@ -2,7 +2,10 @@
 
 import bz2
 import gzip
+import io
 import json
+import lzma
+import zipfile
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -151,6 +154,10 @@ def test_more_captions_than_a_row_may_have_are_a_reason(tmp_path):
     row = {"url": CAT, "caption": ["a cat"] * (MOST_CAPTIONS + 5)}
     found = reasons(written(tmp_path / "a.jsonl", json.dumps(row)))
     assert found == [None] * MOST_CAPTIONS + ["row_invalid"]
+    row |= {f"c{n}": "x" * 9_000 for n in range(50)}
+    path = written(tmp_path / "b.jsonl", json.dumps(row))
+    assert reasons(path, extra="all") == [None] * 10 + ["row_invalid"]  # each comes with them all
+    assert len(reasons(path, extra=("c1",))) == (1 << 22) // 9_009 + 1
 
 
 def test_laion_coco_gives_the_text_of_the_page_and_every_made_caption(tmp_path):
@@ -232,7 +239,18 @@ def test_a_folder_of_a_store_is_read_as_one_of_this_machine(tmp_path):
     assert json.loads(last["extra"]) == {"lang": "de"}
 
 
-@pytest.mark.parametrize("pack", [None, (".gz", gzip.compress), (".bz2", bz2.compress)])
+def zipped(data: bytes, *names: str) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as members:
+        for name in names or ("inner.json",):
+            members.writestr(name, data)
+    return file.getvalue()
+
+
+# As visualgenome.org gives them out: region_descriptions.json.zip, image_data.json.zip.
+@pytest.mark.parametrize(
+    "pack", [None, (".gz", gzip.compress), (".bz2", bz2.compress), (".zip", zipped)]
+)
 @pytest.mark.parametrize("key", ["image_id", "id"])
 def test_visual_genome_is_read_in_both_versions_and_its_pictures_under_any_packing(
     tmp_path, pack, key
@@ -240,8 +258,9 @@ def test_visual_genome_is_read_in_both_versions_and_its_pictures_under_any_packi
     region = {"phrase": "a cat", "x": 1, "width": 9}
     region |= {"region_id": 4, "image_id": 5} if key == "image_id" else {"id": 4, "image": 5}
     regions = [{key: 5, "regions": [region, {"region_id": 6, "phrase": "of the outer one"}]}]
-    written(tmp_path / "region_descriptions.json", json.dumps(regions))
     ending, packed = pack or ("", bytes)
+    text = json.dumps(regions).encode()
+    written(tmp_path / f"region_descriptions.json{ending}", packed(text))
     pictures = json.dumps([{key: "5", "url": CAT, "width": 800, "coco_id": None}]).encode()
     written(tmp_path / f"image_data.json{ending}", packed(pictures))
     sources.check([source_of(tmp_path, columns="visual_genome")])
@@ -252,6 +271,47 @@ def test_visual_genome_is_read_in_both_versions_and_its_pictures_under_any_packi
     ]
     extra = json.loads(found[0]["extra"])
     assert (extra["region_id"], extra["image_id"], extra["width"]) == (4, 5, 9)
+
+
+# --- packed files ---------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("ending", "pack"),
+    [("zip", zipped), ("xz", lzma.compress), ("gz", gzip.compress), ("bz2", bz2.compress)],
+)
+@pytest.mark.parametrize("name", ["a.csv", "A.CSV", "a.jsonl", "a.json"])
+def test_a_packed_table_is_read_as_it_is_unpacked(tmp_path, ending, pack, name):
+    rows = [f"url,caption\n{CAT},a cat\n", json.dumps(ROWS[0])]
+    data = rows[name.lower().endswith(("json", "jsonl"))].encode()
+    path = written(tmp_path / f"{name}.{ending}", pack(data))
+    sources.check([source_of(path)])
+    assert seen(path) == PAIRS[:1]
+
+
+def test_a_zip_is_of_one_file_and_those_that_an_archiver_adds(tmp_path):
+    data = f"url,caption\n{CAT},a cat\n".encode()
+    path = written(tmp_path / "a.csv.zip", zipped(data, "in/a.csv", "__MACOSX/in/._a.csv", "in/"))
+    assert seen(path) == PAIRS[:1]
+    written(path, zipped(data, "a.csv", "b.csv"))
+    with pytest.raises(SourceError, match="expected a zip of one file, got 2: unpack it"):
+        sources.check([source_of(path)])
+
+
+def test_a_zip_that_is_damaged_or_unpacks_to_too_much_is_a_reason(tmp_path):
+    whole = zipped(f"url,caption\n{CAT},a cat\n".encode() + b"x,y\n" * 10_000, "a.csv")
+    path = written(tmp_path / "a.csv.zip", whole[:-5])
+    assert reasons(path) == ["bad_stream"]
+    place = len(whole) // 2
+    written(path, whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+    assert reasons(path)[-1] == "bad_stream"
+    locked = bytearray(whole)
+    locked[6] |= 1  # of the file's head, and of the list's: encrypted
+    locked[whole.index(b"PK\1\2") + 8] |= 1
+    written(path, bytes(locked))
+    assert reasons(path) == ["bad_stream"]
+    written(path, zipped(b"url,caption\n" + b"0" * 50_000_000, "a.csv"))
+    assert reasons(path) == ["file_bomb"]
+    written(path.with_suffix(".xz"), lzma.compress(b"url,caption\n" + b"0" * 50_000_000))
+    assert reasons(path.with_suffix(".xz")) == ["file_bomb"]
 
 
 # --- how lines are written ------------------------------------------------------------------------

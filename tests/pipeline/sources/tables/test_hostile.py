@@ -13,9 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline import sources
-from pipeline.sources import SourceError
+from pipeline.sources import SourceError, unpacked
 from pipeline.sources.tables import lines, parquet_child
 from pipeline.sources.tables.files import files
+from pipeline.sources.unpacked import PACKED
 from tests import ROOT
 from tests.pipeline.sources.table_source import (
     CAT,
@@ -33,7 +34,7 @@ GOOD = f"url,caption\n{CAT},a cat\n"
 
 def packed(path: Path, data: bytes, times: int) -> Path:
     """A file that unpacks to the data again and again: all three formats may be joined."""
-    kind = lines.PACKED[path.suffix]
+    kind = PACKED[path.suffix]
     piece = pa.BufferOutputStream()
     with pa.CompressedOutputStream(piece, kind) as out:
         out.write(data)
@@ -119,7 +120,7 @@ def test_a_line_without_an_end_is_not_read_on(tmp_path):
 @pytest.mark.parametrize("ending", ["gz", "bz2", "zst"])
 @pytest.mark.parametrize("unit", [b"\0" * 4, b"\n" * 4, b"a,b\n"])
 def test_a_packed_file_that_unpacks_to_too_much_is_not_read_on(tmp_path, monkeypatch, ending, unit):
-    monkeypatch.setattr(lines, "FREE_BYTES", MB // 8)
+    monkeypatch.setattr(unpacked, "FREE_BYTES", MB // 8)
     path = packed(tmp_path / f"a.csv.{ending}", unit * (MB // 128), 64)
     assert reasons(path, header=("url", "caption"))[-1] == "file_bomb"
 
@@ -227,6 +228,58 @@ def bombs(folder: Path) -> list[Path]:
     zeros = [packed(folder / f"a.{end}", b"0" * (64 * MB), 160) for end in ("csv.gz", "jsonl.zst")]
     more = packed(folder / "b.tsv.bz2", b"0" * (4 * MB), 2560)
     return [*(folder / f"{one}.parquet" for one in ("page", "same", "categories")), *zeros, more]
+
+
+def large(folder: Path) -> list[Path]:
+    """Files in forms that other readers hold whole, with rows of a megabyte."""
+    wide = {"url": CAT, "caption": "a cat", **{f"c{n}": "x" * 10_000 for n in range(80)}}
+    row = json.dumps(wide) + "\n"
+    lines_of = written(folder / "wide.jsonl", row * 120)
+    one_by_one = written(folder / "wide.json", json.dumps(wide, indent=1) * 120)
+    columns = {"url": [CAT] * 200_000, "caption": ["a cat"] * 200_000}
+    by_column = written(folder / "columns.json", json.dumps(columns))
+    pairs = pa.table(
+        {"image": [{"url": CAT, "bytes": b"x" * MB}] * 100, "caption": ["a cat"] * 100}
+    )
+    pq.write_table(pairs, folder / "pictures.parquet", compression="none", row_group_size=10)
+    return [lines_of, one_by_one, by_column, folder / "pictures.parquet"]
+
+
+def test_large_files_of_every_form_are_read_in_500_mb(tmp_path):
+    code = """
+import sys
+from pathlib import Path
+from pipeline import sources
+from pipeline.sources.tables.proposal import propose
+from tests.pipeline.sources.table_source import source_of
+for path in sys.argv[1:]:
+    columns = {"url": "image.url"} if path.endswith("parquet") else {}
+    source = source_of(path, columns=columns, extra="all" if "wide" in path else None)
+    sources.check([source])
+    propose(path)
+    (part,) = sources.parts(source, sources.Planning(str))
+    batches = sources.collect(iter(part.rows.to_batches()), source, 0)
+    print(Path(path).name, sum(batch["reason"].null_count for batch in batches))
+status = Path("/proc/self/status").read_text()
+print("MB", int(status.split("VmHWM:")[1].split()[0]) // 1024)
+"""
+    if not parquet_child.STATUS.exists():
+        pytest.skip("no /proc, where a process is told of its memory")
+    paths = large(tmp_path)
+    *said, last = subprocess.run(
+        [sys.executable, "-c", code, *map(str, paths)],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+    ).stdout.splitlines()
+    assert said == [
+        "wide.jsonl 120",
+        "wide.json 120",
+        "columns.json 200000",
+        "pictures.parquet 100",
+    ]
+    assert int(last.removeprefix("MB ")) < 500
 
 
 def test_no_file_takes_a_worker_past_500_mb(tmp_path):

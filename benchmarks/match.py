@@ -31,6 +31,7 @@ from functools import partial
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -46,7 +47,8 @@ ROOT = Path(__file__).parents[1]
 LAION = ROOT.parent / "shared" / "data" / "laion_url_caption_10k.parquet"
 N_QUERIES, SEED, BATCH_ROWS = 500_000, 2021, 16_384
 FULL, QUICK = {"captions": 1_000_000, "rounds": 5}, {"captions": 50_000, "rounds": 2}
-OURS = ["numpy", "numba"] if find_spec("numba") else ["numpy"]
+Kernel = Literal["numpy", "numba"]
+OURS: list[Kernel] = ["numpy", "numba"] if find_spec("numba") else ["numpy"]
 PEER = "pyahocorasick==2.3.1"
 TASKS = {
     "match lower": "matched, equal work",
@@ -86,7 +88,7 @@ def draw_queries(texts: list[str]) -> list[str]:
     queries = dict.fromkeys(name for name in [*words, *names] if name)
     while len(queries) < 0.55 * N_QUERIES:
         one, two = zipf_ranks(chance, len(words), 2)
-        queries[words[one] + words[two]] = None
+        queries[normalise(words[one] + words[two])] = None
     while len(queries) < N_QUERIES:
         n = chance.choice([2, 3, 4], p=[0.6, 0.25, 0.15])
         queries[" ".join(words[rank] for rank in zipf_ranks(chance, len(words), n))] = None
@@ -105,8 +107,8 @@ def draw_captions(texts: list[str], n: int) -> Iterator[str]:
         yield "".join(caption)
 
 
-def draw(folder: Path, n: int) -> None:
-    texts = templates()
+def draw(folder: Path, n: int, texts: list[str] | None = None) -> None:
+    texts = texts or templates()
     captions = list(draw_captions(texts, n))
     lower = [caption.lower() for caption in captions]
     drawn = {"queries": draw_queries(texts), "stand": captions, "lower": lower}
@@ -117,7 +119,7 @@ def draw(folder: Path, n: int) -> None:
 Match = Callable[[pa.Array], pa.RecordBatch]
 
 
-def build_ours(queries: pa.Array, kernel: str) -> Match:
+def build_ours(queries: pa.Array, kernel: Kernel) -> Match:
     return Matcher(queries, kernel=kernel).match
 
 
@@ -171,7 +173,7 @@ def save_all(match: Match, source: Path, target: Path) -> int:
     return total
 
 
-def worker(who: str, folder: Path) -> None:
+def worker(who: Kernel | Literal["peer"], folder: Path) -> None:
     """Answer each task on stdin with a line of JSON; the first line tells of the build."""
     queries = pq.read_table(folder / "queries.parquet")["text"].combine_chunks()
     started = time.process_time()
@@ -272,7 +274,7 @@ def compare(folder: Path, n: int, rounds: int) -> None:
     )
 
 
-def compare_with(checkout: Path, folder: Path, n: int, rounds: int) -> None:
+def rows_beside(checkout: Path, folder: Path, n: int, rounds: int) -> list[Row]:
     """Each kernel against itself in another checkout: CPU time of the same captions, in turns."""
     rows = []
     for who in OURS:
@@ -284,9 +286,11 @@ def compare_with(checkout: Path, folder: Path, n: int, rounds: int) -> None:
             speeds = {side: rates(n, cpu) for side, cpu in take_turns(turns, rounds).items()}
             what = f"{name}, {who}"
             rows.append(Row(what, "captions/s", speeds["ours"], "beside", speeds["theirs"]))
+        sizes = ([ours.built["mb"]], [theirs.built["mb"]])
+        rows.append(Row(f"most memory, built, {who}", "MB", sizes[0], "beside", sizes[1]))
         for process in (ours, theirs):
             process.end()
-    show(f"{n:,} captions and {N_QUERIES:,} queries, beside {checkout}", rows)
+    return rows
 
 
 def peer_only(folder: Path) -> int:
@@ -301,7 +305,8 @@ def peer_only(folder: Path) -> int:
 def main() -> None:
     if sys.argv[1:2] == ["--worker"]:
         sys.path.append(sys.argv[4])  # behind our own packages, which it must not hide
-        worker(sys.argv[2], Path(sys.argv[3]))
+        who: Any = sys.argv[2]
+        worker(who, Path(sys.argv[3]))
         return
     parser = argparse.ArgumentParser("python -m benchmarks.match", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="less data: ends within a minute")
@@ -311,7 +316,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         draw(Path(name), size["captions"])
         if asked.beside:
-            compare_with(asked.beside.resolve(), Path(name), size["captions"], 7)
+            rows = rows_beside(asked.beside.resolve(), Path(name), size["captions"], 7)
+            show(f"{size['captions']:,} captions, beside {asked.beside}", rows)
         else:
             compare(Path(name), size["captions"], size["rounds"])
 

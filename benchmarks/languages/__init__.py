@@ -1,0 +1,1 @@
+"""The benchmark of scripts without spaces: names planted into running text, and speed."""

@@ -19,8 +19,8 @@ from pipeline.filters.named import address_key
 from pipeline.images.parts import delete_pictures
 from pipeline.takedown.files import files_of_tables, has_pairs, has_taken_down, rewrite
 from pipeline.workspace.takedown_log import TakedownLog, blank_taken_down
-from queries.tables.parts import read_batches, write_part, written_whole
-from queries.tables.schemas import IMAGE_COLUMNS, TABLES
+from queries.tables.parts import written_whole
+from queries.tables.schemas import IMAGE_COLUMNS
 
 STAGES_LAST_FIRST = ("PackShards", "CapPairs", "FetchRound", "MatchPairs", "FilterPairs")
 STAGE_FOLDERS = ("round", "cap")  # folders of the work that hold all that one stage derived
@@ -34,7 +34,7 @@ def sweep_work(workspace: Path, log: TakedownLog, urls: Collection[str]) -> None
     """
     for path in files_of_tables(workspace, "candidate"):
         if has_taken_down(path, log, ()):
-            write_part(path, TABLES["candidate"], blank_taken_down(read_batches(path), log))
+            rewrite(path, partial(blank_taken_down, log=log))
     _delete_derived(workspace / "work", log, urls)
     for path in sorted((workspace / "work" / "search").glob("[!.]*.jsonl")):
         _sweep_journal(path, urls)

@@ -19,7 +19,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from pipeline.settings.scorers import Scorer
-from pipeline.settings.whole import SHARES, Settings
+from pipeline.settings.whole import SHARES, QuerySettings, Settings
 from pipeline.workspace.lease import Lease
 from pipeline.workspace.takedown_log import LOG
 from queries.engine import Engine, MapInput
@@ -227,6 +227,7 @@ class Workspace:
             row |= section.model_dump(include=columns)
         if len(lists) == 1:
             ((row["language"], of),) = lists.items()
-            row |= of.model_dump(include=columns)
+            # Not what [[languages]] adds, such as a cap: the build's stands in its own section.
+            row |= of.model_dump(include=columns & QuerySettings.model_fields.keys())
             row |= {f"quota_{source}": of.quota(source) for source in SHARES}
         return pa.Table.from_pylist([row], TABLES["build"].schema)

@@ -6,7 +6,6 @@ caption.
 """
 
 import csv
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -16,7 +15,6 @@ import pyarrow.compute as pc
 
 from queries.engine import Batches, MapFunction
 from queries.tables.parts import written_whole
-from queries.tables.schemas import TABLES
 
 LOG = "takedowns.csv"
 COLUMNS = ("kind", "value", "reason", "date")
@@ -81,26 +79,25 @@ def blanking_taken_down(function: MapFunction, workspace: Path) -> MapFunction:
 
 
 def _make_blanked(batches: Batches, function: MapFunction, workspace: Path) -> Batches:
-    return blank_taken_down(function(batches), read_log(workspace))
+    log = read_log(workspace)
+    return (blank_taken_down(batch, log) for batch in function(batches))
 
 
-def blank_taken_down(
-    batches: Iterator[pa.RecordBatch], log: TakedownLog
-) -> Iterator[pa.RecordBatch]:
-    """Rows of `candidate`; those of a pair that was taken down keep their ids alone."""
-    schema = TABLES["candidate"].schema
+def blank_taken_down(batch: pa.RecordBatch, log: TakedownLog) -> pa.RecordBatch:
+    """Rows of `candidate`; those of a pair that was taken down keep their ids alone.
+
+    Rows of an older release lack columns: each keeps those that it has.
+    """
+    gone = log.has_pairs(batch["pair_id"])
+    if not pc.any(gone).as_py():
+        return batch
     blank = {
         **dict.fromkeys(EMPTIED, pa.scalar("")),
         **dict.fromkeys(NULLED, pa.scalar(None, pa.string())),
         "reason": pa.scalar(REASON),
     }
-    for batch in batches:
-        gone = log.has_pairs(batch["pair_id"])
-        if not pc.any(gone).as_py():
-            yield batch
-            continue
-        columns = [
-            pc.if_else(gone, blank[name], batch[name]) if name in blank else batch[name]
-            for name in schema.names
-        ]
-        yield pa.RecordBatch.from_arrays(columns, schema=schema)
+    columns = [
+        pc.if_else(gone, blank[name], batch[name]) if name in blank else batch[name]
+        for name in batch.schema.names
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=batch.schema)

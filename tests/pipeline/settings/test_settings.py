@@ -3,6 +3,7 @@
 import pytest
 
 from pipeline.settings.whole import SAMPLE, SettingsError, load
+from pipeline.workspace.folder import Workspace
 
 GOOD = """
 [queries]
@@ -92,6 +93,16 @@ def test_each_language_has_a_list_by_its_code_and_labels_that_count_as_it(writte
     assert [one.wiki for one in settings.lists.values()] == ["de", "zh_yue"]
     assert settings.list_of_label == {"de": "de", "als": "de", "nds": "de", "zh": "zh"}
     assert settings.row_filters.languages == ("de", "als", "nds", "zh")
+
+
+def test_the_row_of_a_list_has_its_floors_and_the_build_s_cap(written, tmp_path):
+    text = TWO.replace("n = 9", "n = 9\ncap = 7\nword_min = 3")
+    ws = Workspace(tmp_path / "wit", load(written(text)))
+    (chinese,) = ws.build_row("", code="zh").to_pylist()
+    (whole,) = ws.build_row("").to_pylist()
+    figures = ("language", "n_queries", "word_min", "quota_word", "cap")
+    assert [chinese[name] for name in figures] == ["zh", 9, 3, 4, 20_000]
+    assert [whole[name] for name in figures] == [None, 500_009, None, None, 20_000]
 
 
 @pytest.mark.parametrize(

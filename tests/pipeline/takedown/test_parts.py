@@ -190,7 +190,7 @@ def test_what_is_named_keeps_its_first_reason():
 
 def test_a_candidate_that_was_taken_down_keeps_its_ids_alone():
     given = rows("candidate", candidate(1, URL, license="CC0", extra="{}"), candidate(2, URL))
-    (batch,) = blank_taken_down(iter(given.to_batches()), TakedownLog({1: WHY}))
+    batch = blank_taken_down(given.to_batches()[0], TakedownLog({1: WHY}))
     first, second = batch.to_pylist()
     assert {name: value for name, value in first.items() if value not in (None, "", 0)} == {
         "pair_id": 1,

@@ -38,6 +38,17 @@ SHOWN = 3  # examples of what is missing
 Data = Path | str | Sequence[Path | str]
 
 
+def data_sets(data: Data) -> list[Path | str]:
+    """The data sets, of which one may stand alone. A path in a store is no `Path` of the system.
+
+    >>> data_sets("wit"), data_sets(["wit", "more"])
+    (['wit'], ['wit', 'more'])
+    """
+    if isinstance(data, Sequence) and not isinstance(data, str):
+        return list(data)
+    return [data]
+
+
 @dataclass(frozen=True)
 class Choice:
     """Which samples of a data set are read, and which of their captions, by share."""
@@ -81,7 +92,7 @@ def read_samples(
     clip_score is then one more column. captions: where a WebDataset has them, each with its share.
     weights: how often an epoch shows each data set's samples; by default once.
     """
-    each = [data] if isinstance(data, (str, Path)) else list(data)
+    each = data_sets(data)
     beside = None if scores is None else read_scores(scores)
     choice = Choice(where, beside, captions or {})
     parts = [_part(path, choice) for path in each]
@@ -115,7 +126,7 @@ def _missing(missing: Mapping[str, str]) -> str:
 
 def identity(data: Data, captions: Mapping[str, float] | None = None) -> tuple[str, str]:
     """(version, digest) of the data, as read_samples has them, without reading the samples."""
-    each = [data] if isinstance(data, (str, Path)) else list(data)
+    each = data_sets(data)
     named = []
     for path in each:
         dataset = find_data(path)

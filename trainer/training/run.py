@@ -17,7 +17,7 @@ import torch
 from queries.tables.parts import write_json
 from trainer.data.loader import Batch, mixed
 from trainer.data.prefetch import prefetched
-from trainer.data.reading import Data
+from trainer.data.reading import Data, data_sets
 from trainer.model import checkpoint
 from trainer.run_folder import RunFolder
 from trainer.settings import TrainerError, TrainSettings, checked
@@ -178,7 +178,7 @@ def finish(data: Data, run: Run, done: Progress) -> dict:
     """Write the weights, then run.json: its presence means that the run is finished."""
     model, words = run.stepper.model, run.loader.tokenizer
     keep_weights(run, done, run.folder.checkpoint)
-    samples, paths = run.loader.samples, [data] if isinstance(data, (str, Path)) else data
+    samples, paths = run.loader.samples, data_sets(data)
     record = {
         "build": ", ".join(_resolved(str(path)) for path in paths),
         "build_version": samples.version,

@@ -15,7 +15,7 @@ from queries.tables.errors import first_line
 from queries.tables.parts import written_whole
 from trainer.data import negatives
 from trainer.data.loader import Loader, draws, shares
-from trainer.data.reading import Data, missing_line, read_samples
+from trainer.data.reading import Data, data_sets, missing_line, read_samples
 from trainer.data.samples import Samples
 from trainer.model import CLIP, checkpoint, start_weights, tokenizer
 from trainer.run_folder import RunFolder
@@ -169,7 +169,7 @@ def arrangement(data: Data, samples: Samples, settings: TrainSettings) -> dict[s
     if not together:
         return {}
     pair_ids = samples.pair_ids
-    build = data if isinstance(data, (str, Path)) else data[0]
+    build = data_sets(data)[0]
     if len(samples.named) > 1 or set(settings.weights) - {1.0}:
         raise TrainerError("hard_negatives: expected one build, each of its pairs once an epoch")
     matches = negatives.read_matches(build, pair_ids)

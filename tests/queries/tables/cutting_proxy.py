@@ -20,6 +20,7 @@ CHUNK = 4_096
 ANSWER = 2_000  # bytes of an answer within which it is cut, if it is so long
 REQUEST = re.compile(rb"(GET|PUT|HEAD|POST|DELETE) ")
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+NONE = re.compile("(?!)")
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close by a reset
 
 
@@ -39,6 +40,7 @@ class CuttingProxy:
         self.passed = {"up": 0, "down": 0}
         self.requests: Counter[str] = Counter()
         self.begun: list[str] = []  # method and address of each request
+        self.held = NONE  # such requests wait until this is another
 
     def __enter__(self) -> "CuttingProxy":
         self.listening = socket.create_server(("127.0.0.1", 0), backlog=128)
@@ -76,6 +78,8 @@ class CuttingProxy:
             while data := source.recv(CHUNK):
                 if way == "up" and (request := REQUEST.match(data)):
                     self.begun.append(data.split(b" HTTP/")[0].decode())
+                    while self.held.fullmatch(self.begun[-1]):
+                        time.sleep(0.01)
                     self._heed(request[1].decode(), data, left)
                 if len(data) > left.get(way, len(data)):
                     to.sendall(data[: left[way]])

@@ -41,8 +41,8 @@ from tests.pipeline.images.test_parts import EVERY, PICTURES, give_up, publish
 from tests.pipeline.sources.crawl.test_crawl import packed, record
 from tests.pipeline.sources.crawl.test_crawl import source_of as crawl_source
 from tests.pipeline.sources.table_source import seen
-from tests.processes import wait_for
-from tests.queries.tables.cutting_proxy import CuttingProxy
+from tests.processes import WAIT_S, wait_while
+from tests.queries.tables.cutting_proxy import NONE, CuttingProxy
 from tests.queries.tables.s3_server import BUCKET, CREDENTIALS, S3Server
 from tests.small_build import ROOT, Small, published
 
@@ -101,9 +101,8 @@ def local(small, tmp_path_factory):
     return find(out)
 
 
-def hashing(proxy: CuttingProxy) -> bool:
-    """Whether a build has copied its shards to their places, and reads them for the manifest."""
-    return any(re.fullmatch(r"GET \S+/shards/00000\.tar", one) for one in proxy.begun)
+# A build that asks for it has copied its shards to their places, and reads them for the manifest.
+HASHING = re.compile(r"GET \S+/shards/00000\.tar")
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +116,9 @@ def remote(server, small, tmp_path_factory):
         fs = s3fs.S3FileSystem(use_listings_cache=False)
         env = {"AWS_ENDPOINT_URL": proxy.address, "XDG_CACHE_HOME": str(cache)}
         with building(few_rounds(small), OUT, env=env) as build:
-            wait_for(lambda: build.program.poll() is not None or hashing(proxy), "the hashing")
+            proxy.held = HASHING
+            wait_while(build.program, lambda: any(map(HASHING.match, proxy.begun)), "the hashing")
+        proxy.held = NONE
         left = {path for path in fs.find(f"{BUCKET}/wit") if "work" not in Path(path).parts}
         readable = None
         with pytest.raises(BuildError) as seen:
@@ -172,7 +173,7 @@ def test_nothing_is_left_beside_a_build_in_a_store(remote, s3, local):
 
 def ask(*words: str) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=ROOT)
+    return subprocess.run(command, capture_output=True, text=True, timeout=WAIT_S, cwd=ROOT)
 
 
 @pytest.mark.slow

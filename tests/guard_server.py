@@ -57,6 +57,10 @@ class Handler(socketserver.BaseRequestHandler):
         if path == "/robots.txt":
             self.robots()
             return
+        if path == "/.well-known/tdmrep.json":
+            found = self.server.tdmrep
+            self.send(status="200 OK" if found else "404 Not Found", body=found.encode())
+            return
         _, kind, value, *_ = [*path.partition("?")[0].split("/", 2), ""]
         getattr(self, kind)(unquote(value))
 
@@ -80,6 +84,10 @@ class Handler(socketserver.BaseRequestHandler):
         else:
             # such a header is common on a robots.txt, and says only that it is no page
             self.send("X-Robots-Tag: noindex", body=robots.encode())
+
+    def header(self, line: str) -> None:
+        """A picture with this line in its head."""
+        self.send(*line.split("\n"))
 
     def picture(self, _: str) -> None:
         self.send("Content-Type: image/png")
@@ -209,6 +217,7 @@ class GuardServer(socketserver.ThreadingTCPServer):
         self.host, self.port = self.server_address[:2]
         self.tls = tls
         self.robots: str | int = 404
+        self.tdmrep = ""  # none
         self.asked: list[Asked] = []
         self.connections: list[object] = []
         self.closing = threading.Event()

@@ -20,7 +20,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from pipeline.fetch.blame import Machine, ShortageError, UnreachedError, blamed, raise_shortage
-from pipeline.fetch.hosts import Hosts, LaterError, RobotsAnswer
+from pipeline.fetch.hosts import Hosts, LaterError, RobotsAnswer, TdmAnswer
+from pipeline.fetch.ledger import Evidence, Ledger
 from pipeline.fetch.outage import UNREACHED, Outage
 from pipeline.fetch.wire import (
     CONNECT_S,
@@ -34,7 +35,8 @@ from pipeline.fetch.wire import (
     request,
     response,
 )
-from pipeline.rights.signals import FIELDS, refused, statements
+from pipeline.rights.signals import FIELDS, Statement, statements
+from pipeline.rights.tdmrep import PLACE, parse_tdmrep
 from pipeline.settings.consent import ConsentSettings
 from pipeline.settings.fetch import GuardSettings
 from pipeline.web.manners import retry_after_s
@@ -70,6 +72,7 @@ class Answer:
     wait_s: float | None = None  # asked for by the server
     again: bool = False  # whether another attempt may end otherwise
     message: str | None = None  # for a log: free text
+    evidence: tuple[Evidence, ...] = ()  # what was heard of training on the way
 
 
 def attempt(url: str, settings: GuardSettings, hosts: Hosts | None = None) -> Answer:
@@ -99,6 +102,7 @@ class Guard:
     resolve: Resolve = look_up
     machine: Machine = field(default_factory=Machine)
     outage: Outage = field(default_factory=Outage)
+    consent: ConsentSettings = field(default_factory=ConsentSettings)
     lookups: threading.Semaphore = field(
         default_factory=lambda: threading.BoundedSemaphore(MAX_LOOKUPS)
     )
@@ -146,14 +150,17 @@ class Guard:
         Raises OutageError if this machine cannot fetch.
         """
         clock, seen, shortages = Clock(self.settings.deadline_s), {target}, 0
+        ledger = Ledger(self.consent) if picture else None
         while True:
             try:
-                if picture and self.settings.robots != "ignore":
+                if ledger and self.settings.robots != "ignore":
                     with clock.paused():
-                        self._heed_robots(target)
-                answer, location = self._ask(target, clock, picture, room)
+                        self._heed_robots(target, ledger)
+                        self._heed_tdmrep(target, ledger)
+                answer, location = self._ask(target, clock, ledger, room)
                 if location is None:
-                    return replace(answer, hops=len(seen) - 1)
+                    evidence = ledger.rows if ledger else ()
+                    return replace(answer, hops=len(seen) - 1, evidence=evidence)
                 target = self._next(target, location, seen)
             except ShortageError as shortage:  # of this machine: the same request once more
                 room.close()
@@ -172,6 +179,7 @@ class Guard:
                     wait_s=refused.wait_s,
                     again=may_pass and not self.hosts.is_dead(target.origin),
                     message=str(refused),
+                    evidence=ledger.rows if ledger else (),
                 )
 
     def _next(self, target: Target, location: str, seen: set[Target]) -> Target:
@@ -183,24 +191,45 @@ class Guard:
         seen.add(following)
         return following
 
-    def _heed_robots(self, target: Target) -> None:
-        """Raise AttemptError unless the host's robots.txt lets us ask for the path."""
+    def _heed_robots(self, target: Target, ledger: Ledger) -> None:
+        """Raise AttemptError unless the host's robots.txt lets us ask for the path, and use it."""
         answer = self.hosts.robots(target.origin, lambda: self._robots(target))
         if answer.reason is not None:
             raise AttemptError(answer.reason, "at robots.txt", final=True)
         if answer.rules is None and self.settings.robots == "require":
             raise AttemptError("robots", "there is no robots.txt")
         if answer.rules is not None:
+            place = replace(target, path="/robots.txt").url
             if not answer.rules.allows(target.path):
-                raise AttemptError("robots", "robots.txt disallows it")
+                ledger.note([Statement("robots", "disallow")], "robots.txt", place)
             self.hosts.space(target.host, answer.rules.delay_s)
+            crawlers = answer.rules.refused_others(target.path)
+            heard = statements(answer.rules.usage(target.path))
+            heard += [Statement("ai_crawlers", name) for name in crawlers]
+            ledger.note(heard, "robots.txt", place)
+
+    def _heed_tdmrep(self, target: Target, ledger: Ledger) -> None:
+        """Raise AttemptError where the host's tdmrep.json reserves the path."""
+        place = replace(target, path=PLACE)
+        rules = self.hosts.robots(target.origin, lambda: RobotsAnswer(None)).rules
+        if rules is None or rules.allows(PLACE):
+            file = self.hosts.tdmrep(target.origin, lambda: self._tdmrep(place)).file
+            ledger.note(statements(file.lines(target.path)), "tdmrep.json", place.url)
+
+    def _tdmrep(self, place: Target) -> TdmAnswer:
+        """The file, asked for once; a host that fails to give it has none."""
+        answer = self._follow(place, False, ExitStack())
+        if answer.body is None:
+            return TdmAnswer(reason=answer.reason)
+        return TdmAnswer(parse_tdmrep(answer.body.decode("utf-8", "replace")))
 
     def _robots(self, target: Target) -> RobotsAnswer:
         """RFC 9309, section 2.3.1: a missing file allows all, an unreachable one allows nothing."""
         place = replace(target, path="/robots.txt")
         answer = self._retried(place, False, ExitStack())
         if answer.body is not None:
-            return RobotsAnswer(parse_robots(answer.body.decode("utf-8", "replace")))
+            text = answer.body.decode("utf-8", "replace")
+            return RobotsAnswer(parse_robots(text, others=self.consent.tokens))
         if answer.reason in OF_THE_HOST and not answer.hops:
             return RobotsAnswer(None, answer.reason)
         gone = 400 <= (answer.status or 0) < 500 and not answer.again
@@ -208,9 +237,12 @@ class Guard:
         return RobotsAnswer(None, None if gone else "robots_error")
 
     def _ask(
-        self, target: Target, clock: Clock, picture: bool, room: ExitStack
+        self, target: Target, clock: Clock, ledger: Ledger | None, room: ExitStack
     ) -> tuple[Answer, str | None]:
-        """One request: its answer, or the place that it redirects to. Raises AttemptError."""
+        """One request: its answer, or the place that it redirects to. Raises AttemptError.
+
+        A picture has a ledger, a file about its host has none.
+        """
         with ExitStack() as held:
             try:
                 with clock.paused():
@@ -229,7 +261,7 @@ class Guard:
                 location = reply.headers.get("Location")
                 if reply.status in REDIRECTS and location is not None:
                     return Answer(None), location
-                answer = self._judged(target, reply, picture)
+                answer = self._judged(target, reply, ledger)
                 if answer.reason is not None:
                     return answer, None
 
@@ -237,19 +269,20 @@ class Guard:
                     with clock.paused():
                         room.enter_context(self.hosts.large_bodies)
 
-                max_bytes = self.settings.max_bytes if picture else MAX_ROBOTS_BYTES
-                body = read_body(reply, max_bytes, cut=not picture, take_room=take_room)
+                max_bytes = self.settings.max_bytes if ledger else MAX_ROBOTS_BYTES
+                body = read_body(reply, max_bytes, cut=not ledger, take_room=take_room)
                 return replace(answer, body=body), None
 
-    def _judged(self, target: Target, reply: http.client.HTTPResponse, picture: bool) -> Answer:
+    def _judged(
+        self, target: Target, reply: http.client.HTTPResponse, ledger: Ledger | None
+    ) -> Answer:
         """The answer by status and headers. Raises AttemptError for an opt-out or a long wait."""
         status, headers = reply.status, reply.headers
         answer = Answer(None, None, headers.get("Content-Type"), status, target.url)
         if 200 <= status < 300 and status != 206:
             lines = [(name, line) for name in FIELDS for line in headers.get_all(name, [])]
-            heard = statements(lines, datetime.now(UTC)) if picture and lines else []
-            if refused(heard, ConsentSettings()):  # on a robots.txt they are for search
-                raise AttemptError("opted_out")
+            if ledger and lines:  # on a robots.txt they are for search
+                ledger.note(statements(lines, datetime.now(UTC)), "header", target.url)
             return answer
         message = f"HTTP {status}"
         if status not in AGAIN:

@@ -10,7 +10,9 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TypeVar
 
+from pipeline.rights.tdmrep import TdmFile
 from pipeline.settings.fetch import GuardSettings
 from pipeline.web.manners import backoff_s, chance
 from pipeline.web.robots import Robots
@@ -45,6 +47,18 @@ class RobotsAnswer:
     reason: str | None = None
 
 
+@dataclass(frozen=True)
+class TdmAnswer:
+    """The outcome of asking for tdmrep.json: its rules, none without one, or why nobody knows."""
+
+    file: TdmFile = field(default_factory=TdmFile)
+    reason: str | None = None
+
+
+FileAnswer = TypeVar("FileAnswer", RobotsAnswer, TdmAnswer)
+Files = dict[str, Future[FileAnswer]]
+
+
 @dataclass
 class Hosts:
     """What one process knows of the hosts that it asks; `now` and `sleep` are its clock."""
@@ -59,7 +73,8 @@ class Hosts:
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
         self._hosts: dict[str, _Host] = {}
-        self._robots: dict[str, Future[RobotsAnswer]] = {}
+        self._robots: Files[RobotsAnswer] = {}
+        self._tdmrep: Files[TdmAnswer] = {}
         self._failures: defaultdict[str, list[str]] = defaultdict(list)
 
     @contextmanager
@@ -142,19 +157,26 @@ class Hosts:
             self._failures.pop(origin, None)
 
     def forget_failures(self, reasons: Collection[str]) -> None:
-        """Forget all failed connections, and each robots.txt that was not reached."""
+        """Forget all failed connections, and each file about a host that was not reached."""
         with self._lock:
             self._failures.clear()
-            ended = {origin: one for origin, one in self._robots.items() if one.done()}
-            for origin, answer in ended.items():
-                if answer.exception() or answer.result().reason in reasons:
-                    del self._robots[origin]
+            _forget(self._robots, reasons)
+            _forget(self._tdmrep, reasons)
 
     def robots(self, origin: str, ask: Callable[[], RobotsAnswer]) -> RobotsAnswer:
         """The origin's robots.txt: the first thread asks for it, the others wait for its answer."""
+        return self._once(self._robots, origin, ask)
+
+    def tdmrep(self, origin: str, ask: Callable[[], TdmAnswer]) -> TdmAnswer:
+        """The origin's tdmrep.json, in the same way."""
+        return self._once(self._tdmrep, origin, ask)
+
+    def _once(
+        self, files: Files[FileAnswer], origin: str, ask: Callable[[], FileAnswer]
+    ) -> FileAnswer:
         with self._lock:
-            first = origin not in self._robots
-            answer = self._robots.setdefault(origin, Future())
+            first = origin not in files
+            answer = files.setdefault(origin, Future())
         if first:
             try:
                 answer.set_result(ask())
@@ -162,6 +184,13 @@ class Hosts:
                 answer.set_exception(error)
                 raise
         return answer.result()
+
+
+def _forget(files: Files[FileAnswer], reasons: Collection[str]) -> None:
+    """Drop the answers of files that failed, or that have one of the reasons."""
+    for origin, answer in list(files.items()):
+        if answer.done() and (answer.exception() or answer.result().reason in reasons):
+            del files[origin]
 
 
 def interleaved(hosts: Sequence[str]) -> list[int]:

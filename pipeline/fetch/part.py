@@ -25,11 +25,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.fetch.ledger import rows_of
 from pipeline.fetch.log import FetchLog
 from pipeline.images.parts import write_images
+from pipeline.settings.consent import ConsentSettings
 from pipeline.settings.fetch import FetchSettings
 from pipeline.settings.images import ImageSettings
-from queries.tables.contracts import FETCHED, IMAGES
+from queries.tables.contracts import FETCHED, HEARD, IMAGES
 from queries.tables.errors import UserError
 from queries.tables.parts import Part, folder_written_whole, read_part, write_part
 from queries.tables.schemas import TABLES
@@ -42,6 +44,7 @@ SLACK_S = 120  # for the start of the process and the writing of the last rows
 LOST_SHARE = 0.01  # of the rows; losing more is a fault of the machine, not of a picture
 VERIFY_EVERY = 100  # decode every 100th stored picture to verify it
 
+BY_DEFAULT = ConsentSettings()
 Advance = Callable[[dict[str, int], int], object]
 
 
@@ -56,6 +59,7 @@ def fetch_part(
     fetch: FetchSettings,
     log: Path,
     advance: Advance = lambda reasons, waiting: None,
+    consent: ConsentSettings = BY_DEFAULT,
 ) -> Part:
     """Fetch the rows of table `ask` into the folder, unless it is there, and return its part.
 
@@ -74,8 +78,10 @@ def fetch_part(
 
     with folder_written_whole(folder) as beside, workroom(beside) as work:
         first = not any(folder.parent.glob(f"[!.]*/{FETCHED}"))
-        _download(rows, work, images, fetch, tell, first)
-        fetched, messages = _answered(rows, work / ANSWERED, beside / IMAGES)
+        _download(rows, work, _job(images, fetch, consent, first), tell)
+        fetched, messages, heard = _answered(rows, work / ANSWERED, beside / IMAGES)
+        evidence = pa.Table.from_pylist(heard, TABLES["heard"].schema)
+        write_part(beside / HEARD, TABLES["heard"], evidence.to_batches())
         for row in fetched:
             row["image_part"] = folder.name
         write_part(beside / FETCHED, TABLES["fetched"], _batches(fetched))  # last: a store's proof
@@ -99,23 +105,24 @@ def _batches(fetched: list[dict[str, Any]]) -> Iterable[pa.RecordBatch]:
     return pa.Table.from_pylist(fetched, TABLES["fetched"].schema).to_batches()
 
 
-def _download(
-    rows: pa.Table,
-    work: Path,
-    images: ImageSettings,
-    fetch: FetchSettings,
-    advance: Advance,
-    first: bool,
-) -> None:
+def _job(
+    images: ImageSettings, fetch: FetchSettings, consent: ConsentSettings, first: bool
+) -> dict[str, Any]:
+    """What the worker must know; `first`: no part was fetched before."""
+    sections = {"images": images, "fetch": fetch, "consent": consent}
+    return {name: section.model_dump() for name, section in sections.items()} | {"first": first}
+
+
+def _download(rows: pa.Table, work: Path, job: dict[str, Any], advance: Advance) -> None:
     """Run img2dataset over the rows, watched; its files are in work/images when this returns.
 
-    `first`: no part was fetched before. Raises FetchError.
+    Raises FetchError.
     """
     pq.write_table(rows, work / ASKED)
-    job = {"images": images.model_dump(), "fetch": fetch.model_dump(), "first": first}
     (work / "job.json").write_text(json.dumps(job))
+    images, fetch = job["images"], job["fetch"]
     # A row may wait for its host's robots.txt, its own tries and what the host asks for.
-    longest = 2 * (fetch.retries + 1) * (fetch.deadline_s + fetch.max_wait_s)
+    longest = 2 * (fetch["retries"] + 1) * (fetch["deadline_s"] + fetch["max_wait_s"])
     log = work / "worker.log"
     progress, report = os.pipe()
     with open(progress, "rb", buffering=0), log.open("wb") as output:
@@ -127,7 +134,7 @@ def _download(
             stderr=output,
             pass_fds=[report],
             start_new_session=True,
-            env=_environment(images.max_pixels),
+            env=_environment(images["max_pixels"]),
         )
         os.close(report)
         try:
@@ -185,19 +192,23 @@ def _watch(progress: int, longest_s: float, advance: Advance) -> None:
 
 def _answered(
     rows: pa.Table, answers: Path, images: Path
-) -> tuple[list[dict[str, Any]], dict[int, str | None]]:
-    """Rows of `fetched` in order of pair_id, and messages for the log; writes the pictures.
+) -> tuple[list[dict[str, Any]], dict[int, str | None], list[dict[str, Any]]]:
+    """Rows of `fetched`, messages for the log, and rows of `heard`; writes the pictures.
+
+    Rows are in order of pair_id.
 
     Pictures come in any order and may not fit in memory: they pass through a file, and only their
     places in it are held.
     """
     answered: dict[int, dict[str, Any]] = {}
     messages: dict[int, str | None] = {}
+    heard: dict[int, list[dict[str, Any]]] = {}
     places: dict[int, tuple[int, int]] = {}
     with (answers.parent / "spool").open("w+b") as spool:
         for row in _answers(answers):
             pair_id, picture = row["pair_id"], row.pop("jpg")
             messages[pair_id] = row.pop("message")
+            heard[pair_id] = rows_of(row.pop("heard"), pair_id, row["attempt"])
             if row["reason"] is None and picture is not None:
                 if len(picture) != row["image_bytes"]:
                     raise FetchError(f"fetch: the picture of pair {pair_id} was not stored whole")
@@ -208,10 +219,14 @@ def _answered(
         _verify_counts(rows, answers, answered, len(places))
         write_images(images, _spooled(spool, places))
     lost = {"reason": "fetch_error"}
-    return [
-        lost | asked | answered.get(asked["pair_id"], {})
-        for asked in rows.drop_columns("url").to_pylist()
-    ], messages
+    return (
+        [
+            lost | asked | answered.get(asked["pair_id"], {})
+            for asked in rows.drop_columns("url").to_pylist()
+        ],
+        messages,
+        [row for pair_id in sorted(heard) for row in heard[pair_id]],
+    )
 
 
 def _verify_picture(picture: bytes, row: dict[str, Any]) -> None:
@@ -231,7 +246,7 @@ def _verify_picture(picture: bytes, row: dict[str, Any]) -> None:
 def _answers(path: Path) -> Iterator[dict[str, Any]]:
     """img2dataset's rows, with our columns alone."""
     ours = [name for name in TABLES["fetched"].schema.names if name != "image_part"]
-    columns = [*ours, "message", "jpg"]
+    columns = [*ours, "message", "heard", "jpg"]
     try:
         with pq.ParquetFile(path) as file:
             for batch in file.iter_batches(ROWS_AT_A_TIME, columns=columns):

@@ -20,6 +20,7 @@ import simplejpeg
 from pipeline.fetch.blame import OutageError
 from pipeline.fetch.guard import Guard
 from pipeline.fetch.hosts import interleaved
+from pipeline.fetch.ledger import as_text
 from pipeline.fetch.outage import SKIPPED, UNREACHED, WAITS, in_a_line, unresolved
 from pipeline.images.judge import judge_picture
 from pipeline.settings.images import ImageSettings
@@ -157,6 +158,7 @@ def _answered(
     row: Row, guard: Guard, images: ImageSettings, decoding: threading.BoundedSemaphore
 ) -> tuple[Row, bytes | None]:
     with guard.fetched(row["url"]) as answer:
+        row = row | {"heard": as_text(answer.evidence)}
         if answer.body is None:
             return _lost(row, answer.reason, answer.message), None
         with decoding:
@@ -183,4 +185,5 @@ def is_whole(jpeg: bytes, width: int, height: int) -> bool:
 
 
 def _lost(row: Row, reason: str | None, message: str | None) -> Row:
-    return row | dict.fromkeys((*MEASURES, "image_bytes")) | {"reason": reason, "message": message}
+    lost = dict.fromkeys((*MEASURES, "image_bytes")) | {"reason": reason, "message": message}
+    return {"heard": None} | row | lost

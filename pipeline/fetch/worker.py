@@ -28,7 +28,7 @@ from queries.processes import die_with
 FLUSH_BYTES = 1 << 24  # of pictures that wait to be written
 OUR_COLUMNS = (  # those that img2dataset lacks
     *(("reason", "string"), ("message", "string"), ("image_bytes", "int64")),
-    *(("phash", "int64"), ("spread", "float64")),
+    *(("phash", "int64"), ("spread", "float64"), ("heard", "string")),
 )
 
 
@@ -75,11 +75,13 @@ def guarded(img2dataset: Any, job: dict[str, Any], report: Callable[[Status], ob
     from pipeline.fetch.hosts import Hosts
     from pipeline.fetch.outage import Outage
     from pipeline.fetch.shard import answers
+    from pipeline.settings.consent import ConsentSettings
     from pipeline.settings.fetch import FetchSettings
     from pipeline.settings.images import ImageSettings
 
     settings = FetchSettings.model_validate_json(json.dumps(job["fetch"]))
     images = ImageSettings.model_validate_json(json.dumps(job["images"]))
+    consent = ConsentSettings.model_validate_json(json.dumps(job["consent"]))
 
     class GuardedDownloader(img2dataset.Downloader):
         def download_shard(self, row: tuple[int, str]) -> None:
@@ -95,7 +97,8 @@ def guarded(img2dataset: Any, job: dict[str, Any], report: Callable[[Status], ob
                 self.encode_format,
             )
             rows = asked.to_pylist()
-            guard = Guard(settings, Hosts(settings), outage=Outage(first=job["first"]))
+            outage = Outage(first=job["first"])
+            guard = Guard(settings, Hosts(settings), outage=outage, consent=consent)
             for number, (answer, picture) in enumerate(
                 answers(rows, guard, images, self.thread_count, report)
             ):

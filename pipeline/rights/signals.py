@@ -7,7 +7,7 @@ its value. Whoever says it is not trusted: reading takes time linear in the text
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
@@ -16,7 +16,8 @@ from pipeline.settings.consent import ConsentSettings
 from pipeline.web.robots import AGENT
 
 # Header fields, in small letters, that hold a signal; a crawl's reader asks for these alone.
-FIELDS = ("x-robots-tag", "tdm-reservation", "tdm-policy", "content-usage")
+FIELDS = ("x-robots-tag", "tdm-reservation", "tdm-policy", "content-usage", "content-signal")
+REASONS = {"robots": "robots", "robots_tag": "opted_out"}  # of the others: opted_out_SIGNAL
 ROBOTS_META = {"robots", AGENT}  # names of <meta> that mean what X-Robots-Tag means
 MOST_CHARACTERS = 1 << 16  # of a line
 MOST_VALUE = 200  # of a value that is kept as evidence
@@ -32,6 +33,7 @@ WITH_VALUE = {LAPSED, "max-snippet", "max-image-preview", "max-video-preview"}
 
 # Of Content-Usage: categories that hold training, of the drafts of today and of before.
 TRAINING = {"train-ai", "train-genai", "ai", "genai", "tdm", "bots"}
+SIGNALLED = {"ai-train"}  # of Content-Signal (contentsignals.org), yes or no
 MEMBER = re.compile(r"\s*([a-z*][a-z0-9_.*-]{0,60})\s*=\s*([a-z?0-9]{1,20})\s*(?:;.*)?", re.S)
 
 
@@ -67,7 +69,11 @@ def statements(
         elif field == "tdm-policy" and text.strip():
             heard[Statement("tdm_reservation", f"policy={text.strip()[:MOST_VALUE]}")] = None
         elif field == "content-usage":
-            heard |= {Statement("content_usage", member): None for member in preferences(text)}
+            members = preferences(text, TRAINING, ("y", "n"))
+            heard |= {Statement("content_usage", member): None for member in members}
+        elif field == "content-signal":
+            members = preferences(text, SIGNALLED, ("yes", "no"))
+            heard |= {Statement("content_signal", member): None for member in members}
     return list(heard)
 
 
@@ -83,7 +89,9 @@ def refuses(statement: Statement, of_page: bool = False) -> bool:
         return value in AGAINST_TRAINING or (not of_page and value in OPT_OUTS | {LAPSED})
     if signal == "tdm_reservation":
         return value == "1"
-    return value.endswith("=n")
+    if signal in ("content_usage", "content_signal"):
+        return value.endswith(("=n", "=no"))
+    return signal in ("robots", "ai_crawlers")
 
 
 def refused(
@@ -91,6 +99,15 @@ def refused(
 ) -> Statement | None:
     """The first statement that says no and that the settings obey."""
     return next((no for no in heard if consent.obeys(no.signal) and refuses(no, of_page)), None)
+
+
+def reason_of(signal: str) -> str:
+    """The reason, of queries/tables/reasons.py, for a picture that a signal refuses.
+
+    >>> reason_of("robots_tag"), reason_of("content_signal")
+    ('opted_out', 'opted_out_content_signal')
+    """
+    return REASONS.get(signal, f"opted_out_{signal}")
 
 
 def written(heard: Iterable[Statement]) -> str | None:
@@ -112,18 +129,19 @@ def read(column: str | None) -> list[Statement]:
     return [Statement(*word.split("=", 1)) for word in (column or "").split() if "=" in word]
 
 
-def preferences(text: str) -> list[str]:
-    """The preferences about training in a value of Content-Usage, a structured field's dictionary.
+def preferences(text: str, keys: Collection[str], answers: Collection[str]) -> list[str]:
+    """The members of a dictionary in a text, key=answer, that have one of the keys and answers.
 
-    Of conflicting ones both are in it. What is no member of a dictionary is passed over.
+    The form is that of a structured field's dictionary (RFC 9651, 3.2). Of conflicting members both
+    are in the list; what is no member is passed over.
 
-    >>> preferences("search=y, train-ai=n;x=1, train-ai=maybe")
+    >>> preferences("search=y, train-ai=n;x=1, train-ai=maybe", {"train-ai"}, ("y", "n"))
     ['train-ai=n']
     """
     members: dict[str, None] = {}
     for part in text.split(","):
         member = MEMBER.fullmatch(part.lower())
-        if member and member[1] in TRAINING and member[2] in ("y", "n"):
+        if member and member[1] in keys and member[2] in answers:
             members[f"{member[1]}={member[2]}"] = None
     return list(members)
 

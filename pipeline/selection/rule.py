@@ -16,7 +16,8 @@ from queries.engine import DERIVE, Engine, Rows
 from queries.tables.parts import compact, digest, read_rows, write_part
 from queries.tables.schemas import TABLES
 
-JUDGES = ("exclusion", "scored", "scorer")  # what attempts are judged by beside their measures
+# What attempts are judged by beside their measures.
+JUDGES = ("exclusion", "scored", "scorer", "heard", "policy")
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.workspace.takedown_log import REASON, TakedownLog
-from queries.tables.contracts import FETCHED
+from queries.tables.contracts import FETCHED, HEARD
 from queries.tables.manifest import MANIFEST
 from queries.tables.parts import read_batches, write_part, written_whole
 from queries.tables.schemas import Table
@@ -52,6 +52,8 @@ def files_of_tables(workspace: Path, *names: str) -> Iterator[Path]:
             paths += workspace.glob("[!.]*/shards/[!.]*.parquet")
         if name == "fetched":
             paths += workspace.glob(f"images/*/[!.]*/{FETCHED}")
+        if name == "heard":
+            paths += workspace.glob(f"images/*/[!.]*/{HEARD}")
     return unique_files(paths)
 
 

@@ -17,7 +17,13 @@ import pyarrow.parquet as pq
 
 from pipeline.filters.named import address_key
 from pipeline.images.parts import delete_pictures
-from pipeline.takedown.files import files_of_tables, has_pairs, has_taken_down, rewrite
+from pipeline.takedown.files import (
+    files_of_tables,
+    has_pairs,
+    has_taken_down,
+    remove_pairs,
+    rewrite,
+)
 from pipeline.workspace.takedown_log import TakedownLog, blank_taken_down
 from queries.tables.parts import written_whole
 from queries.tables.schemas import IMAGE_COLUMNS
@@ -40,6 +46,9 @@ def sweep_work(workspace: Path, log: TakedownLog, urls: Collection[str]) -> None
         _sweep_journal(path, urls)
     for path in files_of_tables(workspace, "fetched"):
         _sweep_image_part(path, log)
+    for path in files_of_tables(workspace, "heard"):
+        if has_pairs(path, log.pair_ids()):
+            remove_pairs(path, log.pair_ids())
     _sweep_fetch_log(workspace / "fetch_log.jsonl", log)
 
 

@@ -69,6 +69,7 @@ class BuildWIT(Stage):
         *("query", "border", "corpus", "list_source", "language_cap", "query_cap"),
         *("exclusion", "named", "pair", "extra"),
         *("kept_match", "near_skipped", "attempt", "score", "outcome", "drop", "round"),
+        "consent",
         "round_loss",
         "person_match",
     )

@@ -10,6 +10,7 @@ from pipeline import sources
 from pipeline.filters.named import excluded_hosts
 from pipeline.filters.rows import filter_pairs
 from pipeline.match.lists import match_pairs
+from pipeline.rights.evidence import heard_on_pages
 from pipeline.selection.caps import Caps, language_caps
 from pipeline.settings.sources import Source
 from pipeline.tasks.opening import exclusion_lists, read_lists
@@ -24,7 +25,7 @@ from queries.tables.schemas import TABLES
 class CollectPairs(Stage):
     """Candidates from every source; one that is searched needs the queries first."""
 
-    version = 2
+    version = 3
     reads = ("query",)
     makes = ("candidate",)
 
@@ -70,7 +71,7 @@ class FilterPairs(Stage):
 
     version = 4
     reads = ("candidate",)
-    makes = ("filtered", "exclusion", "named", "pooled")
+    makes = ("filtered", "exclusion", "named", "pooled", "page_heard")
 
     def requires(self) -> Stage:
         return self.clone(CollectPairs)
@@ -114,6 +115,7 @@ class FilterPairs(Stage):
             "exclusion": exclusion,
             "named": self.derive("named", **known),
             "pooled": self.derive("pooled", **known, build=self.build_row),
+            "page_heard": self.map("page_heard", heard_on_pages, inputs_of(filtered, self.version)),
         }
 
 

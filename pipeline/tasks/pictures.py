@@ -12,13 +12,14 @@ from pipeline import sources
 from pipeline.fetch.log import FetchStatus
 from pipeline.fetch.part import fetch_part
 from pipeline.images.scorers import score_pictures
+from pipeline.rights.evidence import policies
 from pipeline.selection.retry import lost_pairs, reasons
 from pipeline.selection.rule import cut_request, request, select
 from pipeline.settings.scorers import Scorer
 from pipeline.tasks.pairs import CapLanguages
 from pipeline.tasks.stage import Parts, Stage, files
 from queries.engine import MapInput, Rows
-from queries.tables.contracts import FETCHED
+from queries.tables.contracts import FETCHED, HEARD
 from queries.tables.parts import Part, digest, read_part, write_json
 from queries.tables.schemas import TABLES
 
@@ -32,9 +33,15 @@ class JudgeStage(Stage):
         Pictures that have no score yet are scored here, part by part; none is fetched for it.
         """
         judges: dict[str, Rows] = {"exclusion": self.paths("exclusion")}
+        judges |= {"heard": self.heard(part_names), "policy": policies(self.used.consent)}
         if self.used.scorers:
             judges |= {"scored": self.scored(part_names), "scorer": self.ws.scorer_rows()}
         return judges
+
+    def heard(self, part_names: list[str]) -> list[Path]:
+        """What was heard of training when these image parts were fetched."""
+        paths = (self.ws.images / name / HEARD for name in part_names)
+        return [path for path in paths if path.exists()]
 
     def scored(self, part_names: list[str]) -> list[Path]:
         """The scores of all pictures of these image parts, by every scorer."""
@@ -68,7 +75,11 @@ class FetchStage(JudgeStage):
             context = (self.used.images, manners, self.ws.local / "fetch_log.jsonl")
             jobs = {
                 self.ws.images / name / FETCHED: partial(
-                    fetch_part, rows, self.ws.images / name, *context
+                    fetch_part,
+                    rows,
+                    self.ws.images / name,
+                    *context,
+                    consent=self.used.consent,
                 )
                 for name, rows in cut_request(missing, self.used.fetch.rows_per_part)
             }
@@ -91,7 +102,7 @@ class FetchRound(FetchStage):
     """Ask for what every unsettled query still needs; a settled round asks for nothing."""
 
     number = luigi.IntParameter(description="which round: 0 is the first")
-    version = 3
+    version = 4
     reads = ("pair", "pair_match", "query_cap", "exclusion", "request", "unsettled", "fetched")
     makes = ("request", "unsettled", "fetched")
 
@@ -106,7 +117,8 @@ class FetchRound(FetchStage):
         limits = self.ws.scorer_rows().to_pylist()
         identities = [self.ws.scorer_identity(scorer) for scorer in self.used.scorers]
         scoring = [limits, identities] if identities else []
-        return [self.number, self.used.seed, selection, rules, *scoring]
+        consent = self.used.consent.model_dump()
+        return [self.number, self.used.seed, selection, rules, consent, *scoring]
 
     @property
     def name(self) -> str:
@@ -163,9 +175,12 @@ class CapPairs(JudgeStage):
     """The cap over all pictures that were fetched by the last round."""
 
     version = 5
-    reads = ("pair", "pair_match", "query_cap", "exclusion", "request", "unsettled", "fetched")
+    reads = (
+        *("pair", "pair_match", "query_cap", "exclusion", "request", "unsettled", "fetched"),
+        "page_heard",
+    )
     makes = (
-        *("kept_match", "left_unsettled", "outcome", "picked", "score", "attempt"),
+        *("kept_match", "left_unsettled", "outcome", "picked", "score", "attempt", "consent"),
         *("round", "round_loss", "near_skipped"),
     )
 
@@ -196,6 +211,13 @@ class CapPairs(JudgeStage):
             "near_skipped": [read_part(selection.near_skipped)],
             "left_unsettled": [read_part(folder / "unsettled.parquet")],
             "attempt": self.derive("attempt", fetched=fetched, pair=pair),
+            "consent": self.derive(
+                "consent",
+                heard=self.heard(part_names),
+                page_heard=self.paths("page_heard"),
+                pair=pair,
+                policy=policies(self.used.consent),
+            ),
             "round_loss": self.derive(
                 "round_loss", request=requests, verdict=verdict, suppressed=suppressed
             ),

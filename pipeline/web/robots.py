@@ -6,6 +6,7 @@ rules. Here only the rules meant for us are kept.
 """
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
@@ -15,6 +16,7 @@ MOST_LINE = 16_663  # characters of a line that count, as in Google's parser
 BLANKS = " \t\v\f"
 AGENT_KEYS = ("user-agent", "useragent", "user agent")
 DISALLOW_KEYS = ("disallow", "dissallow", "dissalow", "disalow", "diasllow", "disallaw")
+USAGE_KEYS = ("content-signal", "content-usage")
 UNRESERVED = re.compile(r"[A-Za-z0-9._~-]")
 
 
@@ -27,7 +29,18 @@ class Rule:
     pieces: tuple[str, ...]
     to_the_end: bool
 
+    @classmethod
+    def of(cls, value: str, allow: bool = False) -> "Rule":
+        """A pattern as a line writes it.
+
+        Its length is that of the value as written, stars and all; letters beyond ASCII are coded.
+        """
+        pattern = _canonical(re.sub(r"\*+", "*", value))
+        pieces = _literal(pattern.removesuffix("$")).split("*")
+        return cls(allow, len(_coded(value)), tuple(pieces), pattern.endswith("$"))
+
     def matches(self, path: str) -> bool:
+        """Whether it matches a path, spelt by `comparable`."""
         first, *others = self.pieces
         if not path.startswith(first):
             return False
@@ -45,10 +58,16 @@ class Rule:
 
 @dataclass(frozen=True)
 class Robots:
-    """The rules for us, the longest first, and an Allow before a Disallow of its length."""
+    """The rules for us, the longest first, and an Allow before a Disallow of its length.
+
+    `usages` are the lines about the use of what may be asked for, the longest first: (name, paths,
+    text). `others` are the rules for other crawlers that were asked about and that the file names.
+    """
 
     rules: tuple[Rule, ...] = ()
     delay_s: float = 0.0  # Crawl-delay: seconds from one request to the next
+    usages: tuple[tuple[str, Rule, str], ...] = ()
+    others: tuple[tuple[str, tuple[Rule, ...]], ...] = ()
 
     def allows(self, path: str) -> bool:
         """Whether a path with its query may be asked for.
@@ -57,8 +76,36 @@ class Robots:
         >>> robots.allows("/private/a.png"), robots.allows("/a.png")
         (False, True)
         """
-        path = _literal(_canonical(path)).replace("*", "%2A")
-        return next((rule.allow for rule in self.rules if rule.matches(path)), True)
+        return _allowed(self.rules, comparable(path))
+
+    def usage(self, path: str) -> list[tuple[str, str]]:
+        """The lines about the use of a path, (name, text): of each name those of the longest match.
+
+        >>> text = "User-agent: *\\nContent-Usage: train-ai=n\\nContent-Usage: /ok/ train-ai=y"
+        >>> parse_robots(text).usage("/ok/a.png"), parse_robots(text).usage("/a.png")
+        ([('content-usage', 'train-ai=y')], [('content-usage', 'train-ai=n')])
+        """
+        path, longest = comparable(path) if self.usages else path, dict[str, int]()
+        lines = []
+        for name, rule, text in self.usages:
+            if rule.length >= longest.get(name, 0) and rule.matches(path):
+                longest[name] = rule.length
+                lines.append((name, text))
+        return lines
+
+    def refused_others(self, path: str) -> list[str]:
+        """Those of the other crawlers that may not ask for a path."""
+        path = comparable(path) if self.others else path
+        return [name for name, rules in self.others if not _allowed(rules, path)]
+
+
+def comparable(path: str) -> str:
+    """A path as rules match it."""
+    return _literal(_canonical(path)).replace("*", "%2A")
+
+
+def _allowed(rules: tuple[Rule, ...], path: str) -> bool:
+    return next((rule.allow for rule in rules if rule.matches(path)), True)
 
 
 @dataclass
@@ -67,21 +114,28 @@ class _Group:
 
     rules: list[Rule] = field(default_factory=list)
     delay_s: float = 0.0
+    usages: list[tuple[str, Rule, str]] = field(default_factory=list)
+
+    def ordered(self) -> tuple[Rule, ...]:
+        return tuple(sorted(self.rules, key=lambda rule: (-rule.length, not rule.allow)))
 
 
-def parse_robots(text: str, agent: str = AGENT) -> Robots:
+def parse_robots(text: str, agent: str = AGENT, others: Collection[str] = ()) -> Robots:
     """What all groups that name the agent say, else all that name `*`.
+
+    `others` are crawlers, in small letters, whose rules are asked about where the file names them.
+    Content-Signal and Content-Usage are rules of a group, as draft-ietf-aipref-attach has it.
 
     As Google's parser reads it (google/robotstxt), typing errors and all, except that percent codes
     of letters are letters, as RFC 9309 has it.
     """
-    groups = {agent: _Group(), "*": _Group()}
+    groups = {name: _Group() for name in (*others, "*", agent)}
     named, in_rules, delayed = False, False, False
     meant, spaced = set[str](), set[str]()  # by the rules that follow, and by a delay
     for line in re.split(r"[\r\n]", text.removeprefix("\ufeff")):
         key, value = _key_and_value(line[:MOST_LINE])
         if key.startswith(AGENT_KEYS):
-            product = {_product(value)} & groups.keys()
+            product = {_product(value), value.partition("/")[0].strip().lower()} & groups.keys()
             meant = product if in_rules else meant | product
             spaced = product if in_rules or delayed else spaced | product
             in_rules = delayed = False
@@ -89,16 +143,22 @@ def parse_robots(text: str, agent: str = AGENT) -> Robots:
         elif key.startswith(("allow", *DISALLOW_KEYS)):
             in_rules = True
             if value:
-                rule = _rule(key.startswith("allow"), value)
+                rule = Rule.of(value, key.startswith("allow"))
                 for name in meant:
                     groups[name].rules.append(rule)
+        elif key in USAGE_KEYS:
+            in_rules = True
+            where, heard = _path_and_usage(value)
+            for name in meant & {agent, "*"}:
+                groups[name].usages.append((key, Rule.of(where), heard))
         elif key == "crawl-delay":  # closes no group for the rules, as in Google's parser
             delayed = True
             for name in spaced:
                 groups[name].delay_s = max(groups[name].delay_s, _seconds(value))
     best = groups[agent if named else "*"]
-    rules = sorted(best.rules, key=lambda rule: (-rule.length, not rule.allow))
-    return Robots(tuple(rules), best.delay_s)
+    usages = sorted(best.usages, key=lambda usage: -usage[1].length)
+    named_others = [(name, groups[name].ordered()) for name in others if groups[name].rules]
+    return Robots(best.ordered(), best.delay_s, tuple(usages), tuple(named_others))
 
 
 def _key_and_value(line: str) -> tuple[str, str]:
@@ -134,13 +194,16 @@ def _seconds(value: str) -> float:
     return float(value) if re.fullmatch(r"\d{1,9}(\.\d{0,9})?", value, re.ASCII) else 0.0
 
 
-def _rule(allow: bool, value: str) -> Rule:
-    """Its length is that of the value as written, stars and all; letters beyond ASCII are coded."""
-    length = len(_coded(value))
-    pattern = _canonical(re.sub(r"\*+", "*", value))
-    to_the_end = pattern.endswith("$")
-    pieces = _literal(pattern.removesuffix("$")).split("*")
-    return Rule(allow, length, tuple(pieces), to_the_end)
+def _path_and_usage(value: str) -> tuple[str, str]:
+    """The paths and the preferences of a line about use; without paths it is for all.
+
+    >>> _path_and_usage("/ok/ train-ai=y"), _path_and_usage("search=yes, ai-train=no")
+    (('/ok/', 'train-ai=y'), ('/', 'search=yes, ai-train=no'))
+    """
+    if not value.startswith(("/", "*")):
+        return "/", value
+    where, _, heard = value.replace("\t", " ").partition(" ")
+    return where, heard.strip(BLANKS)
 
 
 def _literal(path: str) -> str:

@@ -48,7 +48,7 @@ FROM sample
 INNER JOIN last_attempt ON sample.pair_id = last_attempt.pair_id
 INNER JOIN attempt
     ON last_attempt.pair_id = attempt.pair_id AND last_attempt.attempt = attempt.attempt
-WHERE attempt.reason IN ('opted_out', 'robots', 'private_address')
+WHERE attempt.reason IN ('robots', 'private_address') OR attempt.reason LIKE 'opted_out%'
 UNION
 SELECT sample.pair_id, sample.url, 'excluded host ' || exclusion.value AS cause
 FROM sample

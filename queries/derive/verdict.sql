@@ -1,6 +1,6 @@
 -- What became of each pair with an attempt, judged by itself alone: the image rules
 -- grain: one row per pair_id
--- inputs: fetched, pair, build, exclusion, excluded_hash, scored, scorer
+-- inputs: fetched, pair, build, exclusion, excluded_hash, scored, scorer, heard, policy
 WITH excluded_bytes AS (
     SELECT DISTINCT value FROM exclusion WHERE kind = 'sha256'
 ),
@@ -18,11 +18,20 @@ beyond AS (
         )
 ),
 
+-- Heard while the signal was only recorded; the settings obey it now.
+refused AS (
+    SELECT heard.pair_id, heard.attempt, MIN(policy.reason) AS reason
+    FROM heard INNER JOIN policy ON heard.signal = policy.signal
+    WHERE heard.refuses AND policy.policy = 'obey'
+    GROUP BY heard.pair_id, heard.attempt
+),
+
 judged AS (
     SELECT
         fetched.*,
         CASE
             WHEN fetched.reason IS NOT NULL THEN fetched.reason
+            WHEN refused.reason IS NOT NULL THEN refused.reason
             WHEN excluded_bytes.value IS NOT NULL THEN 'excluded'
             WHEN excluded_hash.phash IS NOT NULL THEN 'excluded'
             WHEN original_width < min_side OR original_height < min_side THEN 'image_too_small'
@@ -37,6 +46,8 @@ judged AS (
     CROSS JOIN build
     LEFT JOIN excluded_bytes ON fetched.sha256 = excluded_bytes.value
     LEFT JOIN excluded_hash ON fetched.phash = excluded_hash.phash
+    LEFT JOIN refused
+        ON fetched.pair_id = refused.pair_id AND fetched.attempt = refused.attempt
     LEFT JOIN beyond
         ON fetched.pair_id = beyond.pair_id AND fetched.image_part = beyond.image_part
 ),

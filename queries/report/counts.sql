@@ -31,7 +31,7 @@ of_file AS (
 of_outcome AS (
     SELECT
         COUNT(*) AS asked,
-        COUNT(CASE WHEN reason IN ('robots', 'opted_out') THEN 1 END) AS robots
+        COUNT(CASE WHEN reason = 'robots' OR reason LIKE 'opted_out%' THEN 1 END) AS robots
     FROM outcome
 ),
 

@@ -9,8 +9,10 @@ from pathlib import Path
 
 from queries.tables.manifest import MANIFEST
 
-# A folder of fetched pictures: what was asked for, the bytes, and where bytes went that it gave up.
-FETCHED, IMAGES, MOVED = "fetched.parquet", "images.parquet", "moved.parquet"
+# A folder of fetched pictures: what was asked for, what was heard of training, the bytes, and where
+# bytes went that it gave up. Parts that 0.1.0 fetched heard nothing.
+FETCHED, HEARD = "fetched.parquet", "heard.parquet"
+IMAGES, MOVED = "images.parquet", "moved.parquet"
 
 # A list of exclusions: the trainer writes them, FilterPairs reads them.
 EXCLUSION_COLUMNS = ("kind", "value", "radius", "reason", "date")

@@ -70,6 +70,13 @@ MATCH = {
     "url_seen": "another caption of the same URL contains a query and stands earlier in the order",
     "over_quota": "most_pairs pairs of its language stand earlier in the order",
 }
+# Of a signal about training that the settings obey, but for those of `opted_out` and `robots`.
+BY_SIGNAL = {
+    "opted_out_tdm_reservation": "a header or the host's tdmrep.json reserves text and data mining",
+    "opted_out_content_signal": "the host's robots.txt says Content-Signal: ai-train=no",
+    "opted_out_content_usage": "a header, or the host's robots.txt, says Content-Usage: train-ai=n",
+    "opted_out_ai_crawlers": "the host's robots.txt refuses a crawler that gathers for training",
+}
 FETCH = {
     "not_found": "HTTP 404 or 410",
     "forbidden": "HTTP 401, 403 or 451",
@@ -96,6 +103,7 @@ FETCH = {
     "robots": "the host's robots.txt forbids it, or there is none and the settings require one",
     "robots_error": "the host's robots.txt could not be read, which forbids asking",
     **OPTED_OUT,
+    **BY_SIGNAL,
     "not_an_image": "the answer is no picture of a known type",
     "svg": "the answer is a drawing in SVG, a program more than a picture",
     "heic": "a photograph in HEIC, which is read where `pillow-heif` is installed",

@@ -26,6 +26,7 @@ PUBLISHED = (
     "match",
     "kept_match",
     "attempt",
+    "consent",
     "score",
     "scorer",
     "outcome",

@@ -10,6 +10,7 @@ from queries.tables.table import (
     PRIORITY,
     QUERY_ID,
     REASON,
+    boolean,
     column,
     float64,
     int32,
@@ -47,6 +48,35 @@ table(
     REASON,
     *IMAGE_COLUMNS,
     IMAGE_PART,
+)
+STATEMENT = (
+    PAIR_ID,
+    column("signal", string, "a key of the settings' [consent], or robots"),
+    column("value", string, "as it was stated, such as noai or ai-train=no"),
+    column("refuses", boolean, "whether it says no to training"),
+    column("place", string, "page, robots.txt, tdmrep.json, header or picture"),
+    column("url", string, "where it was read", null=True),
+    column("seen", string, "when: the day of the fetch, or the moment of the crawl", null=True),
+)
+table(
+    "heard",
+    "one row per attempt and statement about training that was met on the way",
+    *STATEMENT,
+    column("attempt", int32, "1.. per pair"),
+)
+table("page_heard", "one row per candidate and statement of its page about training", *STATEMENT)
+table(
+    "policy",
+    "one row per signal",
+    column("signal", string, "a key of the settings' [consent], or robots"),
+    column("policy", string, "obey or record"),
+    column("reason", string, "why a picture is lost that it refuses"),
+)
+table(
+    "consent",
+    "one row per pair, statement about training and place that stated it",
+    *STATEMENT,
+    column("policy", string, "obey or record: what the build does about it"),
 )
 table(
     "attempt",

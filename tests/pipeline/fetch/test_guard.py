@@ -133,7 +133,7 @@ ANSWERS = [
     ("/tag/none", "opted_out"),
     ("/tag/" + quote("noindex, unavailable_after: 25 Jun 2010 15:00:00 GMT"), "opted_out"),
     ("/tag/nofollow", GOOD),
-    ("/tdm/1", "opted_out"),
+    ("/tdm/1", "opted_out_tdm_reservation"),
     ("/tdm/0", GOOD),
 ]
 

@@ -198,9 +198,10 @@ def test_the_same_answers_give_the_same_bytes(asked, folder, tmp_path):
         few_threads,
         tmp_path / "log.jsonl",
     )
-    for name in ("fetched.parquet", "images.parquet"):
+    files = ["fetched.parquet", "heard.parquet", "images.parquet"]
+    for name in files:
         assert (again / name).read_bytes() == (folder / name).read_bytes()
-    assert sorted(one.name for one in again.iterdir()) == ["fetched.parquet", "images.parquet"]
+    assert sorted(one.name for one in again.iterdir()) == files
 
 
 def test_a_part_that_is_there_is_not_fetched_again(asked, folder, server, tmp_path):

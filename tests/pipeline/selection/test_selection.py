@@ -8,7 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.rights.evidence import policies
 from pipeline.selection.rule import Selection, cut_request, request, select
+from pipeline.settings.consent import ConsentSettings
 from queries.engine import DERIVE
 from queries.engine.duck import DuckEngine
 from queries.tables.parts import write_part
@@ -416,10 +418,10 @@ def test_image_rules_give_their_reason(tmp_path):
     }
 
 
-def judge(engine, out, fetched, pair, exclusion=None, build=None, scored=(), scorer=()) -> None:
+def judge(engine, out, fetched, pair, exclusion=None, build=None, **others) -> None:
     """The table verdict, with the exclusions of pictures and with scores."""
     known = {"fetched": fetched, "exclusion": exclusion or rows("exclusion")}
-    known |= {"scored": scored, "scorer": scorer}
+    known |= {name: others.get(name, ()) for name in ("scored", "scorer", "heard", "policy")}
     hashes = out.with_name("excluded_hash.parquet")
     engine.derive(DERIVE / "excluded_hash.sql", known, hashes)
     known |= {"excluded_hash": [hashes], "pair": pair, "build": build or build_row()}
@@ -470,6 +472,29 @@ def test_a_score_beyond_a_limit_is_a_reason_and_belongs_to_its_attempt(tmp_path)
     judge(engine, out, fetched, rows("pair", *pairs), scored=both, scorer=scorer)
     reasons = {row["pair_id"]: row["reason"] for row in pq.read_table(out).to_pylist()}
     assert reasons == {1: None, 2: "image_score", 3: "image_score", 4: "image_score", 5: None}
+
+
+def test_what_was_recorded_is_obeyed_once_the_settings_say_so(tmp_path):
+    """Nothing is fetched again for it: the evidence is there."""
+    sides = {"original_width": 90, "original_height": 90, "spread": 9.0, "image_part": "p"}
+    fetched = rows("fetched", *[{"pair_id": n, "attempt": 1, **sides} for n in (1, 2, 3)])
+    pair = rows("pair", *[{"pair_id": n, "url": "u", "caption": "c"} for n in (1, 2, 3)])
+    draft = {"attempt": 1, "signal": "content_usage", "value": "train-ai=n", "place": "header"}
+    heard = rows(
+        "heard",
+        {"pair_id": 1, "refuses": True, **draft},
+        {"pair_id": 2, "refuses": False, **draft},
+        {"pair_id": 3, "refuses": True, **draft, "attempt": 2},
+    )
+    engine = DuckEngine(workers=1, quiet=True)
+    for chosen, reason in (("record", None), ("obey", "opted_out_content_usage")):
+        policy, out = (
+            policies(ConsentSettings(content_usage=chosen)),
+            tmp_path / f"{chosen}.parquet",
+        )
+        judge(engine, out, fetched, pair, heard=heard, policy=policy)
+        found = [row["reason"] for row in pq.read_table(out).to_pylist()]
+        assert found == [reason, None, None]
 
 
 def test_the_losses_of_a_round_are_counted_by_reason(tmp_path):

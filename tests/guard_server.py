@@ -89,6 +89,9 @@ class Handler(socketserver.BaseRequestHandler):
         """A picture with this line in its head."""
         self.send(*line.split("\n"))
 
+    def body(self, name: str) -> None:
+        self.send(body=self.server.bodies[name])
+
     def picture(self, _: str) -> None:
         self.send("Content-Type: image/png")
 
@@ -218,6 +221,7 @@ class GuardServer(socketserver.ThreadingTCPServer):
         self.tls = tls
         self.robots: str | int = 404
         self.tdmrep = ""  # none
+        self.bodies: dict[str, bytes] = {}
         self.asked: list[Asked] = []
         self.connections: list[object] = []
         self.closing = threading.Event()

@@ -20,9 +20,11 @@ import simplejpeg
 from pipeline.fetch.blame import OutageError
 from pipeline.fetch.guard import Guard
 from pipeline.fetch.hosts import interleaved
-from pipeline.fetch.ledger import as_text
+from pipeline.fetch.ledger import Ledger, as_text
 from pipeline.fetch.outage import SKIPPED, UNREACHED, WAITS, in_a_line, unresolved
+from pipeline.fetch.wire import AttemptError
 from pipeline.images.judge import judge_picture
+from pipeline.rights.embedded import MetadataError, embedded
 from pipeline.settings.images import ImageSettings
 from pipeline.web.url import parse_url
 
@@ -161,6 +163,16 @@ def _answered(
         row = row | {"heard": as_text(answer.evidence)}
         if answer.body is None:
             return _lost(row, answer.reason, answer.message), None
+        ledger = Ledger(guard.consent)
+        try:
+            ledger.note(embedded(answer.body), "picture", answer.url or row["url"])
+        except MetadataError as error:
+            return _lost(row, "bad_metadata", str(error)), None
+        except AttemptError as refused:
+            row = row | {"heard": as_text((*answer.evidence, *ledger.rows))}
+            return _lost(row, refused.reason, str(refused)), None
+        if ledger.rows:
+            row = row | {"heard": as_text((*answer.evidence, *ledger.rows))}
         with decoding:
             picture = judge_picture(answer.body, images)
     if isinstance(picture, str):

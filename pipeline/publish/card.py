@@ -55,7 +55,7 @@ FORMATS = {".parquet": "application/x-parquet", ".tar": "application/x-tar"}
 SHOWN = (
     *("funnel", "drops_by_reason", "query_sources", "balance", "pairs_by_source", "languages"),
     *("licences", "hosts", "image_sizes", "image_aspects", "caption_words", "total_words"),
-    *("duplicates", "rounds", "fetch_by_reason", "eval_overlap"),
+    *("duplicates", "rounds", "fetch_by_reason", "consent", "eval_overlap"),
 )
 
 

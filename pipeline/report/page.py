@@ -129,6 +129,8 @@ def _of_build(build: Path, engine: DuckEngine, inputs: Tables) -> dict:
         "words_title": title("audit", "total_words"),
         "rounds": charts.rounds(rounds),
         "rounds_grid": _grid(rounds),
+        "consent": _grid(audit("consent")),
+        "consent_title": title("audit", "consent"),
         "hosts": asked("hosts").to_pylist(),
         "gallery": gallery(build, engine, inputs),
         "near_duplicates": near_duplicates(build, engine, inputs),

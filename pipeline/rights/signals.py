@@ -91,6 +91,11 @@ def refuses(statement: Statement, of_page: bool = False) -> bool:
         return value == "1"
     if signal in ("content_usage", "content_signal"):
         return value.endswith(("=n", "=no"))
+    if signal == "xmp":
+        return value.startswith("DMI-PROHIBITED")
+    if signal == "c2pa":
+        name, _, use = value.rpartition("=")
+        return use.lower() in ("notallowed", "constrained") and not name.endswith("ai_inference")
     return signal in ("robots", "ai_crawlers")
 
 

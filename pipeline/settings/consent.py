@@ -31,6 +31,8 @@ class ConsentSettings(Section):
     tdm_reservation: Policy = "obey"  # W3C community group report: header, page, tdmrep.json
     content_signal: Policy = "obey"  # robots.txt: ai-train=no
     content_usage: Policy = "record"  # IETF aipref, a draft: header and robots.txt
+    xmp: Policy = "obey"  # plus:DataMining of IPTC 2023.1, in the picture
+    c2pa: Policy = "obey"  # training-mining assertions of C2PA and CAWG, in the picture
     ai_crawlers: Policy = "record"  # robots.txt refuses one of `crawlers`
     crawlers: tuple[Annotated[str, Field(min_length=1)], ...] = CRAWLERS
 

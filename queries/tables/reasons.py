@@ -75,6 +75,8 @@ BY_SIGNAL = {
     "opted_out_tdm_reservation": "a header or the host's tdmrep.json reserves text and data mining",
     "opted_out_content_signal": "the host's robots.txt says Content-Signal: ai-train=no",
     "opted_out_content_usage": "a header, or the host's robots.txt, says Content-Usage: train-ai=n",
+    "opted_out_xmp": "the picture's XMP prohibits data mining (IPTC and PLUS)",
+    "opted_out_c2pa": "an assertion of C2PA or CAWG in the picture does not allow training",
     "opted_out_ai_crawlers": "the host's robots.txt refuses a crawler that gathers for training",
 }
 FETCH = {
@@ -104,6 +106,7 @@ FETCH = {
     "robots_error": "the host's robots.txt could not be read, which forbids asking",
     **OPTED_OUT,
     **BY_SIGNAL,
+    "bad_metadata": "XMP with entities, or larger or deeper than any picture's: nobody parses it",
     "not_an_image": "the answer is no picture of a known type",
     "svg": "the answer is a drawing in SVG, a program more than a picture",
     "heic": "a photograph in HEIC, which is read where `pillow-heif` is installed",

@@ -17,6 +17,7 @@ from queries.tables.schemas import TABLES
 from tests.guard_server import BODY, GuardServer
 from tests.pipeline.fetch.test_guard import SETTINGS
 from tests.pipeline.fetch.test_part import FETCH_ONCE, IMAGES, ask
+from tests.pipeline.rights.test_embedded import VOCABULARY, picture, xmp
 
 RESPECT = SETTINGS.model_copy(update={"robots": "respect"})
 ROBOTS, TDMREP = "/robots.txt", "/.well-known/tdmrep.json"
@@ -196,3 +197,28 @@ def test_an_image_part_keeps_what_was_heard_with_the_day(server, tmp_path):
         (second, "ai_crawlers", "gptbot"),
     ]
     assert {len(day) for day in found["seen"].to_pylist()} == {len("2026-11-30")}
+
+
+def test_what_a_picture_says_itself_is_kept_and_a_no_stores_nothing(server, tmp_path):
+    """XMP that no parser should read ends in a reason; C2PA is read where it is installed."""
+    no = f'plus:DataMining="{VOCABULARY}DMI-PROHIBITED-AIMLTRAINING"'
+    server.bodies = {
+        "no": picture("JPEG", xmp(no)),
+        "yes": picture("PNG, packed", xmp(f'plus:DataMining="{VOCABULARY}DMI-ALLOWED"')),
+        "none": picture("WEBP"),
+        "deep": picture("PNG", xmp("", "<a>" * 500 + f"<b {no}/>" + "</a>" * 500)),
+    }
+    rows = ask([server.url(f"/body/{name}") for name in server.bodies])
+    for consent, reason in ((ConsentSettings(), "opted_out_xmp"), (RECORD, None)):
+        folder = tmp_path / str(reason)
+        fetch_part(rows, folder, IMAGES, FETCH_ONCE, tmp_path / "log", consent=consent)
+        fetched = pq.read_table(folder / "fetched.parquet").to_pylist()
+        reasons = {row["pair_id"]: row["reason"] for row in fetched}
+        ids = rows["pair_id"].to_pylist()
+        assert [reasons[one] for one in ids] == [reason, None, None, "bad_metadata"]
+        heard_rows = pq.read_table(folder / "heard.parquet").to_pylist()
+        assert [(row["pair_id"], row["value"], row["refuses"]) for row in heard_rows] == [
+            (ids[0], "DMI-PROHIBITED-AIMLTRAINING", True),
+            (ids[1], "DMI-ALLOWED", False),
+        ]
+        assert {row["place"] for row in heard_rows} == {"picture"}

@@ -47,12 +47,24 @@ def embedded(body: bytes) -> list[Statement]:
     """
     statements: dict[Statement, None] = {}
     plain = _unpacked(body) if body.startswith(b"\x89PNG") else b""
-    for text in (body, plain):
+    head = before_pixels(body)
+    for text in (head, plain):
         for packet in packets(text) if NAME in text else ():
             statements |= {Statement("xmp", term): None for term in terms(packet)}
-    if b"training-mining" in body:
+    if b"training-mining" in head:
         statements |= dict.fromkeys(_assertions(body))
     return list(statements)
+
+
+def before_pixels(body: bytes) -> bytes:
+    """The segments of a JPEG before its pixels, which hold all metadata; of others the whole."""
+    place = 2 if body.startswith(b"\xff\xd8") else len(body)
+    while body[place : place + 1] == b"\xff" and place + 4 <= len(body):
+        if body[place + 1] == 0xDA:  # the start of the scan
+            return body[:place]
+        length = int.from_bytes(body[place + 2 : place + 4], "big")
+        place += 1 if body[place + 1] == 0xFF else 2 + length
+    return body
 
 
 def packets(body: bytes) -> Iterator[bytes]:

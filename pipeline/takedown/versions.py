@@ -227,6 +227,8 @@ def sweep_runs(runs: Path, trained: Collection[Path], log: TakedownLog) -> None:
     name them.
     """
     for run in runs_in(runs):
+        for torn in run.glob("tables/*/.*.parquet.*"):  # of a takedown that was killed
+            torn.unlink()
         paths = [path for _, of_table in table_files(run) for path in of_table]
         naming = [path for path in paths if has_pairs(path, log.pair_ids())]
         for path in naming:

@@ -33,7 +33,11 @@ from queries.tables.store import caches, each, is_store
 
 ENGINES = ("duckdb", "spark")
 # A version or a file of the workspace that was being written; the folder may hold others' files.
-TORN = re.compile(r"\.(?:[0-9a-f]{16}|latest\.json|report)\.[a-z0-9_]+")
+OF_TAKEDOWN = r"takedowns\.csv|takedown\.pending\.parquet|fetch_log\.jsonl"
+TORN = re.compile(rf"\.(?:[0-9a-f]{{16}}|latest\.json|report|{OF_TAKEDOWN})\.[a-z0-9_]+")
+
+# Of a version; each shows captions.
+TORN_PAGE = re.compile(r"\.(?:report\.html|README\.md|datasheet\.md|croissant\.json)\.[a-z0-9_]+")
 
 
 @dataclass(frozen=True)
@@ -82,9 +86,9 @@ class Workspace:
             return
         hidden = (*self.folder.glob(".*"), *self.folder.glob(f"{LISTS}/.*"))
         ours = (path for path in hidden if TORN.fullmatch(path.name))
-        reports = self.folder.glob("*/.report.html.*")
+        pages = (path for path in self.folder.glob("*/.*") if TORN_PAGE.fullmatch(path.name))
         images = (*self.folder.glob("images/*/.*"), *self.folder.glob("images/*/[!.]*/.*"))
-        for torn in (*images, *ours, *reports):
+        for torn in (*images, *ours, *pages):
             shutil.rmtree(torn) if torn.is_dir() else torn.unlink()
         for torn in list(self.work.rglob(".*")):
             torn.unlink(missing_ok=True)

@@ -74,6 +74,22 @@ def test_with_a_pair_go_all_pairs_of_its_address_and_of_the_same_bytes(tmp_path)
     assert found == TakedownLog({1: why, 2: why, 3: why}, {"aa": why})
 
 
+def test_a_picture_that_a_catalogue_has_under_two_schemes_goes_under_both(tmp_path):
+    """cc-archive/cccatalog#188: http and https of a picture were two to the catalogue."""
+    put(
+        tmp_path / "work/candidate/a.parquet",
+        "candidate",
+        candidate(1, "http://img.com/dog"),
+        candidate(2, "https://img.com/dog"),
+        candidate(3, "https://img.com/cat"),
+    )
+    asked = {"attempt": 1, "sha256": "d0"}
+    fetched = [{"pair_id": one, **asked} for one in (1, 2)]
+    put(tmp_path / "images/d/p/fetched.parquet", "fetched", *fetched)
+    named = [{"kind": "url", "value": "http://img.com/dog", "why": None, "since": "2026"}]
+    assert set(resolve(tmp_path, named, "", TakedownLog()).pairs) == {1, 2}
+
+
 def test_a_host_means_all_below_it_and_a_phash_all_within_its_radius(tmp_path):
     put(
         tmp_path / "v/tables/drop/0.parquet",

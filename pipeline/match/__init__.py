@@ -138,9 +138,9 @@ class Matcher:
             return self._found(units_of(self.tokeniser.split(captions, row)))
         text, begins, ends = self.tokeniser.fold_spans(captions, row)
         places = unspaced_places(text)
-        unspaced = np.flatnonzero(np.searchsorted(places, begins) < np.searchsorted(places, ends))
-        if not len(unspaced):
+        if not len(places):
             return self._found_compiled(text, begins, ends)
+        unspaced = np.flatnonzero(np.searchsorted(places, begins) < np.searchsorted(places, ends))
         matched = []
         for start in range(0, len(unspaced), SOME_ROWS):
             chunk = unspaced[start : start + SOME_ROWS]

@@ -20,7 +20,7 @@ from pipeline.report import charts
 from pipeline.report import run as report_run
 from pipeline.report.gallery import gallery, near_duplicates, neighbours, shortened
 from pipeline.report.losses import print_losses
-from pipeline.report.query_list import print_shortfalls, shortfalls
+from pipeline.report.query_list import print_shortfalls, shortfalls, unsegmented
 from queries.engine.duck import DuckEngine
 from queries.questions import answer, counts, sql, title
 from queries.tables.manifest import files_by_table, manifest
@@ -114,7 +114,7 @@ def _of_build(build: Path, engine: DuckEngine, inputs: Tables) -> dict:
     shares, stages = asked("query_shares"), funnel["stage"].to_pylist()
     return {
         "counts": shown_counts(engine, inputs),
-        "shortfalls": shortfalls(engine, inputs),
+        "shortfalls": shortfalls(engine, inputs) + unsegmented(build),
         "list_sources": _grid(asked("list_sources")),
         "funnel": charts.funnel(funnel),
         "funnel_grid": _grid(funnel),

@@ -13,7 +13,7 @@ from rich.text import Text
 from queries.answers import grid
 from queries.engine.duck import DuckEngine
 from queries.questions import answer, sql, title
-from queries.tables.manifest import files_by_table
+from queries.tables.manifest import files_by_table, manifest
 
 SHORT = {  # a line for each row of list_source in which something is missing
     "list": "the list has {offered:,} of the {quota:,} queries asked for: its sources have no more",
@@ -25,6 +25,11 @@ SHORT = {  # a line for each row of list_source in which something is missing
     "title": "titles end at their floor of {least:,} views, {offered:,} for a quota of {quota:,}: "
     "lower views_min or add views; title_quota = 0 is a list without titles",
 }
+UNSEGMENTED = (
+    "{share:.1%} of the characters of the {texts} are in scripts without spaces, and nothing cut "
+    "them into words: few of them match. pip install '.[languages]', and no text.segmenter of none"
+)
+LEAST_UNSPACED = 0.001  # of all characters: a name in another script is no language
 BORDER = ", by "  # in what the audit calls a row that is a phrase at a border
 Tables = Mapping[str, list[Path] | pa.Table]
 
@@ -43,9 +48,19 @@ def _line(source: str, language: str | None, least: int | None, **figures: float
     return f"{language}: {line}" if language else line
 
 
+def unsegmented(build: Path) -> list[str]:
+    """A line for articles and one for captions that want a segmenter, where the build had none."""
+    shares: dict[str, float] = manifest(build).get("unspaced", {})
+    return [
+        UNSEGMENTED.format(texts=texts, share=shares[table])
+        for table, texts in (("article", "articles"), ("filtered", "captions"))
+        if shares.get(table, 0) >= LEAST_UNSPACED
+    ]
+
+
 def print_shortfalls(build: Path) -> None:
     """Print what the list of a build lacks, a line each; nothing where it lacks nothing."""
-    lines = shortfalls(DuckEngine(quiet=True), files_by_table(build))
+    lines = shortfalls(DuckEngine(quiet=True), files_by_table(build)) + unsegmented(build)
     for line in lines:
         Console().print(Text(f"SHORT: {line}", style="bold"), soft_wrap=True)
 

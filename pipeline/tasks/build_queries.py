@@ -53,6 +53,7 @@ class BuildQueries(Stage):
                 "stage": pa.Table.from_pylist(read, TABLES["stage"].schema),
                 "build": alone.build_row(self.digest),
             }
-            about = {"settings": self.described(alone)}
+            unspaced = self.unspaced(article="text")
+            about = {"settings": self.described(alone), "unspaced": unspaced}
             publish(self.folder.parent, self.digest, tables, [], about)
         announce_list(self.folder, "made")

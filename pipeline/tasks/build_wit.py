@@ -107,7 +107,8 @@ class BuildWIT(Stage):
             }
             if self.used.scorers:
                 tables["scorer"] = self.ws.scorer_rows()
-            about = {"settings": self.described(self.ws)}
+            unspaced = self.unspaced(article="text", filtered="caption")
+            about = {"settings": self.described(self.ws), "unspaced": unspaced}
             shards = self.paths("sample")
             with self.ws.engine.step("tables and shards"):
                 publish(self.ws.folder, self.digest, tables, shards, about)

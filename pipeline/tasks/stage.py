@@ -18,6 +18,7 @@ from luigi.rpc import RPCError
 
 from pipeline.settings.whole import SAMPLE, QuerySettings, Settings
 from pipeline.tasks.opening import Options, check_pairs, open_workspace, opened_workspace
+from pipeline.text.share import unspaced_share
 from pipeline.text.tokeniser import Tokeniser
 from pipeline.workspace.endings import ending_in_one_line, interruptible
 from pipeline.workspace.folder import Workspace
@@ -110,6 +111,12 @@ class Stage(luigi.Task):
         """The settings as a build publishes them: with the segmenter that was used, and its
         version, where they may say "auto"."""
         return {**ws.described(), "text": asdict(self.tokeniser)}
+
+    def unspaced(self, **texts: str) -> dict[str, float]:
+        """Without a segmenter: the share of each table's text, table=column, that wants one."""
+        if self.tokeniser.segmenter != "none":
+            return {}
+        return {table: unspaced_share(self.paths(table), column) for table, column in texts.items()}
 
     def settings_used(self) -> object:
         """The settings that change this stage's rows."""

@@ -33,7 +33,7 @@ from queries.tables.errors import InputError
 
 _BETWEEN, _LINE_FEED = (pa.scalar(separator, pa.large_string()) for separator in " \n")
 # Letters that NFKC makes two, and so frequent in Thai and Lao that they are made two for all texts.
-SEVERAL = [(each, unicodedata.normalize("NFKC", each)) for each in "\u0e33\u0eb3\u0edc\u0edd"]
+SEVERAL = {each: unicodedata.normalize("NFKC", each) for each in "\u0e33\u0eb3\u0edc\u0edd"}
 PADDING = 8  # readable bytes behind the text, so that 8 bytes can be read at any place of it
 
 # What each byte of a folded text becomes: words are kept, in lower case; the rest is space.
@@ -204,12 +204,12 @@ def _folded(texts: pa.LargeStringArray, rows: np.ndarray) -> pa.LargeStringArray
     text = _lines(texts, rows)
     if text.count("\n") > len(texts):
         text = _lines(pc.replace_substring(texts, "\n", " "), rows)
-    for sign, letters in SEVERAL:
-        text = text.replace(sign, letters)
-    codes = np.frombuffer(text.encode("utf-32-le"), "<u4")
-    folded = codes_alone().take(codes, mode="clip")
+    codes, folded, special = _looked_up(text)
+    if np.isin(codes.take(special), list(map(ord, SEVERAL))).any():
+        for sign, letters in SEVERAL.items():
+            text = text.replace(sign, letters)
+        codes, folded, special = _looked_up(text)
     unsure = np.zeros(len(texts), np.bool_)
-    special = np.flatnonzero(folded >= MARK)
     entries = folded.take(special)
     unsure_at = special.compress(entries == UNSURE)
     if entries.max(initial=0) >= ORDERED:
@@ -238,6 +238,13 @@ def _folded(texts: pa.LargeStringArray, rows: np.ndarray) -> pa.LargeStringArray
     mask = pa.array(unsure)
     one_by_one = _fold_codes(_decoded(texts.filter(mask), rows[unsure]))
     return pc.replace_with_mask(together, mask, pa.array(one_by_one, texts.type))
+
+
+def _looked_up(text: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The code points of a text, what `codes_alone` has for each, and where that is none."""
+    codes = np.frombuffer(text.encode("utf-32-le"), "<u4")
+    folded = codes_alone().take(codes, mode="clip")
+    return codes, folded, np.flatnonzero(folded >= MARK)
 
 
 def _lines(texts: pa.LargeStringArray, rows: np.ndarray) -> str:

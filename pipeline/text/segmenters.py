@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
+from importlib.resources import files
 
 import numpy as np
 
@@ -19,7 +20,7 @@ PACKAGES = {
     "rjieba": ("rjieba",),
     "sudachi": ("sudachipy", "sudachidict_small"),
     "fugashi": ("fugashi", "unidic_lite"),
-    "nlpo3": ("nlpo3",),
+    "nlpo3": ("nlpo3", "newmm_tokenizer"),  # the one has code, the other PyThaiNLP's dictionary
     "none": (),
 }
 INSTALL = "pip install '.[languages]'"
@@ -137,7 +138,7 @@ def _rjieba() -> Cut:
 def _sudachi() -> Cut:
     from sudachipy import Dictionary, SplitMode  # an optional part
 
-    tokeniser = Dictionary(dict="small").create(mode=SplitMode.A)
+    tokeniser = Dictionary(dict="small").tokenizer(mode=SplitMode.A)
     return lambda text: [word.surface() for word in tokeniser.tokenize(text)]
 
 
@@ -151,7 +152,9 @@ def _fugashi() -> Cut:
 def _nlpo3() -> Cut:
     import nlpo3  # an optional part
 
-    return nlpo3.segment
+    words = files("newmm_tokenizer") / "words_th.txt"
+    nlpo3.load_dict(str(words), "words_th")
+    return lambda text: nlpo3.segment(text, "words_th", safe=True)
 
 
 _LOADED = {"rjieba": _rjieba, "sudachi": _sudachi, "fugashi": _fugashi, "nlpo3": _nlpo3}

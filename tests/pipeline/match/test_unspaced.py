@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from pipeline.match import Matcher
-from pipeline.text import normalise, words
+from pipeline.text import fold, normalise, words
 from pipeline.text.scripts import is_unspaced
 from pipeline.text.tokeniser import Tokeniser
 from pipeline.text.units import units_of
@@ -131,6 +131,22 @@ def test_another_version_of_the_segmenter_than_the_builds_is_refused():
     with pytest.raises(UserError, match=r"the build began with icu4py 0.1, ICU 60.1; here: icu4py"):
         found(["手机"], ["新手机"], other)
     assert found(["dog"], ["hot dog"], other) == [(0, 0)]
+
+
+@pytest.mark.parametrize("name", ["rjieba", "sudachi", "fugashi", "nlpo3"])
+def test_another_segmenter_cuts_its_scripts_and_icu_the_others(name):
+    try:
+        tokeniser = Tokeniser.of(name)
+    except UserError as error:
+        pytest.skip(str(error))
+    for text in [*TEXTS.values(), "太阳手机" * 3_000, "กุ้งทะเล" * 3_000]:
+        folded = fold(text)
+        cut = tokeniser.segmented(folded)
+        assert cut.replace(" ", "") == folded.replace(" ", "")
+        assert len(cut) > len(folded)
+    queries = ["东京都", "プリン", "京都", normalise("กุ้ง")]
+    captions = ["プリンを食べる", "プリンター", "東京都の空", "กุ้ง", "ผัดกุ้ง"]
+    assert found(queries, captions, tokeniser) == [(0, 1), (3, 3), (4, 3)]
 
 
 def test_a_segmenter_that_is_not_installed_is_named_with_its_cure(monkeypatch):

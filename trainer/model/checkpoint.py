@@ -92,14 +92,18 @@ def write(
 ) -> None:
     """Whole, and on the disk before the file has its name: also after a power failure.
 
-    before: where the file that has the name now goes, in place of being lost.
+    before: where the file that has the name now goes, in place of being lost. Raises TrainerError
+    where the disk refuses.
     """
-    with written_whole(path) as beside:
-        save_file(dict(tensors), beside, {CHECKPOINT_STATE: json.dumps(state)})
-        _sync(beside)
-        if before and path.exists():
-            path.replace(before)
-    _sync(path.parent)
+    try:
+        with written_whole(path) as beside:
+            save_file(dict(tensors), beside, {CHECKPOINT_STATE: json.dumps(state)})
+            _sync(beside)
+            if before and path.exists():
+                path.replace(before)
+        _sync(path.parent)
+    except (OSError, SafetensorError) as error:
+        raise TrainerError(f"{path}: cannot be saved: {first_line(error)}") from None
 
 
 def _sync(path: Path) -> None:

@@ -5,15 +5,17 @@ killed goes on from its last save as if it had not been; under `torchrun` each p
 part of every batch, and the first one writes the files.
 """
 
+import errno
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from queries.tables.errors import first_line
 from queries.tables.parts import write_json
 from trainer.data.loader import Batch, mixed
 from trainer.data.prefetch import prefetched
@@ -31,6 +33,7 @@ from trainer.training.start import Habits, Run, start
 from trainer.training.step import Inputs
 from trainer.training.stop import StoppedError, signals_heeded
 
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 MOST_NAMED = 1_000  # samples that lack something, in the record
 LEAST_STEPS = 3  # whatever the bound in seconds: a busy machine still ends with a model
 
@@ -53,6 +56,7 @@ def train(
     """
     settings = checked(asdict(settings))
     with ExitStack() as open_:
+        open_.enter_context(room_needed(folder))
         group, device = open_.enter_context(process_group())
         if group.first:
             open_.enter_context(locked(folder))
@@ -62,6 +66,17 @@ def train(
         record = finish(data, run, done) if group.first else {}
         group.wait()
     return record
+
+
+@contextmanager
+def room_needed(folder: RunFolder) -> Iterator[None]:
+    """Raise TrainerError where a disk has no room for a file, or does not take it."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        raise TrainerError(f"{folder.root}: cannot be written: {first_line(error)}") from None
 
 
 def run_steps(run: Run, done: Progress) -> None:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from queries.tables.errors import first_line
@@ -43,12 +42,7 @@ def write(
         for moment, value in optimizer.state.get(parameter, {}).items():
             tensors[f"{moment}/{name}"] = value
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    try:
-        checkpoint.write(
-            folder.last, whole, state | {DIGEST: _digest(whole)}, before=folder.previous
-        )
-    except (OSError, SafetensorError) as error:
-        raise TrainerError(f"{folder.last}: cannot be saved: {first_line(error)}") from None
+    checkpoint.write(folder.last, whole, state | {DIGEST: _digest(whole)}, before=folder.previous)
 
 
 def _digest(tensors: Mapping[str, Tensor]) -> str:
@@ -75,7 +69,7 @@ def newest(folder: RunFolder) -> Save | None:
             if state.get(DIGEST, expected := _digest(tensors)) != expected:
                 raise ValueError("its tensors are not those that were saved")
             save = Save(path, state)
-            steps = int(state["progress"]["steps"])
+            steps = _checked_steps(state["progress"])
         except DAMAGE as error:
             damaged.append(f"{path}: damaged ({first_line(error):.200})")
             continue
@@ -85,6 +79,16 @@ def newest(folder: RunFolder) -> Save | None:
     if damaged:
         raise TrainerError(f"{damaged[0]}, expected a save; --anew begins without it")
     return None
+
+
+def _checked_steps(progress: Mapping) -> int:
+    """The steps of a save whose counts can be true. Raises ValueError, or what DAMAGE names."""
+    steps = progress["steps"]
+    names = ("epoch_steps", "steps", "batches", "steps_planned")
+    counts = [0, *(progress[name] for name in names if name in progress)]
+    if not all(type(count) is int for count in counts) or counts != sorted(counts):
+        raise ValueError(f"its counts cannot be true: {dict(progress)}")
+    return int(steps)
 
 
 def restore(path: Path, modules: nn.ModuleDict, optimizer: torch.optim.Optimizer) -> None:
@@ -104,3 +108,5 @@ def restore(path: Path, modules: nn.ModuleDict, optimizer: torch.optim.Optimizer
         if moment != "step":
             kept = torch.zeros_like(parameter, dtype=value.dtype, requires_grad=False).copy_(value)
         optimizer.state.setdefault(parameter, {})[moment] = kept
+    if len({tuple(sorted(moments)) for moments in optimizer.state.values()}) > 1:
+        raise ValueError("a moment of a weight is lacking")

@@ -1,6 +1,7 @@
 """The start of a run: the build read, the folder made ready, the model made or restored."""
 
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from importlib.util import find_spec
@@ -31,7 +32,7 @@ from trainer.training.step import Stepper, prepare
 
 TOKENIZER_CAPTIONS = 1_000_000  # more hardly change the merges
 CLIP_MERGES = "bpe_simple_vocab_16e6.txt.gz"
-TOKENIZER_BATCH = 1_000  # of these captions in memory at a time
+TOKENIZER_CHARACTERS = 1 << 28  # of these captions: a million of the usual length have 6e7
 
 
 @dataclass(frozen=True)
@@ -152,14 +153,8 @@ def learn_tokenizer(samples: Samples, settings: TrainSettings) -> tokenizer.Toke
         return source.tokenizer or tokenizer.read_merges(clip_merges(source.path), vocabulary)
     bits = draws(samples.pair_ids, settings.seed, 0)
     rows = np.argsort(bits, kind="stable")[:TOKENIZER_CAPTIONS]
-    captions = (
-        caption
-        for at in range(0, len(rows), TOKENIZER_BATCH)
-        for caption in samples.captions(
-            rows[at : at + TOKENIZER_BATCH], shares(bits[rows[at : at + TOKENIZER_BATCH]])
-        )
-    )
-    record = {"seed": settings.seed, "captions": len(rows), "size_asked": vocabulary}
+    record = {"seed": settings.seed, "captions": 0, "size_asked": vocabulary}
+    captions = _learned_from(samples, rows, shares(bits[rows]), record)
     return tokenizer.train(captions, vocabulary, record)
 
 
@@ -177,6 +172,20 @@ def arrangement(data: Data, samples: Samples, settings: TrainSettings) -> dict[s
     return {
         "ordered": partial(negatives.order, pair_ids, query, seed=settings.seed, together=together)
     }
+
+
+def _learned_from(
+    samples: Samples, rows: np.ndarray, at: np.ndarray, record: dict[str, Any]
+) -> Iterator[str]:
+    """The rows' captions, until they have TOKENIZER_CHARACTERS; `record` says how many they are."""
+    characters = 0
+    for row, share in zip(rows, at, strict=True):
+        (caption,) = samples.captions(row[None], share[None])
+        record["captions"] += 1
+        characters += len(caption)
+        yield caption
+        if characters >= TOKENIZER_CHARACTERS:
+            return
 
 
 def clip_merges(weights: Path) -> Path:

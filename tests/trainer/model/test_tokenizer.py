@@ -138,3 +138,15 @@ def test_merges_are_not_learned_from_endless_words():
 def test_plain_ascii_is_split_as_any_text_is(caption):
     pieces = tokenizer.PIECES.findall(tokenizer.clean(caption))
     assert tokenizer.split(caption) == " ".join(pieces)
+
+
+@pytest.mark.parametrize(
+    "text", ["It's 42 dogs, {n}! ", "Ein \u00e4lterer H\u00fcnd \U0001f415 {n} ", "&amp; "]
+)
+def test_of_a_long_caption_only_what_is_read_is_cut_and_the_ids_are_the_same(text):
+    words = tokenizer.train(["a red circle"], 520, {})
+    long = "".join(text.format(n=n) for n in range(600))
+    for context in (2, 3, 32, 77):
+        whole = words._bpe.encode(tokenizer.split(long)).ids[: context - 2]
+        ids = words.encode([long, "a red"], context)[0].tolist()
+        assert ids == [words.start, *whole, words.end]

@@ -7,6 +7,7 @@ import sys
 import tarfile
 import threading
 import time
+import tracemalloc
 import uuid
 
 import fsspec
@@ -144,6 +145,23 @@ def test_of_large_batches_two_are_alive_at_once(build):
         pages.add(batch.images.ctypes.data)
         batch.release()
     assert len(pages) == 2
+
+
+@pytest.mark.parametrize("corrupt", [0, 5])
+@pytest.mark.parametrize(("item_bytes", "alive"), [(5 << 30, 2), (0, 6)])
+def test_no_more_batches_are_in_memory_than_the_help_says(corrupt, item_bytes, alive, tmp_path):
+    """Measured where numpy asks for memory; the shapes are shown 40 times an epoch."""
+    make_build(tmp_path, per_class=2, corrupt=corrupt)
+    ours = Loader(read_samples(tmp_path, 224, weights=(40.0,)), WORDS, 32, 224, 128, seed=0)
+    next(ours.epoch(1)).release()  # decoded pictures are kept beside, and counted apart
+    list(map(len, (batch.keys for batch in ours.epoch(1))))
+    tracemalloc.start()
+    for batch in prefetched(ours.epoch(0), item_bytes):
+        batch.release()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak > ours.batch_bytes
+    assert peak < alive * ours.batch_bytes + (4 << 20)
 
 
 @pytest.mark.slow

@@ -1,9 +1,10 @@
 """What `--data` names: builds of this program, or WebDatasets of anybody's, tars alone.
 
-A WebDataset is a folder of tars, a glob of them, or a name with braces, on this machine or at an
-address that fsspec knows: `data/*.tar`, `s3://bucket/cc12m/{00000..01242}.tar`.
+A WebDataset is a folder of tars, a glob of them, a name with braces, or an index of wids, on this
+machine or at an address that fsspec knows: `data/*.tar`, `s3://bucket/cc12m/{00000..01242}.tar`.
 """
 
+import json
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -12,17 +13,20 @@ from itertools import takewhile
 from pathlib import Path
 
 from queries.tables import store
+from queries.tables.errors import one_line
 from queries.tables.manifest import LATEST, LISTS, MANIFEST, find
 from trainer.data.shards import Tar, file_system
 from trainer.settings import TrainerError
 
 MOST_TARS = 1_000_000
 EXPECTED = (
-    "expected a build, or tars of a WebDataset: their folder, a glob such as DIR/*.tar, or "
-    "DIR/{00000..00099}.tar"
+    "expected a build, or tars of a WebDataset: their folder, a glob such as DIR/*.tar, "
+    "DIR/{00000..00099}.tar, or an index of wids (.json)"
 )
 RANGE = re.compile(r"\{(\d{1,18})\.\.(\d{1,18})\}")
 CHOICE = re.compile(r"\{([^{}]*,[^{}]*)\}")
+ABSOLUTE = re.compile(r"/|[a-z0-9+]+://")
+MOST_INDEX = 1 << 26  # bytes
 PACKED = (".tar.gz", ".tgz", ".tar.zst", ".tar.xz", ".tar.bz2")
 
 
@@ -43,7 +47,8 @@ def find_data(data: Path | str) -> Dataset:
         marks = (place / MANIFEST, place / LATEST, place / LISTS / LATEST)
         if any(_is_file(mark) for mark in marks):
             return Dataset(text, find(place))
-    paths = [path for name in braces(text) for path in _tars(name)]
+    names_of = _in_index(text) if text.endswith(".json") else braces(text)
+    paths = [path for name in names_of for path in _tars(name)]
     if not paths:
         raise TrainerError(f"{text}: {EXPECTED}{_packed(text)}")
     return Dataset(text, tars=tuple(zip(names([tar.path for tar in paths]), paths, strict=True)))
@@ -78,6 +83,23 @@ def braces(text: str) -> list[str]:
         names = [name + before + choice for name in names for choice in chosen]
         at = matches.end()
     return [name + text[at:] for name in names]
+
+
+def _in_index(text: str) -> list[str]:
+    """The tars that an index of wids lists; those without a folder of their own are beside it."""
+    files, key = file_system(text)
+    try:
+        data = files.cat_file(key, start=0, end=MOST_INDEX)
+        shards = json.loads(data)["shardlist"]
+        urls = [shard["url"] for shard in shards]
+        beside = text.rpartition("/")[0]
+        return [url if ABSOLUTE.match(url) or not beside else f"{beside}/{url}" for url in urls]
+    except store.faults() as error:
+        raise TrainerError(f"{text}: {one_line(error)}, expected an index of wids") from None
+    except (ImportError, ValueError, LookupError, TypeError, RecursionError) as error:
+        raise TrainerError(
+            f"{text}: expected an index of wids, with a shardlist ({one_line(error):.200})"
+        ) from None
 
 
 def _choices(match: re.Match) -> Sequence[str]:

@@ -32,7 +32,7 @@ from trainer.training.step import Stepper, prepare
 
 TOKENIZER_CAPTIONS = 1_000_000  # more hardly change the merges
 CLIP_MERGES = "bpe_simple_vocab_16e6.txt.gz"
-TOKENIZER_CHARACTERS = 1 << 28  # of these captions: a million of the usual length have 6e7
+TOKENIZER_CHARACTERS = 1 << 27  # of these captions: a million of the usual length have 6e7
 
 
 @dataclass(frozen=True)

@@ -246,6 +246,19 @@ def test_the_samples_are_those_of_webdataset_s_own_reader():
     assert {key: (text, samples._bytes(n)) for (key, text), n in ours} == expected
 
 
+def test_an_index_of_wids_names_the_tars_beside_it(world):
+    """As wids' own test has it: kind, version and a list of addresses."""
+    shards = [{"url": f"tars/0000{n}.tar", "nsamples": 24} for n in (0, 1)]
+    index = {"__kind__": "wids-shard-index-v1", "wids_version": 1, "shardlist": shards}
+    (world / "index.json").write_text(json.dumps(index))
+    ours, theirs = loader(world / "index.json"), loader(world / "build")
+    assert_equal_batches(ours.epoch(0), theirs.epoch(0))
+    for text in ("{}", "[" * 100_000, '{"shardlist": 3}', '{"shardlist": [{"url": 7}]}'):
+        (world / "bad.json").write_text(text)
+        with pytest.raises(TrainerError, match="expected an index of wids"):
+            find_data(world / "bad.json")
+
+
 # --- lists are kept -------------------------------------------------------------------------
 def test_a_list_is_made_once_and_again_when_the_tar_is_another(cache):
     write(Path("x.tar"), *pairs("a", "b"))

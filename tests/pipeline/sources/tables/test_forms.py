@@ -213,6 +213,30 @@ def test_a_folder_stands_for_its_subfolders_and_hidden_names_are_left_out(tmp_pa
     assert [part.name for part in parts] == [f"mine/{name}" for name in wanted]
 
 
+@pytest.mark.parametrize(
+    ("base", "name", "is_read"),
+    [
+        ("data", "._file-000.parquet", False),  # huggingface/lerobot pull request 2568
+        ("data", "partition=1/.part-00000.c000.snappy.parquet", False),  # duckdb/duckdb issue 15916
+        ("data", ".spark-staging/a.parquet", False),  # apache/arrow pull request 6821
+        ("data", "_year=2020/a.parquet", True),  # apache/arrow issue 42160
+        ("_data/_split", "year=2020/a.parquet", True),  # apache/arrow issue 7857
+        (".cache/hub", "snapshots/0/a.parquet", True),  # where Hugging Face's hub puts files
+    ],
+)
+def test_names_that_other_readers_took_for_hidden_or_for_tables(tmp_path, base, name, is_read):
+    path = tmp_path / base / name
+    path.parent.mkdir(parents=True)
+    pq.write_table(pa.table({"url": [CAT], "caption": ["a cat"]}), path)
+    source = source_of(tmp_path / base)
+    if is_read:
+        sources.check([source])
+        assert seen(tmp_path / base) == PAIRS[:1]
+    else:
+        with pytest.raises(SourceError, match="no table in there"):
+            sources.check([source])
+
+
 def test_folders_that_name_a_value_are_columns(tmp_path):
     for place in ("license=CC0/lang=pt%2Dbr", "license=__HIVE_DEFAULT_PARTITION__/lang=de"):
         (tmp_path / place).mkdir(parents=True)
@@ -395,6 +419,15 @@ def test_what_is_no_charset_of_texts_is_refused(tmp_path, encoding):
     path = written(tmp_path / "a.csv", csv("a cat"))
     with pytest.raises(SourceError, match="expected a charset, such as 'utf-8'"):
         sources.check([source_of(path, encoding=encoding)])
+
+
+def test_quotes_and_line_ends_in_captions_that_stopped_other_readers(tmp_path):
+    # iejMac/video2dataset pull request 117, rom1504/img2dataset pull request 283
+    text = f'url\tcaption\n{CAT}\ta 6" cat, "asleep\n{DOG}\ta dog\n'
+    path = written(tmp_path / "a.tsv", text)
+    assert [row[1] for row in seen(path, quotes=False)] == ['a 6" cat, "asleep', "a dog"]
+    path = written(tmp_path / "b.csv", f'url,caption\n{CAT},"a cat,\r\n\nasleep"\n{DOG},a dog\n')
+    assert [row[1] for row in seen(path)] == ["a cat,\r\n\nasleep", "a dog"]
 
 
 # --- releases without a header line ---------------------------------------------------------------

@@ -6,7 +6,7 @@ a column is called so.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 Row = dict[str, Any] | None  # values by column; None: it does not parse
@@ -51,7 +51,7 @@ class Layout:
     also: tuple[tuple[str, str], ...] = ()  # (a column, another name of it)
     ready: bool = True
 
-    @property
+    @cached_property
     def texts(self) -> tuple[str, ...]:
         """The columns that are read as text."""
         marker = self.pictures[0] if self.pictures else None

@@ -29,7 +29,9 @@ def raws(row: Row, layout: Layout) -> Iterator[Raw]:
     if row is None:
         yield Raw(reason="row_invalid")
         return
-    values = {name: value_of(row, name, layout) for name in layout.texts}
+    values = {
+        name: row[name] if name in row else value_of(row, name, layout) for name in layout.texts
+    }
     values |= {name: _decoded(value_of(row, name, layout)) for name in layout.encoded}
     url, license, page_url = (
         values[name] if name else None for name in (layout.url, layout.license, layout.page_url)

@@ -18,9 +18,11 @@ from pipeline.filters.captions import (
     with_words,
 )
 from pipeline.filters.hosts import host_reason
+from pipeline.filters.language_model import codes_of
 from pipeline.filters.placeholders import chosen
 from pipeline.settings.whole import FilterSettings
 from pipeline.text import words
+from pipeline.text.languages import Code, code_of, scripts_of
 
 CAMERA, FILE, WEB = map(re.compile, map(whole, (CAMERA_NAME, FILE_NAME, ADDRESS)))
 LETTER = regex.compile(r"[\p{L}\p{M}]")
@@ -32,8 +34,8 @@ def reason(url_key: str, caption: str, settings: FilterSettings) -> tuple[str | 
     found = url_reason(url_key, settings) or caption_reason(caption, settings)
     if found or not settings.language_model:
         return found, None
-    name, passes = language(caption, settings)
-    return None if passes else "wrong_language", name
+    name, reason = language(caption, settings)
+    return reason, name
 
 
 def url_reason(url_key: str, settings: FilterSettings) -> str | None:
@@ -125,19 +127,53 @@ def model(path: str) -> Any:
     return fasttext.load_model(path)
 
 
-def language(caption: str, settings: FilterSettings) -> tuple[str, bool]:
+def language(caption: str, settings: FilterSettings) -> tuple[str, str | None]:
     n_capital, n_small = sum(map(str.isupper, caption)), sum(map(str.islower, caption))
     if n_capital and n_capital >= n_small:
         return look(caption.lower(), settings)
     written = look(caption, settings)
-    lower = written if written[1] else look(caption.lower(), settings)
-    return lower if lower[1] else written
+    lower = written if not written[1] else look(caption.lower(), settings)
+    return written if lower[1] else lower
 
 
-def look(caption: str, settings: FilterSettings) -> tuple[str, bool]:
-    predict, text = model(settings.language_model).predict, caption.replace("\n", " ")
-    (best,), (score,) = predict(text)
-    floor = max(score / settings.language_odds, settings.language_min_score)
-    wanted = {f"__label__{code}" for code in settings.languages} or {best}
-    scores = {best: score} if best in wanted else dict(zip(*predict(text, -1), strict=True))
-    return best[9:], max(scores.get(one, 0) for one in wanted) >= floor
+def look(caption: str, settings: FilterSettings) -> tuple[str, str | None]:
+    """Of the languages that the letters allow, the likeliest, and whether a wanted one is near."""
+    labels, p = model(settings.language_model).predict(caption.replace("\n", " "), -1)
+    scores = dict(zip(labels, p, strict=True))
+    codes = codes_of(model(settings.language_model).get_labels(), settings.language_model)
+    wanted = wanted_labels(codes, settings.languages)
+    fits = [label for label in scores if may_be(codes[label], caption)]
+    best = next(iter([*fits, *scores]))
+    if not any(may_be(codes[label], caption) for label in wanted):
+        return str(codes[best]), "wrong_script"
+    for label in set(fits) & wanted:
+        odds = value(settings.language_odds, codes[label], 3.0)
+        least = value(settings.language_min_score, codes[label], 0.0)
+        if scores[label] >= max(scores[best] / odds, least):
+            return str(codes[best]), None
+    return str(codes[best]), "wrong_language"
+
+
+def wanted_labels(codes: dict[str, Code], languages: tuple[str, ...]) -> set[str]:
+    wanted = [code_of(text) for text in languages]
+    return {
+        label
+        for label, code in codes.items()
+        if not wanted or any(one and one.includes(code) for one in wanted)
+    }
+
+
+def may_be(code: Code, caption: str) -> bool:
+    """Whether a tenth of the letters is of a script that the language is written in."""
+    scripts = "".join(rf"\p{{Script={name}}}" for name in scripts_of(code))
+    letters = regex.findall(r"(?V1)[\p{L}--[\p{Script=Common}\p{Script=Inherited}]]", caption)
+    good = regex.findall(f"[{scripts}]", "".join(letters)) if scripts else letters
+    return not letters or len(good) / len(letters) >= 0.1
+
+
+def value(values: float | dict[str, float], code: Code, default: float) -> float:
+    if not isinstance(values, dict):
+        return values
+    found = {text: n for text, n in values.items() if text != "other"}
+    fits = [(len(text), n) for text, n in found.items() if code_of(text).includes(code)]
+    return max(fits)[1] if fits else values.get("other", default)

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from pipeline.filters.captions import MOST_ROWS, caption_masks, read_blocked
 from pipeline.filters.hosts import url_masks
 from pipeline.filters.language import check_labels, languages
+from pipeline.filters.model_file import check_file
 from pipeline.filters.placeholders import phrases_by_end
 from pipeline.rights.signals import read, refused
 from pipeline.settings.consent import ConsentSettings
@@ -36,6 +37,7 @@ def check(settings: FilterSettings, key: str = "filters.languages") -> None:
     for path in settings.blocked_words:
         list(read_blocked(Path(path)))
     if settings.language_model:
+        check_file(str(settings.language_model))
         check_labels(settings, key)
 
 
@@ -114,11 +116,11 @@ def judge(
     verdicts = languages(captions.filter(rest).to_pylist(), settings)
     whose = list_of_label or {}
     others_stay = bool(whose) and settings.other_languages == "all"
-    wrong = [None if passed or others_stay else "wrong_language" for _, passed in verdicts]
-    lists = [whose.get(passed or OTHER, OTHER) if whose else None for _, passed in verdicts]
+    wrong = [None if others_stay else verdict.reason for verdict in verdicts]
+    lists = [whose.get(verdict.passed or OTHER, OTHER) if whose else None for verdict in verdicts]
     of_rest = (
         (reasons, wrong),
-        (nothing, [name for name, _ in verdicts]),
+        (nothing, [verdict.language for verdict in verdicts]),
         (nothing, lists),
     )
     reason, language, query_language = (

@@ -92,11 +92,13 @@ def facts(build: Path, engine: DuckEngine, inputs: Inputs, name: str) -> dict:
         "version": build.name,
         "counts": numbers,
         "size": size_category(numbers["samples"]),
-        "languages": [
-            row["language"]
-            for row in languages
-            if row["samples"] and re.fullmatch("[a-z]{2,3}", row["language"])
-        ],
+        "languages": list(
+            dict.fromkeys(
+                row["language"].partition("-")[0]  # a hub knows no scripts: "zh-Hant" is "zh"
+                for row in languages
+                if row["samples"] and re.fullmatch("[a-z]{2,3}(-[A-Z][a-z]{3})?", row["language"])
+            )
+        ),
         "build": read_rows(files_by_table(build)["build"]).to_pylist()[0],
         "settings": markdown(settings),
         "blocked": any(

@@ -8,9 +8,18 @@ import importlib.util
 import re
 from glob import glob
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationInfo,
+)
 
 from pipeline.settings.files import exists, files_of, is_pattern, nearest, one_file_of
 from queries.tables.addresses import EXPECTED, hidden
@@ -157,6 +166,13 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
 PerMillion = Annotated[float, Field(ge=0, le=1_000_000)]
+
+Number = TypeVar("Number", bound=float)
+# A number for all, or a table of numbers by language. Tags of spaces are no part of a fault's key.
+ByLanguage = Annotated[
+    Annotated[Number, Tag(" ")] | Annotated[dict[str, Number], Tag("  ")],
+    Discriminator(lambda value: "  " if isinstance(value, dict) else " "),
+]
 
 
 class Section(BaseModel):

@@ -26,6 +26,7 @@ from pipeline.settings.scorers import Scorers
 from pipeline.settings.sources import Source
 from pipeline.settings.text import TextSettings
 from pipeline.settings.values import (
+    ByLanguage,
     Count,
     DownloadOrFile,
     DownloadsOrFiles,
@@ -153,8 +154,8 @@ class FilterSettings(Section):
     not_pictures: tuple[Annotated[str, Field(pattern=r"^[a-z0-9]+$")], ...] = NOT_PICTURES
     languages: tuple[str, ...] = ("en",)
     language_model: ExistingPath | None = None
-    language_min_score: Share = 0.0
-    language_odds: Annotated[float, Field(ge=1)] = 3.0
+    language_min_score: ByLanguage[Share] = 0.0  # one for all, or a table by language
+    language_odds: ByLanguage[Annotated[float, Field(ge=1)]] = 3.0
     other_languages: Literal["drop", "all"] = "drop"  # beside [[languages]]; "all": match with all
     min_words: Count = 1
     max_words: Count = 256

@@ -19,7 +19,7 @@ def faults(error: ValidationError) -> list[ErrorDetails]:
 
 def line(fault: ErrorDetails) -> str:
     """One fault as a line such as "selection.cap = 0: expected greater than or equal to 1"."""
-    key = ".".join(str(step) for step in fault["loc"])
+    key = ".".join(step for step in map(str, fault["loc"]) if step.strip())
     if fault["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         return f"{key}: unknown key"
     if fault["type"] == "missing":

@@ -49,6 +49,7 @@ FILTER = {
     "caption_repeats": "most of its words repeat earlier ones",
     "caption_blocked": "contains a word of a list of blocked words",
     **OPTED_OUT,
+    "wrong_script": "its letters are of scripts in which no wanted language is written",
     "wrong_language": "another language is clearly likelier than the wanted ones",
 }
 # The languages that have a list of placeholders: pipeline/filters/placeholders.toml.

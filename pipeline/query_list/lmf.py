@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO
 from xml.parsers import expat
 
+from pipeline.text.languages import code_of
 from pipeline.web.reading import raise_if_of_the_disk
 from queries.tables.errors import InputError
 
@@ -20,12 +21,12 @@ MAX_TAG_BYTES = 16 << 20  # expat keeps an unfinished one in memory
 Synsets = Iterator[tuple[str, list[str]]]  # a synset and its lemmas, the first one first
 
 
-def read_lmf(path: Path, file: IO[bytes]) -> Synsets:
-    """All synsets of a file, in its order; one without a word has no lemmas.
+def read_lmf(path: Path, file: IO[bytes], lexicons: "Lexicons | None" = None) -> Synsets:
+    """The synsets of a file, in its order; one without a word has no lemmas.
 
     `path` names it in the InputError that a file of another kind, or a damaged one, raises.
     """
-    resource = _Resource(path)
+    resource = _Resource(path, lexicons or Lexicons())
     try:
         while chunk := file.read(CHUNK_BYTES):
             resource.feed(chunk)
@@ -39,11 +40,42 @@ def read_lmf(path: Path, file: IO[bytes]) -> Synsets:
     yield from resource.synsets()
 
 
+class Lexicons:
+    """Which lexicons of a WordNet are read: those of one language, or all.
+
+    >>> chinese = Lexicons("zh")
+    >>> chinese.takes("cmn-Hans"), chinese.takes("en"), Lexicons("").takes("en")
+    (True, False, True)
+    """
+
+    def __init__(self, language: str = ""):
+        """`language`: a code in any form, such as the name of a Wikipedia; "" for all."""
+        self.language = language
+        self.met: dict[str, bool] = {}  # each lexicon's language, and whether it is read
+
+    def takes(self, lexicon: str) -> bool:
+        """Whether a lexicon is read that says this language, or "" for none."""
+        wanted, code = code_of(self.language, of_wikipedia=True), code_of(lexicon)
+        self.met[lexicon] = wanted is None or code is None or wanted.includes(code)
+        return self.met[lexicon]
+
+    def refuse_others(self, path: Path) -> None:
+        """Raise InputError for a WordNet of which no lexicon was read."""
+        if self.met and not any(self.met.values()):
+            languages = ", ".join(map(repr, sorted(self.met)))
+            raise InputError(
+                f"{path}: expected a WordNet in {self.language!r} (queries.wordnet_language, by "
+                f"default the language of queries.wiki); found one in {languages}"
+            )
+
+
 class _Resource:
     """Feeds bytes to expat and collects what names the synsets."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, lexicons: Lexicons):
         self.path = path
+        self.lexicons = lexicons
+        self.reads = True  # the lexicon that it is in
         self.lemma_of: dict[str, str] = {}  # by entry
         self.entry_of: dict[str, str] = {}  # by sense
         self.entries_of: dict[str, list[str]] = {}  # by synset, in the order of the senses
@@ -82,7 +114,11 @@ class _Resource:
             ) from None
 
     def take(self, tag: str, attributes: dict[str, str]) -> None:
-        if tag in ("LexicalEntry", "ExternalLexicalEntry"):
+        if tag in ("Lexicon", "LexiconExtension"):
+            self.reads = self.lexicons.takes(attributes.get("language", ""))
+        elif not self.reads:
+            return
+        elif tag in ("LexicalEntry", "ExternalLexicalEntry"):
             self.entry = attributes["id"]
         elif tag == "Lemma":
             self.lemma_of[self.entry] = attributes["writtenForm"]

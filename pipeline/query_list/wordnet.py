@@ -14,7 +14,7 @@ from pathlib import Path, PurePath, PurePosixPath
 
 import pyarrow as pa
 
-from pipeline.query_list.lmf import Synsets, read_lmf
+from pipeline.query_list.lmf import Lexicons, Synsets, read_lmf
 from pipeline.web.reading import raise_if_of_the_disk, unpacked
 from queries.tables.errors import InputError
 from queries.tables.schemas import TABLES
@@ -34,25 +34,28 @@ _LINE = re.compile(r"(\d{8}) \d\d [nvasr] ([0-9a-f]{2}) (.*)")
 
 
 def read_synsets(
-    batches: Iterator[pa.RecordBatch], lemmas: str = "first"
+    batches: Iterator[pa.RecordBatch], lemmas: str = "first", language: str = ""
 ) -> Iterator[pa.RecordBatch]:
     """Map: rows of `path` in, rows of the table `synset_name` out.
 
     `lemmas`: "first" for each synset's name, "all" for every word of it. A synset without a word
-    gives a row with a reason. Raises InputError for a folder that lacks a file, for a line that is
-    no synset, for a file that is no XML, and for a WordNet that names no synset.
+    gives a row with a reason. `language`: of the lexicons to read, "" for all; dict files are
+    English. Raises InputError for a WordNet in other languages, for a folder that lacks a file, for
+    a line that is no synset, for a file that is no XML, and for a WordNet that names no synset.
     """
     for batch in batches:
         for path in map(Path, batch.column("path").to_pylist()):
             synsets = nameless = 0
+            lexicons = Lexicons(language)
             rows: list[dict] = []
-            for synset, names in _synsets(path):
+            for synset, names in _synsets(path, lexicons):
                 synsets += 1
                 nameless += not names
                 rows += _rows(synset, names if lemmas == "all" else names[:1])
                 if len(rows) >= BATCH_SYNSETS:
                     yield pa.RecordBatch.from_pylist(rows, SYNSET_NAME)
                     rows = []
+            lexicons.refuse_others(path)
             if synsets == nameless:
                 raise InputError(
                     f"{path}: expected a WordNet with names; found {synsets} synsets, "
@@ -67,13 +70,13 @@ def _rows(synset: str, names: list[str]) -> list[dict]:
     return [{"name": name.replace("_", " "), "synset": synset} for name in names]
 
 
-def _synsets(path: Path) -> Synsets:
+def _synsets(path: Path, lexicons: Lexicons) -> Synsets:
     if path.is_dir():
-        yield from _of_folder(path)
+        yield from _of_folder(path, lexicons)
     elif _is_tar(path):
-        yield from _of_tar(path)
+        yield from _of_tar(path, lexicons)
     else:
-        yield from _of_lmf(path)
+        yield from _of_lmf(path, lexicons)
 
 
 def _is_tar(path: Path) -> bool:
@@ -85,14 +88,14 @@ def _is_tar(path: Path) -> bool:
         return False
 
 
-def _of_lmf(path: Path) -> Synsets:
+def _of_lmf(path: Path, lexicons: Lexicons) -> Synsets:
     with path.open("rb") as raw:
         if raw.peek(4).startswith(b"PK\3\4"):
             raise InputError(f"{path}: expected {EXPECTED}; found a zip: unpack it")
-        yield from read_lmf(path, unpacked(raw))  # type: ignore[arg-type]
+        yield from read_lmf(path, unpacked(raw), lexicons)  # type: ignore[arg-type]
 
 
-def _of_folder(folder: Path) -> Synsets:
+def _of_folder(folder: Path, lexicons: Lexicons) -> Synsets:
     """The dict files of a folder, or of the folder `dict` in it; else all LMF files in there."""
     for place in (folder, folder / "dict"):
         texts = {
@@ -101,7 +104,7 @@ def _of_folder(folder: Path) -> Synsets:
             if (place / name).is_file()
         }
         if texts:
-            yield from _dict_files(place, texts)
+            yield from _dict_files(place, texts, lexicons)
             return
     names = [path for path in sorted(folder.rglob("*")) if _visible(path.relative_to(folder))]
     lmf = [path for path in names if path.name.endswith(LMF_ENDINGS) and path.is_file()]
@@ -109,10 +112,10 @@ def _of_folder(folder: Path) -> Synsets:
         inside = ", ".join(path.name for path in names[:5]) or "nothing"
         raise InputError(f"{folder}: expected {EXPECTED}; found {inside}")
     for path in lmf:
-        yield from _of_lmf(path)
+        yield from _of_lmf(path, lexicons)
 
 
-def _of_tar(path: Path) -> Synsets:
+def _of_tar(path: Path, lexicons: Lexicons) -> Synsets:
     """What a tar holds, wherever in it; nothing is unpacked to the disk."""
     texts: dict[str, str] = {}
     names: list[str] = []
@@ -134,12 +137,12 @@ def _of_tar(path: Path) -> Synsets:
                     texts[place.name] = content.read().decode("utf-8", "replace")
                 elif place.name.endswith(".xml"):
                     n_lmf += 1
-                    yield from read_lmf(path / place.name, content)
+                    yield from read_lmf(path / place.name, content, lexicons)
     except (tarfile.TarError, OSError, EOFError, zlib.error, LZMAError) as error:
         raise_if_of_the_disk(error)
         raise InputError(f"{path}: expected a tar of {EXPECTED}: {error}") from None
     if texts:
-        yield from _dict_files(path, texts)
+        yield from _dict_files(path, texts, lexicons)
     elif not n_lmf:
         inside = ", ".join(names[:5]) or "nothing"
         raise InputError(f"{path}: expected a tar of {EXPECTED}; found {inside}")
@@ -150,7 +153,9 @@ def _visible(path: PurePath) -> bool:
     return not any(part.startswith(".") and part.strip(".") for part in path.parts)
 
 
-def _dict_files(path: Path, texts: dict[str, str]) -> Synsets:
+def _dict_files(path: Path, texts: dict[str, str], lexicons: Lexicons) -> Synsets:
+    if not lexicons.takes("en"):
+        return
     for name, letter in FILES.items():
         if name not in texts:
             raise InputError(f"{path}: expected {EXPECTED}; no {name}")

@@ -66,7 +66,8 @@ class QuerySettings(Section):
     page_table: DownloadOrFile | None = None
     redirect_table: DownloadOrFile | None = None
     mobile_share_max: Share = 1.0
-    wordnet: FirstExisting = ""  # none: it is English
+    wordnet: FirstExisting = ""
+    wordnet_language: str = Field("", validate_default=True)  # of its lexicons; "": that of wiki
     wordnet_lemmas: Literal["first", "all"] = "first"
     count_bases: bool = True  # "dog's" counts for "dog", where the wiki's language writes so
     word_min: Positive = 5
@@ -78,6 +79,11 @@ class QuerySettings(Section):
     bigram_quota: Count | None = None
     views_min: Count = 70
     title_quota: Count | None = None
+
+    @field_validator("wordnet_language")
+    @classmethod
+    def _of_the_wiki(cls, language: str, info: ValidationInfo) -> str:
+        return language or info.data.get("wiki", "")
 
     def quota(self, source: str) -> int:
         """The most of the list that a source brings before WordNet: as set, or its share of `n`.

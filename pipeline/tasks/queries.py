@@ -190,20 +190,21 @@ class CountViews(ReadStage):
 class ReadWordNet(ReadStage):
     """Names of all synsets; none where the settings name no WordNet."""
 
-    version = 2
+    version = 3
     makes = ("synset_name", "synset_file")
 
     def texts(self) -> tuple[str, ...]:
         return tuple(filter(None, (self.of_list.wordnet,)))
 
     def settings_used(self) -> object:
-        return [self.of_list.wordnet_lemmas, self.identities()]
+        return [self.of_list.wordnet_lemmas, self.of_list.wordnet_language, self.identities()]
 
     def make(self) -> Parts:
-        lemmas = self.of_list.wordnet_lemmas
+        lemmas, language = self.of_list.wordnet_lemmas, self.of_list.wordnet_language
         paths = self.local(self.texts())
-        inputs = self.ws.file_inputs(paths, self.version, lemmas)
-        names = self.map("synset_name", partial(read_synsets, lemmas=lemmas), inputs)
+        inputs = self.ws.file_inputs(paths, self.version, lemmas, language)
+        read_names = partial(read_synsets, lemmas=lemmas, language=language)
+        names = self.map("synset_name", read_names, inputs)
         read = list(zip(paths, names, strict=True))
         return {"synset_name": names, "synset_file": self.counted("wordnet", read)}
 
@@ -219,7 +220,14 @@ class DeriveQueries(ListStage):
         return [self.clone(CountNgrams), self.clone(CountViews), self.clone(ReadWordNet)]
 
     def settings_used(self) -> object:
-        inputs = {"articles", "views", "page_table", "redirect_table", "wordnet"}
+        inputs = {
+            "articles",
+            "views",
+            "page_table",
+            "redirect_table",
+            "wordnet",
+            "wordnet_language",
+        }
         # A list of [[languages]] is as the same list of [queries].
         kept = set(QuerySettings.model_fields) - inputs
         return [self.code, self.of_list.model_dump(include=kept), self.tokeniser.keys]

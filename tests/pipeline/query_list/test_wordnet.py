@@ -12,6 +12,8 @@ import pyarrow as pa
 import pytest
 
 from pipeline.query_list.wordnet import FILES, read_synsets
+from pipeline.settings.whole import load
+from queries.tables.errors import InputError
 from queries.tables.schemas import TABLES
 
 LICENCE = "  1 This software and database is being provided to you, the LICENSEE\n"
@@ -292,3 +294,78 @@ def test_wordnet_3_0_has_its_known_numbers_of_synsets_and_names():
     assert len(rows) == len({synset for _, synset in rows}) == 117_659
     assert len({name.lower() for name, _ in rows}) == 86_571
     assert not any("(" in name or "_" in name for name, _ in rows)
+
+
+def lexicon(language: str, *words: str) -> str:
+    """A lexicon as the Open Multilingual Wordnet has them: senses of entries, synsets of senses."""
+    entries = "".join(
+        f'<LexicalEntry id="{language}-e{n}"><Lemma writtenForm="{word}" partOfSpeech="n"/>'
+        f'<Sense id="{language}-s{n}" synset="{language}-{n}"/></LexicalEntry>'
+        for n, word in enumerate(words)
+    )
+    synsets = "".join(
+        f'<Synset id="{language}-{n}" ili="i{n}" members="{language}-s{n}"/>'
+        for n in range(len(words))
+    )
+    return f'<Lexicon id="omw-{language}" language="{language}">{entries}{synsets}</Lexicon>'
+
+
+OF_LANGUAGES = {
+    "en": "dog", "de": "Hund", "fi": "koira", "fr": "chien", "ja": "犬", "cmn-Hans": "狗",
+    "th": "หมา", "arb": "كلب", "nb": "hund", "pl": "pies", "he": "כלב", "sl": "pes",
+}  # fmt: skip
+
+
+def names_of(path: Path, language: str) -> list[str]:
+    paths = pa.RecordBatch.from_pydict({"path": [str(path)]})
+    batches = read_synsets(iter([paths]), language=language)
+    return [name for batch in batches for name in batch["name"].to_pylist()]
+
+
+@pytest.fixture
+def multilingual(tmp_path):
+    """WordNets of twelve languages: one file of many lexicons, and a tar of a file each."""
+    xml = {code: lexicon(code, word, f"{word} 2") for code, word in OF_LANGUAGES.items()}
+    together = tmp_path / "together.xml"
+    together.write_text(f"<LexicalResource>{''.join(xml.values())}</LexicalResource>", "utf-8")
+    with tarfile.open(tmp_path / "omw.tar.xz", "w:xz") as tar:
+        for code, text in xml.items():
+            content = f"<LexicalResource>{text}</LexicalResource>".encode()
+            member = tarfile.TarInfo(f"omw-1.4/omw-{code}/omw-{code}.xml")
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return together, tmp_path / "omw.tar.xz"
+
+
+@pytest.mark.parametrize(
+    ("wiki", "word"),
+    [
+        ("en", "dog"), ("simple", "dog"), ("de", "Hund"), ("fi", "koira"), ("fr", "chien"),
+        ("ja", "犬"), ("zh", "狗"), ("th", "หมา"), ("ar", "كلب"), ("no", "hund"), ("pl", "pies"),
+        ("he", "כלב"), ("sl", "pes"),
+    ],
+)  # fmt: skip
+def test_of_a_wordnet_of_many_languages_the_wikis_is_read(wiki, word, multilingual):
+    for path in multilingual:
+        assert names_of(path, wiki) == [word, f"{word} 2"]
+        assert len(names_of(path, "")) == 2 * len(OF_LANGUAGES)
+
+
+def test_a_wordnet_in_other_languages_is_refused(multilingual, dict_folder):
+    for path in multilingual:
+        with pytest.raises(InputError, match=r"expected a WordNet in 'uk' \(queries.wordnet_lang"):
+            names_of(path, "uk")
+    with pytest.raises(InputError, match=r"in 'de' .*; found one in 'en'"):
+        names_of(dict_folder, "de")
+    assert names_of(dict_folder, "simple")
+
+
+def test_the_language_of_the_wordnet_is_the_wikis_and_stands_in_the_settings(tmp_path):
+    for text, language in {
+        "": "en",
+        'wiki = "fi"': "fi",
+        'wiki = "fi"\nwordnet_language = "en"': "en",
+    }.items():
+        (tmp_path / "a.toml").write_text(f'[queries]\narticles = ["a.toml"]\n{text}\n')
+        queries = load(tmp_path / "a.toml").queries
+        assert queries.model_dump()["wordnet_language"] == language

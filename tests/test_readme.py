@@ -98,6 +98,12 @@ def test_the_settings_shown_are_those_of_the_package_and_valid_but_for_their_pat
     assert [line for line in faults(shown) if "exist" not in line] == []
 
 
+@pytest.mark.parametrize("name", ["chinese", "finnish", "tables", "wikimedia", "commoncrawl"])
+def test_each_ready_build_is_valid_but_for_the_files_that_a_person_brings(name):
+    path = ROOT / "pipeline" / "builds" / f"{name}.toml"
+    assert [line for line in faults(path) if "exist" not in line] == []
+
+
 def test_the_targets_that_it_names_are_in_the_makefile():
     makefile = (ROOT / "Makefile").read_text()
     named = set(re.findall(r"^make ([a-z-]+)", README, re.M))

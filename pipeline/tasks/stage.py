@@ -18,6 +18,7 @@ from luigi.rpc import RPCError
 
 from pipeline.settings.whole import SAMPLE, QuerySettings, Settings
 from pipeline.tasks.opening import Options, check_pairs, open_workspace, opened_workspace
+from pipeline.text.folding import default_rules
 from pipeline.text.share import unspaced_share
 from pipeline.text.tokeniser import Tokeniser
 from pipeline.workspace.endings import ending_in_one_line, interruptible
@@ -105,7 +106,9 @@ class Stage(luigi.Task):
     @property
     def tokeniser(self) -> Tokeniser:
         """What cuts this build's texts into words; its `identity` names what depends on it."""
-        return Tokeniser.of(**self.used.text.model_dump())
+        used = self.used.text
+        fold = default_rules(self.used.lists) if used.fold is None else used.fold
+        return Tokeniser.of(used.segmenter, used.boundaries, fold)
 
     def described(self, ws: Workspace) -> object:
         """The settings as a build publishes them: with the segmenter that was used, and its

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from pipeline import text
 from pipeline.text import arrays
+from pipeline.text.folding import Folding
 from pipeline.text.scripts import joined, segmented, units
 from pipeline.text.segmenters import resolve, segmenter
 from pipeline.text.units import Units, at_edges
@@ -23,32 +24,42 @@ class Tokeniser:
 
     segmenter: what cuts runs of scripts without spaces; "none": nothing, their edges are all.
     version: of the segmenter and its dictionary. boundaries: "free" lets a query begin and end
-    anywhere in such a run.
+    anywhere in such a run. rules: those of `pipeline.text.folding`.
     """
 
     segmenter: str = "none"
     version: str = ""
     boundaries: Literal["words", "free"] = "words"
+    rules: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, segmenter: str = "auto", boundaries: Literal["words", "free"] = "words") -> Self:
+    def of(
+        cls,
+        segmenter: str = "auto",
+        boundaries: Literal["words", "free"] = "words",
+        fold: tuple[str, ...] = (),
+    ) -> Self:
         """The tokeniser that the settings `[text]` mean here. Raises UserError for a segmenter that
         is not installed."""
-        return cls(*resolve(segmenter), boundaries)
+        return cls(*resolve(segmenter), boundaries, fold)
 
     @property
     def keys(self) -> list[str]:
         """What decides `normalise`: names what holds keys and no segments."""
-        return []
+        return [*self.rules]
 
     @property
     def identity(self) -> list[str]:
         """What decides the words of texts: names what was counted or matched."""
         return [*self.keys, self.segmenter, self.version, self.boundaries]
 
+    @property
+    def folding(self) -> Folding:
+        return Folding(self.rules)
+
     def fold(self, content: str) -> str:
         """`pipeline.text.fold`, and what else the settings fold."""
-        return text.fold(content)
+        return text.fold(self.folding.text(content))
 
     def words(self, content: str) -> list[str]:
         return text.WORD.findall(self.fold(content))
@@ -63,11 +74,11 @@ class Tokeniser:
 
     def normalise_array(self, texts: pa.Array) -> pa.Array:
         """`normalise` of every text; nulls stay."""
-        return arrays.normalise_array(texts)
+        return arrays.normalise_array(self.folding.array(texts))
 
     def split(self, texts: pa.Array, row: int = 0) -> arrays.Split:
         """The words of an array's texts, as spans."""
-        return arrays.split(texts, row)
+        return arrays.split(self.folding.array(texts), row)
 
     def at_edges(self, units: Units, begins: np.ndarray, ends: np.ndarray) -> np.ndarray:
         """Whether units begins[i]:ends[i] of captions may be a query there, for each i; bool."""
@@ -92,4 +103,4 @@ class Tokeniser:
         self, texts: pa.Array, row: int = 0
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The folded texts as spans of one buffer, for a caller that cuts the words itself."""
-        return arrays.fold_spans(texts, row)
+        return arrays.fold_spans(self.folding.array(texts), row)

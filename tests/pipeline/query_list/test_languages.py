@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.text.folding import default_rules
 from pipeline.text.tokeniser import Tokeniser
+from queries.tables.folder import manifest_tables
 from queries.tables.manifest import files_by_table, find
 from queries.tables.parts import read_rows
 from tests.conftest import packaged
@@ -41,8 +42,8 @@ def names(language: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def queries(tmp_path_factory):
-    """(language, source) -> queries, of one list of each language."""
+def lists(tmp_path_factory):
+    """A list of each language, made as one: its folder."""
     packaged("package:emoji")
     folder = tmp_path_factory.mktemp("lists")
     xml = "".join(lexicon(code, SYNSETS[code]) for code in LANGUAGES)
@@ -68,8 +69,14 @@ def queries(tmp_path_factory):
     command += ["--settings", str(folder / "a.toml"), "--out", str(folder / "out")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-3000:]
+    return find(folder / "out")
+
+
+@pytest.fixture(scope="module")
+def queries(lists):
+    """(language, source) -> queries."""
     found = defaultdict(list)
-    for row in read_rows(files_by_table(find(folder / "out"))["query"]).to_pylist():
+    for row in read_rows(files_by_table(lists)["query"]).to_pylist():
         found[row["language"], row["entered_by"]].append(row["text"])
     return found
 
@@ -102,3 +109,10 @@ def test_bigrams_of_languages_with_spaces_come_of_their_texts(code, queries):
     assert queries[code, "bigram"]
     for bigram in queries[code, "bigram"]:
         assert any(f" {bigram} " in f" {text} " for text in texts), bigram
+
+
+@pytest.mark.slow
+def test_the_rules_of_folding_stand_in_the_settings_of_the_list(lists):
+    settings = {row["name"]: row["value"] for row in manifest_tables(lists)["setting"].to_pylist()}
+    assert json.loads(settings["text.fold"]) == list(default_rules(LANGUAGES))
+    assert settings["text.segmenter"] in ('"icu"', '"none"')

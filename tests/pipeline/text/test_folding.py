@@ -1,5 +1,7 @@
 """Folding by choice: each rule on real words, plain, of arrays and compiled, and by default."""
 
+from typing import get_args
+
 import emoji
 import pyarrow as pa
 import pytest
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline.match import Matcher
 from pipeline.query_list.ngrams import count_ngrams
-from pipeline.settings.text import TextSettings
+from pipeline.settings.text import Rule, TextSettings
 from pipeline.text import normalise
 from pipeline.text.folding import RULES, Folding, default_rules
 from pipeline.text.tokeniser import Tokeniser
@@ -140,6 +142,7 @@ def test_rules_are_part_of_what_names_a_builds_parts():
     assert Tokeniser.of("none", fold=("niqqud",)).identity != Tokeniser.of("none").identity
     assert TextSettings(fold=("sharp_s", "tatweel", "sharp_s")).fold == ("tatweel", "sharp_s")
     assert TextSettings().fold is None
+    assert TextSettings(fold=ALL).fold == ALL == get_args(Rule)
 
 
 def test_a_rule_that_does_not_exist_is_refused(tmp_path):

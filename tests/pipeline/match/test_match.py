@@ -208,7 +208,7 @@ def test_a_sample_of_the_matches_is_looked_for_in_the_strings(monkeypatch, kerne
 def test_the_sample_is_some_of_many_matches_and_not_all(monkeypatch):
     captions = [f"dog {n}" for n in range(20_000)]
     looked = []
-    monkeypatch.setattr(Tokeniser, "normalise", lambda _, text: looked.append(text) or "dog")
+    monkeypatch.setattr(Tokeniser, "units", lambda _, text: looked.append(text) or "dog")
     found(["dog"], captions)
     assert 0 < len(looked) < 40 * len(KERNELS)
 

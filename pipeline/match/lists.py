@@ -14,14 +14,16 @@ from queries.tables.parts import read_rows
 from queries.tables.schemas import TABLES
 from queries.tables.table import OTHER
 
+Tokenisers = tuple[tuple[str, Tokeniser], ...]  # by language, in a form that can be hashed
 NOTHING = np.empty(0, np.int64)
 
 
 class QueryLists:
     """The matcher of each language's queries, made when a caption asks for it."""
 
-    def __init__(self, query_file: Path, tokeniser: Tokeniser | None = None):
-        self.tokeniser = tokeniser
+    def __init__(self, query_file: Path, tokenisers: Tokenisers = ()):
+        """`tokenisers`: by language; a language without is cut as by default settings."""
+        self.tokenisers = dict(tokenisers)
         self.query_file = query_file
         languages = read_rows(query_file, columns=["language"])["language"]
         ends = pc.run_end_encode(languages.combine_chunks())
@@ -46,7 +48,7 @@ class QueryLists:
                     f"of {language}, each once"
                 )
             texts = rows["text"].combine_chunks()
-            self._matchers[language] = Matcher(texts, tokeniser=self.tokeniser)
+            self._matchers[language] = Matcher(texts, tokeniser=self.tokenisers.get(language))
         return self._matchers[language]
 
     def match(self, captions: pa.StringArray, languages: pa.StringArray) -> pa.RecordBatch:
@@ -78,10 +80,10 @@ _query_lists = lru_cache(maxsize=1)(QueryLists)
 
 
 def match_pairs(
-    batches: Iterator[pa.RecordBatch], query_file: Path, tokeniser: Tokeniser | None = None
+    batches: Iterator[pa.RecordBatch], query_file: Path, tokenisers: Tokenisers = ()
 ) -> Iterator[pa.RecordBatch]:
     """Map: rows of `filtered` to rows of `match`."""
-    lists = _query_lists(query_file, tokeniser)
+    lists = _query_lists(query_file, tokenisers)
     schema = TABLES["match"].schema
     for batch in batches:
         matches = lists.match(batch["caption"], batch["query_language"])

@@ -34,12 +34,14 @@ def match_terms(
 
 
 def _lists(tokeniser: Tokeniser | None) -> dict[str, tuple[Matcher, np.ndarray]]:
-    """The matcher of each language's terms, and their ids."""
-    terms = person_terms()
+    """The matcher of each language's terms, and their ids; of terms that fold alike the first."""
+    terms, used = person_terms(), tokeniser or Tokeniser.of()
     made = {}
     for language in sorted(set(terms["language"].to_pylist())):
         of_language = terms.filter(pc.equal(terms["language"], language))
         ids, first = np.unique(of_language["term_id"].to_numpy(), return_index=True)
-        texts = of_language["term"].combine_chunks().take(pa.array(first))
-        made[language] = Matcher(texts.cast(pa.string()), tokeniser=tokeniser), ids
+        texts = of_language["term"].combine_chunks().take(pa.array(first)).cast(pa.string())
+        keys = used.normalise_array(texts)
+        once = np.sort(np.unique(keys.to_numpy(zero_copy_only=False), return_index=True)[1])
+        made[language] = Matcher(keys.take(pa.array(once)), tokeniser=used), ids[once]
     return made

@@ -105,6 +105,7 @@ class LanguageSettings(QuerySettings):
     merge: tuple[Label, ...] = ()  # other labels of the language model that count as it
     cap: Positive | None = None  # None: the reference's tail has the same share
     most_pairs: Positive | None = None  # to choose from: the first in the order; None: all
+    text: TextSettings | None = None  # None: as the build's
 
     @model_validator(mode="before")
     @classmethod
@@ -281,6 +282,12 @@ class Settings(Section):
         if self.queries:
             return {self.queries.wiki: self.queries}
         return {language.code: language for language in self.languages}
+
+    @property
+    def texts(self) -> dict[str, TextSettings]:
+        """How the texts of each list, and the captions that are matched with it, are cut."""
+        own = {language.code: language.text for language in self.languages}
+        return {code: own.get(code) or self.text for code in self.lists}
 
     @property
     def list_of_label(self) -> dict[str, str]:

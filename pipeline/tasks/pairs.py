@@ -137,12 +137,16 @@ class MatchPairs(Stage):
         ]
 
     def settings_used(self) -> object:
-        return [self.tokeniser.identity, self.quotas()]
+        return [self.identities(), self.quotas()]
+
+    def identities(self) -> list[object]:
+        """What decides which words of captions the queries of each list are."""
+        return [[code, of.identity] for code, of in self.tokenisers]
 
     def make(self) -> Parts:
         (query,) = self.paths("query")
-        function = partial(match_pairs, query_file=query, tokeniser=self.tokeniser)
-        inputs = self.inputs("filtered", query.stem, self.tokeniser.identity)
+        function = partial(match_pairs, query_file=query, tokenisers=self.tokenisers)
+        inputs = self.inputs("filtered", query.stem, self.identities())
         match = self.map("match", function, inputs)
         candidate, pooled = self.paths("candidate"), self.paths("pooled")
         matched: dict[str, list[Path]] = {"pooled": pooled, "match": files(match)}

@@ -5,7 +5,7 @@ so what has not changed is never made again.
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from functools import cached_property, partial
@@ -16,6 +16,7 @@ import luigi
 import pyarrow as pa
 from luigi.rpc import RPCError
 
+from pipeline.settings.text import TextSettings
 from pipeline.settings.whole import SAMPLE, QuerySettings, Settings
 from pipeline.tasks.opening import Options, check_pairs, open_workspace, opened_workspace
 from pipeline.text.folding import default_rules
@@ -106,16 +107,21 @@ class Stage(luigi.Task):
     @property
     def tokeniser(self) -> Tokeniser:
         """What cuts this build's texts into words; its `identity` names what depends on it."""
-        used = self.used.text
-        fold = default_rules(self.used.lists) if used.fold is None else used.fold
-        return Tokeniser.of(used.segmenter, used.boundaries, fold)
+        return tokeniser_of(self.used.text, self.used.lists)
+
+    @property
+    def tokenisers(self) -> tuple[tuple[str, Tokeniser], ...]:
+        """The tokeniser of each query list, by its language: what one asks for, folds no other."""
+        texts = self.used.texts
+        return tuple((code, tokeniser_of(text, (code,))) for code, text in texts.items())
 
     def described(self, ws: Workspace) -> object:
         """The settings as a build publishes them: with the segmenter that was used, its version
         and the rules of folding, where they may leave the choice to the build."""
-        used = asdict(self.tokeniser)
-        used["fold"] = used.pop("rules")
-        return {**ws.described(), "text": used}
+        shown = {**ws.described(), "text": _shown(self.tokeniser)}
+        if self.used.languages:
+            shown["texts"] = {code: _shown(of) for code, of in self.tokenisers}
+        return shown
 
     def unspaced(self, **texts: str) -> dict[str, float]:
         """Without a segmenter: the share of each table's text, table=column, that wants one."""
@@ -271,12 +277,28 @@ class ListStage(Stage):
         return self.used.lists[self.code]
 
     @property
+    def tokeniser(self) -> Tokeniser:
+        return dict(self.tokenisers)[self.code]
+
+    @property
     def build_row(self) -> pa.Table:
         return self.ws.build_row(version="", code=self.code)
 
     @property
     def name(self) -> str:
         return self.task_family + (f" {self.code}" if len(self.used.lists) > 1 else "")
+
+
+def tokeniser_of(used: TextSettings, languages: Iterable[str]) -> Tokeniser:
+    """What the settings `[text]` mean for texts in these languages."""
+    fold = default_rules(languages) if used.fold is None else used.fold
+    return Tokeniser.of(used.segmenter, used.boundaries, fold)
+
+
+def _shown(tokeniser: Tokeniser) -> dict[str, object]:
+    shown = asdict(tokeniser)
+    shown["fold"] = shown.pop("rules")
+    return shown
 
 
 def in_order(task: Stage) -> dict[Stage, None]:

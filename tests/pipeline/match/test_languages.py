@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 
 from pipeline.match.lists import QueryLists, match_pairs
+from pipeline.text.tokeniser import Tokeniser
 from queries.tables.parts import write_part
 from queries.tables.schemas import TABLES
 from queries.tables.table import OTHER
@@ -84,6 +85,14 @@ def test_several_lists_match_as_each_alone_by_plain_search(tmp_path, seed):
         if language in (code, OTHER, None) and f" {text} " in f" {caption} "
     ]
     assert matched(tmp_path, lists, captions) == plain
+
+
+def test_each_list_cuts_captions_by_its_own_tokeniser(tmp_path):
+    lists = [("zh", "太阳"), ("ja", "太阳")]
+    captions, languages = pa.array(["太阳镜", "太阳镜", "太阳"]), pa.array(["zh", "ja", OTHER])
+    tokenisers = (("zh", Tokeniser(boundaries="free")), ("ja", Tokeniser()))
+    matches = QueryLists(query_file(tmp_path, lists), tokenisers).match(captions, languages)
+    assert matches.to_pydict() == {"row": [0, 2, 2], "query_id": [0, 0, 1]}
 
 
 def test_lists_whose_queries_are_not_side_by_side_are_refused(tmp_path):

@@ -95,6 +95,13 @@ def test_each_language_has_a_list_by_its_code_and_labels_that_count_as_it(writte
     assert settings.row_filters.languages == ("de", "als", "nds", "zh")
 
 
+def test_a_language_may_be_cut_into_words_in_a_way_of_its_own(written):
+    own = TWO.replace("n = 9", 'n = 9\ntext = { segmenter = "none" }')
+    texts = load(written(own + '[text]\nboundaries = "free"\n')).texts
+    assert (texts["de"].segmenter, texts["de"].boundaries) == ("auto", "free")
+    assert (texts["zh"].segmenter, texts["zh"].boundaries) == ("none", "words")
+
+
 def test_the_row_of_a_list_has_its_floors_and_the_build_s_cap(written, tmp_path):
     text = TWO.replace("n = 9", "n = 9\ncap = 7\nword_min = 3")
     ws = Workspace(tmp_path / "wit", load(written(text)))

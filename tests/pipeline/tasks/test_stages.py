@@ -4,9 +4,10 @@ import luigi
 import pytest
 
 from pipeline import BuildWIT
+from pipeline.settings.text import TextSettings
 from pipeline.tasks.opening import Options, open_workspace
 from pipeline.tasks.pairs import CollectPairs
-from pipeline.tasks.stage import Parts, Stage, in_order
+from pipeline.tasks.stage import Parts, Stage, in_order, tokeniser_of
 from queries.tables.parts import write_json
 from queries.tables.schemas import TABLES
 from tests.small_build import Small
@@ -39,6 +40,13 @@ def reader(tmp_path) -> Reader:
     out = str(tmp_path / "wit")
     open_workspace(Options(str(settings), out, "duckdb", "", ""))
     return Reader(settings=str(settings), out=out)
+
+
+def test_a_list_folds_what_its_own_language_asks_for_unless_the_settings_say():
+    turkish, english = (tokeniser_of(TextSettings(), (code,)) for code in ("tr", "en"))
+    assert turkish.normalise("IŞIK") == turkish.normalise("ışık")
+    assert english.normalise("IŞIK") != english.normalise("ışık")
+    assert tokeniser_of(TextSettings(fold=()), ("tr",)).rules == ()
 
 
 def list_tables(stage: Stage, **tables: list[str]) -> None:

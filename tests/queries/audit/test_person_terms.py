@@ -5,6 +5,7 @@ import pytest
 
 from pipeline.match.person_terms import match_terms
 from pipeline.text import normalise
+from pipeline.text.tokeniser import Tokeniser
 from queries.__main__ import Asked, heading
 from queries.person_terms import person_terms
 from queries.questions import sql, title
@@ -70,7 +71,9 @@ def test_terms_are_found_on_word_boundaries_as_a_plain_loop_finds_them():
     assert not [row for row in found if row["pair_id"] == 11]
 
 
-def matched(captions: dict[int, tuple[str, str | None]]) -> list[dict]:
+def matched(
+    captions: dict[int, tuple[str, str | None]], tokeniser: Tokeniser | None = None
+) -> list[dict]:
     texts, languages = zip(*captions.values(), strict=True)
     batch = pa.RecordBatch.from_pydict(
         {
@@ -79,7 +82,14 @@ def matched(captions: dict[int, tuple[str, str | None]]) -> list[dict]:
             "language": pa.array(languages, pa.string()),
         }
     )
-    return pa.Table.from_batches(match_terms(iter([batch]))).to_pylist()
+    return pa.Table.from_batches(match_terms(iter([batch]), tokeniser)).to_pylist()
+
+
+def test_terms_are_folded_as_captions_are():
+    captions = {1: ("Großmutter backt", "de"), 2: ("die Grossmutter", "de")}
+    folding = Tokeniser(rules=("sharp_s",))
+    assert [row["term_id"] for row in matched(captions, folding)] == [GERMAN["großmutter"]] * 2
+    assert [row["pair_id"] for row in matched(captions)] == [1]
 
 
 def test_a_term_counts_in_captions_of_its_language_alone():

@@ -35,6 +35,7 @@ KEYS = {
     "outcome": ("pair_id",),
     "page": ("page_id",),
     "pair": ("pair_id",),
+    "policy": ("signal",),
     "pooled": ("pair_id",),
     "query": ("query_id",),
     "query_cap": ("query_id",),
@@ -51,6 +52,7 @@ WORDS = {
     "entered_by": ["word", "bigram", "title", "wordnet"],
     "kind": ["url", "host", "pair_id", "sha256", "phash"],
     "url_key": ["http://a.org/1", "http://a.org/2", "http://b.org:80/1", "no address"],
+    "policy": ["obey", "record"],
     "fate": ["compared", "split", "skipped"],
     "host": ["a.org", "b.org:80", "c.org"],
     "language": ["en", "de", "zh"],
@@ -151,6 +153,8 @@ def value(column: pa.Field, row: dict, texts: list[str], chance: random.Random) 
             return 3
         case "most_split":
             return 9
+    if pa.types.is_boolean(column.type):
+        return chance.random() < 0.5
     if pa.types.is_string(column.type):
         return chance.choice(WORDS.get(column.name, texts))
     if pa.types.is_boolean(column.type):

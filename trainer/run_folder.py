@@ -9,7 +9,7 @@ from queries.tables.schemas import OF_A_RUN
 RESULTS = (
     RUN_RECORD,  # first: from then on the run counts as unfinished
     *("last.safetensors", "previous.safetensors", "checkpoint.safetensors", "best.safetensors"),
-    TRAINING_LOG,
+    *(TRAINING_LOG, "val.jsonl"),
     *("zeroshot.json", "retrieval.json", "probe.json", "fewshot.json"),
     *("robustness.json", "robustness.svg", "overlap.json", "overlap.svg"),
 )
@@ -18,7 +18,8 @@ RESULTS = (
 class RunFolder:
     """The files of a run, by name."""
 
-    def __init__(self, root: Path):
+    def __init__(self, root: Path, *, best: bool = False):
+        """best: read the best epoch's weights in place of the last step's."""
         self.root = root
         self.settings = root / "run.toml"
         self.tokenizer = root / "tokenizer.json"
@@ -26,8 +27,10 @@ class RunFolder:
         self.lock = root / ".lock"  # held while somebody trains there
         self.last = root / "last.safetensors"  # the state to go on from; removed at the end
         self.previous = root / "previous.safetensors"  # the save before it; removed at the end
-        self.best = root / "best.safetensors"  # after the epoch of the lowest mean loss
+        self.best = root / "best.safetensors"  # after the epoch of the lowest loss
         self.checkpoint = root / "checkpoint.safetensors"
+        self.weights = self.best if best else self.checkpoint  # what commands read
+        self.val_log = root / "val.jsonl"
         self.done = root / RUN_RECORD  # written last: its presence proves that it is finished
 
     @property

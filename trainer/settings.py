@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from annotated_types import Ge, Gt, Lt
+from annotated_types import Ge, Gt, Le, Lt
 
 from queries.tables.errors import UserError
 
@@ -88,6 +88,9 @@ class Recipe:
     # Pairs of a shared rare query that stand together in a batch; 0: none.
     hard_negatives: Annotated[int, Ge(0)] = 0
     grad_clip_norm: Annotated[float, Ge(0)] = 0.0  # the norm of all gradients at most; 0: no bound
+    crop_scale: Annotated[float, Gt(0), Le(1)] = 1.0  # least area of a crop of the square crop
+    flip: bool = False  # mirror half of the pictures
+    colour: Annotated[float, Ge(0), Le(1)] = 0.0  # most change of brightness, contrast, saturation
     half_moments: bool = False  # Adam's, in 16 bits: CLIP, section 2.5
     half_text: bool = False  # the text tower's matrices, in 16 bits: the same
     __pydantic_config__ = STRICT
@@ -200,6 +203,8 @@ class TrainSettings:
     seed: int = 0
     max_seconds: Annotated[float, Gt(0)] | None = None  # the schedule then ends within them
     precision: Precision = "auto"
+    val: Annotated[float, Ge(0), Le(0.5)] = 0.0  # share of the pairs that is held out
+    patience: Annotated[int, Ge(0)] = 0  # epochs without a better held-out loss; 0: all
     where: str | None = None  # a condition in SQL over `sample`: train on the rows that meet it
     scores: str | None = None  # a file of `trainer score`: gives `where` the column clip_score
     weights: tuple[
@@ -226,6 +231,10 @@ class TrainSettings:
             raise TrainerError(
                 f"scores {self.scores}: expected --where beside it, such as 'clip_score > 0.2'"
             )
+        if self.patience and not self.val:
+            raise TrainerError(f"patience {self.patience}: expected val beside it, such as 0.02")
+        if self.val and self.recipe.objective == "simclr":
+            raise TrainerError("val: expected an objective with texts; simclr has none")
         if self.recipe.half_text and not self.recipe.half_moments:
             raise TrainerError("half_text: expected half_moments = true beside it")
 

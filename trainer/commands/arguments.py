@@ -62,6 +62,8 @@ def caption(text: str) -> tuple[str, float]:
 
 def add_trained_run(command: argparse.ArgumentParser) -> None:
     command.add_argument("--run", type=Path, required=True, metavar="RUN", help="a trained run")
+    about = "the weights of the best epoch: of the lowest held-out loss, or without --val mean loss"
+    command.add_argument("--best", action="store_true", help=about)
 
 
 def add_sets(command: argparse.ArgumentParser, about: str = EVAL) -> None:

@@ -202,7 +202,7 @@ def evaluate(args: argparse.Namespace) -> None:
     command = COMMANDS[args.command]
     subjects = command.read(args)
     evaluation = command.evaluation()
-    run = RunFolder(args.run)
+    run = RunFolder(args.run, best=args.best)
     checkpoint = load(run)
     results = [evaluation.evaluate(run, checkpoint, subject) for subject in subjects]
     show(evaluation, results, Console())

@@ -47,7 +47,7 @@ def export(args: argparse.Namespace) -> None:
     """Write a run's model for the peers, and say what reads it."""
     from trainer.model.export import export as write
 
-    done = write(RunFolder(args.run), args.to, args.repo, args.onnx)
+    done = write(RunFolder(args.run, best=args.best), args.to, args.repo, args.onnx)
     print(f"{done.weights}, {done.config.name}, {done.merges.name}: open_clip reads them")
     print(f"{done.weights.parent}: open_clip reads it by local-dir:, and by hf-hub: from a hub")
     if args.onnx:

@@ -43,7 +43,7 @@ def add_score(commands: Commands) -> None:
 
 def score(args: argparse.Namespace) -> None:
     """Score a build's pairs, and say what the scores are."""
-    run = RunFolder(args.run)
+    run = RunFolder(args.run, best=args.best)
     data = data_of(args)
     to = args.to or run.root / "tables" / "clip_score" / "clip_score.parquet"
     if to.is_dir():

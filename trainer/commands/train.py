@@ -72,6 +72,10 @@ def add_train(commands: Commands) -> None:
     command.add_argument("--lr", type=float, metavar="RATE", help="peak; default: the model's own")
     command.add_argument("--seed", type=int, metavar="N", help="default 0")
     command.add_argument("--max-seconds", type=float, metavar="S", help="an upper bound")
+    about = "share of the pairs to hold out; measured after every epoch, for the best weights"
+    command.add_argument("--val", type=float, metavar="SHARE", help=about)
+    about = "end after so many epochs without a better held-out loss"
+    command.add_argument("--patience", type=int, metavar="N", help=about)
     about = "default auto: bf16 where the device computes in bf16"
     command.add_argument("--precision", choices=PRECISIONS, help=about)
     about = "a condition on the table sample: the pairs to train on"
@@ -137,12 +141,25 @@ def train(args: argparse.Namespace) -> int:
         f"loss {done['loss']:.3f}, temperature {done['temperature']:.3f}, "
         f"{len(done['corrupt'])} corrupt samples"
     )
+    if done["held_out"]:
+        print(f"{args.run}: {held_out_line(done)}")
     if done["ended_by"] == "seconds" and done["images"] < done["samples"]:
         print(
             f"{args.run}: too little time for a result: the model has seen {done['images']:,} of "
             f"{done['samples']:,} samples; give it a longer --max-seconds"
         )
     return 0
+
+
+def held_out_line(done: dict) -> str:
+    """The last and the best epoch on the pairs that were held out, in one line."""
+    last = done["held_out"]
+    return (
+        f"{last['pairs']:,} pairs held out: loss {last['loss']:.3f}, recall at 1 "
+        f"{100 * last['image_to_text_1']:.1f}% from pictures to texts and "
+        f"{100 * last['text_to_image_1']:.1f}% back; the best epoch, whose weights --best reads, "
+        f"had a loss of {done['best_loss']:.3f}"
+    )
 
 
 def flags(args: argparse.Namespace) -> dict[str, dict]:
@@ -153,6 +170,8 @@ def flags(args: argparse.Namespace) -> dict[str, dict]:
             "seed",
             "max_seconds",
             "precision",
+            "val",
+            "patience",
             "where",
             "scores",
             "weights",

@@ -1,7 +1,7 @@
 """The samples of a run: their captions, and their pictures by row."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Lock
 
 import numpy as np
@@ -76,6 +76,27 @@ class Samples:
 
     def __len__(self) -> int:
         return self.rows.num_rows
+
+    def chosen(self, kept: np.ndarray, side: int) -> "Samples":
+        """The rows of a mask (N,), to be read with a shorter side of `side` pixels."""
+        firsts = np.cumsum([0, *(n for n, _ in self.parts)])
+        parts = [
+            (int(kept[first : first + n].sum()), times)
+            for first, (n, times) in zip(firsts, self.parts, strict=False)
+        ]
+        return replace(
+            self,
+            rows=self.rows.filter(pa.array(kept)),
+            places=self.places[kept],
+            side=side,
+            several=self.several and self.several.rows(kept),
+            parts=tuple(parts),
+            corrupt={},
+            _cache={},
+            _cached_bytes=0,
+            _lock=Lock(),
+            _room=Room(),
+        )
 
     @property
     def version(self) -> str:

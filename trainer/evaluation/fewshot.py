@@ -16,7 +16,7 @@ from trainer.evaluation.intervals import Figure, wilson
 from trainer.evaluation.probe import SEED, SplitFeatures, describe, drawn, fit_best, read_splits
 from trainer.evaluation.results import Result, keep, percent
 from trainer.evaluation.sets import EvalSet
-from trainer.evaluation.zeroshot import about, class_weights, figures, predict
+from trainer.evaluation.zeroshot import about, best_prompts, figures
 from trainer.model.checkpoint import Checkpoint
 from trainer.run_folder import RunFolder
 
@@ -39,9 +39,7 @@ class Point:
 def evaluate(run: RunFolder, checkpoint: Checkpoint, eval_set: EvalSet) -> Result:
     """Fit probes of few and of all pictures, and keep the result in the run's fewshot.json."""
     split, n_classes = read_splits(checkpoint, eval_set), len(eval_set.classes)
-    top1 = figures(predict(checkpoint, class_weights(checkpoint, eval_set), split.test), n_classes)[
-        "top1"
-    ]
+    top1 = figures(best_prompts(checkpoint, eval_set, split.test)[1], n_classes)["top1"]
     rows = smallest_class(split.train.labels)
     points = [point(split, shots, n_classes) for shots in SHOTS if shots <= rows]
     fitted = fit_best(split.train, split.validation)

@@ -20,6 +20,7 @@ from trainer.settings import TrainerError
 CLASSNAMES = "classnames.txt"
 TEMPLATES = "zeroshot_classification_templates.txt"
 DEFAULT_TEMPLATES = ("a photo of a {c}.",)  # CLIP, section 3.1.4
+BARE_TEMPLATES = ("{c}",)  # what the default is tried against: icons want no "photo of"
 CAPTION_TEMPLATES = ("a photo of {c}",)  # CLIP, section 3.1.4: what retrieval prepends
 DEFAULT = "default"  # key of the templates of sets without their own
 SUFFIXES = ("jpg", "jpeg", "png", "webp")
@@ -50,6 +51,7 @@ class EvalSet:
     classes: list[str]
     templates: list[str]
     bad: dict[str, str] = field(default_factory=dict)  # picture's name to reason
+    chosen: bool = True  # somebody chose the templates: they are not DEFAULT_TEMPLATES
 
     @property
     def name(self) -> str:
@@ -119,7 +121,8 @@ def read_eval_set(root: Path, templates: Mapping[str, list[str]] | None = None) 
             f"{root}: expected an evaluation set: {CLASSNAMES} and test/*.tar, or at least two "
             "folders of pictures, each named as its class"
         )
-    return EvalSet(root, classes, _templates(root, templates or {}, DEFAULT_TEMPLATES))
+    chosen = _templates(root, templates or {}, ())
+    return EvalSet(root, classes, chosen or list(DEFAULT_TEMPLATES), chosen=bool(chosen))
 
 
 def read_captioned_set(root: Path, templates: Mapping[str, list[str]] | None = None) -> EvalSet:

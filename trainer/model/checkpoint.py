@@ -59,6 +59,7 @@ class Checkpoint:
     model: CLIP
     tokenizer: Tokenizer
     state: State
+    weights: str = "checkpoint.safetensors"  # the file's name
 
 
 def save(
@@ -133,7 +134,7 @@ def read_state(path: Path) -> dict:
 def load(run: RunFolder) -> Checkpoint:
     """The run's model; TrainerError if there is none, or if its tokenizer is another's."""
     try:
-        weights, metadata = read(run.checkpoint)
+        weights, metadata = read(run.weights)
         state = _state(metadata)
         words = tokenizer.load(run.tokenizer)
         _check_sizes(state.model, weights)
@@ -149,7 +150,7 @@ def load(run: RunFolder) -> Checkpoint:
         )
     model = CLIP(state.model)
     model.load_state_dict(weights)
-    return Checkpoint(model.eval().channels_last(), words, state)
+    return Checkpoint(model.eval().channels_last(), words, state, run.weights.name)
 
 
 def _check_sizes(config: ModelConfig, weights: Mapping[str, Tensor]) -> None:

@@ -43,7 +43,8 @@ def claimed(folder: RunFolder, expected: Value, anew: bool) -> Save | None:
         folder.clear()
         return None
     _check_tokenizer(folder, save)
-    keep_lines(folder.log, save.state["progress"]["steps"])
+    for log in (folder.log, folder.val_log):
+        keep_lines(log, save.state["progress"]["steps"])
     return save
 
 

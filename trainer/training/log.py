@@ -4,7 +4,7 @@ import json
 import math
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,9 @@ class Progress:
     epoch_loss: float = 0.0  # sum over the steps of the epoch under way
     epoch_steps: int = 0
     best_loss: float | None = None  # the lowest mean of an epoch
-    ended_by: str = "epochs"  # or seconds
+    stale: int = 0  # epochs since the best
+    held_out: dict[str, float] = field(default_factory=dict)  # the last measure of pairs held out
+    ended_by: str = "epochs"  # or seconds, or patience
 
 
 class Tally:
@@ -143,7 +145,9 @@ def charts_in(folder: Path, steps: int) -> Any:
 
 def keep_lines(path: Path, steps: int) -> None:
     """Drop the lines of steps after a save, and a line cut by a kill: these steps run again."""
-    lines = path.read_text().splitlines(keepends=True) if path.is_file() else []
+    if not path.is_file():
+        return
+    lines = path.read_text().splitlines(keepends=True)
     with written_whole(path) as beside:
         beside.write_text("".join(line for line in lines if _step(line) <= steps))
 

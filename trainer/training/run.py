@@ -6,6 +6,7 @@ part of every batch, and the first one writes the files.
 """
 
 import errno
+import json
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -24,6 +25,7 @@ from trainer.model import checkpoint
 from trainer.run_folder import RunFolder
 from trainer.settings import TrainerError, TrainSettings, checked
 from trainer.training import saves
+from trainer.training.augment import augmented_batch
 from trainer.training.claim import locked
 from trainer.training.distributed import process_group
 from trainer.training.log import Log, Progress, Tally
@@ -116,11 +118,16 @@ def run_steps(run: Run, done: Progress) -> None:
                     log.step(done, tally, lr, stepper.model, batch.keys, batches.waited_s)
             batch.release()
             end_epoch(run, done, tally)
+            if run.settings.patience and done.stale >= run.settings.patience:
+                done.ended_by = "patience"
+                break
             if n_due:
                 tally.settle(done)
                 save(run, done)
                 saved = time.monotonic()
         tally.settle(done)
+        if run.held_out and done.epoch_steps and done.steps:  # in the middle of an epoch
+            keep_best(run, done, measure(run, done))
     if done.steps == 0:
         raise TrainerError("no step was done: every picture is corrupt")
 
@@ -138,19 +145,36 @@ def batches_of(run: Run, first: int) -> Iterator[tuple[Batch, Inputs]]:
         for batch in run.loader.epoch(epoch, step):
             numbers = (np.uint64(n) for n in range(1, n_views + 1))
             drawn = [views(batch.images, mixed(batch.draws + n)) for n in numbers]
-            yield batch, Inputs(batch.images, batch.tokens, tuple(drawn))
+            images = augmented_batch(batch.images, batch.draws, run.settings.recipe)
+            yield batch, Inputs(images, batch.tokens, tuple(drawn))
         step = 0
 
 
 def end_epoch(run: Run, done: Progress, tally: Tally) -> None:
-    """After the last batch of an epoch: keep its weights if its mean loss is the lowest."""
-    if done.batches % run.loader.steps_per_epoch or not done.epoch_steps:
-        return
-    mean = tally.end_epoch(done)
-    if done.best_loss is None or mean < done.best_loss:
-        done.best_loss = mean
+    """After the last batch of an epoch: keep its weights if its loss is the lowest, that of the
+    pairs held out or, without them, the mean of its steps."""
+    if not done.batches % run.loader.steps_per_epoch and done.epoch_steps:
+        mean = tally.end_epoch(done)
+        keep_best(run, done, measure(run, done) if run.held_out else mean)
+
+
+def keep_best(run: Run, done: Progress, loss: float) -> None:
+    """Keep the weights if the loss is the lowest."""
+    done.stale += 1
+    if done.best_loss is None or loss < done.best_loss:
+        done.best_loss, done.stale = loss, 0
         if run.stepper.group.first:
             keep_weights(run, done, run.folder.best)
+
+
+def measure(run: Run, done: Progress) -> float:
+    """The loss of the pairs held out, which the first process measures; a line of val.jsonl."""
+    group, model = run.stepper.group, run.stepper.model
+    if group.first and run.held_out:
+        done.held_out = run.held_out.measure(model)
+        with run.folder.val_log.open("a") as file:
+            file.write(json.dumps({"step": done.steps, **done.held_out}) + "\n")
+    return group.broadcast(done.held_out.get("loss", 0.0), model.logit_scale.device)
 
 
 def keep_weights(run: Run, done: Progress, path: Path) -> None:
@@ -189,6 +213,10 @@ def gather_corrupt(run: Run) -> None:
         run.loader.samples.corrupt.update(corrupt)
 
 
+def corrupt_held_out(run: Run) -> dict[str, str]:
+    return run.held_out.samples.corrupt if run.held_out else {}
+
+
 def finish(data: Data, run: Run, done: Progress) -> dict:
     """Write the weights, then run.json: its presence means that the run is finished."""
     model, words = run.stepper.model, run.loader.tokenizer
@@ -205,7 +233,7 @@ def finish(data: Data, run: Run, done: Progress) -> dict:
         "parameters": sum(p.numel() for p in model.parameters()),
         "tokenizer": words.record | {"size": len(words), "digest": words.digest()},
         "samples": len(samples),
-        "corrupt": dict(sorted(samples.corrupt.items())),
+        "corrupt": dict(sorted((samples.corrupt | corrupt_held_out(run)).items())),
         "n_missing": len(samples.missing),
         "missing": dict(list(samples.missing.items())[:MOST_NAMED]),
         "temperature": model.temperature(),

@@ -58,11 +58,17 @@ def augmented(image: np.ndarray, side: int, rng: Rng) -> np.ndarray:
     return image[:, ::-1] if rng.random() < FLIP_SHARE else image
 
 
-def crop_any(image: np.ndarray, side: int, rng: Rng) -> np.ndarray:
+def crop_any(
+    image: np.ndarray,
+    side: int,
+    rng: Rng,
+    areas: tuple[float, float] = CROP_AREA,
+    shapes: tuple[float, float] = CROP_SHAPE,
+) -> np.ndarray:
     """A rectangle of any place, area and shape in the bounds, resized to a square."""
     height, width = image.shape[:2]
-    area = height * width * rng.uniform(*CROP_AREA)
-    shape = np.exp(rng.uniform(*np.log(CROP_SHAPE)))
+    area = height * width * rng.uniform(*areas)
+    shape = np.exp(rng.uniform(*np.log(shapes)))
     w = min(width, max(1, round(np.sqrt(area * shape))))
     h = min(height, max(1, round(np.sqrt(area / shape))))
     top, left = rng.integers(0, height - h + 1), rng.integers(0, width - w + 1)

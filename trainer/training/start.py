@@ -24,6 +24,7 @@ from trainer.settings import TrainerError, TrainSettings
 from trainer.training import saves
 from trainer.training.claim import claimed
 from trainer.training.distributed import Group, share_batch_statistics
+from trainer.training.heldout import HeldOut, held_out
 from trainer.training.log import Progress
 from trainer.training.losses import Objective
 from trainer.training.optim import Clock, adamw, dtype, halve_text
@@ -54,6 +55,7 @@ class Run:
     loader: Loader
     stepper: Stepper
     clock: Clock
+    held_out: HeldOut | None = None
     of_init: dict[str, str] = field(default_factory=dict)  # the digest of the first weights
 
     @property
@@ -83,6 +85,14 @@ def start(
     samples = read_samples(data, side, *chosen)
     if group.first and samples.missing:
         print(missing_line(samples), file=sys.stderr)
+    out = held_out(samples.pair_ids, settings.val)
+    if settings.val and min(out.sum(), (~out).sum()) < 2:
+        raise TrainerError(
+            f"val {settings.val}: {out.sum()} of {len(out):,} pairs, expected at least 2 to hold "
+            "out and 2 to train on"
+        )
+    apart = samples.chosen(out, vision.pixels)
+    samples = samples.chosen(~out, side) if settings.val else samples
     of_init = {}
     if settings.init is not None:
         of_init["init_sha256"] = start_weights.digest(Path(settings.init))
@@ -109,7 +119,10 @@ def start(
     )
     stepper = make_stepper(settings, group, device, fresh=save is None)
     done = Progress(recipe.epochs * loader.steps_per_epoch)
-    run = Run(folder, settings, habits, loader, stepper, clock, of_init)
+    measure = None
+    if settings.val:
+        measure = HeldOut(apart, words, loader.context, vision.pixels, stepper.kind)
+    run = Run(folder, settings, habits, loader, stepper, clock, measure, of_init)
     return (run, done) if save is None else restored(run, save)
 
 

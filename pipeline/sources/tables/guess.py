@@ -159,8 +159,10 @@ def _share(texts: list[str], fits: Any) -> float:
 
 
 def _like_a_picture(name: str, texts: list[str]) -> float:
-    known = bool(OF_PICTURES.search(name)) - bool(OF_PAGES.search(name) or OF_LICENCES.search(name))
-    return _share(texts, PICTURE.search) + known
+    by_name = bool(OF_PICTURES.search(name)) - bool(
+        OF_PAGES.search(name) or OF_LICENCES.search(name)
+    )
+    return _share(texts, PICTURE.search) + by_name
 
 
 def _like_a_caption(name: str, texts: list[str]) -> float:
@@ -168,6 +170,6 @@ def _like_a_caption(name: str, texts: list[str]) -> float:
     words = [len(WORD.findall(text)) for text in texts]
     if not any(words):
         return 0.0
-    known = 3 * bool(OF_CAPTIONS.search(name)) - 2 * bool(OF_PEOPLE.search(name))
+    by_name = 3 * bool(OF_CAPTIONS.search(name)) - 2 * bool(OF_PEOPLE.search(name))
     mean = sum(words) / len(words)
-    return max(0.01, min(mean, 12) / 4 + len(set(texts)) / len(texts) + known)
+    return max(0.01, min(mean, 12) / 4 + len(set(texts)) / len(texts) + by_name)

@@ -104,7 +104,11 @@ class Layout:
 @lru_cache(maxsize=1_024)
 def _spellings(name: str, also: tuple[tuple[str, str], ...], ready: bool) -> tuple[str, ...]:
     names = (name, *(other for column, other in also if column == name))
-    folded = [text for one in names for text in (one.lower(), one.upper())] if ready else []
+    folded = (
+        [text for spelling in names for text in (spelling.lower(), spelling.upper())]
+        if ready
+        else []
+    )
     return tuple(dict.fromkeys((*names, *folded)))
 
 

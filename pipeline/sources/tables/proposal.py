@@ -173,7 +173,7 @@ def _named(file: Found, settings: dict[str, Any], rows: Rows, names: Sequence[st
     roles = {role: name for role, name in columns_of(rows).items() if name}
     ready, layout = max(
         ((name, layout) for name, layout in READY.items() if _is_like(layout, names)),
-        key=lambda one: _share(one[1], names),
+        key=lambda named: _share(named[1], names),
         default=(None, None),
     )
     if layout is not None and layout.places(names)[layout.url][0] == names.index(

@@ -1,7 +1,7 @@
 -- The borders of the query list: each source's first and last queries in, and its first phrases
 -- left out
--- grain: one row per source, side and place, at most 20 a side
--- inputs: entry, build; of one language
+-- grain: one row per source, side and place of one list, at most 20 a side
+-- inputs: entry, build
 WITH sided AS (
     SELECT
         entry.language,

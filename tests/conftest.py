@@ -13,10 +13,15 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import pytest
+from hypothesis import settings
 
 from pipeline.settings.values import locate
 from tests import ROOT
 from tests.processes import leave_none_behind
+
+# On a busy machine a case of a millisecond takes a second, and no case is slow by itself.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 
 SHARED = ROOT.parent / "shared" / "data"
 

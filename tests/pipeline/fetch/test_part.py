@@ -167,11 +167,12 @@ def test_only_pictures_of_the_wanted_range_are_read(folder):
 
 def test_the_log_names_messages_and_rates(folder):
     lines = [json.loads(line) for line in (folder.parent / "log.jsonl").read_text().splitlines()]
-    assert lines[0]["rows"] == len(ANSWERS) + len(ELSEWHERE)
-    assert lines[0]["rows_per_s"] > 0
-    assert lines[0]["kept_share"] == pytest.approx(9 / lines[0]["rows"], abs=1e-4)
-    assert list(lines[0]["top_reasons"].values()) == [3, 2, 2]
-    assert "HTTP 404" in [line["message"] for line in lines[1:]]
+    (whole,) = (line for line in lines if "rows" in line)  # a long fetch says more before it
+    assert whole["rows"] == len(ANSWERS) + len(ELSEWHERE)
+    assert whole["rows_per_s"] > 0
+    assert whole["kept_share"] == pytest.approx(9 / whole["rows"], abs=1e-4)
+    assert list(whole["top_reasons"].values()) == [3, 2, 2]
+    assert "HTTP 404" in [line.get("message") for line in lines]
 
 
 def test_the_log_tells_every_ten_seconds_what_the_bar_shows(tmp_path):
@@ -317,7 +318,7 @@ def test_the_process_ends_with_a_parent_that_is_killed(fetching, tmp_path):
 
 def test_the_manual_knows_every_reason_and_which_may_pass():
     manual = (ROOT / "docs/fetching.md").read_text().split("## Reasons")[1]
-    told = dict(re.findall(r"^\| `([a-z_]+)` \| [^|]+ \| (yes )?\|$", manual, re.MULTILINE))
+    told = dict(re.findall(r"^\| `([a-z0-9_]+)` \| [^|]+ \| (yes )?\|$", manual, re.MULTILINE))
     assert list(told) == list(FETCH)
     assert {reason for reason, again in told.items() if again} == set(PASSING)
 
@@ -334,6 +335,7 @@ ANSWER = {name: None for name in TABLES["fetched"].schema.names if name != "imag
     "attempt": 1,
     "reason": "timeout",
     "message": "timed out",
+    "heard": None,
     "jpg": None,
 }
 
@@ -348,7 +350,7 @@ def left_behind(folder: Path, rows: list[dict], **stats: int) -> Path:
 def test_a_lost_row_stays_in_the_books(tmp_path):
     answers = left_behind(tmp_path, [ANSWER | {"pair_id": 3}], count=2, successes=0)
     asked = ask(["http://x.org/1", "http://x.org/2"])
-    fetched, _ = fetch._answered(asked, answers, tmp_path / "images.parquet")
+    fetched, *_ = fetch._answered(asked, answers, tmp_path / "images.parquet")
     assert [(row["pair_id"], row["reason"]) for row in fetched] == [
         (3, "timeout"),
         (10, "fetch_error"),

@@ -15,6 +15,8 @@ def derive(tmp_path):
     engine = DuckEngine(workers=1, quiet=True)
 
     def run(name: str, **inputs):
+        if name in ("pair", "drop"):
+            inputs = {"over_quota": rows("over_quota")} | inputs
         path = tmp_path / f"{len(list(tmp_path.iterdir()))}.parquet"
         engine.derive(DERIVE / f"{name}.sql", inputs, path)
         return pq.read_table(path).to_pylist()

@@ -126,8 +126,8 @@ def serve(folder: Path, port: int) -> None:
 
 
 def ask(urls: list[str]) -> pa.Table:
-    rows = {"pair_id": range(len(urls)), "url": urls, "attempt": [1] * len(urls)}
-    return pa.table({name: list(of) for name, of in rows.items()}, TABLES["ask"].schema)
+    rows = [{"pair_id": n, "url": url, "attempt": 1} for n, url in enumerate(urls)]
+    return pa.Table.from_pylist(rows, TABLES["ask"].schema)
 
 
 def ours(urls: list[str], out: Path, settings: FetchSettings = FETCH) -> None:

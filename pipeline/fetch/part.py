@@ -222,7 +222,7 @@ def _answered(
     return (
         [
             lost | asked | answered.get(asked["pair_id"], {})
-            for asked in rows.drop_columns("url").to_pylist()
+            for asked in rows.drop_columns(["url", "source_hash"]).to_pylist()
         ],
         messages,
         [row for pair_id in sorted(heard) for row in heard[pair_id]],

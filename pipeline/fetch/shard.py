@@ -18,6 +18,7 @@ import cv2
 import simplejpeg
 
 from pipeline.fetch.blame import OutageError
+from pipeline.fetch.changed import changed
 from pipeline.fetch.guard import Guard
 from pipeline.fetch.hosts import interleaved
 from pipeline.fetch.ledger import Ledger, as_text
@@ -163,6 +164,8 @@ def _answered(
         row = row | {"heard": as_text(answer.evidence)}
         if answer.body is None:
             return _lost(row, answer.reason, answer.message), None
+        if differs := changed(answer.body, row.get("source_hash")):
+            return _lost(row, "content_changed", differs), None
         ledger = Ledger(guard.consent)
         try:
             ledger.note(embedded(answer.body), "picture", answer.url or row["url"])

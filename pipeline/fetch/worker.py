@@ -155,10 +155,11 @@ def img2dataset_main() -> Any:
 def arguments(work: Path, job: dict[str, Any]) -> dict[str, Any]:
     """img2dataset's arguments for the job, one shard; the guard has all other settings."""
     images, fetch = job["images"], job["fetch"]
+    stated = ["source_hash"] if fetch["check_hash"] else []
     return {
         "url_list": str(work / "asked.parquet"),
         "input_format": "parquet",
-        "save_additional_columns": ["pair_id", "attempt"],
+        "save_additional_columns": ["pair_id", "attempt", *stated],
         "output_folder": str(work / "images"),
         "output_format": "parquet",
         "thread_count": fetch["threads"],

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
+from queries.tables import store
 from queries.tables.errors import InputError
 from queries.tables.manifest import files_by_table
 from queries.tables.parts import read_rows
@@ -53,7 +55,7 @@ def lost_pairs(build: Path, names: tuple[str, ...]) -> pa.Table:
         )
     attempt = read_rows(files["attempt"], columns=["pair_id", "attempt"])
     last = attempt.group_by("pair_id").aggregate([("attempt", "max")])
-    pair = read_rows(files["pair"], columns=["pair_id", "url"])
+    pair = _pairs(files["pair"])
     ask = lost.select(["pair_id"]).join(last, "pair_id").join(pair, "pair_id")
     ask = ask.append_column(
         TABLES["ask"].schema.field("attempt"),
@@ -61,3 +63,12 @@ def lost_pairs(build: Path, names: tuple[str, ...]) -> pa.Table:
     )
     ask = ask.sort_by("pair_id").select(TABLES["ask"].schema.names)
     return ask.cast(TABLES["ask"].schema)
+
+
+def _pairs(paths: list[Path]) -> pa.Table:
+    """pair_id, url and source_hash; the last is null in builds of 0.1.0, which lack it."""
+    names = ["pair_id", "url", "source_hash"]
+    if all(names[-1] in pq.read_schema(store.opened(path)).names for path in paths):
+        return read_rows(paths, columns=names)
+    pair = read_rows(paths, columns=names[:2])
+    return pair.append_column(names[-1], pa.nulls(pair.num_rows, pa.string()))

@@ -1,6 +1,6 @@
 """How pictures are asked for: limits of one attempt, manners towards hosts, who asks.
 
-Nothing here changes what is kept of an answer.
+But for `check_hash`, nothing here changes what is kept of an answer.
 """
 
 import ipaddress
@@ -49,7 +49,11 @@ class GuardSettings(Section):
 
 
 class FetchSettings(GuardSettings):
-    """How pictures are asked for; nothing here changes what is kept."""
+    """How pictures are asked for.
 
+    Only `check_hash` changes what is kept, and only of pictures that are fetched from then on.
+    """
+
+    check_hash: bool = False  # lose a picture whose bytes are not those that its source hashed
     threads: Annotated[int, Field(ge=1, le=1024)] = 64
     rows_per_part: Annotated[int, Field(ge=10, le=100_000)] = 10_000

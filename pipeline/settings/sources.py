@@ -36,6 +36,7 @@ class Columns(Section):
     caption: str | Annotated[tuple[str, ...], Field(min_length=1)] = "caption"  # a pair for each
     license: str | None = None
     page_url: str | None = None
+    hash: str | None = None  # md5, sha1 or sha256 of the picture's bytes, hex or base64
 
 
 def _how_given(columns: Any) -> str:

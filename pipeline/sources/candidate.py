@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from pipeline.rights.licences import license_id
+from pipeline.sources.digests import stated_hash
 from pipeline.web.url import normalise_url
 from queries.pixels.fingerprint import hash63
 from queries.tables.errors import InputError
@@ -38,6 +39,7 @@ class Raw(NamedTuple):
     extra: dict[str, Any] | None = None  # JSON-able: other columns of the source
     page_signals: str | None = None  # as pipeline.rights.signals writes statements
     page_date: str | None = None
+    source_hash: Any = None  # of the picture's bytes, as pipeline.sources.digests reads it
 
 
 def candidates(raws: Iterable[Raw], source: str, seed: int) -> Iterator[pa.RecordBatch]:
@@ -60,6 +62,7 @@ def candidate(raw: Raw, source: str, seed: int, row: int) -> dict[str, Any]:
     caption, caption_reason = _caption(raw.caption)
     pair_id = hash63(url_key, caption)
     license = _optional(raw.license)
+    source_hash, hash_reason = _hash(raw.source_hash)
     return {
         "pair_id": pair_id,
         "priority": hash63(seed, pair_id),
@@ -73,7 +76,8 @@ def candidate(raw: Raw, source: str, seed: int, row: int) -> dict[str, Any]:
         "url_key": url_key,
         "page_signals": raw.page_signals,
         "page_date": raw.page_date,
-        "reason": raw.reason or url_reason or caption_reason,
+        "source_hash": source_hash,
+        "reason": raw.reason or url_reason or caption_reason or hash_reason,
         "extra": as_json(raw.extra) if raw.extra else None,
     }
 
@@ -135,6 +139,14 @@ def _caption(value: Any) -> tuple[str, str | None]:
     if caption is None or not caption.strip():
         return "", "caption_missing"
     return caption, None
+
+
+def _hash(value: Any) -> tuple[str | None, str | None]:
+    """(hash, the reason why it is not valid or None)."""
+    try:
+        return stated_hash(value), None
+    except ValueError:
+        return None, "hash_invalid"
 
 
 def _license_id(stated: str | None, extra: dict[str, Any] | None) -> str | None:

@@ -21,7 +21,10 @@ COLUMNS = ("kind", "value", "reason", "date")
 REASON = "taken_down"
 EMPTIED = ("url", "caption", "url_key")  # columns of `candidate` that become ""
 # and those that become null
-NULLED = ("license", "license_id", "page_url", "page_signals", "page_date", "extra")
+NULLED = (
+    *("license", "license_id", "page_url", "page_signals", "page_date", "source_hash"),
+    "extra",
+)
 
 Why = tuple[str, str]  # reason, date
 

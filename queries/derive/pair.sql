@@ -13,7 +13,7 @@ WITH matched AS (
 
 SELECT
     pair_id, priority, url, caption, source, license, license_id, page_url, language,
-    query_language
+    query_language, source_hash
 FROM matched
 WHERE place = 1 AND pair_id NOT IN (SELECT pair_id FROM over_quota)
 ORDER BY pair_id

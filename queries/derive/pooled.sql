@@ -10,7 +10,8 @@ WITH numbered AS (
         DENSE_RANK() OVER (PARTITION BY pair_id ORDER BY url_key, caption) AS content,
         ROW_NUMBER() OVER (
             PARTITION BY pair_id, url_key, caption
-            ORDER BY source, url, license NULLS LAST, page_url NULLS LAST, row
+            ORDER BY
+                source, url, license NULLS LAST, page_url NULLS LAST, source_hash NULLS LAST, row
         ) AS copy
     FROM filtered
     WHERE reason IS NULL
@@ -70,6 +71,7 @@ SELECT
     page_url,
     language,
     query_language,
+    source_hash,
     fault AS reason
 FROM judged
 ORDER BY pair_id, url, caption, source, license NULLS LAST, page_url NULLS LAST, copy

@@ -26,7 +26,8 @@ SELECT
     now.round,
     pair.pair_id,
     pair.url,
-    1 AS attempt
+    1 AS attempt,
+    pair.source_hash
 FROM wanted
 INNER JOIN pair ON wanted.pair_id = pair.pair_id
 CROSS JOIN now

@@ -30,6 +30,7 @@ COLLECT = {
     "not_a_picture": "file found by a search that is a sound, a film or a document",
     "caption_missing": "row without a caption",
     "caption_invalid": "caption that is not UTF-8 text",
+    "hash_invalid": "a stated hash of the picture that is no md5, sha1 or sha256",
     "taken_down": "a takedown names it: only its ids are left",
 }
 OPTED_OUT = {
@@ -107,6 +108,7 @@ FETCH = {
     "robots_error": "the host's robots.txt could not be read, which forbids asking",
     **OPTED_OUT,
     **BY_SIGNAL,
+    "content_changed": "the bytes are not those that the source hashed (check_hash)",
     "bad_metadata": "XMP with entities, or larger or deeper than any picture's: nobody parses it",
     "not_an_image": "the answer is no picture of a known type",
     "svg": "the answer is a drawing in SVG, a program more than a picture",

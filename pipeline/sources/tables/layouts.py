@@ -35,6 +35,7 @@ class Layout:
     captions: tuple[str, ...]  # each that is not empty gives a pair
     license: str | None = None
     page_url: str | None = None
+    hash: str | None = None  # of the picture's bytes
     extra: tuple[str, ...] | Literal["all"] = ()
     # Of files whose first line is a row: the columns, by the number of fields; (): it names them.
     headers: tuple[tuple[str, ...], ...] = ()
@@ -55,7 +56,7 @@ class Layout:
     def texts(self) -> tuple[str, ...]:
         """The columns that are read as text."""
         marker = self.pictures[0] if self.pictures else None
-        named = (self.url, *self.captions, self.license, self.page_url, marker)
+        named = (self.url, *self.captions, self.license, self.page_url, self.hash, marker)
         return tuple(dict.fromkeys(name for name in named if name))
 
     def spellings(self, name: str) -> tuple[str, ...]:

@@ -30,6 +30,7 @@ READY = {
         ("TEXT",),
         license="LICENSE",
         extra=_names("SAMPLE_ID WIDTH HEIGHT NSFW similarity punsafe pwatermark"),
+        hash="md5",  # in some copies
         html=True,
         also=(("TEXT", "caption"),),  # Re-LAION
     ),
@@ -39,6 +40,7 @@ READY = {
         ("caption",),
         license="license",
         extra=_names("key width height similarity punsafe pwatermark language"),
+        hash="md5",
         html=True,
         also=(("caption", "text"),),
     ),
@@ -70,6 +72,7 @@ READY = {
             "uid original_width original_height clip_b32_similarity_score "
             "clip_l14_similarity_score sha256"
         ),
+        hash="sha256",
     ),
     # Train_GCC-training.tsv and Validation_GCC-1.1.0-Validation.tsv of Conceptual Captions, and
     # Image_Labels_Subset_Train_GCC-Labels-training.tsv, which has three columns more.
@@ -162,14 +165,16 @@ def layout_of(source: TablesSource) -> Layout:
         lines |= {} if source.quotes is None else {"quotes": source.quotes}
         return replace(ready, extra=extra, asked=asked, html=html, **lines)
     captions = (columns.caption,) if isinstance(columns.caption, str) else columns.caption
+    optional = (columns.license, columns.page_url, columns.hash)
     return Layout(
         columns.url,
         captions,
         columns.license,
         columns.page_url,
-        source.extra or (),
+        columns.hash,
+        extra=source.extra or (),
         html=bool(source.html),
-        asked=(*(name for name in (columns.license, columns.page_url) if name), *asked),
+        asked=(*(name for name in optional if name), *asked),
         ready=False,
         quotes=source.quotes is not False,
         **_lines(source),

@@ -33,8 +33,9 @@ def raws(row: Row, layout: Layout) -> Iterator[Raw]:
         name: row[name] if name in row else value_of(row, name, layout) for name in layout.texts
     }
     values |= {name: _decoded(value_of(row, name, layout)) for name in layout.encoded}
-    url, license, page_url = (
-        values[name] if name else None for name in (layout.url, layout.license, layout.page_url)
+    url, license, page_url, source_hash = (
+        values[name] if name else None
+        for name in (layout.url, layout.license, layout.page_url, layout.hash)
     )
     reason = None
     if layout.pictures and as_marker(values[layout.pictures[0]]) != layout.pictures[1]:
@@ -46,7 +47,8 @@ def raws(row: Row, layout: Layout) -> Iterator[Raw]:
         most = max(FEW_CAPTIONS, min(most, MOST_COPIED // (1 + len(repr(extra)))))
     for name, caption in captions[:most]:
         origin = {"caption_column": name} if len(layout.captions) > 1 else {}
-        yield Raw(url, caption, license, page_url, reason, extra | origin)
+        raw = Raw(url, caption, license, page_url, reason, extra | origin)
+        yield raw._replace(source_hash=source_hash)
     if len(captions) > most:
         yield Raw(url, license=license, page_url=page_url, reason="row_invalid")
 
@@ -89,7 +91,7 @@ def _captions(values: dict[str, Any], layout: Layout) -> list[tuple[str, Any]]:
 
 def _extra(row: dict[str, Any], values: dict[str, Any], layout: Layout) -> dict[str, Any]:
     if layout.extra == "all":
-        used = (layout.url, *layout.captions, layout.license, layout.page_url)
+        used = (layout.url, *layout.captions, layout.license, layout.page_url, layout.hash)
         spelt = {text for name in used if name for text in layout.spellings(name)}
         return {name: plain(values.get(name, row[name])) for name in row.keys() - spelt}
     return {

@@ -25,6 +25,13 @@ PAIR_COLUMNS = (
     column("page_url", string, "page that shows the image", null=True),
 )
 
+SOURCE_HASH = column(
+    "source_hash",
+    string,
+    "of the picture's bytes, as the source states it: md5, sha1 or sha256, lower hex",
+    null=True,
+)
+
 candidate = table(
     "candidate",
     "one row per row of a source",
@@ -33,6 +40,7 @@ candidate = table(
     column("url_key", string, "normalised URL"),
     column("page_signals", string, "what the page says of training: signal=value …", null=True),
     column("page_date", string, "when the page that says so was crawled, ISO 8601", null=True),
+    SOURCE_HASH,
     REASON,
     column("extra", string, "what else the source says of it, a JSON object", null=True),
 )
@@ -93,6 +101,7 @@ table(
     column("url_key", string, "normalised URL"),
     LANGUAGE,
     QUERY_LANGUAGE,
+    SOURCE_HASH,
     REASON,
 )
 table(
@@ -101,6 +110,7 @@ table(
     *PAIR_COLUMNS,
     LANGUAGE,
     QUERY_LANGUAGE,
+    SOURCE_HASH,
 )
 table(
     "drop",

@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from queries.tables.schemas.pairs import PAIR_COLUMNS
+from queries.tables.schemas.pairs import PAIR_COLUMNS, SOURCE_HASH
 from queries.tables.table import (
     IMAGE_PART,
     LANGUAGE,
@@ -27,6 +27,7 @@ ask = table(
     PAIR_ID,
     column("url", string, "address of the image"),
     column("attempt", int32, "1.. per pair"),
+    SOURCE_HASH,
 )
 table("request", "one row per pair that a round asks for", ROUND, *ask.schema)
 table("unsettled", "one row per query that a round finds unsettled", ROUND, QUERY_ID)

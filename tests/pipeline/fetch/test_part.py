@@ -73,10 +73,11 @@ ELSEWHERE = [
 ]
 
 
-def ask(urls: list[str]) -> pa.Table:
+def ask(urls: list[str], hashes: list[str] | None = None) -> pa.Table:
     """Rows of table `ask`, whose pair_ids are not in the order of the rows."""
     ids = [(7 * n + 3) % 1009 for n in range(len(urls))]
     rows = {"pair_id": ids, "url": urls, "attempt": [1] * len(urls)}
+    rows["source_hash"] = hashes or [None] * len(urls)
     return pa.table(rows, TABLES["ask"].schema)
 
 
@@ -286,7 +287,8 @@ from pipeline.settings.fetch import FetchSettings
 from pipeline.settings.images import ImageSettings
 from queries.tables.reasons import FETCH, PASSING
 from queries.tables.schemas import TABLES
-rows = pa.table({"pair_id": [1], "url": [sys.argv[1]], "attempt": [1]}, TABLES["ask"].schema)
+row = {"pair_id": 1, "url": sys.argv[1], "attempt": 1}
+rows = pa.Table.from_pylist([row], TABLES["ask"].schema)
 out = Path(sys.argv[2])
 slowly = FetchSettings(deadline_s=300.0, allow_networks=("127.0.0.0/8",))
 fetch_part(rows, out / "part", ImageSettings(), slowly, out / "log.jsonl")

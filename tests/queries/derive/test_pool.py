@@ -259,3 +259,23 @@ def test_matches_of_dropped_pairs_are_left_out(derive):
     match = rows("match", {"pair_id": 1, "query_id": 4}, {"pair_id": 3, "query_id": 4})
     kept = derive("pair_match", match=match, pair=rows("pair", {"pair_id": 1}))
     assert [(row["pair_id"], row["query_id"]) for row in kept] == [(1, 4)]
+
+
+def test_a_stated_hash_goes_from_the_pool_to_the_request(derive):
+    """Of copies that state another hash, the one that sorts first; none is the last."""
+    one = of(1, "http://a.org/1", "a cat") | {"url": "http://a.org/1", "source": "s"}
+    filtered = rows("filtered", one, one | {"source_hash": "b" * 32}, of(2, "http://b.org", "x"))
+    pooled = derive("pooled", filtered=filtered, build=build_row(), **NOTHING)
+    match = rows("match", {"pair_id": 1, "query_id": 0}, {"pair_id": 2, "query_id": 0})
+    pair = derive(
+        "pair", pooled=rows("pooled", *pooled), match=match, over_quota=rows("over_quota")
+    )
+    asked = derive(
+        "request",
+        pair=rows("pair", *pair),
+        standing=rows("standing"),
+        open_match=rows("open_match", {"pair_id": 1}, {"pair_id": 2}),
+        build=build_row(),
+        now=rows("now", {"round": 0}),
+    )
+    assert [(row["pair_id"], row["source_hash"]) for row in asked] == [(1, "b" * 32), (2, None)]

@@ -109,6 +109,7 @@ def test_a_few_dozen_rows_fail_in_the_ways_the_web_does(chapters, source, served
             "pair_id": [row["pair_id"] for row in asked],
             "url": [row["url"] for row in asked],
             "attempt": [1] * len(asked),
+            "source_hash": [row["source_hash"] for row in asked],
         },
         TABLES["ask"].schema,
     )

@@ -134,7 +134,9 @@ def test_a_retry_asks_only_for_what_was_lost_for_the_reasons_named(tmp_path):
         before = len(server.agents)
         done = small.luigi(tmp_path / "wit", small.settings(cap=9), "--retry", "http_error")
         assert done.returncode == 0, done.stderr
-        assert len(server.agents) - before == len(wanted) + 1  # and the host's robots.txt
+        assert (
+            len(server.agents) - before == len(wanted) + 2
+        )  # and the host's robots.txt and tdmrep.json
     second = find(tmp_path / "wit")
     assert second != first
     now = {row["pair_id"]: row for row in table(second, "outcome").to_pylist()}
@@ -184,9 +186,9 @@ def test_an_exclusion_leaves_out_what_it_names_and_asks_only_to_fill_up(tmp_path
     outcome = {row["pair_id"]: row["reason"] for row in table(second, "outcome").to_pylist()}
     assert {dropped[one["pair_id"]] for one in (by_url, by_id)} == {"excluded"}
     assert {outcome[one["pair_id"]] for one in (by_bytes, by_picture)} == {"excluded"}
-    # And the host's robots.txt, by each process that fetched a part: how many rounds it takes to
-    # fill up depends on the order of the pairs, which the server's port decides.
-    assert n_asked == len(set(outcome) - had) + n_parts
+    # And the host's robots.txt and tdmrep.json, by each process that fetched a part: how many
+    # rounds it takes to fill up depends on the order of the pairs, which the server's port decides.
+    assert n_asked == len(set(outcome) - had) + 2 * n_parts
     assert n_asked > 1
     assert question("check", "--build", str(second)).returncode == 0
     wrong = small.luigi(tmp_path / "wit", small.settings(), "--exclude", "nowhere.csv")

@@ -51,6 +51,8 @@ READERS: dict[str, Any] = {
 # Why a type is refused where its plugin is not installed.
 REASONS = {"heic": "heic", "jxl": "jpeg_xl"}
 ORIENTATION = 274  # Exif's tag
+COMPRESSION, PHOTOMETRIC, PLANAR = 259, 262, 284  # tags of TIFF
+RAW, WHITE_IS_ZERO, PLANES = 1, 0, 2  # their values
 UPRIGHT = ("tiff", "jxl")  # types that their reader has turned
 
 
@@ -86,6 +88,8 @@ def decode(body: bytes, kind: str, bits: int, sides: tuple[int, int], most_pixel
         width, height = image.size
         if kind == "jpeg":
             image.draft(None, sides)
+        if kind == "tiff":
+            _refuse_planes(image, bits)
         image.load()
         return _raster(image, kind, bits, (width, height))
     except UnreadableError:
@@ -102,9 +106,26 @@ def _raster(image: Image.Image, kind: str, bits: int, sides: tuple[int, int]) ->
     if kind == "tiff":
         sides = image.size  # as turned
     plain = not (image.mode in ("1", "L", "I;16") and "transparency" in image.info)
+    if kind == "png":
+        _scale_transparency(image, bits)
     pixels, alpha = _pixels(image, bits if kind == "tiff" else 16)
     turned = turned if isinstance(turned, int) and 1 <= turned <= 8 else 1
     return Raster(pixels, *sides, turned, profile or None, alpha, plain)
+
+
+def _refuse_planes(image: Any, bits: int) -> None:
+    """Pillow reads 16 bits of planes that stand apart and are not packed as if they had 8."""
+    tags = image.tag_v2
+    apart = tags.get(PLANAR) == PLANES and tags.get(COMPRESSION, RAW) == RAW
+    if apart and bits > 8 and len(image.getbands()) > 1:
+        raise UnreadableError("image_unsupported")
+
+
+def _scale_transparency(image: Image.Image, bits: int) -> None:
+    """Of gray with 2 or 4 bits Pillow scales the shades, and not the one that is transparent."""
+    shade = image.info.get("transparency")
+    if image.mode == "L" and bits in (2, 4) and isinstance(shade, int):
+        image.info["transparency"] = shade * 255 // (2**bits - 1)
 
 
 def _pixels(image: Image.Image, bits: int) -> tuple[np.ndarray, bool]:
@@ -131,6 +152,8 @@ def _from_16_bits(image: Image.Image, bits: int) -> tuple[np.ndarray, bool]:
     """Gray of 9 to 16 bits as the upper 8 of them; one shade may be transparent."""
     values = np.asarray(image)
     shades = (values >> max(0, min(bits, 16) - 8)).astype(np.uint8)
+    if getattr(image, "tag_v2", {}).get(PHOTOMETRIC) == WHITE_IS_ZERO:
+        shades = 255 - shades  # as Pillow does with 8 bits and fewer
     clear = image.info.get("transparency")
     if not isinstance(clear, int):
         return shades[..., None], False

@@ -273,3 +273,69 @@ def test_many_frames_cost_no_more_than_the_first():
     frame = (0, 0, 9, 9, 0, False)
     body = gif((9, 9), *[frame] * 5_000)
     assert seen(body)[0, 0].tolist() == RED
+
+
+# --- what a reader would show wrongly ----------------------------------------------------------
+def tiff(photometric: int, planar: int, planes: list[np.ndarray]) -> bytes:
+    """A little-endian TIFF of 16 bits a channel, not packed: a strip for each plane."""
+    height, width = planes[0].shape[:2]
+    samples = planes[0].shape[2] if planes[0].ndim == 3 else len(planes)
+    strips = [plane.astype("<u2").tobytes() for plane in planes]
+    bits_at = 8 + 2 + 12 * 10 + 4
+    offsets_at, sizes_at = bits_at + 2 * samples, bits_at + 2 * samples + 4 * len(strips)
+    first = sizes_at + 4 * len(strips)
+    offsets = [first + sum(map(len, strips[:n])) for n in range(len(strips))]
+    sizes = [len(strip) for strip in strips]
+    few = len(strips) == 1
+    fields = [
+        (256, 3, 1, width),
+        (257, 3, 1, height),
+        (258, 3, samples, 16 if samples == 1 else bits_at),
+        (259, 3, 1, 1),
+        (262, 3, 1, photometric),
+        (273, 4, len(strips), offsets[0] if few else offsets_at),
+        (277, 3, 1, samples),
+        (278, 3, 1, height),
+        (279, 4, len(strips), sizes[0] if few else sizes_at),
+        (284, 3, 1, planar),
+    ]
+    directory = b"".join(struct.pack("<HHII", *field) for field in fields)
+    behind = struct.pack(f"<{samples}H", *[16] * samples)
+    behind += struct.pack(f"<{2 * len(strips)}I", *offsets, *sizes)
+    head = b"II*\0" + struct.pack("<IH", 8, len(fields)) + directory + bytes(4)
+    return head + behind + b"".join(strips)
+
+
+def test_a_tiff_of_16_bits_whose_zero_is_white_is_no_negative():
+    shades = np.linspace(0, 65_535, 30 * 33).reshape(30, 33).astype(np.uint16)
+    white, black = (
+        read_picture(tiff(photometric, 1, [shades]), MOST_PIXELS) for photometric in (0, 1)
+    )
+    np.testing.assert_array_equal(white.pixels[..., 0], 255 - (shades >> 8))
+    np.testing.assert_array_equal(black.pixels[..., 0], shades >> 8)
+
+
+def test_planes_of_16_bits_that_stand_apart_are_refused_and_never_shown_doubled():
+    pixels = np.random.default_rng(0).integers(0, 65_535, (30, 33, 3)).astype(np.uint16)
+    planes = [pixels[..., channel] for channel in range(3)]
+    assert read_picture(tiff(2, 2, planes), MOST_PIXELS) == "image_unsupported"
+    together = read_picture(tiff(2, 1, [pixels]), MOST_PIXELS)
+    assert np.abs(together.pixels.astype(int) - (pixels >> 8)).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("bits", "row", "shades"), [(2, 0x1B, [0, 255, 170, 255]), (4, 0x015F, [0, 255, 85, 255])]
+)
+def test_the_transparent_shade_of_a_gray_png_of_few_bits_is_white(bits, row, shades):
+    """PNG, 11.3.2: the sample is compared as it is stored, not as it is shown."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        )
+
+    header = struct.pack(">IIBBBBB", 4, 1, bits, 0, 0, 0, 0)
+    packed = zlib.compress(b"\0" + row.to_bytes(bits // 2, "big"))
+    png = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"tRNS", struct.pack(">H", 1))
+    png += chunk(b"IDAT", packed) + chunk(b"IEND", b"")
+    assert read_picture(png, MOST_PIXELS).pixels[0, :, 0].tolist() == shades

@@ -135,7 +135,10 @@ def test_a_build_in_the_workspace_of_a_list_has_its_queries_and_is_then_the_newe
     built = luigi("BuildWIT", settings, out)
     assert built.returncode == 0, built.stderr
     assert find(out).parent == out
-    assert built.stdout.splitlines()[-1].startswith("SHORT: ")
+    # Behind it stands what was lost: no picture of an address that cannot be asked for is fetched.
+    ends = [line for line in built.stdout.splitlines() if line.startswith(("SHORT: ", "LOST: "))]
+    assert ends[0].startswith("SHORT: ")
+    assert built.stdout.splitlines()[-len(ends) :] == ends
     assert "<strong>Short:</strong>" in (find(out) / "report.html").read_text()
     audit = run(f"python -m queries audit query_list --build {out} --rows 1", ROOT)
     assert "SHORT of its quota" in audit.stdout

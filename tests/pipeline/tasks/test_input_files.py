@@ -91,11 +91,11 @@ def test_a_build_publishes_the_reasons_and_ends_at_an_input_that_gives_nothing(t
     assert made.returncode == 0, made.stderr
     published = table(find(tmp_path / "lists" / "queries"), "input_file")
     assert tuples(published) == [
-        ("articles", 0, "dump.xml", None, 1),
-        ("articles", 0, "dump.xml", "not_article", 1),
-        ("articles", 0, "dump.xml", "redirect", 1),
-        ("views", 0, "views.tsv", None, 3),
-        ("wordnet", 0, "dict", None, 1),
+        ("en", "articles", 0, "dump.xml", None, 1),
+        ("en", "articles", 0, "dump.xml", "not_article", 1),
+        ("en", "articles", 0, "dump.xml", "redirect", 1),
+        ("en", "views", 0, "views.tsv", None, 3),
+        ("en", "wordnet", 0, "dict", None, 1),
     ]
     queries = table(find(tmp_path / "lists" / "queries"), "query").to_pylist()
     assert [row["text"] for row in queries if row["title_views"] is not None] == ["yellow"]

@@ -98,7 +98,7 @@ SETTINGS = FilterSettings()
 def captions(texts: list[str]) -> None:
     keys = pa.array(["http://example.org/a"] * len(texts), pa.string())
     array = pa.array(texts, pa.string())
-    reasons, _ = judge(keys, array, SETTINGS)
+    reasons, *_ = judge(keys, array, SETTINGS)
     assert set(reasons.to_pylist()) <= {None, *FILTER}
     assert len(reasons) == len(texts)
     assert set(MATCHER.match(array)["row"].to_pylist()) <= set(range(len(texts)))

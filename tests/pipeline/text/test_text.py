@@ -9,6 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipeline.text import fold, normalise, words
+from pipeline.text.scripts import units
 
 
 @pytest.mark.parametrize(
@@ -117,10 +118,15 @@ def test_composed_and_decomposed_spellings_have_one_key():
 @example("ΑΣ'Α ΑΣ")
 @example("ﷺ ℡")
 @example("a\xad\u0301 \u0301b\u200d\u200c\u0327 ½½")
+@example("㋿:一")
 def test_a_key_is_the_key_of_itself(text):
+    """And has the text's units: two words in scripts without spaces are one run in a key."""
     key = normalise(text)
     assert normalise(key) == key
-    assert words(key) == words(text)
+    of_key, of_text = (
+        [unit for word in words(each) for unit in units(word)] for each in (key, text)
+    )
+    assert of_key == of_text
 
 
 @given(st.text())

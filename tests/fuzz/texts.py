@@ -95,6 +95,11 @@ MATCHER = Matcher(pa.array(["house", "kite", "red house"]))
 SETTINGS = FilterSettings()
 
 
+# The first text that is not ASCII makes the tables of all characters: a second that is no input's.
+judge(pa.array(["http://example.org/a"]), pa.array(["é 一"]), SETTINGS)
+MATCHER.match(pa.array(["é 一"]))
+
+
 def captions(texts: list[str]) -> None:
     keys = pa.array(["http://example.org/a"] * len(texts), pa.string())
     array = pa.array(texts, pa.string())

@@ -115,10 +115,8 @@ def test_a_cluster_of_which_machines_are_killed_makes_the_build_of_one_machine(
         kill_the_worker_of(cluster, wait_while(driver, lambda: that_fetches(cluster), "a fetch"))
         server.answering.set()
         hold.reached(driver)
-        stand_still(*cluster.executors())  # so that Spark does not end what it writes of the cap
+        stand_still(*cluster.executors())  # so that Spark does not end what it makes of the cap
         hold.let_go()
-        writing = out / "work" / "scratch"
-        wait_while(driver, lambda: any(writing.glob("derive-*/rows/_temporary")), "a table")
         workers = {cluster.worker_of(executor) for executor in cluster.executors()} - {None}
         assert workers  # of which each may run several executors
         for worker in workers:

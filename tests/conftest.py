@@ -3,6 +3,7 @@
 import os
 import signal
 from pathlib import Path
+from types import ModuleType
 
 os.environ.setdefault("GOMP_SPINCOUNT", "2000")  # before torch loads: see trainer/__init__.py
 # Beside other programs two threads of a small step wait for each other: 44 s instead of 5.
@@ -16,7 +17,7 @@ import pytest
 from hypothesis import settings
 
 from pipeline.settings.values import locate
-from tests import ROOT
+from tests import ROOT, peers
 from tests.processes import leave_none_behind
 
 # On a busy machine a case of a millisecond takes a second, and no case is slow by itself.
@@ -44,6 +45,14 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"{SHARED} is not on this machine")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def open_clip() -> ModuleType:
+    try:
+        return peers.open_clip()
+    except ImportError as error:
+        pytest.skip(f"{error}: make peers")
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ a Hold stands still before it gives a finished file its name, where the name is 
 
     hold = Hold(tmp_path / "hold")
     program = subprocess.Popen(command, env={**os.environ, **hold.environment})
-    hold.names("/work/match/[^/]*[.]parquet")   # before the program can come there
+    hold.names("/match/[^/]*[.]parquet")        # before the program can come there
     process = hold.reached(program)
     ...                                         # it has written the file, and not named it
     hold.let_go()

@@ -6,11 +6,10 @@ and its length are used. Nothing is unpacked to the disk.
 
 import io
 import zipfile
-import zlib
 
 from pipeline.sources.crawl.records import File
 from pipeline.sources.crawl.warc import NoCrawlError
-from pipeline.sources.unpacked import Bounded
+from pipeline.sources.unpacked import OF_ZIPS, Bounded
 from pipeline.web.reading import raise_if_of_the_disk
 
 ZIP = b"PK\x03\x04"
@@ -19,10 +18,7 @@ MOST_CRAWLS = 10_000
 MOST_PACKED_BYTES = 64 << 20  # of a crawl that the zip packs, which is then held in memory
 MOST_PLACE = 1 << 62
 LOCAL_HEAD_BYTES = 30
-DAMAGES = (  # what zipfile raises for a damaged, an encrypted or an unknown zip
-    *(zipfile.BadZipFile, NotImplementedError, RuntimeError, OverflowError, ValueError),
-    *(EOFError, OSError, zlib.error),
-)
+DAMAGES = (*OF_ZIPS, ValueError, EOFError, OSError)
 
 
 def archives(file: File) -> list[File]:

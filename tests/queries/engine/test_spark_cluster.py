@@ -87,7 +87,7 @@ def test_a_cluster_of_which_machines_are_killed_makes_the_build_of_one_machine(
     build = ["--module", "pipeline", "BuildWIT", "--engine", "spark"]
     build += ["--settings", str(settings), "--out", str(out)]
 
-    hold.names("/spark/work/match/[^/]*[.]parquet")
+    hold.names("/match/[^/]*[.]parquet")
     server.answering.clear()
     said = tmp_path / "said"
     with running([LUIGI, *build], said, hold) as driver:
@@ -109,7 +109,7 @@ def test_a_cluster_of_which_machines_are_killed_makes_the_build_of_one_machine(
     settings.write_text(alone + settings_for("local[1]", hold.python))
     submit = [cluster.home / "bin/spark-submit", "--master", cluster.master]
     program = find_spec("luigi.__main__").origin
-    hold.names("/spark/work/cap/[^/]*/verdict[.]parquet")
+    hold.names("/cap/[^/]*/verdict[.]parquet")
     with running([*submit, program, *build], said, hold) as driver:
         wait_while(driver, lambda: server.paths, "a request for a picture")
         kill_the_worker_of(cluster, wait_while(driver, lambda: that_fetches(cluster), "a fetch"))

@@ -10,7 +10,6 @@ import tokenizers
 import torch
 from torch.nn import functional as F
 
-from tests import peers
 from tests.trainer.model.test_openclip import saved
 from trainer.__main__ import main
 from trainer.model import checkpoint, tokenizer
@@ -48,12 +47,8 @@ def pictures() -> torch.Tensor:
     return torch.from_numpy(noise)
 
 
-def test_open_clip_reads_the_folder_as_that_of_a_hub(run, folder):
+def test_open_clip_reads_the_folder_as_that_of_a_hub(open_clip, run, folder):
     pytest.importorskip("transformers", reason="make peers")
-    try:
-        open_clip = peers.open_clip()
-    except ImportError as error:
-        pytest.skip(f"{error}: make peers")
     peer = open_clip.create_model(f"local-dir:{folder}").eval()
     words = open_clip.get_tokenizer(f"local-dir:{folder}")
     ids, own = words(CAPTIONS).numpy(), checkpoint.load(run).tokenizer.encode(CAPTIONS, 32)

@@ -25,14 +25,6 @@ LARGE = [pytest.param(name, marks=pytest.mark.slow) for name in ("RN50", "ViT-B-
 
 
 @pytest.fixture(scope="module")
-def open_clip():
-    try:
-        return peers.open_clip()
-    except ImportError as error:
-        pytest.skip(f"{error}: make peers")
-
-
-@pytest.fixture(scope="module")
 def openai():
     try:
         return peers.openai_model()

@@ -11,7 +11,6 @@ import torch
 from safetensors.torch import save_file
 from torch.nn import functional as F
 
-from tests import peers
 from tests.trainer_fixtures import make_build
 from trainer.__main__ import main
 from trainer.model import CLIP, checkpoint, start_weights
@@ -25,14 +24,6 @@ from trainer.training.step import Inputs
 
 TINY = ("tiny-rn", "tiny-vit")
 FLAGS = ["--precision", "fp32", "--epochs", "1", "--batch", "16"]
-
-
-@pytest.fixture(scope="module")
-def open_clip():
-    try:
-        return peers.open_clip()
-    except ImportError as error:
-        pytest.skip(f"{error}: make peers")
 
 
 @pytest.fixture(scope="module")

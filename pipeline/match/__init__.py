@@ -16,7 +16,8 @@ there stays where it begins and ends at the edge of a word, and only runs in whi
 ends are cut into words: captions in other scripts cost nothing.
 
 Numpy searches these tables, or, for many captions, a loop that Numba compiles:
-`pipeline.match.kernel`; of captions with unspaced scripts always numpy.
+`pipeline.match.kernel`; of captions with unspaced scripts always numpy, and of all captions while
+most are such ones.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -57,8 +58,7 @@ MATCHED = pa.schema([pa.field("row", pa.int64(), False), pa.field("query_id", pa
 
 # Numpy's arrays of a chunk stay in the processor's cache: 8 bytes a word, some 10 words a caption.
 CHUNK_ROWS = {"numpy": 6_144, "numba": 16_384}
-SOME_ROWS = 2_048  # of captions with unspaced scripts, which have more units than others words
-CHUNK_BYTES = 1 << 20
+CHUNK_BYTES = {"numpy": 1 << 19, "numba": 1 << 20}
 NONE = -1
 SAMPLE_EVERY = 10_000  # matches, of which one is verified against the strings
 MANY = 2_000_000  # captions: by then numba has paid for its import, and soon for compiling
@@ -106,10 +106,11 @@ class Matcher:
         self.compiled = _compiled() if kernel == "numba" else None
         self.may_compile = kernel is None
         self.n_captions = 0
+        self.mostly_unspaced = False  # the captions that were searched last
 
     @property
     def kernel(self) -> str:
-        return "numba" if self.compiled else "numpy"
+        return "numba" if self.compiled and not self.mostly_unspaced else "numpy"
 
     def match(self, captions: pa.StringArray) -> pa.RecordBatch:
         """All (row, query_id), sorted; row is the caption's place in the array. A null has none.
@@ -118,7 +119,7 @@ class Matcher:
         """
         rows: list[np.ndarray] = []
         ids: list[np.ndarray] = []
-        for start, chunk in _chunks(captions, CHUNK_ROWS[self.kernel]):
+        for start, chunk in _chunks(captions, self.kernel):
             row, query_id = self._search(chunk, start)
             self._verify(chunk, row, query_id)
             row += start
@@ -134,16 +135,19 @@ class Matcher:
             self.may_compile = False
             with suppress(ImportError):
                 self.compiled = _compiled()
-        if self.compiled is None:
-            return self._found(units_of(self.tokeniser.split(captions, row)))
+        if self.kernel == "numpy":
+            units = units_of(self.tokeniser.split(captions, row))
+            self.mostly_unspaced = units.inside is not None and bool(units.inside.mean() > 1 / 2)
+            return self._found(units)
         text, begins, ends = self.tokeniser.fold_spans(captions, row)
         places = unspaced_places(text)
         if not len(places):
             return self._found_compiled(text, begins, ends)
         unspaced = np.flatnonzero(np.searchsorted(places, begins) < np.searchsorted(places, ends))
+        self.mostly_unspaced = len(unspaced) > len(captions) / 2
         matched = []
-        for start in range(0, len(unspaced), SOME_ROWS):
-            chunk = unspaced[start : start + SOME_ROWS]
+        for start in range(0, len(unspaced), CHUNK_ROWS["numpy"]):
+            chunk = unspaced[start : start + CHUNK_ROWS["numpy"]]
             words = split_spans(text, begins.take(chunk), ends.take(chunk))
             rows, ids = self._found(units_of(words))
             matched.append((chunk.take(rows), ids))
@@ -248,13 +252,13 @@ def _check(queries: pa.StringArray, tokeniser: Tokeniser) -> None:
         raise ValueError(f"query {bad[0].as_py()!r}: expected its normalised form")
 
 
-def _chunks(captions: pa.StringArray, rows: int) -> Iterator[tuple[int, pa.StringArray]]:
-    """Slices of at most `rows` rows and about CHUNK_BYTES, each with the row it begins at."""
+def _chunks(captions: pa.StringArray, kernel: str) -> Iterator[tuple[int, pa.StringArray]]:
+    """Slices of at most CHUNK_ROWS and about CHUNK_BYTES, each with the row it begins at."""
     lengths = pc.fill_null(pc.binary_length(captions), 0).to_numpy()
     ends = np.cumsum(lengths, dtype=np.int64)
     start = done = 0
     while start < len(captions):
-        stop = int(np.searchsorted(ends, done + CHUNK_BYTES, "right"))
-        stop = min(max(stop, start + 1), start + rows, len(captions))
+        stop = int(np.searchsorted(ends, done + CHUNK_BYTES[kernel], "right"))
+        stop = min(max(stop, start + 1), start + CHUNK_ROWS[kernel], len(captions))
         yield start, captions[start:stop]
         start, done = stop, int(ends[stop - 1])

@@ -130,7 +130,7 @@ def test_matches_are_those_of_a_dict_of_n_grams(queries, captions, chunked):
     with pytest.MonkeyPatch.context() as patch:
         if chunked:
             patch.setattr(match, "CHUNK_ROWS", dict.fromkeys(match.CHUNK_ROWS, 3))
-            patch.setattr(match, "CHUNK_BYTES", 40)
+            patch.setattr(match, "CHUNK_BYTES", dict.fromkeys(match.CHUNK_BYTES, 40))
         assert found(queries, captions) == from_dict(queries, captions)
 
 

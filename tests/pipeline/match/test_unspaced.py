@@ -155,3 +155,16 @@ def test_a_segmenter_that_is_not_installed_is_named_with_its_cure(monkeypatch):
     with pytest.raises(UserError, match=r"text.segmenter = 'icu': icu4py_of_nobody is not instal"):
         Tokeniser.of("icu")
     assert Tokeniser.of() == Tokeniser()
+
+
+@pytest.mark.skipif("numba" not in KERNELS, reason="numba is not installed: pip install '.[numba]'")
+def test_the_compiled_loop_rests_while_most_captions_are_unspaced_and_the_matches_stay():
+    queries = ["hot dog", "自由", "尊厳"]
+    files = [[TEXTS["ja"], TEXTS["zh"], "a hot dog"], ["hot dog", "a dog", "自由"]] * 2
+    matcher = Matcher(pa.array(queries), kernel="numba", tokeniser=TOKENISERS[0])
+    kernels = []
+    for captions in files:
+        expected = matches(queries, captions, TOKENISERS[0])
+        assert pairs(matcher.match(pa.array(captions))) == expected
+        kernels.append(matcher.kernel)
+    assert kernels == ["numpy", "numba"] * 2

@@ -135,9 +135,16 @@ def _fit(scripts: frozenset[str], letters: Mapping[str, int]) -> bool:
     return share_in(scripts, letters) >= LEAST_SHARE
 
 
-def check_labels(settings: FilterSettings, key: str) -> None:
-    """Raise InputError for a wanted language that the model lacks, by the key that names it."""
-    _wanted(load(str(settings.language_model)), settings, key)
+def check_labels(settings: FilterSettings, key: str, list_of_label: Mapping[str, str]) -> None:
+    """Raise InputError for a wanted language that the model lacks, by the key that names it, and
+    for a list that gets no caption, since to the model another list's language is the same."""
+    labels = load(str(settings.language_model))
+    wanted = _wanted(labels, settings, key)
+    fed = {list_of_label.get(one.code) for one in wanted.values()}
+    for code, language in list_of_label.items():
+        if language not in fed:
+            other = list_of_label[wanted[_of(labels, code, key)[0]].code]
+            raise InputError(f"{key}: {language!r} and {other!r} are one language to the model")
 
 
 def _wanted(

@@ -6,6 +6,7 @@ part by part on the result. Rules over the whole pool are SQL, in pooled.sql.
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
@@ -28,17 +29,22 @@ BY_DEFAULT = ConsentSettings()
 MOST_BYTES = 4 << 20  # of captions judged at once; each byte takes about 60 bytes of memory
 
 
-def check(settings: FilterSettings, key: str = "filters.languages") -> None:
+def check(
+    settings: FilterSettings,
+    key: str = "filters.languages",
+    list_of_label: Mapping[str, str] = MappingProxyType({}),
+) -> None:
     """Raise InputError for lists and languages by which no caption can be judged.
 
-    `key`: of the settings, where the wanted languages are named.
+    `key`: of the settings, where the wanted languages are named. `list_of_label`: as the settings
+    of a worldwide build have it.
     """
     phrases_by_end(settings.placeholders)
     for path in settings.blocked_words:
         list(read_blocked(Path(path)))
     if settings.language_model:
         check_file(str(settings.language_model))
-        check_labels(settings, key)
+        check_labels(settings, key, list_of_label)
 
 
 def filter_pairs(

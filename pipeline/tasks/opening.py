@@ -129,7 +129,8 @@ def check_languages(settings: Settings) -> None:
             "filters.language_model: missing, and by it [[languages]] finds the language of each "
             "caption: expected a fastText model, such as lid.176.bin"
         )
-    rows.check(settings.row_filters, "languages" if settings.languages else "filters.languages")
+    key = "languages" if settings.languages else "filters.languages"
+    rows.check(settings.row_filters, key, settings.list_of_label)
 
 
 def check_contact(fetch: FetchSettings) -> None:

@@ -127,6 +127,18 @@ def test_a_language_that_the_model_lacks_is_refused_with_the_nearest(form, code,
         check(settings)
 
 
+@pytest.mark.parametrize(
+    ("form", "one", "same"), [("lid.176", "de", "deu"), ("OpenLID", "tr", "tur_Latn")]
+)
+def test_two_lists_of_one_language_are_refused_since_one_would_get_no_caption(
+    form, one, same, model_of
+):
+    settings = FilterSettings(language_model=model_of(form), languages=(one, same, "zh"))
+    with pytest.raises(InputError, match=f"languages: '{one}' and '{same}' are one language"):
+        check(settings, "languages", {one: one, same: same, "zh": "zh"})
+    check(settings, "languages", {one: one, same: one, "zh": "zh"})  # a merge of its own spelling
+
+
 def test_a_script_chooses_among_the_labels_of_its_language(model_of):
     simplified = FilterSettings(language_model=model_of("OpenLID"), languages=("zh_CN",))
     assert languages([CAPTIONS["zh"]], simplified) == [("zh", "zh_CN", None)]

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,7 @@ LOST_SHARE = 0.01  # of the rows; losing more is a fault of the machine, not of 
 VERIFY_EVERY = 100  # decode every 100th stored picture to verify it
 
 BY_DEFAULT = ConsentSettings()
+NONE_HELD: Mapping[int, str] = {}
 Advance = Callable[[dict[str, int], int], object]
 
 
@@ -60,9 +61,11 @@ def fetch_part(
     log: Path,
     advance: Advance = lambda reasons, waiting: None,
     consent: ConsentSettings = BY_DEFAULT,
+    held: Mapping[int, str] = NONE_HELD,
 ) -> Part:
     """Fetch the rows of table `ask` into the folder, unless it is there, and return its part.
 
+    `held`: for pairs whose picture a source has, where it is (pipeline/fetch/held.py).
     `advance` is called twice a second: how many more rows ended with which reason ('' is kept), and
     how many hosts are paused. Raises FetchError. Neither an error nor an interrupt leaves a folder
     or a process behind.
@@ -78,7 +81,8 @@ def fetch_part(
 
     with folder_written_whole(folder) as beside, workroom(beside) as work:
         first = not any(folder.parent.glob(f"[!.]*/{FETCHED}"))
-        _download(rows, work, _job(images, fetch, consent, first), tell)
+        job = _job(images, fetch, consent, first) | {"held": bool(held)}
+        _download(_with_places(rows, held), work, job, tell)
         fetched, messages, heard = _answered(rows, work / ANSWERED, beside / IMAGES)
         evidence = pa.Table.from_pylist(heard, TABLES["heard"].schema)
         write_part(beside / HEARD, TABLES["heard"], evidence.to_batches())
@@ -99,6 +103,14 @@ def _checked(rows: pa.Table) -> pa.Table:
         raise ValueError(f"fetch: {rows.num_rows} rows, expected one or more, each pair once")
     batches = [TABLES["ask"].check(batch) for batch in rows.to_batches()]
     return pa.Table.from_batches(batches).sort_by("pair_id")
+
+
+def _with_places(rows: pa.Table, held: Mapping[int, str]) -> pa.Table:
+    """The rows with the column `held`, if there is a picture that is."""
+    if not held:
+        return rows
+    places = [held.get(pair_id) for pair_id in rows["pair_id"].to_pylist()]
+    return rows.append_column("held", pa.array(places, pa.string()))
 
 
 def _batches(fetched: list[dict[str, Any]]) -> Iterable[pa.RecordBatch]:

@@ -20,6 +20,7 @@ import simplejpeg
 from pipeline.fetch.blame import OutageError
 from pipeline.fetch.changed import changed
 from pipeline.fetch.guard import Guard
+from pipeline.fetch.held import answered
 from pipeline.fetch.hosts import interleaved
 from pipeline.fetch.ledger import Ledger, as_text
 from pipeline.fetch.outage import SKIPPED, UNREACHED, WAITS, in_a_line, unresolved
@@ -137,7 +138,7 @@ def _asked(
             yield rows[n]
 
     def ask(row: Row) -> tuple[Row, bytes | None]:
-        if guard.outage.goes_on():
+        if row.get("held") is None and guard.outage.goes_on():
             return _lost(row, SKIPPED, None), None
         try:
             return _answered(row, guard, images, decoding)
@@ -160,7 +161,7 @@ def _asked(
 def _answered(
     row: Row, guard: Guard, images: ImageSettings, decoding: threading.BoundedSemaphore
 ) -> tuple[Row, bytes | None]:
-    with guard.fetched(row["url"]) as answer:
+    with answered(row["url"], row.get("held"), guard) as answer:
         row = row | {"heard": as_text(answer.evidence)}
         if answer.body is None:
             return _lost(row, answer.reason, answer.message), None

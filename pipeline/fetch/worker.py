@@ -156,6 +156,7 @@ def arguments(work: Path, job: dict[str, Any]) -> dict[str, Any]:
     """img2dataset's arguments for the job, one shard; the guard has all other settings."""
     images, fetch = job["images"], job["fetch"]
     stated = ["source_hash"] if fetch["check_hash"] else []
+    stated += ["held"] if job["held"] else []
     return {
         "url_list": str(work / "asked.parquet"),
         "input_format": "parquet",

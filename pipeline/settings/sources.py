@@ -89,6 +89,18 @@ class CommonCrawlSource(SourceSection):
     contact: Annotated[str, Field(pattern=r"^[\x20-\x7e]*$")] = ""  # sent with every request
 
 
+class DownloadedSource(SourceSection):
+    """What img2dataset downloaded: its folder, in the format webdataset or files, or tars of it.
+
+    The columns are those of each sample's `.json`; all others are kept as extra columns.
+    """
+
+    kind: Literal["img2dataset"]
+    paths: Annotated[tuple[RemoteOrExisting, ...], Field(min_length=1)]
+    columns: Columns = Columns()
+    html: bool = False  # captions hold entities and tags
+
+
 class SampleSource(SourceSection):
     """OpenMoji's pictures with their names in many languages, served on this machine."""
 
@@ -138,5 +150,6 @@ class OpenverseSource(SearchSource):
     pause_s: Annotated[float, Field(ge=0, le=600)] = 3.0
 
 
-AnySource = TablesSource | CommonCrawlSource | SampleSource | MediaWikiSource | OpenverseSource
+OfFiles = TablesSource | CommonCrawlSource | DownloadedSource
+AnySource = OfFiles | SampleSource | MediaWikiSource | OpenverseSource
 Source = Annotated[AnySource, Field(discriminator="kind")]

@@ -1,11 +1,12 @@
 """Where candidate pairs come from: one small interface, and one package or module a kind of source.
 
 `check` at the door, `parts` to plan the work, `collect` to do the work of a part, `serving` around
-the fetch of the pictures.
+the fetch of the pictures, `held` for those that a source has already.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import AbstractContextManager
+from pathlib import Path
 
 import pyarrow as pa
 
@@ -13,7 +14,7 @@ from pipeline.settings.sources import Source
 from pipeline.sources.candidate import SourceError, candidates
 from pipeline.sources.interface import Kind, Planning, SourcePart
 
-__all__ = ["Planning", "SourceError", "SourcePart", "check", "collect", "parts", "serving"]
+__all__ = ["Planning", "SourceError", "SourcePart", "check", "collect", "held", "parts", "serving"]
 
 VERSION = 5  # raise it when `collect` makes other rows from the same input
 
@@ -50,6 +51,23 @@ def serving(source: Source) -> AbstractContextManager[object]:
     return _kind(source).serving(source)
 
 
+def held(
+    sources: Iterable[Source], extra: Iterable[Path], pair_ids: Collection[int]
+) -> dict[int, str]:
+    """Where the sources hold the pictures of these pairs; the others are asked for on the web.
+
+    `extra` are the files of that table. A place is JSON: path, offset, bytes and sha256.
+    """
+    places: dict[int, str] = {}
+    files = list(extra)
+    for source in sources:
+        if source.kind == "img2dataset":
+            from pipeline.sources import downloaded
+
+            places = downloaded.held(source, files, pair_ids) | places
+    return places
+
+
 def _kind(source: Source) -> Kind:
     """The source's kind. Import only its module: no other kind's packages need be installed."""
     match source.kind:
@@ -57,6 +75,10 @@ def _kind(source: Source) -> Kind:
             from pipeline.sources import crawl
 
             return Kind(crawl.check, crawl.parts, crawl.read)
+        case "img2dataset":
+            from pipeline.sources import downloaded
+
+            return Kind(downloaded.check, downloaded.parts, downloaded.read)
         case "mediawiki":
             from pipeline.sources import mediawiki
 

@@ -20,6 +20,7 @@ from pipeline.tasks.pairs import CapLanguages
 from pipeline.tasks.stage import Parts, Stage, files
 from queries.engine import MapInput, Rows
 from queries.tables.contracts import FETCHED, HEARD
+from queries.tables.manifest import files_by_table
 from queries.tables.parts import Part, digest, read_part, write_json
 from queries.tables.schemas import TABLES
 
@@ -61,11 +62,15 @@ class JudgeStage(Stage):
 class FetchStage(JudgeStage):
     """A stage that fetches pictures."""
 
-    def fetch(self, ask: pa.Table, about: str) -> None:
-        """Fetch the rows of `ask` that no image part holds; an interrupted fetch so goes on."""
+    def fetch(self, ask: pa.Table, about: str, extra: list[Path]) -> None:
+        """Fetch the rows of `ask` that no image part holds; an interrupted fetch so goes on.
+
+        `extra` are the files of the table that says which pictures the sources hold already.
+        """
         missing = self.ws.missing(ask)
         if not missing.num_rows:
             return
+        held = sources.held(self.used.sources, extra, missing["pair_id"].to_pylist())
         with ExitStack() as stack:
             for source in self.used.sources:
                 stack.enter_context(sources.serving(source))
@@ -80,6 +85,7 @@ class FetchStage(JudgeStage):
                     self.ws.images / name,
                     *context,
                     consent=self.used.consent,
+                    held={n: held[n] for n in rows["pair_id"].to_pylist() if n in held},
                 )
                 for name, rows in cut_request(missing, self.used.fetch.rows_per_part)
             }
@@ -94,7 +100,8 @@ class FetchAgain(FetchStage):
 
     def run(self) -> None:
         with self.at_work():
-            self.fetch(lost_pairs(self.ws.newest, reasons(self.retry)), "fetch again")
+            extra = files_by_table(self.ws.newest).get("extra", [])
+            self.fetch(lost_pairs(self.ws.newest, reasons(self.retry)), "fetch again", extra)
             write_json(self.output().path, {})
 
 
@@ -103,7 +110,10 @@ class FetchRound(FetchStage):
 
     number = luigi.IntParameter(description="which round: 0 is the first")
     version = 4
-    reads = ("pair", "pair_match", "query_cap", "exclusion", "request", "unsettled", "fetched")
+    reads = (
+        *("pair", "extra", "pair_match", "query_cap", "exclusion"),
+        *("request", "unsettled", "fetched"),
+    )
     makes = ("request", "unsettled", "fetched")
 
     def requires(self) -> list[Stage]:
@@ -132,7 +142,7 @@ class FetchRound(FetchStage):
         with self.at_work():
             part_names = self.parts_at_start()
             ask = self.request(part_names)
-            self.fetch(ask, f"fetch round {self.number}")
+            self.fetch(ask, f"fetch round {self.number}", self.paths("extra"))
             write_json(self.output().path, self.listing(part_names, ask))
 
     def parts_at_start(self) -> list[str]:

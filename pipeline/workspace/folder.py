@@ -39,6 +39,8 @@ TORN = re.compile(rf"\.(?:[0-9a-f]{{16}}|latest\.json|report|{OF_TAKEDOWN})\.[a-
 # Of a version; each shows captions.
 TORN_PAGE = re.compile(r"\.(?:report\.html|README\.md|datasheet\.md|croissant\.json)\.[a-z0-9_]+")
 
+LARGE_FILE = 1 << 20  # bytes
+
 
 @dataclass(frozen=True)
 class Workspace:
@@ -170,18 +172,24 @@ class Workspace:
 
     def file_digest(self, path: Path) -> str:
         """sha256 of a file, or of a folder's files, remembered by size and time of change."""
-        if path.is_dir():
-            files = sorted(file for file in path.rglob("*") if file.is_file())
-            return digest([(str(f.relative_to(path)), self.file_digest(f)) for f in files])
-        state = path.stat()
         cache = self.local / "work" / "inputs" / f"{digest(str(path.resolve()))}.json"
-        key = [state.st_size, state.st_mtime_ns]
+        files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else []
+        names = [str(file.relative_to(path)) for file in files]
+        states = [(state.st_size, state.st_mtime_ns) for state in map(os.stat, files or [path])]
+        # Of a folder one digest is remembered, and of its large files: small ones may be millions.
+        key = [digest(names, states)] if path.is_dir() else list(states[0])
         if cache.exists():
             remembered = json.loads(cache.read_text())
             if remembered["key"] == key:
                 return str(remembered["sha256"])
-        with path.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        if path.is_dir():
+            of_files = (
+                self.file_digest(file) if size > LARGE_FILE else _sha256(file)
+                for file, (size, _) in zip(files, states, strict=True)
+            )
+            sha256 = digest([*zip(names, of_files, strict=True)])
+        else:
+            sha256 = _sha256(path)
         write_json(cache, {"path": os.fspath(path), "key": key, "sha256": sha256})
         return sha256
 
@@ -235,3 +243,8 @@ class Workspace:
             row |= of.model_dump(include=columns & QuerySettings.model_fields.keys())
             row |= {f"quota_{source}": of.quota(source) for source in SHARES}
         return pa.Table.from_pylist([row], TABLES["build"].schema)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

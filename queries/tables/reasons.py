@@ -30,6 +30,8 @@ COLLECT = {
     "not_a_picture": "file found by a search that is a sound, a film or a document",
     "caption_missing": "row without a caption",
     "caption_invalid": "caption that is not UTF-8 text",
+    "not_downloaded": "row that img2dataset could not download or store: error_message says why",
+    "picture_missing": "sample of a download whose picture is not in its files",
     "hash_invalid": "a stated hash of the picture that is no md5, sha1 or sha256",
     "taken_down": "a takedown names it: only its ids are left",
 }

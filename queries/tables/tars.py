@@ -22,6 +22,7 @@ from queries.tables.parts import read_rows
 
 BLOCK = 512  # bytes of a header; the content of a member is padded to a multiple of it
 PLAIN_FILE = (b"0", b"\0", b"7")  # types of a member
+LINK = (b"1", b"2")  # which have no content
 EXTENDED = (b"x", b"g", b"L", b"K")  # types of a header that says more of the next member
 MOST_EXTENDED = 1 << 16  # bytes of such a header
 USTAR = b"ustar\0"
@@ -45,7 +46,9 @@ class DamagedTarError(ValueError):
     """A tar is damaged or cut off: what stands behind the place is lost."""
 
 
-def whole_members(tar: BinaryIO | BufferedIOBase) -> Iterator[tuple[str, int, int]]:
+def whole_members(
+    tar: BinaryIO | BufferedIOBase, kinds: tuple[bytes, ...] = PLAIN_FILE
+) -> Iterator[tuple[str, int, int]]:
     """As `members`, but raises DamagedTarError where a tar does not go on as one.
 
     Names are read in the forms of POSIX and of GNU, long ones too. A tar without the blank blocks
@@ -70,7 +73,7 @@ def whole_members(tar: BinaryIO | BufferedIOBase) -> Iterator[tuple[str, int, in
             said |= _extended(kind, tar.read(size))
         else:
             size = int(said.get("size", size))
-            if kind in PLAIN_FILE:
+            if kind in kinds:
                 if offset + size > end:
                     raise DamagedTarError(f"a file of {size} bytes at byte {at} is cut off")
                 yield said.get("path") or _name(header), offset, size

@@ -3,6 +3,7 @@
 import io
 import json
 import lzma
+import tarfile
 import zipfile
 from contextlib import suppress
 from pathlib import Path
@@ -14,9 +15,9 @@ from hypothesis import strategies as st
 
 from pipeline.filters.exclusions import read_exclusions
 from pipeline.query_list.wordnet import read_synsets
-from pipeline.settings.sources import CommonCrawlSource, TablesSource
+from pipeline.settings.sources import CommonCrawlSource, DownloadedSource, TablesSource
 from pipeline.settings.whole import SettingsError, load
-from pipeline.sources import crawl, tables
+from pipeline.sources import crawl, downloaded, tables
 from pipeline.sources.candidate import SourceError, candidates
 from pipeline.sources.tables.proposal import propose
 from pipeline.wikipedia import pieces, read_pages
@@ -226,6 +227,36 @@ WAYS: dict[str, dict[str, Any]] = {
 }
 
 
+def tarred(*members: tuple[str, bytes]) -> bytes:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for name, content in members:
+            header = tarfile.TarInfo(name)
+            header.size = len(content)
+            tar.addfile(header, io.BytesIO(content))
+    return file.getvalue()
+
+
+OF_ONE = b'{"url": "http://a.org/1", "caption": "A red kite", "sha256": "0", "license": "CC0"}'
+SHARDS = [
+    tarred(("1.jpg", b"\xff\xd8\xff"), ("1.txt", b"A red kite"), ("1.json", OF_ONE)) * 2,
+    tarred(("a/2.PNG", b"\x89PNG"), ("a/2.json", OF_ONE), ("a/é" + "3" * 120 + ".jpg", b"\0")),
+]
+SHARD_TOKENS = tokens(
+    b".jpg|.json|.txt|.|/|../|ustar|\0|\xff|x|L|2|00000000000|77777777777|30 size=99999999999\n|"
+    b'12 path=a/b\n|"url"|"caption"|{|}|[|\\ud800|NaN'
+)
+
+
+def read_shard(data: bytes) -> None:
+    with file_of(data, ".tar") as path:
+        source = DownloadedSource(kind="img2dataset", name="fuzz", paths=(str(path),))
+        with suppress(SourceError):
+            downloaded.check(source)
+        row = {"path": str(path), "name": "0/a.tar", "listing": None, "kind": "tar"}
+        rows(candidates(downloaded.read(row, source), "fuzz", 0), OF_A_SOURCE)
+
+
 def proposal(content: NamedContent) -> None:
     """What init proposes for a table is read, or the table is refused in one line."""
     with file_of(*content) as path, suppress(SourceError):
@@ -286,6 +317,7 @@ TARGETS = (
     Target("wordnet", packed(changed(LEXICON, LEXICON_TOKENS)), dump(read_synsets)),
     Target("crawls", packed(changed(CRAWL, CRAWL_TOKENS)), read_crawl),
     *(Target(name, edited(TABLES, TABLE_TOKENS), table_read(way)) for name, way in WAYS.items()),
+    Target("shards", changed(SHARDS, SHARD_TOKENS), read_shard),
     Target("proposals", edited(TABLES, TABLE_TOKENS), proposal),
     Target("exclusions", edited(LISTS, LIST_TOKENS), exclusions),
     Target(

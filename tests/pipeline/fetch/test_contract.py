@@ -68,7 +68,7 @@ def test_the_names_that_are_swapped_are_there(found):
 def test_download_knows_our_arguments(found):
     from pipeline.fetch.worker import arguments
 
-    job = {"images": {"size": 256}, "fetch": {"threads": 8, "check_hash": True}}
+    job: dict = {"images": {"size": 256}, "fetch": {"threads": 8, "check_hash": True}, "held": True}
     assert set(arguments(Path("work"), job)) <= set(found["download"])
 
 

@@ -15,14 +15,15 @@ TURN = 0.1  # of the circle of colours, at strength 1
 
 
 def augmented_batch(images: np.ndarray, draws: np.ndarray, recipe: Recipe) -> np.ndarray:
-    """uint8 (B, 3, H, W) and a number per picture (B,) -> the same shape, changed as the recipe
-    says; the images themselves where it says nothing."""
-    if recipe.crop_scale == 1.0 and not recipe.flip and not recipe.colour:
-        return images
-    changed = np.empty(images.shape[:1] + images.shape[2:] + (3,), np.uint8)
-    for image, draw, out in zip(images, mixed(draws ^ AUGMENT), changed, strict=True):
-        out[...] = augmented(image.transpose(1, 2, 0), np.random.default_rng(int(draw)), recipe)
-    return changed.transpose(0, 3, 1, 2)
+    """Change uint8 images (B, 3, H, W), each by its number (B,), as the recipe says; return them.
+
+    In their own memory: a second batch of the papers' size would be 4.6 GiB more.
+    """
+    if recipe.crop_scale < 1.0 or recipe.flip or recipe.colour:
+        for image, draw in zip(images, mixed(draws ^ AUGMENT), strict=True):
+            rows = image.transpose(1, 2, 0)
+            rows[...] = augmented(rows, np.random.default_rng(int(draw)), recipe)
+    return images
 
 
 def augmented(image: np.ndarray, rng: np.random.Generator, recipe: Recipe) -> np.ndarray:

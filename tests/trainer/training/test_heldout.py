@@ -148,17 +148,28 @@ def test_pictures_are_left_as_they_are_unless_the_recipe_says_otherwise():
     images = np.random.default_rng(0).integers(0, 256, (6, 3, 32, 32), np.uint8)
     draws = np.arange(6, dtype=np.uint64)
     plain = RECIPES["tiny-rn"]
-    assert augmented_batch(images, draws, plain) is images
-    flipped = augmented_batch(images, draws, replace(plain, flip=True))
+    np.testing.assert_array_equal(augmented_batch(images.copy(), draws, plain), images)
+    flipped = augmented_batch(images.copy(), draws, replace(plain, flip=True))
     mirrored = [np.array_equal(a, b[..., ::-1]) for a, b in zip(flipped, images, strict=True)]
     kept = [np.array_equal(a, b) for a, b in zip(flipped, images, strict=True)]
     assert sum(mirrored) + sum(kept) == 6
     assert 0 < sum(mirrored) < 6
     every = replace(plain, flip=True, colour=0.4, crop_scale=0.5)
-    whole = augmented_batch(images, draws, every)
-    np.testing.assert_array_equal(whole[2:4], augmented_batch(images[2:4], draws[2:4], every))
+    whole = augmented_batch(images.copy(), draws, every)
+    part = augmented_batch(images[2:4].copy(), draws[2:4], every)
+    np.testing.assert_array_equal(whole[2:4], part)
     assert not any(np.array_equal(a, b) for a, b in zip(whole, images, strict=True))
-    assert whole.shape == images.shape
+
+
+@pytest.mark.parametrize("changes", [{}, {"flip": True, "colour": 0.4, "crop_scale": 0.5}])
+def test_changed_pictures_take_no_memory_of_their_own(changes):
+    """The batch is the one that the loader has made, whose memory is used again."""
+    images = np.zeros((4, 32, 32, 3), np.uint8).transpose(0, 3, 1, 2)
+    changed = augmented_batch(
+        images, np.arange(4, dtype=np.uint64), replace(RECIPES["tiny-rn"], **changes)
+    )
+    assert changed.ctypes.data == images.ctypes.data
+    assert changed.transpose(0, 2, 3, 1).flags.c_contiguous
 
 
 def test_a_set_without_prompts_is_asked_by_the_bare_name_too_and_the_better_one_counts(

@@ -262,7 +262,7 @@ class Loader:
         rows, bits, images = decoding.rows, decoding.bits, decoding.page[: len(decoding.rows)]
         if not sound.all():
             rows, bits, images = rows[sound], bits[sound], closed_up(images, sound)
-        keys = [self.samples.key(row) for row in rows.tolist()]
+        keys = self.samples.keys(rows)
         release = partial(pages.give_back, decoding.page)
         pair_ids = self.samples.pair_ids[rows]
         tokens = self._tokens(rows, bits)

@@ -59,8 +59,7 @@ def decode_jpeg(data: bytes, at_least: int = 0, room: Room | None = None) -> np.
         least = [shrunk(side, min(height, width), at_least) for side in (height, width)]
         small: dict[str, Any] = {"min_height": least[0], "min_width": least[1], "min_factor": 1}
         if room is not None:
-            height, width, _, _ = simplejpeg.decode_jpeg_header(data, **small)
-            small["buffer"] = room.take(height * width * 3)
+            small["buffer"] = room.take(least[0] * least[1] * 3)  # its size, as it is decoded
         return simplejpeg.decode_jpeg(data, "RGB", **small)
     except (ValueError, KeyError) as error:  # KeyError: a subsampling that simplejpeg lacks
         raise BadPictureError(str(error).strip() or "not a JPEG") from None

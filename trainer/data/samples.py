@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from threading import Lock
 
 import numpy as np
@@ -113,13 +114,18 @@ class Samples:
         """How many threads should read pictures at a time."""
         return threads(remote=any(tar.files is not None for tar in self.tars))
 
-    @property
+    @cached_property
     def pair_ids(self) -> np.ndarray:
-        """int64 (N,)"""
+        """int64 (N,): kept, as of several shards they are a copy."""
         return self.rows["pair_id"].to_numpy()
 
     def key(self, i: int) -> str:
         return self.rows["key"][i].as_py()
+
+    def keys(self, rows: np.ndarray) -> list[str]:
+        """The key of each row (n,)."""
+        column = self.rows["key"]
+        return [column[row].as_py() for row in rows.tolist()]
 
     def captions(self, rows: np.ndarray, shares: np.ndarray | None = None) -> list[str]:
         """A caption of each row: its first, or of several the one at its share, (n,) in 0..1."""
@@ -138,13 +144,12 @@ class Samples:
         """
         image = self._cache.get(i)
         if image is None:
-            key = self.key(i)
-            if key in self.corrupt:
+            if self.corrupt and self.key(i) in self.corrupt:
                 return False
             try:
                 image = self._decoded(i)
             except BadPictureError as error:
-                self.corrupt[key] = str(error)
+                self.corrupt[self.key(i)] = str(error)
                 return False
         resized_crop(image, self.side, down, right, out)
         return True

@@ -1,6 +1,7 @@
 """Pairs to batches: nothing lost silently, order and crops a hash of seed, epoch and pair."""
 
 import io
+import itertools
 
 import cv2
 import numpy as np
@@ -198,6 +199,15 @@ def test_pictures_decoded_into_one_room_are_those_decoded_alone():
     for data in (scene(1), scene(2, 90, 80), scene(3), scene(4, 3000, 2000), scene(5)):
         for at_least in (0, 72):
             assert (decode_jpeg(data, at_least, room) == decode_jpeg(data, at_least)).all()
+
+
+@pytest.mark.parametrize("at_least", [0, 1, 3, 5, 12])
+def test_a_room_has_the_size_that_a_jpeg_is_decoded_at(at_least):
+    """However small it is: an eighth of seven pixels is one."""
+    for height, width in itertools.product([*range(1, 18), 33], [1, 2, 7, 9, 40]):
+        data = simplejpeg.encode_jpeg(np.zeros((height, width, 3), np.uint8), 90, "RGB", "420")
+        alone = decode_jpeg(data, at_least)
+        np.testing.assert_array_equal(decode_jpeg(data, at_least, Room()), alone)
 
 
 def test_a_gray_jpeg_becomes_rgb():

@@ -13,10 +13,11 @@ from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
 from pipeline.settings.consent import ConsentSettings
-from pipeline.web.robots import AGENT
+from pipeline.web.robots import AGENT, product
 
 # Header fields, in small letters, that hold a signal; a crawl's reader asks for these alone.
-FIELDS = ("x-robots-tag", "tdm-reservation", "tdm-policy", "content-usage", "content-signal")
+FIELDS = ("x-robots-tag", "tdm-reservation", "tdm-policy", "content-usage")
+FIELDS += (SIGNAL_FIELDS := ("content-signal", "content-signals"))
 REASONS = {"robots": "robots", "robots_tag": "opted_out"}  # of the others: opted_out_SIGNAL
 ROBOTS_META = {"robots", AGENT}  # names of <meta> that mean what X-Robots-Tag means
 MOST_CHARACTERS = 1 << 16  # of a line
@@ -33,7 +34,11 @@ WITH_VALUE = {LAPSED, "max-snippet", "max-image-preview", "max-video-preview"}
 
 # Of Content-Usage: categories that hold training, of the drafts of today and of before.
 TRAINING = {"train-ai", "train-genai", "ai", "genai", "tdm", "bots"}
-SIGNALLED = {"ai-train"}  # of Content-Signal (contentsignals.org), yes or no
+# Of Content-Signal (contentsignals.org). No grammar binds who writes it: pairs are found between
+# commas, semicolons or blanks, and in quotes.
+SIGNALLED = re.compile(
+    r"""(?<![a-z0-9_.-])ai-train["'\s]*[=:]["'\s]*(yes|no)(?![a-z0-9_.-])""", re.ASCII
+)
 MEMBER = re.compile(r"\s*([a-z*][a-z0-9_.*-]{0,60})\s*=\s*([a-z?0-9]{1,20})\s*(?:;.*)?", re.S)
 
 
@@ -59,7 +64,7 @@ def statements(
     heard: dict[Statement, None] = {}
     for name, text in lines:
         field, text = name.strip().lower(), (text or "")[:MOST_CHARACTERS]
-        if field == "x-robots-tag" or field in ROBOTS_META:
+        if field == "x-robots-tag" or product(field) in ROBOTS_META:
             heard |= {Statement("robots_tag", word): None for word in _words(text, now)}
         elif field == "tdm-reservation":
             values = {part.strip(" \t\"'") for part in text.split(",")}
@@ -71,9 +76,9 @@ def statements(
         elif field == "content-usage":
             members = preferences(text, TRAINING, ("y", "n"))
             heard |= {Statement("content_usage", member): None for member in members}
-        elif field == "content-signal":
-            members = preferences(text, SIGNALLED, ("yes", "no"))
-            heard |= {Statement("content_signal", member): None for member in members}
+        elif field in SIGNAL_FIELDS:
+            answers = dict.fromkeys(SIGNALLED.findall(text.lower()))
+            heard |= {Statement("content_signal", f"ai-train={word}"): None for word in answers}
     return list(heard)
 
 
@@ -161,7 +166,7 @@ def _words(value: str, now: datetime | None) -> list[str]:
     for n, part in enumerate(parts):
         word, colon, rest = (piece.strip() for piece in part.partition(":"))
         if colon and word not in WITH_VALUE and _is_directive(rest):
-            ours = word in (AGENT, "*")
+            ours = product(word) in (AGENT, "*")
             word, colon, rest = (piece.strip() for piece in rest.partition(":"))
         if not ours:
             continue

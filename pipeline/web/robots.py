@@ -16,7 +16,8 @@ MOST_LINE = 16_663  # characters of a line that count, as in Google's parser
 BLANKS = " \t\v\f"
 AGENT_KEYS = ("user-agent", "useragent", "user agent")
 DISALLOW_KEYS = ("disallow", "dissallow", "dissalow", "disalow", "diasllow", "disallaw")
-USAGE_KEYS = ("content-signal", "content-usage")
+USAGE_KEYS = ("content-signal", "content-signals", "content-usage")
+ACCESS, DELAY, USE = "access", "delay", "use"  # what a group holds
 UNRESERVED = re.compile(r"[A-Za-z0-9._~-]")
 
 
@@ -124,36 +125,39 @@ def parse_robots(text: str, agent: str = AGENT, others: Collection[str] = ()) ->
     """What all groups that name the agent say, else all that name `*`.
 
     `others` are crawlers, in small letters, whose rules are asked about where the file names them.
-    Content-Signal and Content-Usage are rules of a group, as draft-ietf-aipref-attach has it.
+    Allow and Disallow end a group's list of agents, and nothing else does (RFC 9309, 2.2.1, 2.2.4).
+    Only for lines of their own kind do delays and lines about use end it: what stands between two
+    agents is not for the second. A line about use before all groups is for everybody.
 
     As Google's parser reads it (google/robotstxt), typing errors and all, except that percent codes
     of letters are letters, as RFC 9309 has it.
     """
     groups = {name: _Group() for name in (*others, "*", agent)}
-    named, in_rules, delayed = False, False, False
-    meant, spaced = set[str](), set[str]()  # by the rules that follow, and by a delay
+    named = False
+    meant = {ACCESS: set[str](), DELAY: set[str](), USE: {agent, "*"}}  # by the lines that follow
+    closed = {USE}  # of these a line came since the last agent: the next one begins a group
     for line in re.split(r"[\r\n]", text.removeprefix("\ufeff")):
         key, value = _key_and_value(line[:MOST_LINE])
         if key.startswith(AGENT_KEYS):
-            product = {_product(value), value.partition("/")[0].strip().lower()} & groups.keys()
-            meant = product if in_rules else meant | product
-            spaced = product if in_rules or delayed else spaced | product
-            in_rules = delayed = False
-            named |= agent in meant
+            names = {product(value), value.partition("/")[0].strip().lower()} & groups.keys()
+            for kind in meant:
+                meant[kind] = names if kind in closed else meant[kind] | names
+            closed = set()
+            named |= agent in names
         elif key.startswith(("allow", *DISALLOW_KEYS)):
-            in_rules = True
+            closed = set(meant)
             if value:
                 rule = Rule.of(value, key.startswith("allow"))
-                for name in meant:
+                for name in meant[ACCESS]:
                     groups[name].rules.append(rule)
         elif key in USAGE_KEYS:
-            in_rules = True
+            closed.add(USE)
             where, heard = _path_and_usage(value)
-            for name in meant & {agent, "*"}:
+            for name in meant[USE] & {agent, "*"}:
                 groups[name].usages.append((key, Rule.of(where), heard))
-        elif key == "crawl-delay":  # closes no group for the rules, as in Google's parser
-            delayed = True
-            for name in spaced:
+        elif key == "crawl-delay":
+            closed.add(DELAY)
+            for name in meant[DELAY]:
                 groups[name].delay_s = max(groups[name].delay_s, _seconds(value))
     best = groups[agent if named else "*"]
     usages = sorted(best.usages, key=lambda usage: -usage[1].length)
@@ -175,10 +179,10 @@ def _key_and_value(line: str) -> tuple[str, str]:
     return key.strip(BLANKS).lower(), value.strip(BLANKS)
 
 
-def _product(value: str) -> str:
-    """Whom a User-agent line names: `*` alone, or the letters up to a version.
+def product(value: str) -> str:
+    """Whom a User-agent line or a tag names: `*` alone, or the letters up to a version.
 
-    >>> _product("BuildWIT/1.0"), _product("* # all"), _product("*WordPress*")
+    >>> product("BuildWIT/1.0"), product("* # all"), product("*WordPress*")
     ('buildwit', '*', '')
     """
     token = re.match(r"\*(?=\s|$)|[A-Za-z_-]*", value)

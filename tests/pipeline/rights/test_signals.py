@@ -50,6 +50,10 @@ def says_no(lines: list[tuple[str, str]], of_page: bool = False) -> bool:
         "unavailable_after: 2010-06-25 15:00:00",
         "unavailable_after: Friday, Jun 25, 2010 15:00:00 GMT",
         "unavailable_after: 25 Jun 2030 15:00:00 GMT, noindex nofollow",
+        "buildwit/1.0: noai",
+        "BuildWIT/0.1.0 : nofollow, noindex",
+        "otherbot/2.1: all, buildwit/1: noml",
+        "buildwit/1.0: unavailable_after: 25 Jun 2010 15:00:00 GMT",
     ],
 )
 def test_tags_that_opt_out(tag):
@@ -66,6 +70,9 @@ def test_tags_that_opt_out(tag):
         "otherbot: noindex, nofollow",
         "otherbot: nofollow, noai",
         "otherbot: noml",
+        "otherbot/1.0: noai",
+        "buildwit-images/1.0: noai",
+        "buildwit/1.0: all, otherbot/1.0: noai",
         "otherbot: unavailable_after: 25 Jun 2010 15:00:00 GMT",
         "unavailable_after: 25 Jun 2030 15:00:00 GMT",
         "unavailable_after: some day",
@@ -120,6 +127,38 @@ def test_a_reservation_is_the_number_one(values, out):
 )
 def test_a_preference_about_training_is_yes_or_no(value, out):
     assert says_no([("Content-Usage", value)]) is out
+
+
+@pytest.mark.parametrize(
+    ("value", "heard"),
+    [
+        ("search=yes, ai-train=no", ["no"]),
+        ("search=yes,ai-train=no,use=reference", ["no"]),  # as an operator writes it today
+        ("search=yes; ai-train=no", ["no"]),
+        ("search=yes;ai-train=no;", ["no"]),
+        ("search=yes ai-train=no", ["no"]),  # the headers of many sites have blanks
+        ('"search=yes, ai-train=no"', ["no"]),
+        ('ai-train="no"', ["no"]),
+        ("'ai-train' = 'no'", ["no"]),
+        ("AI-Train: NO", ["no"]),
+        ("ai-train=yes, ai-train=no", ["yes", "no"]),
+        ("ai-train=nothing", []),
+        ("no-ai-train=no", []),
+        ("ai-training=no", []),
+        ("ai-train", []),
+        ("ai-train=", []),
+        ("search=no, ai-input=no", []),
+    ],
+)
+@pytest.mark.parametrize("field", ["Content-Signal", "content-signals"])
+def test_a_content_signal_is_heard_however_its_pairs_are_separated(field, value, heard):
+    said = [Statement("content_signal", f"ai-train={word}") for word in heard]
+    assert statements([(field, value)]) == said
+
+
+def test_a_long_line_of_a_signal_takes_no_longer_than_its_length():
+    assert statements([("content-signal", "ai-train" + " =" * 10**6)]) == []
+    assert statements([("content-signal", "ai-train " * 10**5 + "=no")]) == []
 
 
 def test_what_is_allowed_is_evidence_too():

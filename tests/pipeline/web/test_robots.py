@@ -72,9 +72,14 @@ from pipeline.web.robots import parse_robots
         ("User-agent: *\u2028Disallow: /", "/a", True),
         ("User-agent: *\nAllow: /\x85Disallow: /a", "/a", True),
         ("User-agent: *\x0c\nDisallow: /a", "/a", False),
-        # other lines close no group
+        # other lines close no group: RFC 9309, section 2.2.1; crawler-commons#430
         ("User-agent: x\nSitemap: y\nUser-agent: *\nDisallow: /", "/a", False),
         ("User-agent: x\nCrawl-delay: 9\nUser-agent: *\nDisallow: /", "/a", False),
+        ("User-agent: x\nContent-Signal: search=yes\nUser-agent: *\nDisallow: /", "/a", False),
+        ("User-agent: *\nContent-Usage: train-ai=n\nUser-agent: x\nDisallow: /a", "/a", False),
+        ("User-agent: x\nNoindex: /\nHost: y\n\nUser-agent: *\nDisallow: /", "/a", False),
+        # Google's parser takes /dir/index.html for /dir/ as well; the standard does not
+        ("User-agent: *\nAllow: /dir/index.html\nDisallow: /", "/dir/", False),
         ("<html><body>Disallow: /</body></html>", "/a", True),
         ("\0" * 100, "/a", True),
     ],
@@ -102,6 +107,32 @@ def test_the_longest_rule_of_our_group_decides(text, path, allowed):
 )
 def test_the_crawl_delay_is_that_of_our_group(text, delay_s):
     assert parse_robots(text).delay_s == delay_s
+
+
+NO, YES = [("content-signal", "ai-train=no")], [("content-signal", "ai-train=yes")]
+SIGNAL_NO, SIGNAL_YES = "Content-Signal: ai-train=no\n", "Content-Signal: ai-train=yes\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "heard"),
+    [
+        # between two agents it is for the first, as a rule of access would be
+        (f"User-agent: *\n{SIGNAL_NO}User-agent: x\nDisallow: /b", NO),
+        (f"User-agent: x\n{SIGNAL_NO}User-agent: *\nDisallow: /b", []),
+        (f"User-agent: x\nUser-agent: *\n{SIGNAL_NO}", NO),
+        (f"User-agent: x\nCrawl-delay: 1\nUser-agent: *\n{SIGNAL_NO}", NO),
+        (f"User-agent: x\n{SIGNAL_NO}\nUser-agent: *\n{SIGNAL_YES}", YES),
+        (f"User-agent: x\nAllow: /\n\n{SIGNAL_NO}User-agent: *\nAllow: /", []),
+        # before all groups it is for everybody; Consensys/doc.teku#758, koala73/worldmonitor#3327
+        (f"{SIGNAL_NO}\nUser-agent: *\nAllow: /", NO),
+        (f"{SIGNAL_NO}\nUser-agent: buildwit\nAllow: /\n\nUser-agent: *\nAllow: /", NO),
+        (f"Sitemap: /s.xml\n{SIGNAL_NO}", NO),
+        (f"{SIGNAL_NO}\nUser-agent: *\n{SIGNAL_YES}", NO + YES),
+    ],
+)
+def test_a_line_about_use_is_for_the_agents_above_it(text, heard):
+    assert parse_robots(text).usage("/a") == heard
+    assert parse_robots(text).allows("/a")
 
 
 def test_half_a_million_bytes_of_agents_and_rules_stay_few():

@@ -35,7 +35,9 @@ class Ledger:
         """Keep the statements. Raises AttemptError where one says no and the settings obey it."""
         if not (heard := list(heard)):
             return
-        self._rows |= {Evidence(*one, refuses(one), place, url): None for one in heard}
+        self._rows |= {
+            Evidence(*statement, refuses(statement), place, url): None for statement in heard
+        }
         if no := refused(heard, self.consent):
             raise AttemptError(reason_of(no.signal), f"{place}: {no.signal}={no.value}", final=True)
 

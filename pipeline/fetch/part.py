@@ -25,13 +25,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.fetch.ledger import rows_of
+from pipeline.fetch import changed, ledger
 from pipeline.fetch.log import FetchLog
 from pipeline.images.parts import write_images
 from pipeline.settings.consent import ConsentSettings
 from pipeline.settings.fetch import FetchSettings
 from pipeline.settings.images import ImageSettings
-from queries.tables.contracts import FETCHED, HEARD, IMAGES
+from queries.tables.contracts import FETCHED, HASHED, HEARD, IMAGES
 from queries.tables.errors import UserError
 from queries.tables.parts import Part, folder_written_whole, read_part, write_part
 from queries.tables.schemas import TABLES
@@ -46,6 +46,7 @@ VERIFY_EVERY = 100  # decode every 100th stored picture to verify it
 
 BY_DEFAULT = ConsentSettings()
 NONE_HELD: Mapping[int, str] = {}
+Row = dict[str, Any]
 Advance = Callable[[dict[str, int], int], object]
 
 
@@ -83,12 +84,14 @@ def fetch_part(
         first = not any(folder.parent.glob(f"[!.]*/{FETCHED}"))
         job = _job(images, fetch, consent, first) | {"held": bool(held)}
         _download(_with_places(rows, held), work, job, tell)
-        fetched, messages, heard = _answered(rows, work / ANSWERED, beside / IMAGES)
-        evidence = pa.Table.from_pylist(heard, TABLES["heard"].schema)
-        write_part(beside / HEARD, TABLES["heard"], evidence.to_batches())
+        fetched, messages, heard, hashed = _answered(rows, work / ANSWERED, beside / IMAGES)
+        write_part(beside / HEARD, TABLES["heard"], _batches("heard", heard))
+        if fetch.hashes:
+            write_part(beside / HASHED, TABLES["hashed"], _batches("hashed", hashed))
         for row in fetched:
             row["image_part"] = folder.name
-        write_part(beside / FETCHED, TABLES["fetched"], _batches(fetched))  # last: a store's proof
+        # Last: in a store its presence is the proof that the part is whole.
+        write_part(beside / FETCHED, TABLES["fetched"], _batches("fetched", fetched))
     lines.end(fetched, messages)
     return _published(folder)
 
@@ -113,8 +116,8 @@ def _with_places(rows: pa.Table, held: Mapping[int, str]) -> pa.Table:
     return rows.append_column("held", pa.array(places, pa.string()))
 
 
-def _batches(fetched: list[dict[str, Any]]) -> Iterable[pa.RecordBatch]:
-    return pa.Table.from_pylist(fetched, TABLES["fetched"].schema).to_batches()
+def _batches(table: str, rows: list[Row]) -> Iterable[pa.RecordBatch]:
+    return pa.Table.from_pylist(rows, TABLES[table].schema).to_batches()
 
 
 def _job(
@@ -204,8 +207,8 @@ def _watch(progress: int, longest_s: float, advance: Advance) -> None:
 
 def _answered(
     rows: pa.Table, answers: Path, images: Path
-) -> tuple[list[dict[str, Any]], dict[int, str | None], list[dict[str, Any]]]:
-    """Rows of `fetched`, messages for the log, and rows of `heard`; writes the pictures.
+) -> tuple[list[Row], dict[int, str | None], list[Row], list[Row]]:
+    """Rows of `fetched`, messages for the log, rows of `heard` and `hashed`; writes the pictures.
 
     Rows are in order of pair_id.
 
@@ -214,13 +217,15 @@ def _answered(
     """
     answered: dict[int, dict[str, Any]] = {}
     messages: dict[int, str | None] = {}
-    heard: dict[int, list[dict[str, Any]]] = {}
+    heard: dict[int, list[Row]] = {}
+    hashed: dict[int, list[Row]] = {}
     places: dict[int, tuple[int, int]] = {}
     with (answers.parent / "spool").open("w+b") as spool:
         for row in _answers(answers):
             pair_id, picture = row["pair_id"], row.pop("jpg")
             messages[pair_id] = row.pop("message")
-            heard[pair_id] = rows_of(row.pop("heard"), pair_id, row["attempt"])
+            heard[pair_id] = ledger.rows_of(row.pop("heard"), pair_id, row["attempt"])
+            hashed[pair_id] = changed.rows_of(row.pop("hashed"), pair_id, row["attempt"])
             if row["reason"] is None and picture is not None:
                 if len(picture) != row["image_bytes"]:
                     raise FetchError(f"fetch: the picture of pair {pair_id} was not stored whole")
@@ -238,6 +243,7 @@ def _answered(
         ],
         messages,
         [row for pair_id in sorted(heard) for row in heard[pair_id]],
+        [row for pair_id in sorted(hashed) for row in hashed[pair_id]],
     )
 
 
@@ -258,7 +264,7 @@ def _verify_picture(picture: bytes, row: dict[str, Any]) -> None:
 def _answers(path: Path) -> Iterator[dict[str, Any]]:
     """img2dataset's rows, with our columns alone."""
     ours = [name for name in TABLES["fetched"].schema.names if name != "image_part"]
-    columns = [*ours, "message", "heard", "jpg"]
+    columns = [*ours, "message", "heard", "hashed", "jpg"]
     try:
         with pq.ParquetFile(path) as file:
             for batch in file.iter_batches(ROWS_AT_A_TIME, columns=columns):

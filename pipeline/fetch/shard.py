@@ -17,8 +17,8 @@ from typing import Any
 import cv2
 import simplejpeg
 
+from pipeline.fetch import changed
 from pipeline.fetch.blame import OutageError
-from pipeline.fetch.changed import changed
 from pipeline.fetch.guard import Guard
 from pipeline.fetch.held import answered
 from pipeline.fetch.hosts import interleaved
@@ -165,7 +165,7 @@ def _answered(
         row = row | {"heard": as_text(answer.evidence)}
         if answer.body is None:
             return _lost(row, answer.reason, answer.message), None
-        if differs := changed(answer.body, row.get("source_hash")):
+        if differs := changed.changed(answer.body, row.get("source_hash")):
             return _lost(row, "content_changed", differs), None
         ledger = Ledger(guard.consent)
         try:
@@ -187,6 +187,7 @@ def _answered(
         return _lost(row, "fetch_error", "the picture was encoded wrongly"), None
     measures = {name: getattr(picture, name) for name in MEASURES}
     kept = {"reason": None, "message": None, "image_bytes": len(picture.jpeg)}
+    row = row | {"hashed": changed.as_text(answer.body, guard.settings.hashes)}
     return row | kept | measures, picture.jpeg
 
 
@@ -202,4 +203,4 @@ def is_whole(jpeg: bytes, width: int, height: int) -> bool:
 
 def _lost(row: Row, reason: str | None, message: str | None) -> Row:
     lost = dict.fromkeys((*MEASURES, "image_bytes")) | {"reason": reason, "message": message}
-    return {"heard": None} | row | lost
+    return {"heard": None, "hashed": None} | row | lost

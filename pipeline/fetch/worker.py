@@ -28,7 +28,7 @@ from queries.processes import die_with
 FLUSH_BYTES = 1 << 24  # of pictures that wait to be written
 OUR_COLUMNS = (  # those that img2dataset lacks
     *(("reason", "string"), ("message", "string"), ("image_bytes", "int64")),
-    *(("phash", "int64"), ("spread", "float64"), ("heard", "string")),
+    *(("phash", "int64"), ("spread", "float64"), ("heard", "string"), ("hashed", "string")),
 )
 
 

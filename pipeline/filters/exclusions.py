@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.web.equivalence import equivalence_key, equivalent_host
-from queries.tables.contracts import EXCLUSION_COLUMNS, MOST_BITS
+from queries.tables.contracts import EXCLUSION_COLUMNS, MOST_BITS, PDQ_BITS
 from queries.tables.errors import InputError
 from queries.tables.schemas import TABLES
 
@@ -100,19 +100,21 @@ def _text(columns: dict[str, Any], name: str) -> str:
     return "" if value is None else str(value).strip()
 
 
-def _radius(where: str, kind: str, text: str) -> int | None:
-    """How many bits of a phash may differ, 0 where the list has no radius; None for other kinds.
+# Of the kinds that have a radius: that of a line without one, and the greatest.
+RADII = {"phash": (0, MOST_BITS), "pdq": (PDQ_BITS, PDQ_BITS)}
 
-    Raises InputError.
-    """
-    if kind != "phash" and not text:
+
+def _radius(where: str, kind: str, text: str) -> int | None:
+    """How many bits of a phash or pdq may differ; None for other kinds. Raises InputError."""
+    if kind not in RADII and not text:
         return None
-    if kind != "phash" or not re.fullmatch("[0-9]{0,2}", text) or int(text or 0) > MOST_BITS:
+    usual, most = RADII.get(kind, (0, 0))
+    if kind not in RADII or not re.fullmatch("[0-9]{0,2}", text) or int(text or 0) > most:
         raise InputError(
             f"{where}: radius {text[:200]!r} of a {kind}: expected 0..{MOST_BITS} for a phash, "
-            f"and nothing for others"
+            f"0..{PDQ_BITS} for a pdq, and nothing for others"
         )
-    return int(text or 0)
+    return int(text) if text else usual
 
 
 def read_url(text: str) -> str:
@@ -161,10 +163,19 @@ def read_pair_id(text: str) -> str:
     return str(int(text))
 
 
-def _hex(digits: int) -> Callable[[str], str]:
+DIGITS = {"md5": 32, "sha1": 40, "sha256": 64, "phash": 16, "pdq": 64}
+
+
+def _hex(kind: str) -> Callable[[str], str]:
     def read(text: str) -> str:
-        if not re.fullmatch(f"[0-9a-fA-F]{{{digits}}}", text):
-            raise ValueError(f"{len(text)} characters")
+        strange = re.search("[^0-9a-fA-F]", text)
+        if len(text) != DIGITS[kind]:
+            others = [name for name, digits in DIGITS.items() if digits == len(text)]
+            like = f", as a {' or a '.join(others)} has" if others and not strange else ""
+            base64 = ", perhaps base64: write it in hex" if text.endswith("=") else ""
+            raise ValueError(f"{len(text)} characters{like}{base64}")
+        if strange:
+            raise ValueError(f"{strange[0]!r} at place {strange.start() + 1} is none")
         return text.lower()
 
     return read
@@ -174,8 +185,7 @@ KINDS: dict[str, tuple[str, Callable[[str], str]]] = {
     "url": ("an http or https address of a picture", read_url),
     "host": ("a host without a port", read_host),
     "pair_id": ("a decimal number below 2^63", read_pair_id),
-    "sha256": ("64 hex digits", _hex(64)),
-    "phash": ("16 hex digits", _hex(16)),
+    **{kind: (f"{digits} hex digits", _hex(kind)) for kind, digits in DIGITS.items()},
 }
 
 
@@ -186,7 +196,11 @@ def _lines(path: Path) -> Iterator[Line]:
         raise InputError(f"{path}: expected a list that ends in .csv, .tsv, .parquet or .txt")
     try:
         yield from readers.get(kind, _csv_lines)(path)
-    except (OSError, UnicodeDecodeError, csv.Error, pa.ArrowException) as error:
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path}: expected a list of exclusions: {error}; save it in UTF-8"
+        ) from None
+    except (OSError, csv.Error, pa.ArrowException) as error:
         raise InputError(f"{path}: expected a list of exclusions: {error}") from None
 
 
@@ -206,7 +220,10 @@ def _csv_lines(path: Path) -> Iterator[Line]:
         for cells in reader:
             line = Line(path, reader.line_num, dict(zip(names, cells, strict=False)))
             if cells and len(cells) != len(names):
-                raise InputError(f"{line.where}: {len(cells)} columns, expected {len(names)}")
+                raise InputError(
+                    f"{line.where}: {len(cells)} columns, expected {len(names)}; a value with "
+                    f"the separator in it stands in quotes"
+                )
             if cells:
                 yield line
 
@@ -221,6 +238,15 @@ def _parquet_lines(path: Path) -> Iterator[Line]:
                 yield Line(path, number, row, "row")
 
 
+def _cure(names: list[str], path: Path) -> str:
+    """What to change in a first line that does not name the columns."""
+    if names and names[0].lower() in KINDS:
+        return "; the first line has their names, kind,value, and not an exclusion"
+    separator = DELIMITERS.get(path.suffix.lower())
+    others = [sign for sign in ",;\t|" if sign != separator and sign in " ".join(names)]
+    return f"; columns are separated by {separator!r}, not by {others[0]!r}" if others else ""
+
+
 def _checked(names: list[str], path: Path) -> list[str]:
     """The names of the columns. InputError for an unknown name: it may be a misspelt known one."""
     if not {"kind", "value"} <= set(names) <= set(EXCLUSION_COLUMNS) or len(set(names)) < len(
@@ -228,6 +254,6 @@ def _checked(names: list[str], path: Path) -> list[str]:
     ):
         raise InputError(
             f"{path}: columns {', '.join(names)[:200]!r}: expected kind and value, and at most "
-            f"radius, reason and date beside them"
+            f"radius, reason and date beside them{_cure(names, path)}"
         )
     return names

@@ -16,8 +16,8 @@ from pipeline.settings.consent import ConsentSettings
 from pipeline.web.robots import AGENT, product
 
 # Header fields, in small letters, that hold a signal; a crawl's reader asks for these alone.
-FIELDS = ("x-robots-tag", "tdm-reservation", "tdm-policy", "content-usage")
-FIELDS += (SIGNAL_FIELDS := ("content-signal", "content-signals"))
+SIGNAL_FIELDS = ("content-signal", "content-signals")
+FIELDS = ("x-robots-tag", "tdm-reservation", "tdm-policy", "content-usage", *SIGNAL_FIELDS)
 REASONS = {"robots": "robots", "robots_tag": "opted_out"}  # of the others: opted_out_SIGNAL
 ROBOTS_META = {"robots", AGENT}  # names of <meta> that mean what X-Robots-Tag means
 MOST_CHARACTERS = 1 << 16  # of a line

@@ -17,7 +17,7 @@ from queries.tables.parts import compact, digest, read_rows, write_part
 from queries.tables.schemas import TABLES
 
 # What attempts are judged by beside their measures.
-JUDGES = ("exclusion", "scored", "scorer", "heard", "policy")
+JUDGES = ("exclusion", "hashed", "pdq_near", "scored", "scorer", "heard", "policy")
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class Selection:
     """The tables that `select` derives, as files."""
 
     verdict: Path
+    excluded_picture: Path
     suppressed: Path
     near_skipped: Path
     standing: list[Path]
@@ -65,8 +66,20 @@ def select(
     judging: dict[str, Rows] = {name: () for name in JUDGES} | dict(judges or {})
     near_bits = build["near_bits"][0].as_py()
     attempts: dict[str, Rows] = {"fetched": fetched, "exclusion": judging["exclusion"]}
+    by_hash: dict[str, Rows] = {name: judging[name] for name in ("hashed", "pdq_near")}
+    excluded = derive(
+        "excluded_picture",
+        by_hash["hashed"] or by_hash["pdq_near"],
+        *attempts.values(),
+        **attempts,
+        **by_hash,
+        pair=pair,
+    )
+    judging["excluded_picture"] = [excluded]
+    del judging["pdq_near"]  # of which the verdict needs no more
     judging["excluded_hash"] = [derive("excluded_hash", *attempts.values(), **attempts)]
     verdict = derive("verdict", fetched, fetched=fetched, pair=pair, build=build, **judging)
+    judged = (verdict, excluded)
     if near_bits > 0 and len(fetched):
         near, skipped = derive_near(engine, build, verdict, folder)
     else:
@@ -88,14 +101,14 @@ def select(
             engine.derive(DERIVE / "kept_match.sql", inputs, kept)
         if none_near:
             nothing = derive("suppressed", ())
-            return Selection(verdict, nothing, skipped, standing, open_match, kept, n_passes)
+            return Selection(*judged, nothing, skipped, standing, open_match, kept, n_passes)
         inputs = {"verdict": [verdict], "near": [near], "kept_match": [kept], "build": build}
         suppressed = engine.derive(
             DERIVE / "suppressed.sql", inputs, part / "suppressed.parquet"
         ).path
         after = read_rows(suppressed)
         if after.equals(before):
-            return Selection(verdict, suppressed, skipped, standing, open_match, kept, n_passes)
+            return Selection(*judged, suppressed, skipped, standing, open_match, kept, n_passes)
         before = after
         matches["suppressed"] = [suppressed]
 

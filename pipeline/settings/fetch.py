@@ -1,6 +1,6 @@
 """How pictures are asked for: limits of one attempt, manners towards hosts, who asks.
 
-But for `check_hash`, nothing here changes what is kept of an answer.
+But for `check_hash` and `hashes`, nothing here changes what is kept of an answer.
 """
 
 import ipaddress
@@ -36,6 +36,9 @@ class GuardSettings(Section):
     contact: Annotated[str, Field(pattern=r"^[\x20-\x7e]*$")] = ""
     allow_networks: tuple[Annotated[str, AfterValidator(_network)], ...] = ()
     ca_file: ExistingPath | None = None  # certificates to trust beside the usual ones
+    # Of the bytes of each picture, beside its sha256. Those that lists of exclusions ask for are
+    # recorded anyway; a list that comes later can only be compared with what was recorded.
+    hashes: tuple[Literal["md5", "sha1"], ...] = ()
 
     def shared_by(self, n: int) -> Self:
         """These for each of n who fetch at once, so that a host is asked no more often by all.
@@ -51,7 +54,7 @@ class GuardSettings(Section):
 class FetchSettings(GuardSettings):
     """How pictures are asked for.
 
-    Only `check_hash` changes what is kept, and only of pictures that are fetched from then on.
+    Only `check_hash` and `hashes` change what is kept, of pictures that are fetched from then on.
     """
 
     check_hash: bool = False  # lose a picture whose bytes are not those that its source hashed

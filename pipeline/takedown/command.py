@@ -21,6 +21,7 @@ from pipeline.filters.exclusions import read_exclusions
 from pipeline.settings.whole import load
 from pipeline.takedown.files import versions
 from pipeline.takedown.find import PENDING, add_clues, read_clues, resolve
+from pipeline.takedown.hashes import n_unknown
 from pipeline.takedown.verify import Clues, find_remains
 from pipeline.takedown.versions import (
     n_lost,
@@ -37,6 +38,7 @@ from pipeline.workspace.takedown_log import LOG, TakedownLog, read_log, write_lo
 from queries.tables.errors import InputError, UserError
 from queries.tables.manifest import find
 
+Row = dict[str, Any]
 SHOWN = 20  # files in which something is left
 
 
@@ -123,7 +125,9 @@ def extend_log(workspace: Path, path: Path | None) -> TakedownLog:
     """Write what the list names to the log. Returns the whole log."""
     before = read_log(workspace)
     today = datetime.now(UTC).date().isoformat()
-    log = resolve(workspace, read_list(path) if path else [], today, before)
+    listed = read_list(path) if path else []
+    say_what_is_not_compared(workspace, path, listed)
+    log = resolve(workspace, listed, today, before)
     if not log:
         return log
     add_clues(workspace, log)
@@ -134,7 +138,19 @@ def extend_log(workspace: Path, path: Path | None) -> TakedownLog:
     return log
 
 
-def read_list(path: Path) -> list[dict[str, Any]]:
+def say_what_is_not_compared(workspace: Path, path: Path | None, listed: list[Row]) -> None:
+    """Print a line for an empty list, and for pictures of which a hash of the list is unknown."""
+    if path and not listed:
+        print(f"{path}: it has no line, so it names nothing")
+    kinds = {row["kind"] for row in listed} & {"md5", "sha1"}
+    if n := n_unknown(workspace, kinds):
+        print(
+            f"{n} pictures have no {' and '.join(sorted(kinds))} on record and were not compared: "
+            f"name the list in the settings' exclusions, too, and the next build leaves them out"
+        )
+
+
+def read_list(path: Path) -> list[Row]:
     """The rows of a list of exclusions. Raises InputError."""
     if not path.is_file():
         raise InputError(f"--list {path}: expected a list of exclusions, a file")

@@ -14,13 +14,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.workspace.takedown_log import REASON, TakedownLog
-from queries.tables.contracts import FETCHED, HEARD
+from queries.tables.contracts import FETCHED, HASHED, HEARD
 from queries.tables.manifest import MANIFEST
 from queries.tables.parts import read_batches, write_part, written_whole
 from queries.tables.schemas import Table
 from queries.tables.table import pair_columns
 from queries.tables.tars import with_places
 
+OF_IMAGE_PARTS = {"fetched": FETCHED, "heard": HEARD, "hashed": HASHED}
 ASIDE = ".taken"  # ending of an old version's folder while the new one is renamed to its place
 
 Change = Callable[[pa.RecordBatch], pa.RecordBatch]
@@ -50,10 +51,8 @@ def files_of_tables(workspace: Path, *names: str) -> Iterator[Path]:
         paths += workspace.glob(f"[!.]*/tables/{name}/[!.]*.parquet")
         if name == "sample":
             paths += workspace.glob("[!.]*/shards/[!.]*.parquet")
-        if name == "fetched":
-            paths += workspace.glob(f"images/*/[!.]*/{FETCHED}")
-        if name == "heard":
-            paths += workspace.glob(f"images/*/[!.]*/{HEARD}")
+        if name in OF_IMAGE_PARTS:
+            paths += workspace.glob(f"images/*/[!.]*/{OF_IMAGE_PARTS[name]}")
     return unique_files(paths)
 
 

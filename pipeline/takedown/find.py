@@ -20,6 +20,7 @@ from pipeline.filters.named import address_key, address_keys, hosts_in, parent_i
 from pipeline.images.parts import stored_pictures
 from pipeline.report.gallery import thumbnail
 from pipeline.takedown.files import column_names, files_of_tables, has_pairs
+from pipeline.takedown.hashes import Named, pairs_by_bytes, pairs_by_pdq
 from pipeline.workspace.takedown_log import TakedownLog, Why
 from queries.tables.parts import write_part
 from queries.tables.schemas import TABLES
@@ -42,6 +43,8 @@ class Targets:
     hosts: dict[str, Why] = field(default_factory=dict)
     pictures: dict[str, Why] = field(default_factory=dict)
     hashes: list[tuple[int, int, Why]] = field(default_factory=list)  # phash, radius
+    by_bytes: Named = field(default_factory=dict)  # md5 and sha1
+    by_pdq: list[tuple[dict[str, Any], Why]] = field(default_factory=list)
 
     @property
     def size(self) -> int:
@@ -64,6 +67,10 @@ class Targets:
                     targets.pictures.setdefault(row["value"], why)
                 case "phash":
                     targets.hashes.append((row["phash"], row["radius"], why))
+                case "md5" | "sha1":
+                    targets.by_bytes.setdefault((row["kind"], row["value"]), why)
+                case "pdq":
+                    targets.by_pdq.append((row, why))
         return targets
 
 
@@ -72,6 +79,11 @@ def resolve(
 ) -> TakedownLog:
     """The log with all pairs and pictures of the workspace that these exclusions mean."""
     targets = Targets.read(exclusions, log, today)
+    for pair_id, why in pairs_by_bytes(workspace, targets.by_bytes):
+        targets.pairs.setdefault(pair_id, why)
+    whys = {row["value"]: why for row, why in reversed(targets.by_pdq)}
+    for pair_id, value in pairs_by_pdq(workspace, [row for row, _ in targets.by_pdq]):
+        targets.pairs.setdefault(pair_id, whys[value])
     size = -1
     while targets.size > size:
         size = targets.size

@@ -46,7 +46,7 @@ def sweep_work(workspace: Path, log: TakedownLog, urls: Collection[str]) -> None
         _sweep_journal(path, urls)
     for path in files_of_tables(workspace, "fetched"):
         _sweep_image_part(path, log)
-    for path in files_of_tables(workspace, "heard"):
+    for path in files_of_tables(workspace, "heard", "hashed"):
         if has_pairs(path, log.pair_ids()):
             remove_pairs(path, log.pair_ids())
     _sweep_fetch_log(workspace / "fetch_log.jsonl", log)

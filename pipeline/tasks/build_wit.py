@@ -67,7 +67,7 @@ class BuildWIT(Stage):
 
     published = (  # tables that go into the build as they are
         *("query", "border", "corpus", "list_source", "language_cap", "query_cap"),
-        *("exclusion", "named", "pair", "extra"),
+        *("exclusion", "named", "excluded_picture", "pair", "extra"),
         *("kept_match", "near_skipped", "attempt", "score", "outcome", "drop", "round"),
         "consent",
         "round_loss",

@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import pyarrow.compute as pc
+from rich.console import Console
+from rich.text import Text
+
 from pipeline import sources
 from pipeline.filters import rows
 from pipeline.filters.exclusions import read_exclusions
@@ -17,10 +21,11 @@ from pipeline.settings.values import is_remote
 from pipeline.settings.whole import Settings, load
 from pipeline.workspace.endings import end_interrupted, ending_in_one_line, in_one_line
 from pipeline.workspace.folder import ENGINES, Workspace
+from pipeline.workspace.takedown_log import LOG
 from queries.engine import MapInput
 from queries.tables.errors import InputError
 from queries.tables.manifest import find
-from queries.tables.parts import Part
+from queries.tables.parts import Part, read_rows
 from queries.tables.schemas import TABLES
 from queries.tables.store import bring, place
 
@@ -73,7 +78,7 @@ def open_workspace(
             lost_pairs(find(ws.folder), reasons(options.retry))  # raises where it lost none
         ws.lock()
         ws = ws.with_takedowns()
-        read_lists(ws)  # raises for a line that means nothing
+        say_empty_lists(ws)  # raises for a line that means nothing
     log_faults_in_one_line(ws)
     end_at_signals(ws)
     _open[options] = ws
@@ -111,6 +116,20 @@ def exclusion_lists(ws: Workspace) -> list[MapInput]:
     for path in ws.settings.exclusions:
         inputs += ws.file_inputs([path], Path(path).name, LISTS_VERSION)
     return inputs
+
+
+def listed_kinds(ws: Workspace) -> set[str]:
+    """The kinds of exclusions that the lists have."""
+    parts = (read_rows(part.path, columns=["kind"]) for part in read_lists(ws))
+    return {kind for rows in parts for kind in pc.unique(rows["kind"]).to_pylist()}
+
+
+def say_empty_lists(ws: Workspace) -> None:
+    """Print a line for each list that excludes nothing: its owner may think that it does."""
+    for path, part in zip(ws.settings.exclusions, read_lists(ws), strict=True):
+        if not part.rows_kept and Path(path).name != LOG:
+            line = f"EMPTY: {path} has no line, so it excludes nothing"
+            Console().print(Text(line, style="bold"), soft_wrap=True)
 
 
 def read_lists(ws: Workspace) -> list[Part]:

@@ -11,18 +11,23 @@ import pyarrow as pa
 from pipeline import sources
 from pipeline.fetch.log import FetchStatus
 from pipeline.fetch.part import fetch_part
+from pipeline.images.pdq import hash_pictures, listed_pdq, near_listed
 from pipeline.images.scorers import score_pictures
 from pipeline.rights.evidence import policies
 from pipeline.selection.retry import lost_pairs, reasons
 from pipeline.selection.rule import cut_request, request, select
+from pipeline.settings.fetch import FetchSettings
 from pipeline.settings.scorers import Scorer
+from pipeline.tasks.opening import listed_kinds
 from pipeline.tasks.pairs import CapLanguages
-from pipeline.tasks.stage import Parts, Stage, files
+from pipeline.tasks.stage import Parts, Stage, files, inputs_of
 from queries.engine import MapInput, Rows
-from queries.tables.contracts import FETCHED, HEARD
+from queries.tables.contracts import FETCHED, HASHED, HEARD
 from queries.tables.manifest import files_by_table
 from queries.tables.parts import Part, digest, read_part, write_json
 from queries.tables.schemas import TABLES
+
+PDQ_VERSION = 1  # of the code that hashes pictures: raise it when it gives other hashes
 
 
 class JudgeStage(Stage):
@@ -35,14 +40,45 @@ class JudgeStage(Stage):
         """
         judges: dict[str, Rows] = {"exclusion": self.paths("exclusion")}
         judges |= {"heard": self.heard(part_names), "policy": policies(self.used.consent)}
+        judges |= {"hashed": self.hashed(part_names), "pdq_near": self.pdq_near(part_names)}
         if self.used.scorers:
             judges |= {"scored": self.scored(part_names), "scorer": self.ws.scorer_rows()}
         return judges
 
     def heard(self, part_names: list[str]) -> list[Path]:
         """What was heard of training when these image parts were fetched."""
-        paths = (self.ws.images / name / HEARD for name in part_names)
+        return self.beside(part_names, HEARD)
+
+    def hashed(self, part_names: list[str]) -> list[Path]:
+        """The hashes of what was fetched that lists had asked for."""
+        return self.beside(part_names, HASHED)
+
+    def beside(self, part_names: list[str], name: str) -> list[Path]:
+        """The files of this name in the image parts that have one."""
+        paths = (self.ws.images / part / name for part in part_names)
         return [path for path in paths if path.exists()]
+
+    def pdq_near(self, part_names: list[str]) -> list[Path]:
+        """The stored pictures that a list names by PDQ; they are hashed where a list asks for it.
+
+        A part is hashed once, and compared again with lists that have changed.
+        """
+        exclusions = self.paths("exclusion")
+        listed = listed_pdq(exclusions)
+        if not listed.num_rows:
+            return []
+        inputs = [
+            MapInput(
+                digest(name, [PDQ_VERSION, self.ws.image_digest]),
+                pa.table({"folder": [str(self.ws.images / name)]}),
+            )
+            for name in part_names
+        ]
+        hashes = self.map("pdq", partial(hash_pictures, images=self.used.images), inputs)
+        against = inputs_of(hashes, digest(listed.to_pydict()))
+        return files(
+            self.map("pdq_near", partial(near_listed, exclusions=tuple(exclusions)), against)
+        )
 
     def scored(self, part_names: list[str]) -> list[Path]:
         """The scores of all pictures of these image parts, by every scorer."""
@@ -76,7 +112,7 @@ class FetchStage(JudgeStage):
                 stack.enter_context(sources.serving(source))
             step = self.ws.engine.step(about, missing.num_rows, "images", rate=True)
             status = FetchStatus(stack.enter_context(step))
-            manners = self.used.fetch.shared_by(self.ws.engine.fetchers)
+            manners = self.manners()
             context = (self.used.images, manners, self.ws.local / "fetch_log.jsonl")
             jobs = {
                 self.ws.images / name / FETCHED: partial(
@@ -90,6 +126,12 @@ class FetchStage(JudgeStage):
                 for name, rows in cut_request(missing, self.used.fetch.rows_per_part)
             }
             self.ws.engine.fetch(jobs, status)
+
+    def manners(self) -> FetchSettings:
+        """How to ask, for one of those who fetch at once; with the hashes that lists ask for."""
+        settings = self.used.fetch.shared_by(self.ws.engine.fetchers)
+        asked = {*settings.hashes, *listed_kinds(self.ws)} & {"md5", "sha1"}
+        return settings.model_copy(update={"hashes": tuple(sorted(asked))})
 
 
 class FetchAgain(FetchStage):
@@ -191,7 +233,7 @@ class CapPairs(JudgeStage):
     )
     makes = (
         *("kept_match", "left_unsettled", "outcome", "picked", "score", "attempt", "consent"),
-        *("round", "round_loss", "near_skipped"),
+        *("round", "round_loss", "near_skipped", "excluded_picture"),
     )
 
     def requires(self) -> Stage:
@@ -219,6 +261,7 @@ class CapPairs(JudgeStage):
             "score": self.scores(part_names, verdict),
             "kept_match": [read_part(selection.kept_match)],
             "near_skipped": [read_part(selection.near_skipped)],
+            "excluded_picture": [read_part(selection.excluded_picture)],
             "left_unsettled": [read_part(folder / "unsettled.parquet")],
             "attempt": self.derive("attempt", fetched=fetched, pair=pair),
             "consent": self.derive(

@@ -1,6 +1,6 @@
 -- Lines of the lists of exclusions that name no candidate and no fetched picture
 -- grain: one row per line, in the order of the lists
--- inputs: exclusion, named, attempt
+-- inputs: exclusion, named, attempt, excluded_picture
 -- A misspelt line protects nobody. Of pictures all attempts are compared; hashes where they agree
 -- in two bytes, as two of 8 bytes that differ in 6 bits do. A workspace's takedowns.csv is left
 -- out: what it names is gone before any list is asked.
@@ -32,6 +32,14 @@ hit AS (
     SELECT kind, value, 64 AS radius FROM named
     UNION
     SELECT 'sha256', sha256, 64 FROM attempt
+    UNION
+    SELECT exclusion.kind, exclusion.value, COALESCE(exclusion.radius, 64)
+    FROM exclusion
+    INNER JOIN excluded_picture AS found
+        ON
+            exclusion.kind = found.kind
+            AND exclusion.value = found.value
+            AND found.distance <= COALESCE(exclusion.radius, 0)
     UNION
     SELECT 'phash', listed.value, listed.radius
     FROM listed INNER JOIN seen ON listed.bits = seen.bits AND listed.part = seen.part

@@ -1,7 +1,8 @@
--- No sample is a picture, or near a picture, that the exclusions name by its bytes or its pHash
+-- No sample is a picture, or near a picture, that the exclusions name by its bytes or its look
 -- grain: one row per sample and exclusion
--- inputs: sample, exclusion
--- Exclusions of the kinds sha256 and phash ask for decontamination; without any, nothing does.
+-- inputs: sample, outcome, exclusion, excluded_picture
+-- Exclusions of the kinds md5, sha1, sha256, phash and pdq ask for decontamination; without any,
+-- nothing does.
 -- Hashes are compared only where they agree in two bytes: 3 differing bits spare one of 4 fixed
 -- pairs of bytes, and the 6 bits that a radius has at most spare two of the 8 bytes.
 WITH byte AS (
@@ -40,6 +41,14 @@ seen AS (
 SELECT sample.pair_id, exclusion.kind, exclusion.value, exclusion.why, 0 AS distance
 FROM sample INNER JOIN exclusion ON sample.sha256 = exclusion.value
 WHERE exclusion.kind = 'sha256'
+UNION
+SELECT sample.pair_id, exclusion.kind, exclusion.value, exclusion.why, found.distance
+FROM sample
+INNER JOIN outcome ON sample.pair_id = outcome.pair_id
+INNER JOIN excluded_picture AS found
+    ON sample.pair_id = found.pair_id AND outcome.attempt = found.attempt
+INNER JOIN exclusion ON found.kind = exclusion.kind AND found.value = exclusion.value
+WHERE found.distance <= COALESCE(exclusion.radius, 0)
 UNION
 -- a | b less a & b is the exclusive or, which engines write differently.
 SELECT

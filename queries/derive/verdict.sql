@@ -1,8 +1,26 @@
 -- What became of each pair with an attempt, judged by itself alone: the image rules
 -- grain: one row per pair_id
--- inputs: fetched, pair, build, exclusion, excluded_hash, scored, scorer, heard, policy
+-- inputs: fetched, pair, build, exclusion, excluded_hash, excluded_picture, hashed, scored, scorer,
+-- heard, policy
 WITH excluded_bytes AS (
     SELECT DISTINCT value FROM exclusion WHERE kind = 'sha256'
+),
+
+excluded_attempt AS (
+    SELECT DISTINCT pair_id, attempt FROM excluded_picture
+),
+
+-- Of what was fetched before a list asked for such hashes nobody knows whether the list names it.
+uncompared AS (
+    SELECT DISTINCT fetched.pair_id, fetched.attempt
+    FROM fetched
+    CROSS JOIN (SELECT DISTINCT kind FROM exclusion WHERE kind IN ('md5', 'sha1')) AS asked
+    LEFT JOIN hashed
+        ON
+            fetched.pair_id = hashed.pair_id
+            AND fetched.attempt = hashed.attempt
+            AND asked.kind = hashed.kind
+    WHERE fetched.reason IS NULL AND hashed.pair_id IS NULL
 ),
 
 -- A picture that a scorer with a limit has no number for is as one beyond the limit.
@@ -34,6 +52,7 @@ judged AS (
             WHEN refused.reason IS NOT NULL THEN refused.reason
             WHEN excluded_bytes.value IS NOT NULL THEN 'excluded'
             WHEN excluded_hash.phash IS NOT NULL THEN 'excluded'
+            WHEN excluded_attempt.pair_id IS NOT NULL THEN 'excluded'
             WHEN original_width < min_side OR original_height < min_side THEN 'image_too_small'
             WHEN CAST(original_width AS BIGINT) * original_height < min_area THEN 'image_too_small'
             WHEN
@@ -41,11 +60,18 @@ judged AS (
                 OR original_height > max_aspect * original_width THEN 'image_aspect'
             WHEN spread < min_spread THEN 'image_uniform'
             WHEN beyond.pair_id IS NOT NULL THEN 'image_score'
+            WHEN uncompared.pair_id IS NOT NULL THEN 'not_compared'
         END AS verdict
     FROM fetched
     CROSS JOIN build
     LEFT JOIN excluded_bytes ON fetched.sha256 = excluded_bytes.value
     LEFT JOIN excluded_hash ON fetched.phash = excluded_hash.phash
+    LEFT JOIN excluded_attempt
+        ON
+            fetched.pair_id = excluded_attempt.pair_id
+            AND fetched.attempt = excluded_attempt.attempt
+    LEFT JOIN uncompared
+        ON fetched.pair_id = uncompared.pair_id AND fetched.attempt = uncompared.attempt
     LEFT JOIN refused
         ON fetched.pair_id = refused.pair_id AND fetched.attempt = refused.attempt
     LEFT JOIN beyond

@@ -38,7 +38,7 @@ of_outcome AS (
 of_exclusion AS (
     SELECT
         COUNT(*) AS exclusions,
-        COUNT(CASE WHEN kind IN ('sha256', 'phash') THEN 1 END) AS hash_exclusions
+        COUNT(CASE WHEN kind NOT IN ('url', 'host', 'pair_id') THEN 1 END) AS hash_exclusions
     FROM exclusion
 )
 

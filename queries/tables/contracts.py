@@ -9,14 +9,16 @@ from pathlib import Path
 
 from queries.tables.manifest import MANIFEST
 
-# A folder of fetched pictures: what was asked for, what was heard of training, the bytes, and where
-# bytes went that it gave up. Parts that 0.1.0 fetched heard nothing.
-FETCHED, HEARD = "fetched.parquet", "heard.parquet"
+# A folder of fetched pictures: what was asked for, what was heard of training, hashes that lists
+# asked for, the bytes, and where bytes went that it gave up. Parts of 0.1.0 lack the second and
+# third, and a part that no list asked for a hash lacks the third.
+FETCHED, HEARD, HASHED = "fetched.parquet", "heard.parquet", "hashed.parquet"
 IMAGES, MOVED = "images.parquet", "moved.parquet"
 
 # A list of exclusions: the trainer writes them, FilterPairs reads them.
 EXCLUSION_COLUMNS = ("kind", "value", "radius", "reason", "date")
 MOST_BITS = 6  # of pHash, the greatest radius: further away is another picture as often as not
+PDQ_BITS = 31  # of PDQ, its usual and greatest radius, as partners exchange it
 
 # The folder of a run: the trainer writes it, the report and a takedown read it.
 RUN_RECORD, TRAINING_LOG = "run.json", "train.jsonl"

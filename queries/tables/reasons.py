@@ -111,6 +111,7 @@ FETCH = {
     **OPTED_OUT,
     **BY_SIGNAL,
     "content_changed": "the bytes are not those that the source hashed (check_hash)",
+    "not_compared": "fetched before a list of exclusions asked for its md5 or sha1",
     "bad_metadata": "XMP with entities, or larger or deeper than any picture's: nobody parses it",
     "not_an_image": "the answer is no picture of a known type",
     "svg": "the answer is a drawing in SVG, a program more than a picture",
@@ -125,7 +126,7 @@ FETCH = {
 PASSING = (
     *("no_such_host", "resolver_failed", "refused", "connect_timeout", "host_unreachable"),
     *("timeout", "connection_error", "http_error", "fetch_error"),
-    *("retry_later", "robots_error"),
+    *("retry_later", "robots_error", "not_compared"),
 )
 IMAGE = {
     "image_too_small": "a side of the original is shorter than min_side",

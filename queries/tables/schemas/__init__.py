@@ -21,6 +21,7 @@ PUBLISHED = (
     "query_cap",
     "exclusion",
     "named",
+    "excluded_picture",
     "pair",
     "extra",
     "match",

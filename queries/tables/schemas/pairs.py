@@ -67,10 +67,10 @@ table(
 table(
     "exclusion",
     "one row per line of an exclusions file",
-    column("kind", string, "url, host, pair_id, sha256 or phash"),
+    column("kind", string, "url, host, pair_id, md5, sha1, sha256, phash or pdq"),
     column("value", string, "a URL's equivalence key, host, decimal pair_id or hex"),
     column("phash", int64, "of a phash: as samples have it; else null", null=True),
-    column("radius", int32, "of a phash: bits of 64 that may differ; else null", null=True),
+    column("radius", int32, "of a phash or pdq: bits that may differ; else null", null=True),
     column("why", string, "as the file says", null=True),
     column("since", string, "date, as the file says", null=True),
     column("list_file", string, "the file's name; null in builds of 0.1.0", null=True),

@@ -65,6 +65,14 @@ table(
     *STATEMENT,
     column("attempt", int32, "1.. per pair"),
 )
+table(
+    "hashed",
+    "one row per picture that was fetched and hash of its bytes that a list asked for",
+    PAIR_ID,
+    column("attempt", int32, "1.. per pair"),
+    column("kind", string, "md5 or sha1"),
+    column("value", string, "of the bytes as served, hex"),
+)
 table("page_heard", "one row per candidate and statement of its page about training", *STATEMENT)
 table(
     "policy",
@@ -91,6 +99,32 @@ table(
     "excluded_hash",
     "one row per hash of fetched pictures that an exclusion names",
     column("phash", int64, "64-bit DCT hash"),
+)
+table(
+    "pdq",
+    "one row per stored picture",
+    PAIR_ID,
+    IMAGE_PART,
+    column("pdq", string, "PDQ's 256 bits, hex; null for a side below 5 pixels", null=True),
+)
+LISTED = (
+    column("value", string, "as exclusion has it"),
+    column("distance", int32, "bits that differ"),
+)
+table(
+    "pdq_near",
+    "one row per stored picture and hash of a list within its radius",
+    PAIR_ID,
+    IMAGE_PART,
+    *LISTED,
+)
+table(
+    "excluded_picture",
+    "one row per attempt and exclusion by md5, sha1 or pdq that names its picture",
+    PAIR_ID,
+    column("attempt", int32, "1.. per pair"),
+    column("kind", string, "md5, sha1 or pdq"),
+    *LISTED,
 )
 SCORER = column("scorer", string, "name of the scorer in the settings")
 SCORE = column("score", float64, "by the scorer's model; null where that is no number", null=True)

@@ -5,11 +5,14 @@ import hashlib
 import json
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline.fetch.part import fetch_part
 from pipeline.settings.fetch import FetchSettings
 from pipeline.sources.digests import stated_hash
+from queries.tables.contracts import HASHED
+from queries.tables.schemas import TABLES
 from tests.guard_server import GuardServer
 from tests.image_server import picture
 from tests.pipeline.fetch.test_part import FETCH_ONCE, IMAGES, ask, rows_by_url
@@ -44,6 +47,31 @@ def test_exactly_the_pictures_that_changed_since_the_list_was_made_are_lost(algo
             reasons = [by_url[line["url"]]["reason"] for line in lines]
             assert reasons == ["content_changed" if n in lost else None for n in range(N)]
     assert not FetchSettings().check_hash
+
+
+def test_hashes_that_lists_ask_for_are_recorded_of_the_bytes_as_they_came(tmp_path):
+    bodies = {"1": picture(1), "2": picture(2), "3": b"no picture"}
+    with GuardServer() as server:
+        server.bodies = bodies
+        urls = [server.url(f"/body/{name}") for name in bodies]
+        asked = ask([*urls, server.url("/status/404")])
+        for kinds in ((), ("md5",), ("md5", "sha1")):
+            folder = tmp_path / "-".join(["of", *kinds])
+            fetch = FETCH_ONCE.model_copy(update={"hashes": kinds})
+            fetch_part(asked, folder, IMAGES, fetch, tmp_path / "log")
+            assert (folder / HASHED).exists() is bool(kinds)
+            if not kinds:
+                continue
+            found = pq.read_table(folder / HASHED)
+            assert found.schema.equals(TABLES["hashed"].schema)
+            of = dict(zip(asked["url"].to_pylist(), asked["pair_id"].to_pylist(), strict=True))
+            expected = {
+                (of[url], 1, kind, hashlib.new(kind, bodies[url[-1]]).hexdigest())
+                for url in urls[:2]
+                for kind in kinds
+            }
+            assert {tuple(row.values()) for row in found.to_pylist()} == expected
+            assert found["pair_id"].to_pylist() == sorted(found["pair_id"].to_pylist())
 
 
 MD5, SHA1, SHA256 = (hashlib.new(name, b"cat").digest() for name in ("md5", "sha1", "sha256"))

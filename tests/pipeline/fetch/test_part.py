@@ -338,6 +338,7 @@ ANSWER = {name: None for name in TABLES["fetched"].schema.names if name != "imag
     "reason": "timeout",
     "message": "timed out",
     "heard": None,
+    "hashed": None,
     "jpg": None,
 }
 

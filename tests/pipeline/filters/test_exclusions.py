@@ -41,6 +41,10 @@ def test_a_table_has_every_kind_each_in_the_form_that_is_compared(read):
         f"sha256,{sha256},,,",
         "phash,00FF00FF00FF00FF,6,,",
         "phash,00FF00FF00FF00FF,,,",
+        f"md5,{sha256[:32]},,,",
+        f"sha1,{sha256[:40]},,,",
+        f"pdq,{sha256},,,",
+        f"pdq,{sha256},0,,",
     ]
     found = read("list.csv", "\n".join(lines) + "\n")
     assert values(found) == [
@@ -50,8 +54,13 @@ def test_a_table_has_every_kind_each_in_the_form_that_is_compared(read):
         ("sha256", sha256.lower()),
         ("phash", "00ff00ff00ff00ff"),
         ("phash", "00ff00ff00ff00ff"),
+        ("md5", "ab" * 16),
+        ("sha1", "ab" * 20),
+        ("pdq", "ab" * 32),
+        ("pdq", "ab" * 32),
     ]
-    assert [row["radius"] for row in found] == [None, None, None, None, 6, 0]
+    radii = [None, None, None, None, 6, 0, None, None, 31, 0]
+    assert [row["radius"] for row in found] == radii
     assert (found[0]["why"], found[0]["since"]) == ("asked, by mail", "2026-11-01")
     assert (found[1]["why"], found[1]["since"]) == (None, None)
 
@@ -97,6 +106,17 @@ def test_a_text_has_a_host_or_an_address_a_line(read):
         ("a.csv", f"kind,value\npair_id,{1 << 63}\n", "line 2: pair_id '9.*': expected a decimal"),
         ("a.csv", "kind,value\nsha256,ab\n", "line 2: sha256 'ab': expected 64 hex digits"),
         ("a.csv", "kind,value,radius\nphash,00ff00ff00ff00ff,65\n", "line 2: radius '65' of a"),
+        ("a.csv", "kind,value\nmd5,ab\n", r"line 2: md5 'ab': expected 32 hex .*\(2 characters\)"),
+        ("a.csv", f"kind,value\nsha1,{'a' * 32}\n", "expected 40 hex .*32 .*, as a md5 has"),
+        ("a.csv", f"kind,value\nmd5,{'a' * 64}\n", "as a sha256 or a pdq has"),
+        ("a.csv", f"kind,value\nmd5,{'a' * 31}g\n", "line 2: .*'g' at place 32 is none"),
+        ("a.csv", "kind,value\nmd5,1B2M2Y8AsgTpgAmY7PhCfg==\n", "24 characters, perhaps base64"),
+        ("a.csv", f"kind,value,radius\npdq,{'a' * 64},32\n", "radius '32' of a pdq: .*0..31 for a"),
+        ("a.csv", f"kind,value,radius\nmd5,{'a' * 32},0\n", "radius '0' of a md5: expected"),
+        ("a.csv", "kind;value\nhost;a.org\n", "separated by ',', not by ';'"),
+        ("a.tsv", "kind,value\nhost,a.org\n", r"separated by '\\t', not by ','"),
+        ("a.csv", "host,a.org\n", "the first line has their names, kind,value"),
+        ("a.csv", "kind,value\nhost,a.org,b\n", "line 2: 3 columns, .* stands in quotes"),
         ("a.csv", "kind,value,radius\nhost,a.org,3\n", "line 2: radius '3' of a host: expected"),
         ("a.csv", "kind,value,radious\n", "a.csv: columns 'kind, value, radious': expected kind"),
         ("a.csv", "", "a.csv: columns '': expected kind and value"),
@@ -217,3 +237,9 @@ def test_a_host_that_two_exclusions_name_has_a_row_for_each(tmp_path):
     given = pa.RecordBatch.from_pydict({"host": ["x.a.b.org"]})
     (out,) = excluded_hosts(iter([given]), (path,))
     assert out["value"].to_pylist() == ["a.b.org", "b.org"]
+
+
+def test_a_list_in_another_encoding_is_refused_with_the_cure(tmp_path):
+    (tmp_path / "list.txt").write_bytes("# für\na.org\n".encode("latin-1"))
+    with pytest.raises(InputError, match=r"list.txt: .*; save it in UTF-8"):
+        read_paths(tmp_path / "list.txt")

@@ -422,9 +422,12 @@ def judge(engine, out, fetched, pair, exclusion=None, build=None, **others) -> N
     """The table verdict, with the exclusions of pictures and with scores."""
     known = {"fetched": fetched, "exclusion": exclusion or rows("exclusion")}
     known |= {name: others.get(name, ()) for name in ("scored", "scorer", "heard", "policy")}
-    hashes = out.with_name("excluded_hash.parquet")
-    engine.derive(DERIVE / "excluded_hash.sql", known, hashes)
-    known |= {"excluded_hash": [hashes], "pair": pair, "build": build or build_row()}
+    known |= {name: others.get(name, ()) for name in ("hashed", "pdq_near")} | {"pair": pair}
+    for name in ("excluded_hash", "excluded_picture"):
+        found = out.with_name(f"{name}.parquet")
+        engine.derive(DERIVE / f"{name}.sql", known, found)
+        known[name] = [found]
+    known |= {"build": build or build_row()}
     engine.derive(DERIVE / "verdict.sql", known, out)
 
 
@@ -450,6 +453,51 @@ def test_pictures_are_excluded_by_their_bytes_and_by_their_look(tmp_path):
     judge(DuckEngine(workers=1, quiet=True), out, fetched, rows("pair", *pairs), exclusion)
     reasons = {row["pair_id"]: row["reason"] for row in pq.read_table(out).to_pylist()}
     assert reasons == {1: "excluded", 2: "excluded", 3: "excluded", 4: None, 5: None}
+
+
+def test_pictures_are_excluded_by_other_hashes_of_their_bytes_and_by_pdq(tmp_path):
+    sides = {"original_width": 90, "original_height": 90, "spread": 9.0, "image_part": "p"}
+    fetched = rows(
+        "fetched",
+        *[{"pair_id": n, "attempt": 1, **sides} for n in (1, 2, 3, 4)],
+        {"pair_id": 5, "attempt": 1, **sides, "image_part": "before"},
+        {"pair_id": 6, "attempt": 1, "image_part": "before", "reason": "timeout"},
+        {"pair_id": 5, "attempt": 2, **sides},
+        {"pair_id": 7, "attempt": 1, **sides, "image_part": "before"},
+    )
+    of_md5 = [(1, 1, "aa"), (2, 1, "bb"), (3, 1, "cc"), (4, 1, "dd"), (5, 2, "ee")]
+    hashed = rows(
+        "hashed",
+        *[{"pair_id": n, "attempt": a, "kind": "md5", "value": of} for n, a, of in of_md5],
+        {"pair_id": 2, "attempt": 1, "kind": "sha1", "value": "aa"},
+    )
+    near = rows(
+        "pdq_near",
+        {"pair_id": 3, "image_part": "p", "value": "ff", "distance": 31},
+        {"pair_id": 4, "image_part": "before", "value": "ff"},
+    )
+    pair = rows("pair", *[{"pair_id": n, "url": "u", "caption": "c"} for n in range(1, 8)])
+    engine, out = DuckEngine(workers=1, quiet=True), tmp_path / "verdict.parquet"
+    exclusion = rows(
+        "exclusion", {"kind": "md5", "value": "aa"}, {"kind": "pdq", "value": "ff", "radius": 31}
+    )
+    judge(engine, out, fetched, pair, exclusion, hashed=hashed, pdq_near=near)
+    reasons = {row["pair_id"]: row["reason"] for row in pq.read_table(out).to_pylist()}
+    # Pair 7 was fetched before a list asked for md5; pair 5 too, and again since then.
+    assert reasons == {
+        1: "excluded",
+        2: None,
+        3: "excluded",
+        4: None,
+        5: None,
+        6: "timeout",
+        7: "not_compared",
+    }
+    excluded = pq.read_table(out.with_name("excluded_picture.parquet")).to_pylist()
+    assert [(row["pair_id"], row["kind"], row["distance"]) for row in excluded] == [
+        (1, "md5", 0),
+        (3, "pdq", 31),
+    ]
 
 
 def test_a_score_beyond_a_limit_is_a_reason_and_belongs_to_its_attempt(tmp_path):

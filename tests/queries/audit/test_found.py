@@ -344,6 +344,10 @@ def test_lines_of_exclusions_that_name_nothing_are_listed():
         ("phash", "0", 0b0, 1),
         ("phash", "0", 0b0, 2),
         ("phash", "f0", 0b1111_0000, 6),
+        ("md5", "cc", None, None),
+        ("sha1", "cc", None, None),
+        ("pdq", "dd", None, 31),
+        ("pdq", "dd", None, 7),
     ]
     names = ("kind", "value", "phash", "radius")
     exclusion = rows(
@@ -362,10 +366,18 @@ def test_lines_of_exclusions_that_name_nothing_are_listed():
         {"kind": "host", "value": "bb"},
     )
     attempt = rows("attempt", {"sha256": "aa", "phash": 0b11}, {"reason": "timeout"})
-    found = values("exclusions_without_pair", exclusion=exclusion, named=named, attempt=attempt)
+    by_hash = rows(
+        "excluded_picture",
+        {"kind": "md5", "value": "cc"},
+        {"kind": "pdq", "value": "dd", "distance": 8},
+    )
+    given = {"exclusion": exclusion, "named": named, "attempt": attempt}
+    found = values("exclusions_without_pair", **given, excluded_picture=by_hash)
     assert found == [
         ("a.csv", 3, "url", "http://a.org/2", None),
         ("a.csv", 4, "host", "b.org", None),
         ("a.csv", 7, "sha256", "bb", None),
         ("a.csv", 8, "phash", "0", 1),
+        ("a.csv", 12, "sha1", "cc", None),
+        ("a.csv", 14, "pdq", "dd", 7),
     ]

@@ -359,6 +359,32 @@ def test_a_sample_near_a_picture_that_is_excluded_is_found():
     ]
 
 
+def test_a_sample_whose_counted_attempt_a_list_names_by_md5_or_pdq_is_found():
+    found = ask(
+        "check",
+        "no_evaluation_leak",
+        sample=rows("sample", *[{"pair_id": n, "sha256": f"{n}"} for n in (1, 2, 3)]),
+        outcome=rows("outcome", *[{"pair_id": n, "attempt": 2} for n in (1, 2, 3)]),
+        exclusion=rows(
+            "exclusion",
+            {"kind": "md5", "value": "aa", "why": "partner"},
+            {"kind": "pdq", "value": "bb", "radius": 31},
+            {"kind": "pdq", "value": "cc", "radius": 3},
+        ),
+        excluded_picture=rows(
+            "excluded_picture",
+            {"pair_id": 1, "attempt": 2, "kind": "md5", "value": "aa"},
+            {"pair_id": 2, "attempt": 1, "kind": "md5", "value": "aa"},  # of another attempt
+            {"pair_id": 2, "attempt": 2, "kind": "pdq", "value": "bb", "distance": 30},
+            {"pair_id": 3, "attempt": 2, "kind": "pdq", "value": "cc", "distance": 4},
+        ),
+    )
+    assert [(row["pair_id"], row["kind"], row["why"], row["distance"]) for row in found] == [
+        (1, "md5", "partner", 0),
+        (2, "pdq", None, 30),
+    ]
+
+
 def test_no_picture_within_a_radius_escapes_the_bytes_that_are_compared():
     chance = random.Random(0)
     hashes = [chance.getrandbits(64) - (1 << 63) for _ in range(40)]

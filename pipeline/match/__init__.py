@@ -139,8 +139,8 @@ class Matcher:
             units = units_of(self.tokeniser.split(captions, row))
             self.mostly_unspaced = units.inside is not None and bool(units.inside.mean() > 1 / 2)
             return self._found(units)
-        text, begins, ends = self.tokeniser.fold_spans(captions, row)
-        places = unspaced_places(text)
+        text, begins, ends, first = self.tokeniser.fold_spans(captions, row)
+        places = unspaced_places(text[first:]) + first
         if not len(places):
             return self._found_compiled(text, begins, ends)
         unspaced = np.flatnonzero(np.searchsorted(places, begins) < np.searchsorted(places, ends))

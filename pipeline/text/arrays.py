@@ -87,7 +87,7 @@ def split(texts: pa.Array, row: int = 0) -> Split:
 def split_spans(text: np.ndarray, begins: np.ndarray, ends: np.ndarray) -> Split:
     """The words of some of the spans that `fold_spans` gives, copied to a text of their own.
 
-    >>> text, begins, ends = fold_spans(pa.array(["Hot!", "é É", None]))
+    >>> text, begins, ends, _ = fold_spans(pa.array(["Hot!", "é É", None]))
     >>> bytes(split_spans(text, begins[1:], ends[1:]).folded)
     b'\\xc3\\xa9 \\xc3\\xa9   '
     """
@@ -138,15 +138,18 @@ def _strings(offsets: np.ndarray, data: np.ndarray) -> pa.LargeStringArray:
     return pa.LargeStringArray.from_buffers(len(offsets) - 1, *buffers)
 
 
-def fold_spans(texts: pa.Array, row: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The folded texts as spans of one buffer: its bytes, and where each text begins and ends.
+def fold_spans(texts: pa.Array, row: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+    """The folded texts as spans of one buffer: its bytes, where each text begins and ends, and
+    where the first one begins that is not ASCII.
 
     Bytes that belong to no word are spaces; PADDING stands at the end. For a caller that cuts the
     words itself. No text is moved; texts that are not ASCII stand behind the others.
 
-    >>> text, begins, ends = fold_spans(pa.array(["Hot!", "é É", None]))
+    >>> text, begins, ends, first = fold_spans(pa.array(["Hot!", "é É", None]))
     >>> [bytes(text[begin:end]).decode() for begin, end in zip(begins, ends, strict=True)]
     ['hot ', 'é é ', '']
+    >>> begins[1] - first
+    np.int64(0)
 
     Raises as `split`.
     """
@@ -156,7 +159,7 @@ def fold_spans(texts: pa.Array, row: int = 0) -> tuple[np.ndarray, np.ndarray, n
     more, places = _buffers(folded)
     begins[other], ends[other] = places[:-1] + len(data), places[1:] + len(data)
     joined = b"".join([data, more, bytes(PADDING)])
-    return np.frombuffer(joined.translate(_BYTES), np.uint8), begins, ends
+    return np.frombuffer(joined.translate(_BYTES), np.uint8), begins, ends, len(data)
 
 
 def _buffers(texts: pa.LargeStringArray) -> tuple[memoryview, np.ndarray]:

@@ -101,6 +101,6 @@ class Tokeniser:
 
     def fold_spans(
         self, texts: pa.Array, row: int = 0
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
         """The folded texts as spans of one buffer, for a caller that cuts the words itself."""
         return arrays.fold_spans(self.folding.array(texts), row)

@@ -47,7 +47,7 @@ def assert_equal_to_plain(texts: list[str | None], kind: pa.DataType) -> None:
 
 
 def words_of_spans(texts: pa.Array) -> list[list[str]]:
-    text, begins, ends = fold_spans(texts)
+    text, begins, ends, _ = fold_spans(texts)
     spans = [bytes(text[begin:end]) for begin, end in zip(begins, ends, strict=True)]
     return [[word for word in span.decode().split(" ") if word] for span in spans]
 

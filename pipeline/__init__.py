@@ -18,5 +18,17 @@ def __getattr__(name: str) -> Any:
     return {"BuildQueries": BuildQueries, "BuildWIT": BuildWIT}[name]
 
 
-if "luigi" in sys.modules:  # it imports this module to register tasks, then reads its settings
-    __getattr__("BuildWIT")
+def _register() -> None:
+    """Load the tasks for Luigi, which imports this module and then reads its settings."""
+    from pipeline.tasks import luigi_command
+    from queries import endings
+
+    by_command = luigi_command.at_work()
+    with endings.importing("__main__" if by_command else __name__):
+        __getattr__("BuildWIT")
+    if by_command:
+        luigi_command.end_in_one_line()
+
+
+if "luigi" in sys.modules:
+    _register()

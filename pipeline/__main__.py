@@ -7,12 +7,14 @@ import argparse
 import sys
 from pathlib import Path
 
-from pipeline.publish.card import write_card
-from pipeline.report.page import announce, print_counts, write_report
-from pipeline.sources.tables.command import add_init_options, run_init
-from pipeline.takedown.command import add_takedown_options, run_takedown
-from queries.tables.errors import UserError
-from queries.tables.manifest import find
+from queries import endings
+
+with endings.importing(__name__):
+    from pipeline.publish.card import write_card
+    from pipeline.report.page import announce, print_counts, write_report
+    from pipeline.sources.tables.command import add_init_options, run_init
+    from pipeline.takedown.command import add_takedown_options, run_takedown
+    from queries.tables.manifest import find, run_folder
 
 EXAMPLES = """\
 examples:
@@ -52,19 +54,14 @@ def main(arguments: list[str] | None = None) -> int:
         )
     )
     options = parser.parse_args(arguments)
-    if options.verb == "takedown":
-        return run_takedown(options)
-    try:
-        run_init(options) if options.verb == "init" else describe_build(options)
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+    work = {"takedown": run_takedown, "init": run_init}.get(options.verb, describe_build)
+    return endings.run(f"pipeline {options.verb}", lambda: work(options))
 
 
 def describe_build(options: argparse.Namespace) -> None:
     """Write the report or the card, and print where it is."""
     build = find(options.build)
+    run_folder(options.run)
     if options.verb == "card":
         for path in write_card(build, options.run, options.name):
             print(path)

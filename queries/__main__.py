@@ -9,29 +9,32 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import pyarrow as pa
-from rich.console import Console
+from queries import endings
 
-from queries.answers import FORMATS, grid, json_rows, written
-from queries.engine.duck import DuckEngine
-from queries.person_terms import UNKNOWN, coverage, others
-from queries.questions import (
-    Inputs,
-    answer,
-    compares,
-    names,
-    of_places,
-    of_whole_builds,
-    says_places,
-    sql,
-    tables,
-    title,
-    views,
-)
-from queries.tables.errors import InputError, UserError
-from queries.tables.manifest import find, manifest, unchanged
-from queries.tables.parts import written_whole
-from queries.tables.reasons import PLACEHOLDER_LANGUAGES
+with endings.importing(__name__):
+    import pyarrow as pa
+    from rich.console import Console
+
+    from queries.answers import FORMATS, grid, json_rows, written
+    from queries.engine.duck import DuckEngine
+    from queries.person_terms import UNKNOWN, coverage, others
+    from queries.questions import (
+        Inputs,
+        answer,
+        compares,
+        names,
+        of_places,
+        of_whole_builds,
+        says_places,
+        sql,
+        tables,
+        title,
+        views,
+    )
+    from queries.tables.errors import InputError
+    from queries.tables.manifest import find, manifest, run_folder, unchanged
+    from queries.tables.parts import written_whole
+    from queries.tables.reasons import PLACEHOLDER_LANGUAGES
 
 SHOWN_ROWS = 12
 MEMORY = "2GB"  # of DuckDB: beyond it spills, which benchmarks.audits measures
@@ -59,17 +62,19 @@ class Asked:
 
 def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
-    try:
-        build = find(options.build)
-        other = find(options.other) if options.other else None
-        if options.verb == "views":
-            print("\n".join(views(build, options.run, other)))
-            return 0
-        with unchanged(build), nullcontext() if other is None else unchanged(other):
-            return answered(wanted(options), options, build, other)
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
+    return endings.run(f"queries {options.verb}", lambda: ask(options))
+
+
+def ask(options: argparse.Namespace) -> int:
+    """Ask what the options say of a build; the exit code. Raises UserError."""
+    build = find(options.build)
+    other = find(options.other) if options.other else None
+    run_folder(options.run)
+    if options.verb == "views":
+        print("\n".join(views(build, options.run, other)))
+        return 0
+    with unchanged(build), nullcontext() if other is None else unchanged(other):
+        return answered(wanted(options), options, build, other)
 
 
 def answered(

@@ -7,7 +7,7 @@ answer at once.
 import argparse
 import sys
 
-from queries.tables.errors import UserError
+from queries import endings
 from trainer.commands.evaluate import add_evaluations
 from trainer.commands.export import add_export
 from trainer.commands.overlap import add_overlap
@@ -44,15 +44,9 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Run one command: 0 done, 2 cannot run, 130 interrupted, 143 ended by SIGTERM."""
     args = parser().parse_args(argv)
-    try:
-        return args.run_command(args) or 0
-    except UserError as error:
-        print(f"trainer {args.command}: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        end = "it goes on from its last save" if args.command == "train" else "nothing was finished"
-        print(f"\ntrainer {args.command}: interrupted; {end}", file=sys.stderr)
-        return 130
+    end = "it goes on from its last save" if args.command == "train" else "nothing was finished"
+    name = f"trainer {args.command}"
+    return endings.run(name, lambda: args.run_command(args), end, prefix=f"{name}: ")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ else that `python -m trainer --help` needs.
 
 import hashlib
 import json
-import tomllib
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -14,6 +13,7 @@ from typing import Annotated, Any, Literal, get_args
 from annotated_types import Ge, Gt, Le, Lt
 
 from queries.tables.errors import UserError
+from queries.tables.toml_files import TomlError, read_toml
 
 
 class TrainerError(UserError):
@@ -284,8 +284,8 @@ def read(path: Path | None, flags: dict[str, dict[str, Any]]) -> TrainSettings:
     expected.
     """
     try:
-        toml = tomllib.loads(path.read_text()) if path else {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        toml = read_toml(path) if path else {}
+    except (OSError, TomlError) as error:
         raise TrainerError(f"{path}: {error}, expected a TOML of settings") from None
     for section, values in flags.items():
         into = toml.setdefault(section, {}) if section else toml
@@ -303,7 +303,7 @@ def checked(values: dict[str, Any]) -> TrainSettings:
     """The settings with these values. Raises TrainerError with a line for each fault."""
     from pydantic import TypeAdapter, ValidationError
 
-    from queries.tables.faults import faults, line
+    from queries.tables.faults import UNKNOWN, faults, line, nearest
 
     # As JSON, since a strict dataclass takes no dict. A date, which JSON lacks, becomes a list,
     # which no setting is.
@@ -315,9 +315,11 @@ def checked(values: dict[str, Any]) -> TrainSettings:
         lines = []
         for fault in faults(error):
             names = ""
-            if fault["type"] == "unexpected_keyword_argument":
-                section = sections[fault["loc"][:-1]]
-                names = f", expected one of {', '.join(field.name for field in fields(section))}"
+            if fault["type"] in UNKNOWN:
+                known = [field.name for field in fields(sections[fault["loc"][:-1]])]
+                guess = nearest(fault["loc"][-1], known)
+                names = f", expected one of {', '.join(known)}"
+                names += f"; did you mean {guess}?" if guess else ""
             lines.append(line(fault) + names)
         raise TrainerError("\n".join(lines)) from None
 

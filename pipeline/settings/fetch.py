@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field
 
-from pipeline.settings.values import ExistingPath, Positive, Section
+from pipeline.settings.values import Contact, ExistingPath, Positive, Section
 
 
 def _network(text: str) -> str:
@@ -33,7 +33,7 @@ class GuardSettings(Section):
     # Times the Crawl-delay of robots.txt, the seconds from one request to the next; 0 ignores it.
     crawl_delay: Annotated[float, Field(ge=0, le=1_000)] = 1.0
     dead_after: Positive = 3  # failures to connect in a row, after which a host is given up
-    contact: Annotated[str, Field(pattern=r"^[\x20-\x7e]*$")] = ""
+    contact: Contact = ""
     allow_networks: tuple[Annotated[str, AfterValidator(_network)], ...] = ()
     ca_file: ExistingPath | None = None  # certificates to trust beside the usual ones
     # Of the bytes of each picture, beside its sha256. Those that lists of exclusions ask for are

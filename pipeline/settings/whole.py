@@ -5,7 +5,6 @@ what was expected. `package:NAME/PATH` in a path is a file inside an installed p
 without importing it; other relative paths start at the TOML's folder.
 """
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -21,12 +20,16 @@ from pydantic_core import PydanticCustomError
 
 from pipeline.settings.consent import ConsentSettings
 from pipeline.settings.fetch import FetchSettings
+from pipeline.settings.files import nearest
 from pipeline.settings.images import ImageSettings
+from pipeline.settings.keys import hint
 from pipeline.settings.scorers import Scorers
 from pipeline.settings.sources import Source
 from pipeline.settings.text import TextSettings
 from pipeline.settings.values import (
+    Address,
     ByLanguage,
+    Contact,
     Count,
     DownloadOrFile,
     DownloadsOrFiles,
@@ -36,10 +39,12 @@ from pipeline.settings.values import (
     Positive,
     Section,
     Share,
+    spelt_as,
 )
 from queries.tables.errors import UserError
-from queries.tables.faults import faults, line
+from queries.tables.faults import UNKNOWN, faults, line
 from queries.tables.table import OTHER
+from queries.tables.toml_files import TomlError, read_toml
 
 SAMPLE = Path(__file__).parents[1] / "builds" / "sample.toml"
 
@@ -95,7 +100,9 @@ class QuerySettings(Section):
         return self.n * SHARES[source] // 500_000 if quota is None else quota
 
 
-Label = Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}([_-][A-Za-z0-9]{1,8})*$|^other$")]
+Label = Annotated[
+    str, spelt_as(r"[A-Za-z]{2,3}([_-][A-Za-z0-9]{1,8})*|other", 'a code such as "de", "zh-Hant"')
+]
 
 
 class LanguageSettings(QuerySettings):
@@ -136,8 +143,8 @@ Languages = Annotated[tuple[LanguageSettings, ...], AfterValidator(_each_label_o
 class DownloadSettings(Section):
     """How files are asked for; nothing here changes a row."""
 
-    contact: Annotated[str, Field(pattern=r"^[\x20-\x7e]*$")] = ""
-    base: Annotated[str, Field(pattern=r"^https?://[^\s?#]+$")] = "https://dumps.wikimedia.org"
+    contact: Contact = ""
+    base: Address = "https://dumps.wikimedia.org"
     connections: Annotated[int, Field(ge=1, le=2)] = 2
     retries: Annotated[int, Field(ge=0, le=20)] = 5  # in a row that bring next to nothing
     timeout_s: Annotated[float, Field(gt=0, le=600)] = 60.0  # of silence
@@ -153,12 +160,15 @@ NOT_PICTURES = (
 )
 
 
+Ending = Annotated[str, spelt_as(r"[a-z0-9]+", 'endings without their dot, such as "pdf"')]
+
+
 class FilterSettings(Section):
     """What an address and a caption must be: docs/filters.md says how to turn each rule off."""
 
     allow_private_hosts: bool = False
     drop_bad_hosts: bool = True
-    not_pictures: tuple[Annotated[str, Field(pattern=r"^[a-z0-9]+$")], ...] = NOT_PICTURES
+    not_pictures: tuple[Ending, ...] = NOT_PICTURES
     languages: tuple[str, ...] = ("en",)
     language_model: ExistingPath | None = None
     language_min_score: ByLanguage[Share] = 0.0  # one for all, or a table by language
@@ -195,20 +205,26 @@ class SelectionSettings(Section):
     near_bits: Annotated[int, Field(ge=-1, le=6)] = -1  # bits of pHash; -1: all stay
 
 
-Memory = Annotated[str, Field(pattern=r"^\d+(MB|GB)$")]
+Memory = Annotated[str, spelt_as(r"\d+(MB|GB)", 'a whole number of MB or GB, such as "4GB"')]
+Master = Annotated[
+    str,
+    spelt_as(
+        r"local(\[(\d+|\*)\])?|spark://.+|yarn|k8s://.+",
+        '"local", "local[2]", "yarn", or an address that begins with spark:// or k8s://',
+    ),
+]
+SparkKey = Annotated[str, spelt_as(r"spark\..*", 'a key of Spark, such as "spark.ui.enabled"')]
 
 
 class SparkSettings(Section):
     """A session of `--engine spark`: docs/spark.md."""
 
-    master: Annotated[str, Field(pattern=r"^(local(\[(\d+|\*)\])?|spark://.+|yarn|k8s://.+)$")] = (
-        "local[2]"
-    )
+    master: Master = "local[2]"
     memory: Memory = "4GB"  # of the driver, and of each executor
     partitions: Positive = 64  # of a shuffle, at most
     fetchers: Positive = 1  # image parts fetched at once; they share the limits per host
     python: str = ""  # on the machines of the cluster; "": the path of this one
-    conf: dict[Annotated[str, Field(pattern=r"^spark\.")], str] = Field(default={})
+    conf: dict[SparkKey, str] = Field(default={})
 
 
 class EngineSettings(Section):
@@ -309,17 +325,21 @@ class Settings(Section):
 def load(path: Path) -> Settings:
     """Read and check one TOML. Raises SettingsError."""
     try:
-        raw = tomllib.loads(path.read_text("utf-8-sig"))  # Notepad writes a byte order mark
+        raw = read_toml(path)
     except OSError as error:
-        raise SettingsError(f"settings: {path}: expected a TOML file ({error.strerror})") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        there = nearest(path) if isinstance(error, FileNotFoundError) else ""
+        raise SettingsError(
+            f"settings: {path}: expected a TOML file ({error.strerror}){there}"
+        ) from None
+    except TomlError as error:
         raise SettingsError(f"settings: {path}: expected TOML: {error}") from None
-    except RecursionError:
-        raise SettingsError(f"settings: {path}: expected TOML in fewer brackets") from None
     try:
         return Settings.model_validate(_tuples(raw), context={"folder": path.parent.resolve()})
     except ValidationError as error:
-        lines = [line(fault) for fault in faults(error)]
+        lines = [
+            line(fault) + (hint(Settings, fault["loc"]) if fault["type"] in UNKNOWN else "")
+            for fault in faults(error)
+        ]
         raise SettingsError("\n".join(f"settings: {path}: {fault}" for fault in lines)) from None
 
 

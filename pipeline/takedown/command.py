@@ -35,7 +35,8 @@ from pipeline.takedown.versions import (
 from pipeline.takedown.work import sweep_work
 from pipeline.workspace.folder import ENGINES, Workspace
 from pipeline.workspace.takedown_log import LOG, TakedownLog, read_log, write_log
-from queries.tables.errors import InputError, UserError
+from queries import endings
+from queries.tables.errors import InputError
 from queries.tables.manifest import find
 
 Row = dict[str, Any]
@@ -62,19 +63,17 @@ def add_takedown_options(parser: argparse.ArgumentParser) -> None:
 
 def run_takedown(options: argparse.Namespace) -> int:
     """Take down, or only search with --check; 1 if anything is left, 2 for a wrong input."""
-    try:
-        workspace = options.out.absolute()
-        if not workspace.is_dir():
-            raise InputError(f"--out {options.out}: expected a workspace, a folder with builds")
-        if options.check:
-            return report_remains(workspace, options)
-        return take_down(workspace, options)
-    except (UserError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"\n{options.out}: interrupted; the same command goes on from here", file=sys.stderr)
-        return 130
+    return endings.run(f"{options.out}", lambda: taken_down(options), endings.GOES_ON)
+
+
+def taken_down(options: argparse.Namespace) -> int:
+    """Take down, or only search; the exit code. Raises UserError."""
+    workspace = options.out.absolute()
+    if not workspace.is_dir():
+        raise InputError(f"--out {options.out}: expected a workspace, a folder with builds")
+    if options.check:
+        return report_remains(workspace, options)
+    return take_down(workspace, options)
 
 
 def take_down(workspace: Path, options: argparse.Namespace) -> int:

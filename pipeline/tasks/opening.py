@@ -19,6 +19,7 @@ from pipeline.selection.retry import lost_pairs, reasons
 from pipeline.settings.fetch import FetchSettings
 from pipeline.settings.values import is_remote
 from pipeline.settings.whole import Settings, load
+from pipeline.text.languages import code_by_name, code_of
 from pipeline.workspace.endings import end_interrupted, ending_in_one_line, in_one_line
 from pipeline.workspace.folder import ENGINES, Workspace
 from pipeline.workspace.takedown_log import LOG
@@ -27,7 +28,7 @@ from queries.tables.errors import InputError
 from queries.tables.manifest import find
 from queries.tables.parts import Part, read_rows
 from queries.tables.schemas import TABLES
-from queries.tables.store import bring, place
+from queries.tables.store import bring, place, reach
 
 LISTS_VERSION = 3  # of the code that reads lists of exclusions: raise it when it gives other rows
 
@@ -72,8 +73,11 @@ def open_workspace(
         return _open[options]
     with ending_in_one_line(Path(options.out)):
         settings = load_settings(options)
+        check_wikis(settings)
         check(settings)
-        ws = Workspace(place(options.out).absolute(), settings, options.engine)
+        folder = place(options.out).absolute()
+        reach(folder)
+        ws = Workspace(folder, settings, options.engine)
         if options.retry:
             lost_pairs(find(ws.folder), reasons(options.retry))  # raises where it lost none
         ws.lock()
@@ -150,6 +154,24 @@ def check_languages(settings: Settings) -> None:
         )
     key = "languages" if settings.languages else "filters.languages"
     rows.check(settings.row_filters, key, settings.list_of_label)
+
+
+def check_wikis(settings: Settings) -> None:
+    """Raise InputError for a list of no language: "german", or two letters that are no code.
+
+    A longer name may be that of a wiki of one's own.
+    """
+    for number, of in enumerate(settings.lists.values()):
+        if code_of(of.wiki, of_wikipedia=True) or not of.wiki:
+            continue
+        meant = code_by_name(of.wiki)
+        if meant or len(of.wiki) < 3:
+            key = "queries.wiki" if settings.queries else f"languages.{number}"
+            guess = f"; did you mean {meant!r}?" if meant else ""
+            raise InputError(
+                f"{key} = {of.wiki!r}: expected a language's code as in the addresses of Wikipedia"
+                f"{guess}"
+            )
 
 
 def check_contact(fetch: FetchSettings) -> None:

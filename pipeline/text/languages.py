@@ -139,7 +139,7 @@ def nearest(text: str, codes: dict[str, Code]) -> str | None:
     >>> nearest("german", codes), nearest("gsw", codes), nearest("ee", codes)
     ('de', 'de', None)
     """
-    wanted = code_of(text) or code_of(_named(text))
+    wanted = code_of(text) or code_of(code_by_name(text))
     if wanted is None:
         return next(iter(get_close_matches(text, codes, 1)), None)
     far = {
@@ -150,7 +150,7 @@ def nearest(text: str, codes: dict[str, Code]) -> str | None:
     return closest if closest is not None and far[closest] <= NEAR else None
 
 
-def _named(name: str) -> str:
+def code_by_name(name: str) -> str:
     """The code of the language of this English name in IANA's registry, "" for none."""
     for entry in parse_registry():
         of_language = entry.get("Type") == "language"

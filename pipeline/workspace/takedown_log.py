@@ -52,7 +52,7 @@ def read_log(workspace: Path) -> TakedownLog:
     path, log = workspace / LOG, TakedownLog()
     if not path.exists():
         return log
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8-sig", newline="") as file:  # spreadsheets write a byte mark
         for row in csv.DictReader(file):
             why = (row["reason"], row["date"])
             if row["kind"] == "pair_id":

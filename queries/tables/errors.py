@@ -13,6 +13,10 @@ class InputError(UserError, ValueError):
     """An input that cannot be read in the expected format."""
 
 
+class MachineError(UserError):
+    """The machine, a store or the network does not do its part; the same command may do later."""
+
+
 def first_line(error: BaseException) -> str:
     """The first line of an exception's message; the name of its type where the message is empty.
 

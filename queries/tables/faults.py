@@ -1,5 +1,9 @@
 """The faults that pydantic finds in a user's settings, a line for each: key, value, expectation."""
 
+import re
+from collections.abc import Collection
+from difflib import get_close_matches
+
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
@@ -7,6 +11,8 @@ from queries.tables.addresses import hidden
 
 # What pydantic calls a tuple is a list in TOML.
 LIST_FAULTS = {"tuple_type": "a list, in brackets: [...]", "too_short": "a list that is not empty"}
+SUBJECT = re.compile(r"^(Value error, |Input should be |(String|Dictionary|List) should (?=have ))")
+UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
 
 
 def faults(error: ValidationError) -> list[ErrorDetails]:
@@ -20,22 +26,38 @@ def faults(error: ValidationError) -> list[ErrorDetails]:
 def line(fault: ErrorDetails) -> str:
     """One fault as a line such as "selection.cap = 0: expected greater than or equal to 1"."""
     key = ".".join(step for step in map(str, fault["loc"]) if step.strip())
-    if fault["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+    kind, given = fault["type"], fault["input"]
+    if kind in UNKNOWN:
         return f"{key}: unknown key"
-    if fault["type"] == "missing":
+    if kind == "missing":
         return f"{key}: missing, and it has no default"
-    if fault["type"] == "union_tag_not_found":
+    if kind == "union_tag_not_found":
         return f"{key}.kind: missing, and it has no default"
-    if fault["type"] == "union_tag_invalid":
+    if kind == "union_tag_invalid":
         tags = fault["ctx"]
         return hidden(f"{key}.kind = {tags['tag']!r}: expected one of {tags['expected_tags']}")
-    if fault["type"] in LIST_FAULTS:
-        return hidden(f"{key} = {_as_toml(fault['input'])}: expected {LIST_FAULTS[fault['type']]}")
-    expected = fault["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    given = fault["input"]
+    if kind == "tuple_type" and isinstance(given, dict):
+        return f"{key}: expected a list; of tables: [[{key}]], in two brackets"
+    if kind in LIST_FAULTS:
+        return hidden(f"{key} = {_as_toml(given)}: expected {LIST_FAULTS[kind]}")
+    expected = SUBJECT.sub("", fault["msg"])
+    if kind == "literal_error" and (meant := nearest(given, re.findall("'([^']+)'", expected))):
+        expected += f"; did you mean {meant!r}?"
+    if "instance of" in expected or kind == "dict_type":
+        expected = f"a section of settings, [{key}]"
     is_long = any(isinstance(part, dict) for part in (given if type(given) is tuple else [given]))
     value = "" if is_long else f" = {given!r}"
     return hidden(f"{key}{value}: expected {expected}")
+
+
+def nearest(name: object, known: Collection[str]) -> str:
+    """The key that was meant, as far as the spelling tells; or "".
+
+    >>> nearest("max-words", ["min_words", "max_words"]), nearest("colour", ["cap"])
+    ('max_words', '')
+    """
+    close = get_close_matches(str(name).lower().replace("-", "_"), known, 1)
+    return close[0] if close else ""
 
 
 def _as_toml(value: object) -> str:

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 
@@ -35,6 +36,7 @@ def find(path: Path | str) -> Path:
     Of a workspace that has query lists alone, it is the newest list.
     """
     path = store.place(path)
+    store.reach(path)
     if _is_file(path / MANIFEST):
         return path
     latest = path / LATEST
@@ -48,6 +50,16 @@ def find(path: Path | str) -> Path:
     raise BuildError(
         f"{path}: expected a build (a folder with {MANIFEST}) or a workspace with {LATEST}"
     )
+
+
+def run_folder(run: Path | None) -> None:
+    """Raise BuildError for a run of the trainer that is not there, with the nearest name."""
+    if run is None or run.is_dir():
+        return
+    beside = [path.name for path in run.parent.glob("[!.]*/")] if run.parent.is_dir() else []
+    close = get_close_matches(run.name, beside, 1)
+    nearest = f"; did you mean {run.parent / close[0]}?" if close else ""
+    raise BuildError(f"{run}: expected the folder of a run, which trainer train makes{nearest}")
 
 
 def _is_file(path: Path) -> bool:

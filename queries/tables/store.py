@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, TypeVar, cast
 
 from queries.tables.addresses import EXPECTED, hidden
-from queries.tables.errors import InputError, UserError, one_line
+from queries.tables.errors import InputError, MachineError, UserError, one_line
 
 # Stores whose objects appear whole or not at all, with what fsspec is told beside the address:
 # others write there too, so no listing is remembered.
@@ -34,6 +34,12 @@ BLOCK = 1 << 20  # bytes that a read asks for at least, as a Parquet file is rea
 AT_ONCE = 16  # requests: what a thread waits for is mostly the network
 TRIES = 4
 PAUSE_S = 0.5  # before the second try, then doubled
+ANSWER_S = 5.0  # in which a store answers first
+UNREACHED = {  # faults of the way to a store
+    *("EndpointConnectionError", "ConnectTimeoutError", "ConnectionClosedError"),
+    *("ClientConnectorError", "ClientConnectorDNSError", "ServiceRequestError", "gaierror"),
+}
+EXPECTED_CREDENTIALS = "expected them in the environment or in the store's own configuration file"
 
 Given = TypeVar("Given")
 Got = TypeVar("Got")
@@ -87,6 +93,31 @@ def _end_with_program() -> None:
             asyn.iothread[0].join(TRIES * PAUSE_S)
 
     atexit.register(end)
+
+
+@lru_cache(maxsize=64)
+def reach(path: Path) -> None:
+    """Raise UserError for a path in a store that does not answer, instead of trying for minutes.
+
+    What the store answers is not looked at: it may well lack what is to be written.
+    """
+    if not is_store(path) or not fs_of(path).async_impl:
+        return
+    fs = fs_of(path)
+    from fsspec.asyn import sync
+    from fsspec.exceptions import FSTimeoutError
+
+    try:
+        sync(fs.loop, fs._info, key_of(path), timeout=ANSWER_S)
+    except (FSTimeoutError, *faults()) as error:
+        kind = type(error).__name__
+        if kind == "NoCredentialsError":
+            raise InputError(f"{path}: no credentials: {EXPECTED_CREDENTIALS}") from None
+        if isinstance(error, FSTimeoutError) or kind in UNREACHED:
+            raise MachineError(
+                f"{path}: the store cannot be reached ({one_line(error) or kind}); expected an "
+                f"answer in {ANSWER_S:g} s: is the network up, and the address of the store right?"
+            ) from None
 
 
 def is_store(path: Path) -> bool:
@@ -154,6 +185,9 @@ def bring(address: str) -> Path:
     UserError where it cannot be had.
     """
     import fsspec
+
+    if address.partition("://")[0] in STORES:
+        reach(place(address))
 
     def come() -> Path:
         files, key = fsspec.core.url_to_fs(address)

@@ -44,6 +44,7 @@ def find_data(data: Path | str) -> Dataset:
     text = str(data)
     if not store.is_address(text) or text.partition("://")[0] in store.STORES:
         place = store.place(text)
+        store.reach(place)
         marks = (place / MANIFEST, place / LATEST, place / LISTS / LATEST)
         if any(_is_file(mark) for mark in marks):
             return Dataset(text, find(place))

@@ -65,12 +65,14 @@ class Picture:
 
 
 def check(source: SampleSource | None = None) -> None:
-    """Raise SourceError if a package of the sample is missing."""
+    """Raise SourceError if a package of the sample is missing, or its port is in use."""
     missing = [wheel for name, wheel in PACKAGES.items() if not importlib.util.find_spec(name)]
     if missing:
         raise SourceError(
             f"the sample source needs {', '.join(missing)}: pip install {' '.join(missing)}"
         )
+    if source:
+        _listening(source).close()
 
 
 def versions() -> list[str]:
@@ -189,14 +191,7 @@ def serving(source: SampleSource) -> Iterator[None]:
     when this process ends.
     """
     check()
-    address = ("127.0.0.1", source.port)
-    try:
-        listening = socket.create_server(address, backlog=1024)  # reuses the address, off Windows
-    except OSError as error:
-        raise SourceError(
-            f"source {source.name}: port {source.port} of this machine is not free "
-            f"({error.strerror}): choose another with the setting `port`"
-        ) from None
+    listening = _listening(source)
     command = [sys.executable, "-m", "pipeline.sources.sample.server", str(listening.fileno())]
     with (
         listening,
@@ -215,3 +210,15 @@ def serving(source: SampleSource) -> Iterator[None]:
             yield
         finally:
             server.kill()
+
+
+def _listening(source: SampleSource) -> socket.socket:
+    """The source's port, open. Raises SourceError where another program has it."""
+    address = ("127.0.0.1", source.port)
+    try:
+        return socket.create_server(address, backlog=1024)  # reuses the address, off Windows
+    except OSError as error:
+        raise SourceError(
+            f"source {source.name}: port {source.port} of this machine is not free "
+            f"({error.strerror}): choose another with the setting `port`"
+        ) from None

@@ -18,6 +18,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from pipeline.settings.card import CardSettings
 from pipeline.settings.consent import ConsentSettings
 from pipeline.settings.fetch import FetchSettings
 from pipeline.settings.files import nearest
@@ -253,6 +254,7 @@ class Settings(Section):
     fetch: FetchSettings = FetchSettings()
     downloads: DownloadSettings = DownloadSettings()
     engine: EngineSettings = EngineSettings()
+    card: CardSettings = CardSettings()
     samples_per_shard: Positive = 10_000
     prune: bool = False  # once published, bytes live in shards alone: image parts give them up
 

@@ -37,7 +37,9 @@ OF_TAKEDOWN = r"takedowns\.csv|takedown\.pending\.parquet|fetch_log\.jsonl"
 TORN = re.compile(rf"\.(?:[0-9a-f]{{16}}|latest\.json|report|{OF_TAKEDOWN})\.[a-z0-9_]+")
 
 # Of a version; each shows captions.
-TORN_PAGE = re.compile(r"\.(?:report\.html|README\.md|datasheet\.md|croissant\.json)\.[a-z0-9_]+")
+TORN_PAGE = re.compile(
+    r"\.(?:report\.html|README\.md|datasheet\.md|(?:croissant|card)\.json)\.[a-z0-9_]+"
+)
 
 LARGE_FILE = 1 << 20  # bytes
 
@@ -213,7 +215,7 @@ class Workspace:
     def described(self) -> dict[str, object]:
         """The settings that decide the build, each input by name and digest, not by its place."""
         kept = self.settings.model_dump(
-            mode="json", exclude={"engine", "fetch", "downloads", "prune"}
+            mode="json", exclude={"engine", "fetch", "downloads", "prune", "card"}
         )
         return {name: self._placeless(value) for name, value in kept.items()}
 

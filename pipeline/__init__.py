@@ -24,6 +24,8 @@ def _register() -> None:
     from queries import endings
 
     by_command = luigi_command.at_work()
+    if by_command:
+        luigi_command.check_options()
     with endings.importing("__main__" if by_command else __name__):
         __getattr__("BuildWIT")
     if by_command:

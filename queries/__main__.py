@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 
 from queries import endings
@@ -148,7 +149,9 @@ def wanted(options: argparse.Namespace) -> list[Asked]:
     else:
         every = names(verb)
         if name is not None and name not in every:
-            raise InputError(f"no {verb} {name!r}: expected {', '.join(every)}")
+            close = get_close_matches(name, every, 1)
+            guess = f"did you mean {close[0]}? " if close else ""
+            raise InputError(f"no {verb} {name!r}: {guess}expected {', '.join(every)}")
         chosen = [name] if name else every
         questions = [Asked(each, title(verb, each), sql(verb, each)) for each in chosen]
     comparing = [asked for asked in questions if compares(asked.sql)]

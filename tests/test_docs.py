@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests import ROOT
+from tests import ROOT, settings_page
 
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 ROOMS = "pipeline|trainer|queries|tests|benchmarks|docs"
@@ -40,3 +40,7 @@ def test_every_name_that_the_docs_place_in_a_file_is_defined_there():
 def test_every_link_of_a_page_leads_somewhere(page):
     led = [link for link in LINK.findall(page.read_text()) if not (page.parent / link).exists()]
     assert led == []
+
+
+def test_the_reference_of_settings_is_drawn_from_the_models():
+    assert settings_page.PAGE.read_text() == settings_page.page()

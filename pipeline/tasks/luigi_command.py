@@ -11,6 +11,7 @@ from types import TracebackType
 from queries.endings import INTERRUPTED, MISTAKE, Ending, ending
 
 TASKS = ("BuildQueries", "BuildWIT")
+OPTIONS = ("--settings", "--out", "--engine", "--retry", "--exclude", "--language", "--module")
 NO_TASK = re.compile(r"No task (\S+)\.")
 
 
@@ -19,6 +20,16 @@ def at_work() -> bool:
     program = Path(sys.argv[0])
     name = program.parent.name if program.name == "__main__.py" else program.stem
     return name == "luigi"
+
+
+def check_options() -> None:
+    """End the command for an option that is nearly one of ours: Luigi's answer has forty lines."""
+    for word in sys.argv[1:]:
+        name = word.partition("=")[0]
+        close = get_close_matches(name, OPTIONS, 1, cutoff=0.8) if name.startswith("--") else []
+        if close and close[0] != name:
+            print(f"no option {name}: did you mean {close[0]}?", file=sys.stderr)
+            sys.exit(MISTAKE)
 
 
 def end_in_one_line() -> None:

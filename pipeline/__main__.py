@@ -11,6 +11,7 @@ from queries import endings
 
 with endings.importing(__name__):
     from pipeline.publish.card import write_card
+    from pipeline.publish.told import told_in
     from pipeline.report.page import announce, print_counts, write_report
     from pipeline.sources.tables.command import add_init_options, run_init
     from pipeline.takedown.command import add_takedown_options, run_takedown
@@ -47,7 +48,8 @@ def main(arguments: list[str] | None = None) -> int:
     card = verbs.add_parser("card", help="write README.md, datasheet.md and croissant.json")
     card.add_argument("--build", required=True, help="a build, or a workspace")
     card.add_argument("--run", type=Path, help="a run of the trainer, whose results are shown")
-    card.add_argument("--name", default="buildwit", help="name of the dataset; buildwit by default")
+    card.add_argument("--name", default="", help="name of the dataset; buildwit by default")
+    card.add_argument("--settings", type=Path, help="a TOML whose [card] says what people know")
     add_takedown_options(
         verbs.add_parser(
             "takedown", help="take pairs and pictures out of a workspace and all its builds"
@@ -63,7 +65,8 @@ def describe_build(options: argparse.Namespace) -> None:
     build = find(options.build)
     run_folder(options.run)
     if options.verb == "card":
-        for path in write_card(build, options.run, options.name):
+        told = told_in(options.settings) if options.settings else None
+        for path in write_card(build, options.run, options.name, told):
             print(path)
         return
     write_report(build, options.run)

@@ -33,7 +33,7 @@ ARROWS = {
     "pipeline.match": "text",
     "pipeline.web": "settings",
     "pipeline.workspace": "settings",
-    "pipeline.publish": "text",
+    "pipeline.publish": "settings text",
     "pipeline.images": "settings",
     "pipeline.query_list": "text web",
     "pipeline.wikipedia": "web",

@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,8 @@ class FetchLog:
         """The part is published: a line for it, and one for each row of `fetched` that is lost."""
         rows = list(fetched)
         self.counts = Counter(row["reason"] or "" for row in rows)
-        whole = {"part": self.part, "rows": self.n_rows, "kept": self.counts[""]}
+        day = datetime.now(UTC).date().isoformat()
+        whole = {"part": self.part, "day": day, "rows": self.n_rows, "kept": self.counts[""]}
         lines = [whole | self._rate(len(rows), self.now() - self._started)]
         for row in filter(lambda row: row["reason"], rows):
             about = {"part": self.part} | {

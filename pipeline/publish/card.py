@@ -6,18 +6,26 @@ build does not know is marked as a gap, and no licence is ever guessed.
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import jinja2
 import pyarrow as pa
 
+from pipeline.publish.croissant import croissant
+from pipeline.publish.dates import fetch_dates, made_on, span
+from pipeline.publish.layout import BUILD, SPLIT, Layout, feature_lines
+from pipeline.publish.responsible import Told
+from pipeline.publish.told import keep_told, read_told
+from pipeline.settings.card import CardSettings
 from queries.answers import markdown
 from queries.engine.duck import DuckEngine
 from queries.questions import Inputs, answer, counts, sql, tables
 from queries.tables.folder import manifest_tables
-from queries.tables.manifest import files_by_table, manifest
+from queries.tables.manifest import content, files_by_table, manifest
 from queries.tables.parts import read_rows, written_whole
-from queries.tables.schemas import TABLES
+from queries.tables.store import reading
+from queries.tables.tars import PICTURES, members
 
 TEMPLATES = Path(__file__).parent / "templates"
 MARKDOWN = ("README.md", "datasheet.md")
@@ -25,33 +33,14 @@ CROISSANT = "croissant.json"
 CARD = (*MARKDOWN, CROISSANT)
 SHOWN_ROWS = 20
 GAP = "**Not known to the build:**"
-KINDS = {
-    pa.int32(): "sc:Integer",
-    pa.int64(): "sc:Integer",
-    pa.float32(): "sc:Float",
-    pa.float64(): "sc:Float",
-    pa.bool_(): "sc:Boolean",
-    pa.string(): "sc:Text",
+NAME = "buildwit"  # of a dataset that nobody has named
+HUB_LICENSES = {  # that the hub of Hugging Face knows, of those that data have
+    name: name
+    for name in (
+        *("cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0", "cc-by-nc-sa-4.0", "odc-by"),
+        *("cc-by-nd-4.0", "cc-by-nc-nd-4.0", "pddl", "mit", "apache-2.0", "odbl"),
+    )
 }
-OF_CROISSANT = (  # words of Croissant 1.0 that keep their names
-    "citeAs column equivalentProperty extract field fileObject fileProperty fileSet "
-    "format includes isLiveDataset jsonPath key md5 parentField path recordSet references "
-    "regex repeated replace samplingRate separator source subField transform"
-)
-CONTEXT: dict[str, object] = {
-    "@language": "en",
-    "@vocab": "https://schema.org/",
-    "conformsTo": "dct:conformsTo",
-    "cr": "http://mlcommons.org/croissant/",
-    "data": {"@id": "cr:data", "@type": "@json"},
-    "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
-    "dct": "http://purl.org/dc/terms/",
-    "examples": {"@id": "cr:examples", "@type": "@json"},
-    "rai": "http://mlcommons.org/croissant/RAI/",
-    "sc": "https://schema.org/",
-    **{word: f"cr:{word}" for word in OF_CROISSANT.split()},
-}
-FORMATS = {".parquet": "application/x-parquet", ".tar": "application/x-tar"}
 SHOWN = (
     *("funnel", "drops_by_reason", "query_sources", "balance", "pairs_by_source", "languages"),
     *("licences", "hosts", "image_sizes", "image_aspects", "caption_words", "total_words"),
@@ -59,37 +48,83 @@ SHOWN = (
 )
 
 
-def write_card(build: Path, run: Path | None = None, name: str = "buildwit") -> list[Path]:
+def write_card(
+    build: Path, run: Path | None = None, name: str = "", told: CardSettings | None = None
+) -> list[Path]:
     """Write README.md, datasheet.md and croissant.json into the build's folder.
 
-    They stand beside tables/ and shards/, to which their paths lead, so that the folder can go to
-    a hub as it is.
+    They stand beside tables/ and shards/, to which their paths lead. What people have `told` is
+    kept beside them, so that a later card has it, too.
     """
+    keep_told(build, told or CardSettings())
+    card = read_told(build)
+    if name and name != card.name:
+        card = card.model_copy(update={"name": name})
+    layout = replace(BUILD, endings=endings(build))
+    files = manifest(build)["files"]
+    pages = card_pages(build, layout, files, card, run)
+    for file, text in pages.items():
+        with written_whole(build / file) as beside:
+            beside.write_text(text, "utf-8")
+    return [build / file for file in pages]
+
+
+def card_pages(
+    build: Path, layout: Layout, files: list[dict], card: CardSettings, run: Path | None = None
+) -> dict[str, str]:
+    """The card's pages, by name, for a folder that has these files of the build."""
     engine, inputs = DuckEngine(quiet=True), tables(build, run)
-    values = facts(build, engine, inputs, name)
+    values = facts(build, engine, inputs, card)
     environment = jinja2.Environment(  # noqa: S701  # Markdown: `text` escapes what is shown
         loader=jinja2.FileSystemLoader(TEMPLATES),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    values |= {"layout": layout, "features": "\n".join(feature_lines(layout)), "split": SPLIT}
+    values["hub_license"] = HUB_LICENSES.get(card.license.lower(), "other")
     pages = {page: environment.get_template(page).render(**values) for page in MARKDOWN}
-    described = croissant(build, inputs, name, values["counts"])
-    pages[CROISSANT] = json.dumps(described, indent=1, ensure_ascii=False) + "\n"
-    for file, content in pages.items():
-        with written_whole(build / file) as beside:
-            beside.write_text(content.rstrip("\n") + "\n", "utf-8")
-    return [build / file for file in pages]
+    sources = answer(engine, inputs, sql("audit", "pairs_by_source"))["source"].to_pylist()
+    told = Told(
+        name=values["name"],
+        version=build.name,
+        content=values["content"],
+        counts=values["counts"],
+        languages=tuple(values["languages"]),
+        sources=tuple(dict.fromkeys(sources)),
+        settings=manifest(build)["settings"],
+        card=card,
+        made=made_on(build),
+        fetched=values["fetched"],
+    )
+    described = croissant(told, layout, files, inputs)
+    pages[CROISSANT] = json.dumps(described, indent=1, ensure_ascii=False)
+    return {page: text.rstrip("\n") + "\n" for page, text in pages.items()}
 
 
-def facts(build: Path, engine: DuckEngine, inputs: Inputs, name: str) -> dict:
+def endings(build: Path) -> tuple[str, ...]:
+    """The endings of the pictures in the shards, jpg first; only originals may be of several."""
+    images = manifest(build)["settings"].get("images", {})
+    if not (isinstance(images, dict) and images.get("keep_originals")):
+        return ("jpg",)
+    there = set()
+    for tar in sorted((build / "shards").glob("*.tar")):
+        with reading(tar) as file:
+            there |= {name.rpartition(".")[2] for name, _, _ in members(file)}
+    return tuple(ending for ending in PICTURES if ending in there) or ("jpg",)
+
+
+def facts(build: Path, engine: DuckEngine, inputs: Inputs, card: CardSettings) -> dict:
     """What the templates tell: counts, answers of audits as Markdown, and settings."""
     languages = answer(engine, inputs, sql("audit", "languages")).to_pylist()
     settings = manifest_tables(build)["setting"].sort_by("name")
     numbers = counts(engine, inputs)
     return {
-        "name": name,
+        "name": card.name or NAME,
+        "card": card,
         "version": build.name,
+        "content": content(build),
+        "fetched": span(fetch_dates(build)),
         "counts": numbers,
         "size": size_category(numbers["samples"]),
         "languages": list(
@@ -131,77 +166,3 @@ def size_category(samples: int) -> str:
     if place < 0:
         return "n<1K"
     return f"{steps[place]}<n<{steps[place + 1]}" if place + 1 < len(steps) else "n>10B"
-
-
-def croissant(build: Path, inputs: Inputs, name: str, counts: dict[str, int]) -> dict:
-    """The build in Croissant 1.0: every published file by its hash, every table by its columns."""
-    published = manifest(build)["files"]
-    files = [file_object(row) for row in published]
-    sets, records = [], []
-    for table in sorted(set(inputs) & set(TABLES)):
-        folder = "shards" if table == "sample" else f"tables/{table}"
-        pattern = f"{folder}/*.parquet"
-        if any(Path(row["path"]).match(pattern) for row in published):
-            sets.append(file_set(table, pattern))
-            records.append(record_set(table))
-    return {
-        "@context": CONTEXT,
-        "@type": "sc:Dataset",
-        "conformsTo": "http://mlcommons.org/croissant/1.0",
-        "name": name,
-        "description": (
-            f"{counts['samples']:,} pairs of an image and its caption, balanced over "
-            f"{counts['queries']:,} search phrases. Each pair's licence, page and source are "
-            "columns, as its source states them; a null licence is one that is not known."
-        ),
-        "version": f"1.0.0+{build.name}",
-        "distribution": [*files, *sets],
-        "recordSet": records,
-    }
-
-
-def file_object(row: dict) -> dict:
-    path = row["path"]
-    return {
-        "@type": "cr:FileObject",
-        "@id": path,
-        "name": path,
-        "contentUrl": path,
-        "contentSize": f"{row['bytes']} B",
-        "encodingFormat": FORMATS.get(Path(path).suffix, "application/octet-stream"),
-        "sha256": row["sha256"],
-    }
-
-
-def file_set(table: str, pattern: str) -> dict:
-    return {
-        "@type": "cr:FileSet",
-        "@id": f"{table}-files",
-        "name": f"{table}-files",
-        "description": TABLES[table].grain,
-        "encodingFormat": FORMATS[".parquet"],
-        "includes": pattern,
-    }
-
-
-def record_set(table: str) -> dict:
-    return {
-        "@type": "cr:RecordSet",
-        "@id": table,
-        "name": table,
-        "description": TABLES[table].grain,
-        "field": [
-            {
-                "@type": "cr:Field",
-                "@id": f"{table}/{column.name}",
-                "name": f"{table}/{column.name}",
-                "description": (column.metadata or {}).get(b"about", b"").decode(),
-                "dataType": KINDS[column.type],
-                "source": {
-                    "fileSet": {"@id": f"{table}-files"},
-                    "extract": {"column": column.name},
-                },
-            }
-            for column in TABLES[table].schema
-        ],
-    }

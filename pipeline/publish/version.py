@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from queries.tables import store
-from queries.tables.manifest import LATEST, MANIFEST, list_files
+from queries.tables.manifest import LATEST, MANIFEST, content_digest, list_files
 from queries.tables.parts import Part, folder_written_whole, read_rows, write_json, write_part
 from queries.tables.schemas import TABLES
 
@@ -61,7 +61,8 @@ def publish(
             files = list(list_files(beside))
             listed = pa.Table.from_pylist(files, TABLES["file"].schema)
             _place_table(beside / "tables" / "file", "file", listed)
-            manifest = {**about, "version": version, "files": files}
+            content = content_digest(files)
+            manifest = {**about, "version": version, "content": content, "files": files}
             write_json(beside / MANIFEST, manifest)
     write_json(out / LATEST, {"version": version})
     return build

@@ -29,7 +29,8 @@ class CardSettings(Section):
     sensitive: str = ""  # what personal and sensitive information is in it
     uses: str = ""  # what it is meant for, and has been used for
     social_impact: str = ""  # what it may do to people, and what was done about that
-    synthetic: str = ""  # which captions or pictures a model made
+    synthetic: bool | None = None  # whether a model made any caption or picture
+    synthetic_which: str = ""  # which of them, and with what
     review: str = ""  # of ethics: whether there was one, by whom
     distribution: str = ""  # who may get it, when and where
     maintenance: str = ""  # who keeps it, for how long, and what becomes of older versions

@@ -33,7 +33,7 @@ from pipeline.takedown.files import (
 )
 from pipeline.workspace.takedown_log import REASON, TakedownLog
 from queries.tables.contracts import CHECKPOINT_STATE, FETCHED, RUN_RECORD, manifest_digest
-from queries.tables.manifest import MANIFEST, list_files, manifest, table_files
+from queries.tables.manifest import MANIFEST, content_digest, list_files, manifest, table_files
 from queries.tables.parts import folder_written_whole, write_json, write_part
 from queries.tables.schemas import TABLES
 
@@ -102,7 +102,8 @@ def _rewrite_version(version: Path, log: TakedownLog, urls: frozenset[str]) -> N
         listed = pa.Table.from_pylist(files, TABLES["file"].schema)
         write_part(beside / "tables/file/00000.parquet", TABLES["file"], listed.to_batches())
         history = {"taken_down": len(_taken_down_pairs(beside)), "manifests_before": before}
-        write_json(beside / MANIFEST, about | history | {"files": files})
+        held = {"files": files, "content": content_digest(files)}
+        write_json(beside / MANIFEST, about | history | held)
         aside = version.with_name(version.name + ASIDE)
         version.rename(aside)
     shutil.rmtree(aside)

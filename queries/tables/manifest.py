@@ -6,7 +6,7 @@ A folder is a build when its manifest is there.
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
 from functools import partial
@@ -76,6 +76,23 @@ def manifest(build: Path) -> dict:
     if not isinstance(files, list) or not all(isinstance(file, dict) for file in files):
         raise BuildError(f"{build / MANIFEST}: files: expected a list of objects")
     return about
+
+
+def content_digest(files: Iterable[dict]) -> str:
+    """Names what a build holds: the sha256 of the lines that sha256sum writes of its files.
+
+    The version names the settings and the inputs; what the web answered is in the content alone.
+
+    >>> content_digest([{"path": "a", "sha256": "1f"}]) == hashlib.sha256(b"1f  a\\n").hexdigest()
+    True
+    """
+    lines = sorted((row["path"], f"{row['sha256']}  {row['path']}\n") for row in files)
+    return hashlib.sha256("".join(line for _, line in lines).encode()).hexdigest()
+
+
+def content(build: Path) -> str:
+    """The digest of what a build holds, by its manifest."""
+    return content_digest(manifest(build)["files"])
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.filters.exclusions import read_exclusions
+from pipeline.publish.hub import is_published, publish_folder, published_places
 from pipeline.settings.whole import load
 from pipeline.takedown.files import versions
 from pipeline.takedown.find import PENDING, add_clues, read_clues, resolve
@@ -38,6 +39,7 @@ from pipeline.workspace.takedown_log import LOG, TakedownLog, read_log, write_lo
 from queries import endings
 from queries.tables.errors import InputError
 from queries.tables.manifest import find
+from queries.tables.store import is_address
 
 Row = dict[str, Any]
 SHOWN = 20  # files in which something is left
@@ -99,7 +101,20 @@ def take_down(workspace: Path, options: argparse.Namespace) -> int:
             write_reports(workspace)
             runs = runs_folder(options)
             sweep_runs(runs, set(runs_trained_on(workspace, runs, log)), log)
+    publish_again(workspace)
     return report_remains(workspace, options)
+
+
+def publish_again(workspace: Path) -> None:
+    """Publish the next version wherever the workspace has published. Raises UserError.
+
+    A folder that somebody has taken away since stays away.
+    """
+    for place, choice in published_places(workspace).items():
+        if is_published(place):
+            print(f"{publish_folder(find(workspace), place, choice)}: published again", flush=True)
+        else:
+            print(f"{place}: published once, and there no more", flush=True)
 
 
 def log_and_sweep(ws: Workspace, path: Path | None) -> TakedownLog:
@@ -184,6 +199,8 @@ def report_remains(workspace: Path, options: argparse.Namespace) -> int:
     for run in trained:
         print(f"run {run}: trained on a version that held what was taken down")
         folders += [] if workspace in run.parents else [run]
+    public = [Path(place) for place in published_places(workspace) if not is_address(place)]
+    folders += [path for path in public if workspace not in path.parents and path.is_dir()]
     remains = list(find_remains(workspace, folders, clues))
     if options.keep_older:
         kept = {*versions(workspace)} - {find(workspace)} | {*runs_in(runs_folder(options))}

@@ -143,6 +143,10 @@ def _remains_in_columns(batch: pa.RecordBatch, clues: Clues) -> Iterator[str]:
             texts = values.to_pylist() if name == "extra" else []
             if any(_has_address(text or "", clues) for text in texts):
                 yield "an address in column extra"
+        elif pa.types.is_struct(values.type):  # a picture embedded with its name
+            fields = [field.name for field in values.type]
+            inner = pa.RecordBatch.from_arrays(values.flatten(), names=fields)
+            yield from _remains_in_columns(inner, clues)
         elif pa.types.is_binary(values.type):
             hashes = (hashlib.sha256(content or b"").hexdigest() for content in values.to_pylist())
             if not clues.pictures.isdisjoint(hashes):

@@ -8,6 +8,7 @@ import pyarrow as pa
 from pipeline.images.parts import prune, read_images
 from pipeline.match.person_terms import match_terms
 from pipeline.publish.shards import cut, pack, shard_bits, shard_digest
+from pipeline.publish.told import keep_told
 from pipeline.publish.version import count_rows, publish, stage_row, stage_rows
 from pipeline.report.page import REPORT, announce, write_report
 from pipeline.tasks.pictures import CapPairs
@@ -91,6 +92,7 @@ class BuildWIT(Stage):
         # The report comes last: a build that was killed before it is finished when run again.
         if not (super().complete() and (self.folder / REPORT).exists()):
             return False
+        keep_told(self.folder, self.used.card)
         announce(self.folder, "there already, nothing to do")
         return True
 
@@ -116,6 +118,7 @@ class BuildWIT(Stage):
                 prune(self.ws.images, self.folder, read_rows(self.paths("picked")))
             with self.ws.engine.step("report"):
                 write_report(self.folder)
+            keep_told(self.folder, self.used.card)
             announce(self.folder, "made")
 
     def stages(self) -> pa.Table:

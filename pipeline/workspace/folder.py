@@ -34,7 +34,9 @@ from queries.tables.store import caches, each, is_store
 ENGINES = ("duckdb", "spark")
 # A version or a file of the workspace that was being written; the folder may hold others' files.
 OF_TAKEDOWN = r"takedowns\.csv|takedown\.pending\.parquet|fetch_log\.jsonl"
-TORN = re.compile(rf"\.(?:[0-9a-f]{{16}}|latest\.json|report|{OF_TAKEDOWN})\.[a-z0-9_]+")
+TORN = re.compile(
+    rf"\.(?:[0-9a-f]{{16}}|latest\.json|report|publish|published\.json|{OF_TAKEDOWN})\.[a-z0-9_]+"
+)
 
 # Of a version; each shows captions.
 TORN_PAGE = re.compile(

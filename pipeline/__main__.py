@@ -1,4 +1,4 @@
-"""`python -m pipeline init|report|card|publish|takedown`: begin, describe, publish, reduce builds.
+"""`python -m pipeline init|report|card|builds|publish|takedown`: all but making builds.
 
 Luigi makes builds (see README).
 """
@@ -13,6 +13,7 @@ with endings.importing(__name__):
     from pipeline.publish.card import write_card
     from pipeline.publish.command import add_publish_options, run_publish
     from pipeline.publish.told import told_in
+    from pipeline.report.builds import add_builds_options, run_builds
     from pipeline.report.page import announce, print_counts, write_report
     from pipeline.sources.tables.command import add_init_options, run_init
     from pipeline.takedown.command import add_takedown_options, run_takedown
@@ -25,6 +26,7 @@ examples:
   python -m pipeline init captions.csv                            write settings for a table
   python -m pipeline report --build wit --run wit/runs/sample     report on build and model
   python -m pipeline card --build wit --name mine                 describe the dataset to its users
+  python -m pipeline builds wit                                   its versions, and what changed
   python -m pipeline publish wit --to public --embed              a folder for others, or a hub
   python -m pipeline takedown --settings my.toml --out wit --list gone.csv
   python -m pipeline takedown --out wit --check                   search for what is left
@@ -52,6 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
     card.add_argument("--run", type=Path, help="a run of the trainer, whose results are shown")
     card.add_argument("--name", default="", help="name of the dataset; buildwit by default")
     card.add_argument("--settings", type=Path, help="a TOML whose [card] says what people know")
+    add_builds_options(verbs.add_parser("builds", help="list the builds, and compare the last two"))
     add_publish_options(
         verbs.add_parser("publish", help="make a folder of a build that others can read, or a hub")
     )
@@ -62,6 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     runs = {"takedown": run_takedown, "init": run_init, "publish": run_publish}
+    runs["builds"] = run_builds
     work = runs.get(options.verb, describe_build)
     return endings.run(f"pipeline {options.verb}", lambda: work(options))
 

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from pipeline.publish.layout import DTYPES
 from pipeline.publish.shards import NOT_IN_JSON, ending
+from queries.tables.errors import InputError
 from queries.tables.parts import read_batches
 from queries.tables.schemas import TABLES
 from queries.tables.tars import read_pictures
@@ -30,7 +31,7 @@ def schema() -> pa.Schema:
 def write_embedded(shard: Path, to: Path) -> None:
     """Write a shard, named by its Parquet, as one file with its pictures; memory is a row group's.
 
-    Raises LookupError where the tar lacks a picture.
+    Raises InputError where the tar lacks a picture.
     """
     with pq.ParquetWriter(to, schema(), compression="zstd") as writer:
         for rows in read_batches(shard, ROWS_AT_ONCE):
@@ -40,8 +41,11 @@ def write_embedded(shard: Path, to: Path) -> None:
 def _with_pictures(rows: pa.RecordBatch, shard: Path) -> pa.RecordBatch:
     ids = rows["pair_id"].to_pylist()
     pictures = dict(read_pictures(shard, ids))
-    if missing := set(ids) - pictures.keys():
-        raise LookupError(f"{shard.with_suffix('.tar')}: no picture of {min(missing):016x}")
+    if missing := {pair_id for pair_id in ids if not pictures.get(pair_id)}:
+        raise InputError(
+            f"{shard.with_suffix('.tar')}: no picture of {min(missing):016x}: expected a whole "
+            "build; python -m queries check says what else is at fault"
+        )
     images = list(_images(ids, pictures))
     columns = [pa.array(images, IMAGE)]
     for field in COLUMNS:

@@ -1,4 +1,4 @@
-"""A build as others read it: the readers that people have already find pictures and rows as made.
+"""A build, and the folder that it is published as, read by what people have already.
 
 No reader asks a network: Hugging Face's libraries are told that there is none.
 """
@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.__main__ import main
 from queries.questions import views
 from tests.image_server import ImageServer
 from tests.processes import WAIT_S
@@ -45,6 +46,20 @@ def built(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def public(built) -> Path:
+    folder = built.parent.parent / "public"
+    assert main(["publish", str(built), "--to", str(folder)]) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def embedded(built) -> Path:
+    folder = built.parent.parent / "embedded"
+    assert main(["publish", str(built), "--to", str(folder), "--embed"]) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
 def samples(built) -> list[dict]:
     rows = pa.concat_tables(map(pq.read_table, sorted((built / "shards").glob("*.parquet"))))
     return sorted(rows.to_pylist(), key=lambda row: row["key"])
@@ -73,6 +88,115 @@ def test_datasets_reads_every_sample_whole_and_as_a_stream(built, samples, tmp_p
         for row in samples
         for streaming in (False, True)
     )
+
+
+# What a stranger writes who has the folder: its card says what the default is.
+LOAD_FOLDER = """
+import json, sys
+from datasets import load_dataset
+
+for folder in sys.argv[1:]:
+    for streaming in (False, True):
+        for row in load_dataset(folder, split="train", streaming=streaming):
+            picture = row.get("jpg") or row["image"]
+            caption = row.get("txt") or row["caption"]
+            about = row.get("json") or row
+            print(json.dumps([about["key"], caption, picture.size, about["license"], streaming]))
+"""
+
+
+def test_datasets_reads_a_folder_by_its_cards_default(built, public, embedded, samples, tmp_path):
+    """Of the build, of what is published, and of the Parquet with embedded pictures.
+
+    Who guesses the columns from the first samples ends at the first licence behind them.
+    """
+    pytest.importorskip("datasets", reason="datasets is not installed: pip install '.[test]'")
+    assert main(["card", "--build", str(built)]) == 0
+    offline = {name: "1" for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE")}
+    done = subprocess.run(
+        [sys.executable, "-c", LOAD_FOLDER, *map(str, (built, public, embedded))],
+        capture_output=True,
+        text=True,
+        timeout=WAIT_S,
+        env={**os.environ, **offline, "HF_HOME": str(tmp_path), "HF_DATASETS_CACHE": str(tmp_path)},
+    )
+    assert done.returncode == 0, done.stderr
+    every = [
+        [row["key"], row["caption"], [row["width"], row["height"]], row["license"], streaming]
+        for row in samples
+        for streaming in (False, True)
+    ]
+    assert sorted(map(json.loads, done.stdout.splitlines()), key=str) == sorted(every * 3, key=str)
+
+
+def test_wids_finds_each_sample_of_a_published_folder_by_its_number(public, samples, tmp_path):
+    wids = pytest.importorskip("wids", reason="webdataset is not installed, or is of 1.0")
+    read = wids.ShardListDataset(str(public / "train/index.json"), cache_dir=str(tmp_path))
+    assert len(read) == len(samples)
+    rows = [read[number] for number in range(len(read))]
+    assert sorted((row["__key__"], row[".txt"], row[".jpg"].size) for row in rows) == [
+        (row["key"], row["caption"], (row["width"], row["height"])) for row in samples
+    ]
+
+
+def test_clip_benchmark_reads_a_published_folder_as_a_retrieval_set(public, samples):
+    """By its own reader where it is installed, else as that reader does."""
+    webdataset = pytest.importorskip("webdataset", reason="webdataset is not installed")
+    assert (public / "dataset_type.txt").read_text() == "retrieval\n"
+    last = int((public / "train/nshards.txt").read_text()) - 1
+    try:
+        from clip_benchmark.datasets.builder import build_wds_dataset as build
+    except ImportError:
+        handler = webdataset.autodecode.ImageHandler("pil", extensions=["webp", "png", "jpg"])
+        names = str(public / "train" / f"{{0..{last}}}.tar")
+        read = webdataset.WebDataset(names, shardshuffle=False).decode(handler)
+        pairs = read.to_tuple("webp;png;jpg;jpeg", "txt").map_tuple(None, str.splitlines)
+    else:
+        pairs = build("mine", lambda picture: picture, split="train", data_dir=str(public))
+    assert sorted((captions[0], picture.size) for picture, captions in pairs) == sorted(
+        (row["caption"], (row["width"], row["height"])) for row in samples
+    )
+
+
+def test_open_clips_sizes_are_those_of_the_shards(public, samples):
+    train = pytest.importorskip("open_clip_train.data", reason="no open_clip_torch[training]")
+    last = int((public / "train/nshards.txt").read_text()) - 1
+    size, n_shards = train.get_dataset_size(str(public / "train" / f"{{0..{last}}}.tar"))
+    assert (size, n_shards) == (len(samples), last + 1)
+
+
+@pytest.mark.parametrize("kind", ["public", "embedded"])
+def test_mlcroissant_finds_no_fault_and_reads_pictures_and_captions(
+    kind, samples, request, tmp_path, monkeypatch
+):
+    """In a cache of its own: mlcroissant 1.1 takes tars of one name for one, whatever they hold."""
+    mlcroissant = pytest.importorskip("mlcroissant", reason="needs mlcroissant")
+    extract = "mlcroissant._src.operation_graph.operations.extract.EXTRACT_PATH"
+    monkeypatch.setattr(extract, type(mlcroissant._src.core.constants.EXTRACT_PATH)(tmp_path))
+    folder = request.getfixturevalue(kind)
+    told = mlcroissant.Dataset(folder / "croissant.json")
+    assert told.metadata.ctx.issues.errors == set()
+    assert told.metadata.ctx.issues.warnings == set()
+    assert told.metadata.ctx.conforms_to.value == "http://mlcommons.org/croissant/1.1"
+    by_set = {"pictures": "image", "captions": "caption"}
+    if kind == "embedded":
+        by_set = {"default": "image"}
+    for records, column in by_set.items():
+        rows = list(told.records(records))
+        keys = [row[f"{records}/key"].decode() for row in rows]
+        assert sorted(keys) == [row["key"] for row in samples]
+        if column == "image":
+            sizes = {row[f"{records}/image"].size for row in rows}
+            assert sizes == {(row["width"], row["height"]) for row in samples}
+
+
+def test_polars_reads_rows_tables_and_embedded_pictures(embedded, samples):
+    polars = pytest.importorskip("polars", reason="polars is not installed: pip install '.[test]'")
+    rows = polars.read_parquet(embedded / "data/*.parquet").sort("key")
+    assert rows["caption"].to_list() == [row["caption"] for row in samples]
+    assert all(bytes_[:2] == b"\xff\xd8" for bytes_ in rows["image"].struct.field("bytes"))
+    assert polars.read_parquet(embedded / "samples/*.parquet").height == len(samples)
+    assert polars.read_parquet(embedded / "tables/query/*.parquet").height > 0
 
 
 def test_webdataset_reads_every_sample_with_its_picture(built, samples):

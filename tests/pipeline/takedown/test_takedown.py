@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.__main__ import main
 from pipeline.report.gallery import thumbnail
 from pipeline.takedown.command import add_takedown_options, run_takedown
 from pipeline.workspace.takedown_log import LOG
@@ -181,6 +182,9 @@ def kept(case, tmp_path_factory):
     """The case after a takedown that left older versions as they were, and what it said."""
     found = case.copy(tmp_path_factory.mktemp("kept") / "wit")
     before = {name: published(found.out / name) for name in found.older}
+    public = found.out.with_name("public")
+    assert main(["publish", str(found.out), "--to", str(public), "--embed"]) == 0
+    assert found_anywhere(found, public) >= {"address", "caption", "picture"}
     done = found.takedown("--list", str(found.list), "--keep-older")
     assert done.returncode == 0, done.stdout + done.stderr
     assert {name: published(found.out / name) for name in found.older} == before
@@ -248,6 +252,17 @@ def test_nothing_is_left_in_any_file_of_the_workspace(after):
     assert "nothing is left of" in done.stdout
     checked = found.takedown("--check")
     assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+@pytest.mark.slow
+def test_nothing_is_left_where_the_workspace_has_published(kept):
+    """Neither in the shards nor in the Parquet with embedded pictures, which hold the others."""
+    public = kept.out.with_name("public")
+    assert found_anywhere(kept, public) == set()
+    samples = {row["key"] for row in shard_rows(find(kept.out))}
+    embedded = pq.read_table(public / "data")
+    assert set(embedded["key"].to_pylist()) == samples
+    assert all(picture["bytes"] for picture in embedded["image"].to_pylist())
 
 
 @pytest.mark.slow

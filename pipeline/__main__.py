@@ -75,8 +75,8 @@ def describe_build(options: argparse.Namespace) -> None:
     build = find(options.build)
     run_folder(options.run)
     if options.verb == "card":
-        told = told_in(options.settings) if options.settings else None
-        for path in write_card(build, options.run, options.name, told):
+        card_settings = told_in(options.settings) if options.settings else None
+        for path in write_card(build, options.run, options.name, card_settings):
             print(path)
         return
     write_report(build, options.run)

@@ -316,9 +316,9 @@ def checked(values: dict[str, Any]) -> TrainSettings:
         for fault in faults(error):
             names = ""
             if fault["type"] in UNKNOWN:
-                known = [field.name for field in fields(sections[fault["loc"][:-1]])]
-                guess = nearest(fault["loc"][-1], known)
-                names = f", expected one of {', '.join(known)}"
+                names_of = [field.name for field in fields(sections[fault["loc"][:-1]])]
+                guess = nearest(fault["loc"][-1], names_of)
+                names = f", expected one of {', '.join(names_of)}"
                 names += f"; did you mean {guess}?" if guess else ""
             lines.append(line(fault) + names)
         raise TrainerError("\n".join(lines)) from None

@@ -49,14 +49,14 @@ SHOWN = (
 
 
 def write_card(
-    build: Path, run: Path | None = None, name: str = "", told: CardSettings | None = None
+    build: Path, run: Path | None = None, name: str = "", answers: CardSettings | None = None
 ) -> list[Path]:
     """Write README.md, datasheet.md and croissant.json into the build's folder.
 
-    They stand beside tables/ and shards/, to which their paths lead. What people have `told` is
+    They stand beside tables/ and shards/, to which their paths lead. The `answers` of people are
     kept beside them, so that a later card has it, too.
     """
-    keep_told(build, told or CardSettings())
+    keep_told(build, answers or CardSettings())
     card = read_told(build)
     if name and name != card.name:
         card = card.model_copy(update={"name": name})
@@ -85,7 +85,7 @@ def card_pages(
     values["hub_license"] = HUB_LICENSES.get(card.license.lower(), "other")
     pages = {page: environment.get_template(page).render(**values) for page in MARKDOWN}
     sources = answer(engine, inputs, sql("audit", "pairs_by_source"))["source"].to_pylist()
-    told = Told(
+    about = Told(
         name=values["name"],
         version=build.name,
         content=values["content"],
@@ -97,7 +97,7 @@ def card_pages(
         made=made_on(build),
         fetched=values["fetched"],
     )
-    described = croissant(told, layout, files, inputs)
+    described = croissant(about, layout, files, inputs)
     pages[CROISSANT] = json.dumps(described, indent=1, ensure_ascii=False)
     return {page: text.rstrip("\n") + "\n" for page, text in pages.items()}
 

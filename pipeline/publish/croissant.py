@@ -51,7 +51,7 @@ FORMATS = {
 PICTURES = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
 
 
-def croissant(told: Told, layout: Layout, files: list[dict], tables: Iterable[str]) -> dict:
+def croissant(about: Told, layout: Layout, files: list[dict], tables: Iterable[str]) -> dict:
     """The dataset: every file by its hash, every table by its columns, captions and pictures."""
     named = {row["path"] for row in files}
     sets, records = [], []
@@ -66,8 +66,8 @@ def croissant(told: Told, layout: Layout, files: list[dict], tables: Iterable[st
         records += [pictures(ending) for ending in layout.endings]
         records.append(captions())
     if layout.embedded:
-        about = "one row per sample, with its picture"
-        sets.append(file_set("embedded-files", about, layout.embedded))
+        grain = "one row per sample, with its picture"
+        sets.append(file_set("embedded-files", grain, layout.embedded))
         records.append(embedded())
     return {
         "@context": CONTEXT,
@@ -76,55 +76,55 @@ def croissant(told: Told, layout: Layout, files: list[dict], tables: Iterable[st
             "http://mlcommons.org/croissant/1.1",
             "http://mlcommons.org/croissant/RAI/1.0",
         ],
-        **about_the_whole(told),
-        **responsible(told),
+        **about_the_whole(about),
+        **responsible(about),
         "distribution": [*map(file_object, files), *sets],
         "recordSet": records,
     }
 
 
-def about_the_whole(told: Told) -> dict:
+def about_the_whole(about: Told) -> dict:
     """Name, licence, makers, citation and dates."""
-    card, counts = told.card, told.counts
+    card, counts = about.card, about.counts
     people = [{"@type": "sc:Person", "name": name} for name in card.creators]
-    published = card.published or told.made.isoformat()
-    found = {
-        "name": told.name,
+    published = card.published or about.made.isoformat()
+    values = {
+        "name": about.name,
         "description": card.description
         or (
             f"{counts['samples']:,} pairs of an image and its caption, balanced over "
             f"{counts['queries']:,} search phrases. Each pair's licence, page and source are "
             "columns, as its source states them; a null licence is one that is not known."
         ),
-        "version": f"1.0.0+{told.version}",
-        "identifier": f"sha256:{told.content}",
+        "version": f"1.0.0+{about.version}",
+        "identifier": f"sha256:{about.content}",
         "license": card.license
         or "Each picture under its own licence, as the column license states it; null: not known.",
-        "citeAs": citation(told),
+        "citeAs": citation(about),
         "creator": people,
         "publisher": {"@type": "sc:Organization", "name": card.publisher}
         if card.publisher
         else None,
-        "dateCreated": told.made.isoformat(),
+        "dateCreated": about.made.isoformat(),
         "datePublished": published,
-        "inLanguage": list(told.languages),
+        "inLanguage": list(about.languages),
         "keywords": list(card.keywords) or ["image-text pairs", "CLIP", "buildwit"],
         "url": card.url,
         "isLiveDataset": False,
     }
-    return {key: value for key, value in found.items() if value not in ("", None, [])}
+    return {key: value for key, value in values.items() if value not in ("", None, [])}
 
 
-def citation(told: Told) -> str:
+def citation(about: Told) -> str:
     """As people have told, else what names the data: the version and the digest of its content."""
-    made = f"version {told.version}, content sha256:{told.content}"
-    if told.card.citation:
-        return told.card.citation
-    makers = [*told.card.creators, told.card.publisher]
+    made = f"version {about.version}, content sha256:{about.content}"
+    if about.card.citation:
+        return about.card.citation
+    makers = [*about.card.creators, about.card.publisher]
     author = " and ".join(filter(None, makers))
     by = f"author = {{{author}}}, " if author else ""
-    title = f"title = {{{told.name}}}, year = {told.made.year}, note = {{{made}}}"
-    return f"@misc{{{told.name}, {by}{title}}}"
+    title = f"title = {{{about.name}}}, year = {about.made.year}, note = {{{made}}}"
+    return f"@misc{{{about.name}, {by}{title}}}"
 
 
 # --- files and records --------------------------------------------------------------------------

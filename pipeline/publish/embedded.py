@@ -23,9 +23,9 @@ def schema() -> pa.Schema:
     """The columns, with what `datasets` wants to know of them, so that it decodes the pictures."""
     of = {"image": {"_type": "Image"}}
     of |= {field.name: {"dtype": DTYPES[field.type], "_type": "Value"} for field in COLUMNS}
-    told = {"huggingface": json.dumps({"info": {"features": of}})}
+    metadata = {"huggingface": json.dumps({"info": {"features": of}})}
     plain = [pa.field(field.name, field.type) for field in COLUMNS]
-    return pa.schema([pa.field("image", IMAGE), *plain], told)
+    return pa.schema([pa.field("image", IMAGE), *plain], metadata)
 
 
 def write_embedded(shard: Path, to: Path) -> None:
@@ -49,8 +49,8 @@ def _with_pictures(rows: pa.RecordBatch, shard: Path) -> pa.RecordBatch:
     images = list(_images(ids, pictures))
     columns = [pa.array(images, IMAGE)]
     for field in COLUMNS:
-        known = field.name in rows.schema.names
-        columns.append(rows[field.name] if known else pa.nulls(len(rows), field.type))
+        is_column = field.name in rows.schema.names
+        columns.append(rows[field.name] if is_column else pa.nulls(len(rows), field.type))
     return pa.RecordBatch.from_arrays(columns, schema=schema())
 
 

@@ -28,25 +28,25 @@ class Told:
     fetched: tuple[date, date] | None
 
 
-def responsible(told: Told) -> dict:
+def responsible(about: Told) -> dict:
     """The properties of RAI and PROV, without those that have nothing to say."""
-    found = {**collection(told), **judgement(told), **provenance(told)}
-    return {key: value for key, value in found.items() if value not in (None, [])}
+    values = {**collection(about), **judgement(about), **provenance(about)}
+    return {key: value for key, value in values.items() if value not in (None, [])}
 
 
-def collection(told: Told) -> dict:
+def collection(about: Told) -> dict:
     """How the data were collected, and what was done with them."""
-    counts, settings = told.counts, told.settings
+    counts, settings = about.counts, about.settings
     cap = settings.get("selection", {}).get("cap", "?")
     rules = ", ".join(sorted(settings.get("filters", {})))
     return {
         "rai:dataCollection": (
             "Addresses of pictures and the texts beside them come from the sources "
-            f"{', '.join(told.sources) or '(none)'}; the pictures were fetched by their addresses, "
-            f"as robots.txt and the owners' signals allow. {told.card.collected}"
+            f"{', '.join(about.sources) or '(none)'}; the pictures were fetched from there, "
+            f"as robots.txt and the owners' signals allow. {about.card.collected}"
         ).strip(),
         "rai:dataCollectionType": ["Web Scraping"],
-        "rai:dataCollectionTimeFrame": [day.isoformat() for day in told.fetched or ()],
+        "rai:dataCollectionTimeFrame": [day.isoformat() for day in about.fetched or ()],
         "rai:dataCollectionMissingData": (
             f"Of {counts['candidates']:,} candidates {counts['samples']:,} are samples; each other "
             "has a reason, in the tables drop and outcome."
@@ -57,7 +57,7 @@ def collection(told: Told) -> dict:
         ),
         "rai:dataPreprocessingProtocol": [
             f"Dropped by rules on captions and addresses: {rules}.",
-            f"Matched with {_phrases(told)}; a pair without a query is dropped.",
+            f"Matched with {_phrases(about)}; a pair without a query is dropped.",
             f"Balanced: for each query at most {cap} pairs are kept, in an order that depends on "
             "the pair and a seed alone.",
             "Pictures are turned upright, scaled and encoded anew.",
@@ -65,17 +65,17 @@ def collection(told: Told) -> dict:
     }
 
 
-def judgement(told: Told) -> dict:
+def judgement(about: Told) -> dict:
     """Limits, biases, persons, uses, impact and upkeep."""
-    card = told.card
+    card = about.card
     return {
         "rai:dataLimitations": [
             "Captions are what people wrote beside pictures; nobody compared them with these.",
             _or_gap(card.limitations, "what else the data cannot be used for well."),
         ],
         "rai:dataBiases": [
-            f"What none of {_phrases(told)} names is missing; what many name is there more often. "
-            f"Languages of the captions: {', '.join(told.languages) or 'not looked for'}.",
+            f"What none of {_phrases(about)} names is missing; what many name is there more often. "
+            f"Languages of the captions: {', '.join(about.languages) or 'not looked for'}.",
             _or_gap(card.biases, "who and what is shown too often, or not at all."),
         ],
         "rai:personalSensitiveInformation": [
@@ -100,18 +100,18 @@ def judgement(told: Told) -> dict:
     }
 
 
-def provenance(told: Told) -> dict:
+def provenance(about: Told) -> dict:
     """What the data were derived from, and the activities that made them, with their days."""
-    begin, end = told.fetched or (None, None)
+    begin, end = about.fetched or (None, None)
     steps = (
         ("collection", "Candidates were read from the sources.", None, None),
         ("filtering and matching", "Candidates were dropped by rules, or matched.", None, None),
         ("fetching", "Pictures were fetched from their addresses.", begin, end),
-        ("packing", "Kept pairs were packed into shards.", told.made, told.made),
+        ("packing", "Kept pairs were packed into shards.", about.made, about.made),
     )
     return {
         "prov:wasDerivedFrom": [
-            {"@type": "prov:Entity", "prov:label": source} for source in told.sources
+            {"@type": "prov:Entity", "prov:label": source} for source in about.sources
         ],
         "prov:wasGeneratedBy": [
             {
@@ -127,8 +127,8 @@ def provenance(told: Told) -> dict:
     }
 
 
-def _phrases(told: Told) -> str:
-    return f"{told.counts['queries']:,} search phrases from Wikipedia and WordNet"
+def _phrases(about: Told) -> str:
+    return f"{about.counts['queries']:,} search phrases from Wikipedia and WordNet"
 
 
 def _or_gap(text: str, gap: str) -> str:

@@ -25,11 +25,11 @@ def read_told(folder: Path) -> CardSettings:
         raise InputError(f"{path}: {'; '.join(map(line, faults(error)))}") from None
 
 
-def keep_told(folder: Path, told: CardSettings) -> None:
+def keep_told(folder: Path, answers: CardSettings) -> None:
     """Keep what was told, for later cards; a TOML without [card] changes nothing."""
-    if told.model_fields_set and told != read_told(folder):
+    if answers.model_fields_set and answers != read_told(folder):
         with written_whole(folder / TOLD) as beside:
-            beside.write_text(told.model_dump_json(indent=1, exclude_unset=True) + "\n", "utf-8")
+            beside.write_text(answers.model_dump_json(indent=1, exclude_unset=True) + "\n", "utf-8")
 
 
 def told_in(path: Path) -> CardSettings:

@@ -81,13 +81,13 @@ def folders(text: str) -> list[Path]:
     path = place(text)
     if (path / MANIFEST).exists():
         return [path]
-    found = sorted(manifest.parent for manifest in path.glob(f"[!.]*/{MANIFEST}"))
-    if not found:
+    builds = sorted(manifest.parent for manifest in path.glob(f"[!.]*/{MANIFEST}"))
+    if not builds:
         raise BuildError(
             f"{path}: expected a workspace with builds, such as wit; luigi --module pipeline "
             f"BuildWIT --out {path} makes one"
         )
-    return found
+    return builds
 
 
 def listed(versions: list[Version]) -> Iterator[str]:
@@ -125,7 +125,9 @@ def same_version(versions: list[Version]) -> list[str]:
         by_name.setdefault(version.folder.name, []).append(version)
     for name, of in by_name.items():
         if len({version.content for version in of}) > 1:
-            held = ", ".join(f"{one.folder}: sha256:{one.content[:SHOWN]}" for one in of)
+            held = ", ".join(
+                f"{version.folder}: sha256:{version.content[:SHOWN]}" for version in of
+            )
             lines.append(
                 f"{name}: one version, other content: settings and inputs are the same, the web's "
                 f"answers were not ({held})"

@@ -26,8 +26,8 @@ def dotted(section: type[Section], before: str = "") -> Iterator[str]:
     """Every key below a section, such as "selection.cap"; of lists of tables "sources.name"."""
     for name, field in section.model_fields.items():
         yield before + name
-        for one in dict.fromkeys(sections_of(field.annotation)):
-            yield from dotted(one, f"{before}{name}.")
+        for below in dict.fromkeys(sections_of(field.annotation)):
+            yield from dotted(below, f"{before}{name}.")
 
 
 def sections_of(annotation: Any) -> Iterator[type[Section]]:

@@ -41,12 +41,12 @@ def end(
     kind: type[BaseException], error: BaseException, traceback: TracebackType | None = None
 ) -> None:
     """An excepthook: end the program with the line and the exit code of the fault's kind."""
-    told = ending_of(error)
-    if told is None:
+    ended = ending_of(error)
+    if ended is None:
         sys.__excepthook__(kind, error, traceback)
         return
-    print(told.line, file=sys.stderr, flush=True)
-    os._exit(told.code)  # after an excepthook Python's own exit code is always 1
+    print(ended.line, file=sys.stderr, flush=True)
+    os._exit(ended.code)  # after an excepthook Python's own exit code is always 1
 
 
 def ending_of(error: BaseException) -> Ending | None:

@@ -26,7 +26,7 @@ def faults(error: ValidationError) -> list[ErrorDetails]:
 def line(fault: ErrorDetails) -> str:
     """One fault as a line such as "selection.cap = 0: expected greater than or equal to 1"."""
     key = ".".join(step for step in map(str, fault["loc"]) if step.strip())
-    kind, given = fault["type"], fault["input"]
+    kind, value = fault["type"], fault["input"]
     if kind in UNKNOWN:
         return f"{key}: unknown key"
     if kind == "missing":
@@ -36,27 +36,27 @@ def line(fault: ErrorDetails) -> str:
     if kind == "union_tag_invalid":
         tags = fault["ctx"]
         return hidden(f"{key}.kind = {tags['tag']!r}: expected one of {tags['expected_tags']}")
-    if kind == "tuple_type" and isinstance(given, dict):
+    if kind == "tuple_type" and isinstance(value, dict):
         return f"{key}: expected a list; of tables: [[{key}]], in two brackets"
     if kind in LIST_FAULTS:
-        return hidden(f"{key} = {_as_toml(given)}: expected {LIST_FAULTS[kind]}")
+        return hidden(f"{key} = {_as_toml(value)}: expected {LIST_FAULTS[kind]}")
     expected = SUBJECT.sub("", fault["msg"])
-    if kind == "literal_error" and (meant := nearest(given, re.findall("'([^']+)'", expected))):
+    if kind == "literal_error" and (meant := nearest(value, re.findall("'([^']+)'", expected))):
         expected += f"; did you mean {meant!r}?"
     if "instance of" in expected or kind == "dict_type":
         expected = f"a section of settings, [{key}]"
-    is_long = any(isinstance(part, dict) for part in (given if type(given) is tuple else [given]))
-    value = "" if is_long else f" = {given!r}"
-    return hidden(f"{key}{value}: expected {expected}")
+    is_long = any(isinstance(part, dict) for part in (value if type(value) is tuple else [value]))
+    shown = "" if is_long else f" = {value!r}"
+    return hidden(f"{key}{shown}: expected {expected}")
 
 
-def nearest(name: object, known: Collection[str]) -> str:
+def nearest(name: object, keys: Collection[str]) -> str:
     """The key that was meant, as far as the spelling tells; or "".
 
     >>> nearest("max-words", ["min_words", "max_words"]), nearest("colour", ["cap"])
     ('max_words', '')
     """
-    close = get_close_matches(str(name).lower().replace("-", "_"), known, 1)
+    close = get_close_matches(str(name).lower().replace("-", "_"), keys, 1)
     return close[0] if close else ""
 
 

@@ -9,6 +9,7 @@ from pipeline.settings.values import (
     Contact,
     Count,
     RemoteOrExisting,
+    RemoteOrFiles,
     Section,
     Share,
     spelt_as,
@@ -59,8 +60,14 @@ class SourceSection(Section):
     """What every kind has: a name, which its rows carry."""
 
     searches: ClassVar[bool] = False  # whether it needs the query list
+    is_indexed: ClassVar[bool] = False  # whether an index names its records, which is read first
 
     name: str
+
+    @property
+    def in_turn(self) -> bool:
+        """Whether its parts are made one after another, as one server is asked for all of them."""
+        return self.searches
 
 
 class TablesSource(SourceSection):
@@ -104,6 +111,26 @@ class DownloadedSource(SourceSection):
     paths: Annotated[tuple[RemoteOrExisting, ...], Field(min_length=1)]
     columns: Columns = Columns()
     html: bool = False  # captions hold entities and tags
+
+
+class CommonCrawlIndexSource(SourceSection):
+    """Records of a crawl that its index names: the columnar index (Parquet) or CDXJ lines."""
+
+    is_indexed: ClassVar[bool] = True
+
+    kind: Literal["commoncrawl_index"]
+    paths: Annotated[tuple[RemoteOrFiles, ...], Field(min_length=1)]  # of the index, or of lists
+    # SQL of one condition on the index's columns: content_languages = 'fin'. "": every record.
+    where: str = ""
+    # In front of the index's warc_filename, and of the paths that a list holds: a web server, a
+    # folder, or an address of a store, such as s3://commoncrawl/.
+    base: RemoteOrExisting = "https://data.commoncrawl.org/"
+    most_files: Count = 0  # of each list, from its head; 0: all
+    contact: Contact = ""  # sent with every request
+
+    @property
+    def in_turn(self) -> bool:
+        return self.base.startswith(("http:", "https:"))
 
 
 class SampleSource(SourceSection):
@@ -159,6 +186,6 @@ class OpenverseSource(SearchSource):
     pause_s: Annotated[float, Field(ge=0, le=600)] = 3.0
 
 
-OfFiles = TablesSource | CommonCrawlSource | DownloadedSource
+OfFiles = TablesSource | CommonCrawlSource | CommonCrawlIndexSource | DownloadedSource
 AnySource = OfFiles | SampleSource | MediaWikiSource | OpenverseSource
 Source = Annotated[AnySource, Field(discriminator="kind")]

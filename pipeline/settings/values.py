@@ -136,7 +136,16 @@ def _remote_or_existing(text: str, info: ValidationInfo) -> str:
     return without_secret(spelt(text)) if is_remote(text) else _existing(text, info)
 
 
+def _remote_or_files(text: str, info: ValidationInfo) -> str:
+    """The same, or a pattern of this machine that matches at least one file."""
+    if is_remote(text) or not is_pattern(path := locate(text, _folder(info))):
+        return _remote_or_existing(text, info)
+    files_of(path)
+    return str(path)
+
+
 RemoteOrExisting = Annotated[str, AfterValidator(_remote_or_existing)]
+RemoteOrFiles = Annotated[str, AfterValidator(_remote_or_files)]
 
 
 def _first_existing(texts: Any, info: ValidationInfo) -> str:

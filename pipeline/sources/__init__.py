@@ -12,9 +12,20 @@ import pyarrow as pa
 
 from pipeline.settings.sources import Source
 from pipeline.sources.candidate import SourceError, candidates
-from pipeline.sources.interface import Kind, Planning, SourcePart
+from pipeline.sources.interface import Kind, PlannedPart, Planning, SourcePart
 
-__all__ = ["Planning", "SourceError", "SourcePart", "check", "collect", "held", "parts", "serving"]
+__all__ = [
+    "Planning",
+    "SourceError",
+    "SourcePart",
+    "check",
+    "collect",
+    "held",
+    "indexes",
+    "list_records",
+    "parts",
+    "serving",
+]
 
 VERSION = 5  # raise it when `collect` makes other rows from the same input
 
@@ -30,11 +41,17 @@ def parts(source: Source, planning: Planning) -> list[SourcePart]:
 
     The identity lacks the seed: the caller passes the seed to `collect`, and so adds it.
     """
-    decided_by = (VERSION, source.kind, source.name)
-    return [
-        SourcePart(f"{source.name}/{name}", (*decided_by, *identity), pa.table(columns))
-        for name, identity, columns in _kind(source).parts(source, planning)
-    ]
+    return _named(source, _kind(source).parts(source, planning))
+
+
+def indexes(source: Source, planning: Planning) -> list[SourcePart]:
+    """The parts of the index that names the source's records, a file each; none without one."""
+    return _named(source, _kind(source).indexes(source, planning))
+
+
+def list_records(batches: Iterator[pa.RecordBatch], source: Source) -> Iterator[pa.RecordBatch]:
+    """The map function of such a part: to rows of `crawl_record`."""
+    return _kind(source).list_records(batches, source)
 
 
 def collect(
@@ -68,6 +85,14 @@ def held(
     return places
 
 
+def _named(source: Source, planned: Iterable[PlannedPart]) -> list[SourcePart]:
+    decided_by = (VERSION, source.kind, source.name)
+    return [
+        SourcePart(f"{source.name}/{name}", (*decided_by, *identity), pa.table(columns))
+        for name, identity, columns in planned
+    ]
+
+
 def _kind(source: Source) -> Kind:
     """The source's kind. Import only its module: no other kind's packages need be installed."""
     match source.kind:
@@ -79,6 +104,12 @@ def _kind(source: Source) -> Kind:
             from pipeline.sources import downloaded
 
             return Kind(downloaded.check, downloaded.parts, downloaded.read)
+        case "commoncrawl_index":
+            from pipeline.sources import crawl_index as of
+
+            return Kind(
+                of.check, of.parts, of.read, indexes=of.indexes, list_records=of.list_records
+            )
         case "mediawiki":
             from pipeline.sources import mediawiki
 

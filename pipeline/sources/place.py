@@ -141,6 +141,30 @@ def open_file(path: str) -> IO[bytes]:
     return FsspecFile(path) if is_remote(path) else Path(path).open("rb")  # type: ignore[return-value]
 
 
+def read_range(address: str, start: int, length: int) -> bytes:
+    """A piece of a file in a store; fewer bytes where the file ends within or before it.
+
+    Raises FileNotFoundError for a file that is not there, SourceError for a store that does not
+    answer.
+    """
+    store, path = url_to_fs(address)
+
+    def read() -> bytes | None:
+        try:
+            return bytes(store.cat_file(path, start=start, end=start + length))
+        except FileNotFoundError:
+            return None
+        except Exception:
+            if (_information(address).get("size") or start + 1) <= start:
+                return b""  # stores refuse a piece behind the end
+            raise
+
+    piece = _tried(address, read)
+    if piece is None:
+        raise FileNotFoundError(ENOENT, "no such file", address)
+    return piece
+
+
 class FsspecFile(io.RawIOBase):
     """A remote file. A read that fails is tried again; the last failure is SourceError."""
 

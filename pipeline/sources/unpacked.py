@@ -105,11 +105,11 @@ class Unpacked(io.RawIOBase):
 
 
 @contextmanager
-def bytes_of(path: str) -> Iterator[io.BufferedReader]:
-    """A file's bytes, unpacked. Raises DamagedError for an empty file, SourceError for a zip of
-    more than one table."""
+def bytes_of(path: str, opened: IO[bytes] | None = None) -> Iterator[io.BufferedReader]:
+    """A file's bytes, unpacked; the file may be open already. Raises DamagedError for an empty
+    file, SourceError for a zip of more than one table."""
     kind = next((PACKED[end] for end in PACKED if name_of(path).lower().endswith(end)), None)
-    with open_file(path) as file:
+    with opened or open_file(path) as file:
         raw: Any = Unpacked(file, kind, path) if kind else file
         stream = io.BufferedReader(raw, CHUNK) if isinstance(raw, io.RawIOBase) else raw
         if not stream.peek(1):

@@ -1,7 +1,7 @@
 """From the sources to the pairs that contain a query, as Luigi tasks."""
 
 from dataclasses import astuple, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -22,41 +22,86 @@ from queries.tables.parts import Part, digest, read_rows, write_part
 from queries.tables.schemas import TABLES
 
 
+class ReadIndexes(Stage):
+    """The records of crawls that an index names, as far as a source's condition wants them."""
+
+    makes = ("crawl_record",)
+
+    def index_inputs(self, source: Source) -> list[MapInput]:
+        planning = sources.Planning(self.ws.file_digest)
+        return [
+            MapInput(digest(part.identity, self.version), part.rows)
+            for part in sources.indexes(source, planning)
+        ]
+
+    @cached_property
+    def inputs_of_source(self) -> dict[Source, list[MapInput]]:
+        return {source: self.index_inputs(source) for source in self.indexed}
+
+    @property
+    def indexed(self) -> list[Source]:
+        return [source for source in self.used.sources if source.is_indexed]
+
+    def settings_used(self) -> object:
+        return [[one.digest for one in inputs] for inputs in self.inputs_of_source.values()]
+
+    def make(self) -> Parts:
+        made: list[Part] = []
+        for source in self.indexed:
+            function = partial(sources.list_records, source=source)
+            made += self.map("crawl_record", function, self.inputs_of_source[source])
+        return {"crawl_record": made}
+
+
 class CollectPairs(Stage):
     """Candidates from every source; one that is searched needs the queries first."""
 
     version = 3
-    reads = ("query",)
+    reads = ("query", "crawl_record")
     makes = ("candidate",)
 
     def requires(self) -> list[Stage]:
-        searching = any(source.searches for source in self.used.sources)
-        return [self.clone(ListQueries)] if searching else []
+        needed: list[Stage] = []
+        if any(source.searches for source in self.used.sources):
+            needed.append(self.clone(ListQueries))
+        if any(source.is_indexed for source in self.used.sources):
+            needed.append(self.clone(ReadIndexes))
+        return needed
 
     def source_inputs(self, source: Source) -> list[MapInput]:
         planning = sources.Planning(self.ws.file_digest, journals=self.ws.local / "work" / "search")
         if source.searches:
             planning = replace(planning, queries=read_rows(self.paths("query")))
+        if source.is_indexed:
+            planning = replace(planning, records=self.records(source))
         return [
             MapInput(digest(part.identity, self.used.seed, self.version), part.rows)
             for part in sources.parts(source, planning)
         ]
 
+    def records(self, source: Source) -> list[Path]:
+        """The files that list a source's records: a file for each part of its index."""
+        (reader,) = (stage for stage in self.needed if isinstance(stage, ReadIndexes))
+        files = {path.stem: path for path in self.paths("crawl_record")}
+        return [files[one.digest] for one in reader.inputs_of_source[source]]
+
     def settings_used(self) -> object:
-        """A searching source's parts are not known before the queries are: those are required."""
-        return [
-            source.model_dump(mode="json")
-            if source.searches
-            else [part.digest for part in self.source_inputs(source)]
-            for source in self.used.sources
-        ]
+        """Parts that queries or an index decide are not known before: those stages are required."""
+        return [self.decided_by(source) for source in self.used.sources]
+
+    def decided_by(self, source: Source) -> object:
+        if source.searches:
+            return source.model_dump(mode="json")
+        if source.is_indexed:
+            return [source.name, source.model_dump(include={"base"})]
+        return [part.digest for part in self.source_inputs(source)]
 
     def make(self) -> Parts:
         candidate: list[Part] = []
         for source in self.used.sources:
             function = self.collect(source)
             inputs = self.source_inputs(source)
-            candidate += self.map("candidate", function, inputs, in_turn=source.searches)
+            candidate += self.map("candidate", function, inputs, in_turn=source.in_turn)
         return {"candidate": candidate}
 
     def collect(self, source: Source) -> MapFunction:

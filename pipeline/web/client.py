@@ -60,6 +60,14 @@ class Client:
     settings: DownloadSettings
     stop: threading.Event = field(default_factory=threading.Event)
     contact_key: str = "downloads.contact"  # what the settings call it
+    keeps: bool = False  # connections, for the next request; then only one thread may use it
+    _kept: "_Session | None" = field(default=None, repr=False)
+
+    def close(self) -> None:
+        """Close the connections that it keeps."""
+        if self._kept is not None:
+            self._kept.close()
+        self._kept = None
 
     def admit(self, url: str) -> None:
         """Raise InputError unless this is an http or https address and a contact is set."""
@@ -114,16 +122,27 @@ class Client:
     def opened(self, url: str, headers: dict[str, str]) -> Iterator[requests.Response]:
         """The answer to a GET: 200, or 206 or 416 to a Range. Raises AgainError, DownloadError.
 
-        Each answer has its own connection, which is closed with it.
+        Each answer has its own connection, which is closed with it, unless the client keeps them:
+        then that of an answer that was read to its end serves the next.
         """
         try:
-            with _Session() as session, self._get(session, url, headers) as response:
+            with self._session() as session, self._get(session, url, headers) as response:
                 _check_status(url, response, headers)
                 yield response
         except (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError) as error:
             raise AgainError(f"no whole answer ({_cause(error)})") from None
         except requests.RequestException as error:  # such as an address with an impossible host
             raise DownloadError(f"{url}: cannot be asked for ({_cause(error)})") from None
+
+    @contextmanager
+    def _session(self) -> Iterator[requests.Session]:
+        if not self.keeps:
+            with _Session() as session:
+                yield session
+            return
+        self._kept = self._kept or _Session()
+        self._kept.cookies.clear()
+        yield self._kept
 
     def _get(
         self, session: requests.Session, url: str, headers: dict[str, str]

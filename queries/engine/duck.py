@@ -39,6 +39,8 @@ KINDS = {
     pa.string(): "VARCHAR",
     pa.binary(): "BLOB",
 }
+SQL_ERROR = duckdb.Error
+SEALED_MEMORY = "256MB"
 MEASURED = "SET enable_progress_bar = true; SET enable_progress_bar_print = false"
 
 
@@ -180,6 +182,26 @@ class DuckEngine(Engine):
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
             self._pool = None
+
+
+def sealed() -> duckdb.DuckDBPyConnection:
+    """A connection for a stranger's expression: it reaches no file, server or Python variable.
+
+    What it raises is of SQL_ERROR.
+    """
+    connection = duckdb.connect(
+        config={
+            "enable_external_access": False,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "python_enable_replacements": False,
+            "memory_limit": SEALED_MEMORY,
+            "threads": 1,
+            "temp_directory": "",
+        }
+    )
+    connection.execute("SET lock_configuration = true")
+    return connection
 
 
 def _share(connection: duckdb.DuckDBPyConnection) -> float | None:

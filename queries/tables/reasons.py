@@ -25,6 +25,7 @@ COLLECT = {
     "file_bomb": "file that unpacks to far more than a table does, or has a line without an end",
     "bad_record": "crawled page that cannot be read",
     "not_a_page": "crawled answer that is no HTML: a picture, a script, a feed",
+    "record_missing": "record of a crawl that its index names and the server or file does not have",
     "no_picture": "crawled page that was read and has no picture with a text",
     "search_failed": "a search that the server answered with an error",
     "not_a_picture": "file found by a search that is a sound, a film or a document",

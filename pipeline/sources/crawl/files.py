@@ -10,30 +10,34 @@ import zlib
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from functools import lru_cache, partial
-from urllib.parse import urljoin
+from urllib.parse import quote, urljoin
 
 import requests
 
-from pipeline.settings.sources import CommonCrawlSource
+from pipeline.settings.sources import CommonCrawlIndexSource, CommonCrawlSource
 from pipeline.settings.values import is_remote
 from pipeline.settings.whole import DownloadSettings
 from pipeline.sources.candidate import SourceError
 from pipeline.sources.crawl.records import File
 from pipeline.sources.place import FsspecFile
+from pipeline.sources.ranged import BACKOFF_S, is_web
 from pipeline.web.client import AgainError, Client, DownloadError
 from queries.tables.errors import InputError
 
 LISTS = (".paths", ".paths.gz")
 MOST_LIST_BYTES = 64 << 20  # unpacked; a crawl has 100,000 files
 BLOCK_BYTES = 1 << 20  # of one request; memory holds this block and the one before
-BACKOFF_S = 2.0
 CONTENT_RANGE = re.compile(r"bytes (\d{1,15})-\d{1,15}/(\d{1,15}|\*)", re.ASCII)
 LINE = re.compile(r"[\x21-\x7e]{1,2000}")
+NAME = re.compile(r"[^\x00-\x1f\x7f\\?#%*\[\]]{1,2000}")  # nothing that a server or store resolves
+SAFE = "/!$&'()+,;=:@~"  # of a URL's path (RFC 3986, 3.3)
+
+CrawlSource = CommonCrawlSource | CommonCrawlIndexSource
 
 
 @lru_cache(8)
-def files(source: CommonCrawlSource) -> tuple[str, ...]:
-    """The paths and addresses of the source's crawl files, in order; its lists are read.
+def files(source: CrawlSource) -> tuple[str, ...]:
+    """The paths and addresses of the source's files, in order; its lists are read.
 
     Raises SourceError. A process reads each list once: it could change between two readings.
     """
@@ -45,15 +49,15 @@ def files(source: CommonCrawlSource) -> tuple[str, ...]:
     return tuple(files)
 
 
-def is_web(path: str) -> bool:
-    """Whether a file is on a web server, which needs the client's manners; else a store has it."""
-    return path.startswith(("http:", "https:"))
-
-
-def client_of(source: CommonCrawlSource, address: str) -> Client:
-    """The client that requests the source's files. SourceError for an address it may not ask."""
+def crawl_client(source: CrawlSource, keeps: bool = False) -> Client:
+    """The client that requests the source's files."""
     settings = DownloadSettings(contact=source.contact, backoff_s=BACKOFF_S)
-    client = Client(settings, contact_key="contact")
+    return Client(settings, contact_key="contact", keeps=keeps)
+
+
+def client_of(source: CrawlSource, address: str) -> Client:
+    """The same. Raises SourceError for an address that it may not ask."""
+    client = crawl_client(source)
     try:
         client.admit(address)
     except InputError as error:
@@ -61,7 +65,7 @@ def client_of(source: CommonCrawlSource, address: str) -> Client:
     return client
 
 
-def _listed(source: CommonCrawlSource, path: str) -> list[str]:
+def _listed(source: CrawlSource, path: str) -> list[str]:
     """The addresses that a list names; only its first `most_files`, where the source sets it."""
     with opened(source, path) as file:
         packed = file.read(MOST_LIST_BYTES)
@@ -80,16 +84,39 @@ def _listed(source: CommonCrawlSource, path: str) -> list[str]:
     lines = lines[: source.most_files or None]
     if bad := next((line for line in lines if not LINE.fullmatch(line)), None):
         raise SourceError(f"source {source.name}: {path}: expected paths, got {bad[:80]!r}")
-    addresses = [urljoin(source.base, line) for line in lines]
-    if not addresses:
+    if not lines:
         raise SourceError(f"source {source.name}: {path}: names no file")
+    if not is_web(source.base):
+        return [_below(source, path, line) for line in lines]
+    addresses = [urljoin(source.base, line) for line in lines]
     for address in addresses:
         client_of(source, address)
     return addresses
 
 
+def _below(source: CrawlSource, path: str, line: str) -> str:
+    try:
+        return below(source.base, line)
+    except ValueError as error:
+        raise SourceError(f"source {source.name}: {path}: {error}") from None
+
+
+def below(base: str, name: str) -> str:
+    """The path or address of a file that an index or a list names below a base.
+
+    Raises ValueError for a name that leads elsewhere: both may be a stranger's.
+
+    >>> below("s3://commoncrawl/", "crawl-data/a.warc.gz"), below("https://x.org/cc", "a b.warc")
+    ('s3://commoncrawl/crawl-data/a.warc.gz', 'https://x.org/cc/a%20b.warc')
+    """
+    steps = name.split("/")
+    if not NAME.fullmatch(name) or not {"", ".", ".."}.isdisjoint(steps) or ":" in steps[0]:
+        raise ValueError(f"expected the name of a file below {base}, got {name[:80]!r}")
+    return f"{base.rstrip('/')}/{quote(name, safe=SAFE) if is_web(base) else name}"
+
+
 @contextmanager
-def opened(source: CommonCrawlSource, path: str) -> Iterator[File]:
+def opened(source: CrawlSource, path: str) -> Iterator[File]:
     """The file, here or at an address. Raises SourceError where the address fails."""
     if not is_remote(path):
         with open(path, "rb") as file:

@@ -18,7 +18,7 @@ from pipeline.sources.charsets import decoded
 from pipeline.sources.crawl.answer import Page
 from pipeline.sources.crawl.bodies import MOST_PAGE_BYTES
 from pipeline.sources.crawl.damage import HEAD_BYTES
-from pipeline.sources.crawl.files import files, is_web, opened
+from pipeline.sources.crawl.files import files, opened
 from pipeline.sources.crawl.page import pictures, trapped
 from pipeline.sources.crawl.records import File
 from pipeline.sources.crawl.wacz import ZIP, archives
@@ -26,6 +26,7 @@ from pipeline.sources.crawl.warc import Fault, NoCrawlError, pages, start_of
 from pipeline.sources.crawl.wat import is_of_a_page, is_of_an_answer, wat_pictures
 from pipeline.sources.interface import PlannedPart, Planning
 from pipeline.sources.place import identity
+from pipeline.sources.ranged import is_web
 
 
 def check(source: CommonCrawlSource) -> None:
@@ -57,10 +58,7 @@ def read(row: dict, source: CommonCrawlSource) -> Iterator[Raw]:
     with opened(source, path) as file, _refused(source, path):
         for page in chain.from_iterable(map(pages, _crawls(file))):
             is_empty = False
-            if isinstance(page, Fault):
-                yield Raw(page_url=page.url, reason=page.reason, extra={"fault": page.about})
-            else:
-                yield from _rows(page)
+            yield from rows(page)
     if is_empty:
         yield Raw(reason="bad_stream", extra={"fault": "it has no answer of a server"})
 
@@ -84,8 +82,11 @@ def _crawls(file: File) -> list[File]:
     return [file]
 
 
-def _rows(page: Page) -> Iterator[Raw]:
+def rows(page: Page | Fault) -> Iterator[Raw]:
     """The rows of a page's pictures, or one with the reason why there are none."""
+    if isinstance(page, Fault):
+        yield Raw(page_url=page.url, reason=page.reason, extra={"fault": page.about})
+        return
     row = None
     for row in _pictures(page):
         yield row

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from pipeline.settings.values import is_remote
 from pipeline.sources.candidate import NOT_TEXT, SourceError
-from pipeline.sources.place import open_file
+from pipeline.sources.ranged import open_ranged
 from pipeline.sources.tables.layouts import Layout, Row
 from pipeline.sources.tables.lines import LONGEST_LINE
 from pipeline.sources.tables.parquet_child import BOMB, UNREACHABLE
@@ -46,16 +46,21 @@ def _leaves(name: str, kind: pa.DataType) -> list[str]:
 
 
 def _schema(path: str) -> pa.Schema:
-    with open_file(path) as file:
+    return footer(path)[0]
+
+
+def footer(path: str, contact: str | None = None) -> tuple[pa.Schema, pq.FileMetaData]:
+    """What a file's end says of it. Raises as `column_names` does; `contact`: see `open_ranged`."""
+    with open_ranged(path, contact) as file:
         file.seek(-8, 2)
         n_bytes = int.from_bytes(file.read(4), "little")
         if file.read(4) != b"PAR1":
             raise DamagedError("no Parquet file, or not its end")
         if n_bytes > LONGEST_FOOTER:
             raise BombError(f"a footer of {n_bytes} bytes")
-    source = pa.PythonFile(open_file(path), "r") if is_remote(path) else path
+    source = pa.PythonFile(open_ranged(path, contact), "r") if is_remote(path) else path
     with pq.ParquetFile(source) as table:
-        return table.schema_arrow
+        return table.schema_arrow, table.metadata
 
 
 def rows(path: str, layout: Layout) -> Iterator[Row]:
@@ -70,7 +75,15 @@ def rows(path: str, layout: Layout) -> Iterator[Row]:
     if not places:
         raise DamagedError(f"none of the columns {', '.join(layout.texts)}")
     leaves = [_leaf(schema, column, steps) for column, steps in places.values()]
-    for batch in _batches(path, list(dict.fromkeys(leaves))):
+    for whole in batches(path, list(dict.fromkeys(leaves))):
+        yield from _python_rows(whole, places, layout)
+
+
+def _python_rows(
+    whole: pa.RecordBatch, places: dict[str, tuple[str, tuple[str, ...]]], layout: Layout
+) -> Iterator[Row]:
+    """The rows of a batch, held as Python values a few at a time."""
+    for batch in _slices(whole):
         values = [
             _column(batch[column], steps, name in layout.texts)
             for name, (column, steps) in places.items()
@@ -100,9 +113,15 @@ def _column(column: pa.Array, steps: tuple[str, ...], is_text: bool) -> list[Any
     return _texts(column) if is_text else _values(column)
 
 
-def _batches(path: str, columns: list[str]) -> Iterator[pa.RecordBatch]:
-    """The columns of all rows, in batches that are small as Python values too."""
+def batches(
+    path: str, columns: list[str], groups: list[int] | None = None, contact: str | None = None
+) -> Iterator[pa.RecordBatch]:
+    """The columns of all rows, or of some row groups. Raises DamagedError, BombError, SourceError.
+
+    `contact`: see `open_ranged`.
+    """
     command = [sys.executable, "-P", str(CHILD), path, json.dumps(columns), str(MOST_BYTES)]
+    command.append(json.dumps({"groups": groups, "contact": contact}))
     # Arrow's own allocator would reserve a gigabyte at once, which escapes the child's limit.
     own = {"ARROW_DEFAULT_MEMORY_POOL": "system", "PYTHONPATH": os.pathsep.join(sys.path)}
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
@@ -110,7 +129,7 @@ def _batches(path: str, columns: list[str]) -> Iterator[pa.RecordBatch]:
         assert child.stdout is not None
         assert child.stderr is not None
         try:
-            yield from _slices(child.stdout)
+            yield from pa.ipc.open_stream(child.stdout)
             whole = True
         except (pa.ArrowInvalid, OSError):  # the stream ends where the child ended
             whole = False
@@ -128,11 +147,10 @@ def _batches(path: str, columns: list[str]) -> Iterator[pa.RecordBatch]:
         raise DamagedError(error)
 
 
-def _slices(stream: Any) -> Iterator[pa.RecordBatch]:
-    for batch in pa.ipc.open_stream(stream):
-        n_rows = max(1, SLICE_ROWS * SLICE_BYTES // max(SLICE_BYTES, batch.nbytes))
-        for start in range(0, batch.num_rows, n_rows):
-            yield batch.slice(start, n_rows)
+def _slices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    n_rows = max(1, SLICE_ROWS * SLICE_BYTES // max(SLICE_BYTES, batch.nbytes))
+    for start in range(0, batch.num_rows, n_rows):
+        yield batch.slice(start, n_rows)
 
 
 def _texts(column: pa.Array) -> list[Any]:

@@ -21,18 +21,25 @@ STATUS = Path("/proc/self/status")
 DAMAGED, BOMB, UNREACHABLE = 65, 66, 67  # exit codes; the fault's line is on standard error
 
 
-def main(path: str, columns: list[str], most_bytes: int) -> int:
-    """Write the columns of all rows in at most `most_bytes` more memory; return the exit code."""
+def main(path: str, columns: list[str], most_bytes: int, more: dict[str, Any]) -> int:
+    """Write the columns of all rows in at most `most_bytes` more memory; return the exit code.
+
+    `more` may have `groups`, the row groups that are read, and `contact`, which makes a web server
+    be asked by our own client.
+    """
     unreachable: type[Exception] | tuple[()] = ()  # what place raises, where it is imported
     try:
         file = path
         if "://" in path or "::" in path:
-            from pipeline.sources.place import SourceError, open_file
+            from pipeline.sources.ranged import open_ranged
+            from queries.tables.errors import UserError
 
-            unreachable = SourceError
-            file = pa.PythonFile(open_file(path), "r")
+            unreachable = UserError
+            file = pa.PythonFile(open_ranged(path, more.get("contact")), "r")
         bound_memory(most_bytes)
-        write(pq.ParquetFile(file, buffer_size=1 << 20, pre_buffer=False), columns)
+        table = pq.ParquetFile(file, buffer_size=1 << 20, pre_buffer=False)
+        groups = more.get("groups")
+        write(table, columns, list(range(table.num_row_groups)) if groups is None else groups)
     except MemoryError as error:
         return failed(BOMB, error)
     except Exception as error:  # of whatever kind: the process has nothing else to do
@@ -48,14 +55,14 @@ def bound_memory(most_bytes: int) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))
 
 
-def write(file: pq.ParquetFile, columns: list[str]) -> None:
-    """Write the rows; a column may be a field of a struct, `image.url`."""
-    left = file.metadata.num_rows
+def write(file: pq.ParquetFile, columns: list[str], groups: list[int]) -> None:
+    """Write the rows of the groups; a column may be a field of a struct, `image.url`."""
+    left = sum(file.metadata.row_group(group).num_rows for group in groups)
     fields = file.read_row_groups([], columns=columns, use_threads=False).schema
     schema = pa.schema([(field.name, decoded(field.type)) for field in fields])
     with pa.ipc.new_stream(sys.stdout.buffer, schema) as out:
         for batch in file.iter_batches(
-            batch_rows(file.metadata), columns=columns, use_threads=False
+            batch_rows(file.metadata), row_groups=groups, columns=columns, use_threads=False
         ):
             arrays = [column.cast(kind) for column, kind in zip(batch, schema.types, strict=True)]
             whole = pa.RecordBatch.from_arrays(arrays, schema=schema)
@@ -85,4 +92,4 @@ def failed(code: int, error: BaseException) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], json.loads(sys.argv[2]), int(sys.argv[3])))
+    sys.exit(main(sys.argv[1], json.loads(sys.argv[2]), int(sys.argv[3]), json.loads(sys.argv[4])))

@@ -32,6 +32,16 @@ SOURCE_HASH = column(
     null=True,
 )
 
+table(
+    "crawl_record",
+    "one row per row of a crawl's index that meets the source's condition, or fault of the index",
+    column("url", string, "of the page, as the index has it", null=True),
+    column("warc_filename", string, "path of the WARC file below the source's base", null=True),
+    column("warc_record_offset", int64, "bytes of the file before the record", null=True),
+    column("warc_record_length", int64, "bytes of the record in the file, packed", null=True),
+    REASON,
+    column("fault", string, "what is wrong with the row, in words", null=True),
+)
 candidate = table(
     "candidate",
     "one row per row of a source",

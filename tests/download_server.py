@@ -66,6 +66,10 @@ class Handler(BaseHTTPRequestHandler):
                 self.refuse(int(status), [("Retry-After", wait)] if wait else [])
             case "redirect":
                 self.refuse(302, [("Location", value)])
+            case "whole":  # as a server does that knows of no ranges
+                self.send(file, whole=True)
+            case "short":  # a range of so many bytes, whatever was asked for
+                self.send(file, most=int(value))
             case "range":  # another one than asked for
                 self.answer(206, [("Content-Range", value), ("Content-Length", "1")])
                 self.finish_with(b"!")
@@ -82,26 +86,42 @@ class Handler(BaseHTTPRequestHandler):
             case _:
                 raise ValueError(move)
 
-    def send(self, file: Served, breaks_after: int | None = None, body: bytes = b"") -> None:
+    def send(
+        self,
+        file: Served,
+        breaks_after: int | None = None,
+        body: bytes = b"",
+        whole: bool = False,
+        most: int = 1 << 60,
+    ) -> None:
         body = body or file.body
-        start = self.start(file)
-        if start and start >= len(body):
+        span = None if whole else self.span(file, len(body))
+        start, stop = span or (0, len(body))
+        stop = min(stop, start + most)
+        if span and start >= len(body):
             self.refuse(416, [("Content-Range", f"bytes */{len(body)}")])
             return
-        more = [("Content-Length", str(len(body) - start))]
+        more = [("Content-Length", str(stop - start))]
         more += [("ETag", file.etag)] * bool(file.etag)
         more += [("Last-Modified", file.modified)] * bool(file.modified)
-        if start:
-            more.append(("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}"))
-        self.answer(206 if start else 200, more)
-        self.finish_with(body[start:][:breaks_after])
+        if span:
+            more.append(("Content-Range", f"bytes {start}-{stop - 1}/{len(body)}"))
+        self.answer(206 if span else 200, more)
+        self.finish_with(body[start:stop][:breaks_after])
 
-    def start(self, file: Served) -> int:
-        """Where a Range starts that is to be answered: If-Range names this version, or none."""
-        found = re.fullmatch(r"bytes=(\d+)-", self.headers["Range"] or "")
+    def span(self, file: Served, size: int) -> tuple[int, int] | None:
+        """(first byte, the byte behind the last) of a Range that is to be answered.
+
+        If-Range names this version, or none. A Range of the whole file is answered without one.
+        """
+        found = re.fullmatch(r"bytes=(\d*)-(\d*)", self.headers["Range"] or "")
         if_range = self.headers["If-Range"]
         same = if_range in (None, file.modified) or (if_range == file.etag and if_range[0] == '"')
-        return int(found[1]) if found and file.ranges and same else 0
+        if not found or not file.ranges or not same or found[0] == "bytes=0-":
+            return None
+        if not found[1]:
+            return max(0, size - int(found[2])), size
+        return int(found[1]), min(size, int(found[2]) + 1) if found[2] else size
 
     def refuse(self, status: int, headers: list[tuple[str, str]]) -> None:
         self.server.leave()

@@ -98,7 +98,10 @@ def test_the_settings_shown_are_those_of_the_package_and_valid_but_for_their_pat
     assert [line for line in faults(shown) if "exist" not in line] == []
 
 
-@pytest.mark.parametrize("name", ["chinese", "finnish", "tables", "wikimedia", "commoncrawl"])
+READY = ("chinese", "finnish", "tables", "wikimedia", "commoncrawl", "commoncrawl_index")
+
+
+@pytest.mark.parametrize("name", READY)
 def test_each_ready_build_is_valid_but_for_the_files_that_a_person_brings(name):
     path = ROOT / "pipeline" / "builds" / f"{name}.toml"
     assert [line for line in faults(path) if "exist" not in line] == []

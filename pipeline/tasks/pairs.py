@@ -43,7 +43,7 @@ class ReadIndexes(Stage):
         return [source for source in self.used.sources if source.is_indexed]
 
     def settings_used(self) -> object:
-        return [[one.digest for one in inputs] for inputs in self.inputs_of_source.values()]
+        return [[index.digest for index in inputs] for inputs in self.inputs_of_source.values()]
 
     def make(self) -> Parts:
         made: list[Part] = []
@@ -83,7 +83,7 @@ class CollectPairs(Stage):
         """The files that list a source's records: a file for each part of its index."""
         (reader,) = (stage for stage in self.needed if isinstance(stage, ReadIndexes))
         files = {path.stem: path for path in self.paths("crawl_record")}
-        return [files[one.digest] for one in reader.inputs_of_source[source]]
+        return [files[index.digest] for index in reader.inputs_of_source[source]]
 
     def settings_used(self) -> object:
         """Parts that queries or an index decide are not known before: those stages are required."""

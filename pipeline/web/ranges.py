@@ -72,11 +72,11 @@ def _sent(
         if needless is None or needless > MOST_SKIPPED:
             raise NoRangesError(f"{address}: the server sends no pieces of a file")
         return 0, size, size
-    found = CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
-    if found is None or found[1] is None:
+    span = CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+    if span is None or span[1] is None:
         raise AgainError("another part than the one asked for")
-    begin, stop = int(found[1]), int(found[2]) + 1
-    size = int(found[3]) if found[3].isdecimal() else None
+    begin, stop = int(span[1]), int(span[2]) + 1
+    size = int(span[3]) if span[3].isdecimal() else None
     if start is None:
         is_asked_for = size == stop > begin
     else:

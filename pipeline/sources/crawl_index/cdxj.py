@@ -95,11 +95,11 @@ def _parsed(line: str | None) -> dict[str, Any] | None:
     >>> row["url_host_name"], row["url_query"], row["warc_record_offset"], row["warc_filename"]
     ('x.org', 'b', 17, None)
     """
-    found = LINE.fullmatch(line) if line is not None else None
-    fields = json_object(found[3]) if found else None
-    if found is None or fields is None:
+    parsed = LINE.fullmatch(line) if line is not None else None
+    fields = json_object(parsed[3]) if parsed else None
+    if parsed is None or fields is None:
         return None
-    row: dict[str, Any] = {"url_surtkey": found[1], "fetch_time": _moment(found[2])}
+    row: dict[str, Any] = {"url_surtkey": parsed[1], "fetch_time": _moment(parsed[2])}
     row |= {column: _text(fields.get(name)) for column, name in FIELDS.items()}
     row |= {column: _number(fields.get(name)) for column, name in NUMBERS.items()}
     try:

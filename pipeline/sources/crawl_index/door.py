@@ -31,9 +31,9 @@ def check(source: CommonCrawlIndexSource) -> None:
         client_of(source, source.base)
     elif not is_remote(source.base) and not Path(source.base).is_dir():
         raise SourceError(f"source {source.name}: base = {source.base!r}: expected a folder")
-    found = index_files(source)
-    step = -(-len(found) // MOST_TRIED)
-    faults = [(file, _fault(file, source)) for file in found[::step]]
+    listed = index_files(source)
+    step = -(-len(listed) // MOST_TRIED)
+    faults = [(file, _fault(file, source)) for file in listed[::step]]
     for file, (fault, is_broken) in faults:
         # Of several files a damaged one has a reason later.
         if fault and (not is_broken or all(broken for _, (_, broken) in faults)):
@@ -42,21 +42,21 @@ def check(source: CommonCrawlIndexSource) -> None:
 
 def index_files(source: CommonCrawlIndexSource) -> list[Found]:
     """The files of the index in order; a folder or pattern stands for those in it."""
-    found: list[Found] = []
+    listed: list[Found] = []
     for path in files(source):
         if is_web(path):
             client_of(source, path)
-            found.append(Found(path, name_of(path)))
+            listed.append(Found(path, name_of(path)))
         elif not is_remote(path) and is_pattern(Path(path)):
-            found += [Found(str(file), file.name) for file in files_of(Path(path))]
+            listed += [Found(str(file), file.name) for file in files_of(Path(path))]
         else:
-            found += expand(path, is_index)
-    for file in found:
+            listed += expand(path, is_index)
+    for file in listed:
         if not is_index(file.path):
             raise SourceError(f"source {source.name}: {file.path}: expected {KINDS}")
-    if not found:
+    if not listed:
         raise SourceError(f"source {source.name}: {', '.join(source.paths)}: no index in there")
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(listed))
 
 
 def is_index(path: str) -> bool:

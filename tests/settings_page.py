@@ -51,6 +51,7 @@ TYPES = (  # of pipeline/settings/values.py, which check more than their type sa
         "a list of paths, of which the first that exists is taken, or an address",
     ),
     (values.RemoteOrExisting, "a path or an address"),
+    (values.RemoteOrFiles, "a path, a pattern or an address"),
 )
 BOUNDS = {Ge: "≥ {}", Gt: "> {}", Le: "≤ {}", Lt: "< {}"}
 LONG = 60  # characters of a default that is shown

@@ -6,14 +6,18 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from queries.engine.duck import DuckEngine
+from queries.questions import answer, sql, tables
+from queries.tables.manifest import find
 from tests.conftest import packaged
 from tests.pipeline.settings.test_settings import faults
 from tests.processes import WAIT_S
-from tests.small_build import ROOT
+from tests.small_build import ROOT, table
 
 README = (ROOT / "README.md").read_text()
 TUTORIAL = (ROOT / "docs/tutorial.md").read_text()
@@ -64,6 +68,46 @@ def test_the_sample_keeps_a_thousand_images(elsewhere):
     question = "COPY (SELECT COUNT(*) FROM sample) TO '/dev/stdout' (FORMAT csv, HEADER false)"
     done = run(["duckdb", "-init", "views.sql", "-c", question], elsewhere)
     assert int(done.stdout.split()[-1]) >= 1_000, done.stdout + done.stderr
+
+
+SAID = {  # kinds of the sample's addresses: signal, value, policy, place
+    "noai": ("robots_tag", "noai", "obey", "header"),
+    "signal": ("content_signal", "ai-train=no", "obey", "robots.txt"),
+    "reserved": ("tdm_reservation", "1", "obey", "tdmrep.json"),
+    "usage": ("content_usage", "train-ai=n", "record", "header"),
+    "crawler": ("ai_crawlers", "gptbot", "record", "robots.txt"),
+    "xmp": ("xmp", "DMI-PROHIBITED", "obey", "picture"),
+}
+
+
+@pytest.mark.slow
+def test_the_audits_count_each_signal_that_the_sample_plants(elsewhere):
+    build = find(elsewhere / "wit")
+    url = {row["pair_id"]: row["url"] for row in table(build, "pair").to_pylist()}
+    asked, kept = Counter[str](), Counter[str]()
+    for row in table(build, "outcome").to_pylist():
+        kind = url[row["pair_id"]].split("/")[3]
+        asked[kind] += 1
+        kept[kind] += row["reason"] is None
+    assert all(asked[kind] for kind in SAID)
+    host = "127.0.0.1:8377"
+    by_signal = {
+        (signal, value, "no", policy, 1, asked[kind], asked[kind] * (policy == "obey"), kept[kind])
+        for kind, (signal, value, policy, _) in SAID.items()
+    }
+    by_host = {
+        (host, signal, place, policy, asked[kind], kept[kind])
+        for kind, (signal, _, policy, place) in SAID.items()
+    }
+    assert audited(build, "consent") == by_signal
+    assert audited(build, "consent_by_host") == by_host
+    pages = [(build / name).read_text() for name in ("report.html", "datasheet.md")]
+    assert all("DMI-PROHIBITED" in page and host in page for page in pages)
+
+
+def audited(build: Path, name: str) -> set[tuple]:
+    found = answer(DuckEngine(quiet=True), tables(build), sql("audit", name))
+    return {tuple(row.values()) for row in found.to_pylist()}
 
 
 @pytest.mark.slow

@@ -30,6 +30,7 @@ from queries.tables.store import workroom
 
 REPORT = "report.html"
 HEAD_QUERIES = 30
+CONSENT_HOSTS = 20  # that say no: those with the most pairs are shown
 EXAMPLE_CHARACTERS = 300  # of a dropped caption or address
 Tables = Mapping[str, list[Path] | pa.Table]
 
@@ -131,6 +132,8 @@ def _of_build(build: Path, engine: DuckEngine, inputs: Tables) -> dict:
         "rounds_grid": _grid(rounds),
         "consent": _grid(audit("consent")),
         "consent_title": title("audit", "consent"),
+        "consent_hosts": _grid(audit("consent_by_host").slice(0, CONSENT_HOSTS)),
+        "consent_hosts_title": title("audit", "consent_by_host"),
         "hosts": asked("hosts").to_pylist(),
         "gallery": gallery(build, engine, inputs),
         "near_duplicates": near_duplicates(build, engine, inputs),

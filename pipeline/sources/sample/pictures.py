@@ -39,6 +39,11 @@ FAULT_ROWS = {
     "noai": 4,
     "moved": 4,
     "openmoji": 4,
+    "signal": 4,
+    "reserved": 3,
+    "usage": 5,
+    "crawler": 5,
+    "xmp": 3,
 }
 
 

@@ -2,6 +2,7 @@
 
 GET /openmoji/1F63D.png draws that picture, 256 pixels wide, on white; other first words answer
 with the same picture in one of the ways in which the web fails. A path always gets the same answer.
+Some say no to training: by a header, robots.txt, tdmrep.json, or in the picture's XMP.
 The server prints `ready` when it answers, and ends when its standard input closes.
 """
 
@@ -10,6 +11,7 @@ import select
 import socket
 import sys
 import threading
+import zlib
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
@@ -25,6 +27,23 @@ PIXEL = (  # a 1 x 1 gif, as trackers use it
     b"GIF89a\x01\x00\x01\x00\x80\x00\x00\xff\xff\xff\x00\x00\x00!\xf9\x04\x01\x00\x00\x00\x00,"
     b"\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"
 )
+ROBOTS = b"""User-agent: *
+Content-Signal: /signal/ ai-train=no
+Allow: /
+
+User-agent: GPTBot
+Disallow: /crawler/
+"""
+TDMREP = b'[{"location": "/reserved/*", "tdm-reservation": 1}]'
+OF_HOST = {"/robots.txt": ROBOTS, "/.well-known/tdmrep.json": TDMREP}
+HEADERS = {"noai": {"X_Robots_Tag": "noai"}, "usage": {"Content_Usage": "train-ai=n"}}
+XMP = (  # plus:DataMining of IPTC's Photo Metadata Standard 2023.1
+    b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf='
+    b'"http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description '
+    b'xmlns:plus="http://ns.useplus.org/ldf/xmp/1.0/" plus:DataMining='
+    b'"http://ns.useplus.org/ldf/vocab/DMI-PROHIBITED"/></rdf:RDF></x:xmpmeta>'
+)
+IHDR_END = 33  # of a PNG: its signature and first chunk
 
 
 def draw(file: Path, width: int) -> bytes:
@@ -36,6 +55,14 @@ def draw(file: Path, width: int) -> bytes:
     )
 
 
+def with_xmp(png: bytes) -> bytes:
+    """The PNG with a chunk of XMP that prohibits data mining."""
+    chunk = b"iTXtXML:com.adobe.xmp" + bytes(5) + XMP
+    length, checksum = len(chunk) - 4, zlib.crc32(chunk)
+    chunk = length.to_bytes(4, "big") + chunk + checksum.to_bytes(4, "big")
+    return png[:IHDR_END] + chunk + png[IHDR_END:]
+
+
 class Handler(BaseHTTPRequestHandler):
     files: ClassVar = {picture.code: picture.file for picture in pictures()}
 
@@ -45,7 +72,9 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         kind, _, name = self.path.strip("/").partition("/")
         file = self.files.get(name.removesuffix(".png"))
-        if file is None or kind == "missing":
+        if self.path in OF_HOST:
+            self.answer(OF_HOST[self.path], "text/plain")
+        elif file is None or kind == "missing":
             self.send_error(404)
         elif kind == "error":
             self.send_error(500)
@@ -60,10 +89,10 @@ class Handler(BaseHTTPRequestHandler):
         elif kind == "truncated":
             drawn = draw(file, WIDTH)
             self.answer(drawn[: len(drawn) // 8], "image/png")
-        elif kind == "noai":
-            self.answer(draw(file, WIDTH), "image/png", X_Robots_Tag="noai")
+        elif kind == "xmp":
+            self.answer(with_xmp(draw(file, WIDTH)), "image/png")
         else:
-            self.answer(draw(file, WIDTH), "image/png")
+            self.answer(draw(file, WIDTH), "image/png", 200, **HEADERS.get(kind, {}))
 
     def answer(self, body: bytes, kind: str, code: int = 200, **headers: str) -> None:
         self.send_response(code)

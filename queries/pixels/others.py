@@ -26,6 +26,8 @@ from PIL import (
     WebPImagePlugin,
 )
 
+from queries.pixels.unread import reason_for
+
 
 def plugin(module: str, reader: str) -> Any:
     """A reader that another package adds to Pillow; None where the package is not installed."""
@@ -53,6 +55,8 @@ REASONS = {"heic": "heic", "jxl": "jpeg_xl"}
 ORIENTATION = 274  # Exif's tag
 COMPRESSION, PHOTOMETRIC, PLANAR = 259, 262, 284  # tags of TIFF
 RAW, WHITE_IS_ZERO, PLANES = 1, 0, 2  # their values
+# Of TIFF: JBIG, LERC, LZMA, Zstandard and WebP, which libtiff is often built without.
+RARE_COMPRESSIONS = (34661, 34887, 34925, 50000, 50001)
 UPRIGHT = ("tiff", "jxl")  # types that their reader has turned
 
 
@@ -96,8 +100,16 @@ def decode(body: bytes, kind: str, bits: int, sides: tuple[int, int], most_pixel
         raise
     except Image.DecompressionBombError:
         raise UnreadableError("too_many_pixels") from None
-    except Exception:  # whatever hostile bytes make of a reader: its errors have no common base
-        raise UnreadableError("image_damaged") from None
+    except Exception as error:  # whatever hostile bytes make of a reader: they share no base
+        rare = kind == "tiff" and _compression(body) in RARE_COMPRESSIONS
+        raise UnreadableError("image_unsupported" if rare else reason_for(error)) from None
+
+
+def _compression(body: bytes) -> int | None:
+    try:
+        return TiffImagePlugin.TiffImageFile(io.BytesIO(body)).tag_v2.get(COMPRESSION)
+    except Exception:  # as above: what cannot be opened has none
+        return None
 
 
 def _raster(image: Image.Image, kind: str, bits: int, sides: tuple[int, int]) -> Raster:

@@ -19,6 +19,7 @@ from queries.pixels.jpeg import SamplingError, decode_jpeg, is_damaged
 from queries.pixels.others import Raster, UnreadableError
 from queries.pixels.png import png_fits
 from queries.pixels.profile import as_srgb, is_srgb
+from queries.pixels.unread import is_unread, reason_for
 
 MOST_SIDE = 65_500  # pixels; a JPEG cannot hold more
 STRIP = 256  # rows laid on white at a time, so that wider numbers are not held for all
@@ -46,7 +47,9 @@ def read_picture(body: bytes, most_pixels: int, size: int | None = None) -> Pixe
     """
     header = read_header(body)
     if header is None:
-        return "svg" if is_svg(body) else "not_an_image"
+        if is_svg(body):
+            return "svg"
+        return "image_unsupported" if is_unread(body) else "not_an_image"
     if header.width * header.height > most_pixels or max(header.width, header.height) > MOST_SIDE:
         return "too_many_pixels"
     try:
@@ -102,8 +105,8 @@ def _decoded(body: bytes, header: Header, sides: tuple[int, int], most_pixels: i
         if is_damaged(body):
             raise UnreadableError("image_damaged") from None
         return raster
-    except ValueError:
-        raise UnreadableError("image_damaged") from None
+    except ValueError as error:
+        raise UnreadableError(reason_for(error)) from None
     whole = (header.width, header.height, header.orientation, header.profile)
     return Raster(pixels, *whole, plain=faultless)
 

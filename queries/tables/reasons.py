@@ -120,7 +120,7 @@ FETCH = {
     "jpeg_xl": "a picture in JPEG XL, which is read where `pillow-jxl-plugin` is installed",
     "too_many_pixels": "the header promises more pixels than max_pixels",
     "image_damaged": "the picture's data are cut off or damaged",
-    "image_unsupported": "a rare variant of a known type: floats or 32 bits a channel",
+    "image_unsupported": "a picture of a rare type or variant: PSD, PNM, floats, 12 bits in a JPEG",
     "fetch_error": "a failure of another kind; the fetch log names it",
 }
 # What may pass, so that asking again is worth it: `--retry passing`.

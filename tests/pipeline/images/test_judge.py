@@ -323,7 +323,7 @@ def test_the_most_pixels_are_a_setting():
         (b"\x1f\x8b\x08" + bytes(50), "not_an_image"),
         (b"%PDF-1.7", "not_an_image"),
         (b"#define width 8\nstatic char bits[] = {0};", "not_an_image"),
-        (b"P6 1 1 255 abc", "not_an_image"),
+        (b"P6 1 1 255 abc", "image_unsupported"),
         (b'<svg xmlns="http://www.w3.org/2000/svg"/>', "svg"),
         (b"\xef\xbb\xbf\n<?xml version='1.0'?><!-- drawn --><SVG>", "svg"),
         (png_of(0, 9), "not_an_image"),

@@ -8,7 +8,7 @@ import io
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import IO, Any
 
 import pyarrow as pa
@@ -22,6 +22,26 @@ FREE_BYTES = 1 << 24  # that any file may unpack to
 MOST_RATIO = 200  # unpacked bytes a packed byte beyond FREE_BYTES; captions have about 10
 CHUNK = 1 << 16  # bytes
 MOST_LIST_BYTES = 8 << 20  # of a zip's list of members
+# What is no table, by its first bytes, and what to do about it.
+STRANGE = {
+    b"SQLite format 3": "an SQLite database: write its table as CSV",
+    b"\xd0\xcf\x11\xe0": "a workbook of Excel: save its sheet as CSV",
+    b"%PDF": "a PDF",
+    b"<!doctype html": "a web page, maybe a server's error: look at it",
+    b"<html": "a web page, maybe a server's error: look at it",
+    b"ARROW1": "an Arrow file (Feather): write it as Parquet",
+    b"ORC": "an ORC file: write it as Parquet",
+    b"Obj\x01": "an Avro file: write it as Parquet",
+    b"\x89HDF": "an HDF5 file: write its table as Parquet",
+    b"version https://git-lfs": "a pointer of Git LFS: `git lfs pull` brings the file",
+}
+SIGNS = {
+    b"\x1f\x8b": ".gz",
+    b"BZh": ".bz2",
+    b"\x28\xb5\x2f\xfd": ".zst",
+    b"\xfd7zXZ": ".xz",
+    b"PK\x03\x04": ".zip",
+}
 
 
 class BombError(Exception):
@@ -104,6 +124,28 @@ class Unpacked(io.RawIOBase):
         return len(data)
 
 
+def strange(path: str) -> str | None:
+    """What a file is by its first bytes where its name says otherwise, with the cure; else None."""
+    with open_file(path) as file:
+        start = file.read(1 << 12)
+    name = name_of(path).lower()
+    if start.startswith(b"PAR1"):
+        return None if name.endswith(".parquet") else "it is a Parquet file: name it .parquet"
+    packed = next((end for sign, end in SIGNS.items() if start.startswith(sign)), "")
+    named = next((end for end in PACKED if name.endswith(end)), "")
+    if packed == ".zip" and (b"xl/" in start or b"[Content_Types].xml" in start):
+        return "it is a workbook of Excel: save its sheet as CSV"
+    if named and not packed and start.isascii() and b"\n" in start:
+        return f"it is not packed as {named}: name it without that ending"
+    if packed and packed != named:
+        return f"it is packed: name it {name_of(path).removesuffix(named)}{packed}"
+    begin = start.removeprefix(b"\xef\xbb\xbf").lstrip()
+    named_so = (
+        what for sign, what in STRANGE.items() if begin[: len(sign)].lower() == sign.lower()
+    )
+    return next((f"it is {what}" for what in named_so), None)
+
+
 @contextmanager
 def bytes_of(path: str, opened: IO[bytes] | None = None) -> Iterator[io.BufferedReader]:
     """A file's bytes, unpacked; the file may be open already. Raises DamagedError for an empty
@@ -115,6 +157,16 @@ def bytes_of(path: str, opened: IO[bytes] | None = None) -> Iterator[io.Buffered
         if not stream.peek(1):
             raise DamagedError("the file is empty")
         yield stream
+
+
+def start_of(path: str, n_bytes: int) -> bytes:
+    """The first bytes of a file, unpacked, as far as it is whole."""
+    pieces: list[bytes] = []
+    with suppress(*BROKEN), bytes_of(path) as stream:
+        while n_bytes > 0 and (piece := stream.read1(n_bytes)):
+            pieces.append(piece)
+            n_bytes -= len(piece)
+    return b"".join(pieces)
 
 
 def _member(file: Counted, path: str) -> IO[bytes]:

@@ -154,6 +154,8 @@ def _close(kind: str, kept: list[str], start: int, site: Site) -> None:
         if not _is_hidden(target, site):
             if bar:
                 kept[start] = label
+            elif target.startswith(":"):  # a link to the page of a file or of a category itself
+                kept[start] = BREAK if _FILE_NAME.fullmatch(target) else target[1:]
             return
         kept[start:] = [BREAK]
     elif kind == _TABLE:

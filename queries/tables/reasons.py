@@ -26,6 +26,7 @@ COLLECT = {
     "bad_record": "crawled page that cannot be read",
     "not_a_page": "crawled answer that is no HTML: a picture, a script, a feed",
     "record_missing": "record of a crawl that its index names and the server or file does not have",
+    "revisited": "crawled answer that was the same before: the record says so and has no page",
     "no_picture": "crawled page that was read and has no picture with a text",
     "search_failed": "a search that the server answered with an error",
     "not_a_picture": "file found by a search that is a sound, a film or a document",

@@ -46,11 +46,23 @@ LARGER = (
 OTHER = re.compile(r"data-(?!.*(?:low|thumb|small|placeholder|iesrc|sizes)).*(?:src|lazy|original)")
 RANKS = {name: rank for rank, name in enumerate((*LATE, *UNSURE, "data-*", "src", *LARGER))}
 SURE = {*LATE, "src"}
+LATE_NAMES = LATE_SETS | {*LATE}
 PLAIN = {"alt", "title", "class", "id", "width", "height", "style", "loading", "decoding", "sizes"}
 
 ENDING = re.compile(r"\.(?:jpe?g|jfif|png|webp|avif|gif|bmp|tiff?)(?=$|[?#!:@&/])", re.I)
-# Templates and JSON have braces, and no address is in these schemes.
-NO_ADDRESS = re.compile(r"\s*(?:$|#|(?:data|javascript|about|blob|cid|mailto):)|[^{]*\{", re.I)
+# Templates and JSON have braces, or marks such as <%= x %>, <?php x ?>, [[x]], *|x|*. No address is
+# in these schemes.
+NO_ADDRESS = re.compile(
+    r"\s*(?:$|#|(?:data|javascript|about|blob|cid|mailto):)"
+    r"|[^{<[*]*+(?:(?!<[%?]|\[\[|\*\|)[<[*][^{<[*]*+)*+(?:\{|<[%?]|\[\[|\*\|)",
+    re.I,
+)
+# What stands in `src` until a script puts the picture there.
+PLACEHOLDER = re.compile(
+    r"(?:.*[/_.-])?(?:blank|placeholder|spacer|transparent|pixel|1x1|load(?:ing|er)?|lazy|gr[ae]y"
+    r"|dummy|empty|no-?image|default)[\w.-]*\.(?:gif|png|svg|jpe?g|webp)(?:[?#].*)?",
+    re.I | re.S,
+)
 UNREAD_TYPES = ("svg", "jxl", "heic", "heif", "jp2", "jpx", "jxr", "vnd.ms-photo")
 
 ORIGIN = re.compile(r"https?://[\w.:-]+(?=[/?#]|$)", re.A)
@@ -79,11 +91,14 @@ def address_of(attributes: Attributes, sources: Offers = NONE) -> str | None:
     '/kite.jpg'
     >>> address_of({"src": "a_300.jpg", "data-src": "a_{width}.jpg"})
     'a_300.jpg'
+    >>> address_of({"src": "/img/blank.gif", "data-src": ""}), address_of({"data-src": "<%= x %>"})
+    (None, None)
     """
-    best, address = len(RANKS), None
+    best, address, awaits = len(RANKS), None, False
     late, own = sources
     for name, value in attributes.items():
         if not value or name in PLAIN:
+            awaits = awaits or name in LATE_NAMES
             continue
         if name == "srcset":
             own = srcset(value) + own
@@ -98,6 +113,8 @@ def address_of(attributes: Attributes, sources: Offers = NONE) -> str | None:
     offers = late or own
     if offers:
         return _largest(offers)[0][1]
+    if awaits and address and PLACEHOLDER.fullmatch(address):
+        return None  # its script has yet to be given the picture
     return address.partition("|")[0] if address and best < RANKS["src"] else address
 
 

@@ -240,6 +240,8 @@ def _read(record: Record) -> Page | Fault | None:
         return Fault("bad_record", str(error), url)
     if record.kind == "metadata" and record.content_type.startswith("application/json"):
         return Page(url, False, None, None, record.block, record.is_cut)
+    if record.kind == "revisit":
+        return Fault("revisited", "a crawler found it as it was before", url)
     return Fault("not_a_page", TEXT, url) if record.kind == "conversion" else None
 
 

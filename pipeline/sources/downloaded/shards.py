@@ -47,12 +47,12 @@ class Shard:
 
 def check(source: DownloadedSource) -> None:
     """Raise SourceError unless there are shards, and a sample with an address among the first."""
-    found = shards(source)
-    for shard in found:
+    all_shards = shards(source)
+    for shard in all_shards:
         if shard.kind == "listing":
             _check_listing(source, str(shard.listing))
-    step = -(-len(found) // MOST_TRIED)
-    faults = [_fault(source, shard) for shard in found[::step]]
+    step = -(-len(all_shards) // MOST_TRIED)
+    faults = [_fault(source, shard) for shard in all_shards[::step]]
     if all(faults):
         raise SourceError(f"source {source.name}: {faults[0]}")
 
@@ -69,24 +69,24 @@ def parts(source: DownloadedSource, planning: Planning) -> Iterator[PlannedPart]
 
 def shards(source: DownloadedSource) -> list[Shard]:
     """The shards of all paths, in order. Raises SourceError where a path has none."""
-    found = []
+    all_shards = []
     for number, text in enumerate(source.paths):
         files = expand(text, _is_of_shard)
         of_path = list(_shards_of(source, str(number), text, files))
         if not of_path:
             raise SourceError(f"source {source.name}: {text}: {EXPECTED}; there is none")
-        found += of_path
-    return found
+        all_shards += of_path
+    return all_shards
 
 
 def roots(source: DownloadedSource) -> dict[str, str]:
     """What stands before a shard's name in its path, for each path of the settings."""
-    found: dict[str, str] = {}
+    before_names: dict[str, str] = {}
     for shard in shards(source):
         if shard.path:
             before = shard.path.removesuffix(shard.name) if shard.name else f"{shard.path}/"
-            found.setdefault(shard.root, before)
-    return found
+            before_names.setdefault(shard.root, before)
+    return before_names
 
 
 def _is_of_shard(name: str) -> bool:

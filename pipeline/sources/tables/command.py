@@ -10,6 +10,7 @@ from typing import Any
 from pipeline.settings.sources import TablesSource
 from pipeline.settings.values import is_remote, locate, spelt
 from pipeline.settings.whole import SAMPLE, load
+from pipeline.sources.caption_language import language_of
 from pipeline.sources.tables.files import check
 from pipeline.sources.tables.guess import toml
 from pipeline.sources.tables.proposal import Proposal, propose
@@ -19,7 +20,7 @@ LOOPBACK = re.compile(r"https?://(?:127\.|localhost\b|\[::1\])", re.IGNORECASE)
 SHOWN = 60  # characters of an example
 # Settings in their order, and what is said of each.
 ABOUT = {
-    "encoding": "",
+    "encoding": "a guess by its bytes",
     "delimiter": "",
     "quotes": '`"` is a character like others',
     "escapes": "a backslash takes the next character as it is",
@@ -54,14 +55,15 @@ def run_init(options: argparse.Namespace) -> None:
     inside = table if is_remote(table) else os.path.relpath(table, path.parent)
     check(TablesSource(kind="tables", name=name, paths=(table,), **settings))
     local = bool(LOOPBACK.match(proposal.example(proposal.columns["url"])))
-    text = written(proposal, name, inside, options.contact, local=local)
+    language = language_of(proposal.texts(proposal.columns["caption"]))
+    text = written(proposal, name, inside, options.contact, local=local, language=language)
     tomllib.loads(text)
     try:
         path.write_text(text, "utf-8")
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {one_line(error)}") from None
     load(path)
-    print("\n".join(_seen(proposal)))
+    print("\n".join([*_seen(proposal), _said_of(language)]))
     contact = options.contact or local
     first = "" if contact else f"first write your address into `contact` of {path}, then "
     print(
@@ -70,14 +72,27 @@ def run_init(options: argparse.Namespace) -> None:
     )
 
 
-def written(proposal: Proposal, name: str, path: str, contact: str, *, local: bool) -> str:
-    """The TOML of a build of the proposal's table."""
+def written(
+    proposal: Proposal,
+    name: str,
+    path: str,
+    contact: str,
+    *,
+    local: bool,
+    language: str | None = None,
+) -> str:
+    """The TOML of a build of the proposal's table, whose captions are in a language or unknown."""
+    language = language or "en"
     source = [f"paths = [{toml(path)}]", f"columns = {_columns(proposal)}"]
     for key, about in ABOUT.items():
         if key in proposal.settings:
             line = f"{key} = {toml(proposal.settings[key])}"
+            if proposal.settings[key] == "utf-8":
+                about = ""
             source.append(f"{line} # {about}" if about else line)
     articles = [text for text in _sample_articles() if locate(text, Path()).exists()]
+    articles = articles if language == "en" else []
+    dump = "simple" if language == "en" else language
     filters = ["[filters]", "allow_private_hosts = true # its addresses are of this machine", ""]
     return "\n".join(
         [
@@ -85,10 +100,10 @@ def written(proposal: Proposal, name: str, path: str, contact: str, *, local: bo
             "# docs/sources.md has every setting of a source, docs/tutorial.md the next steps.",
             "seed = 0",
             "",
-            "[queries] # of a few English articles, to begin with; of the German Wikipedia:",
-            '# articles = ["wikimedia:dewiki/20261101/multistream"] and wiki = "de" alone',
+            *_about_queries(language),
             "n = 20_000",
-            f"articles = {toml(articles or ['wikimedia:simplewiki/20261101/multistream'])}",
+            f"articles = {toml(articles or [f'wikimedia:{dump}wiki/20261101/multistream'])}",
+            *([] if language == "en" else [f"wiki = {toml(language)}"]),
             "word_min = 3",
             "bigram_quota = 0",
             "title_quota = 0",
@@ -109,6 +124,26 @@ def written(proposal: Proposal, name: str, path: str, contact: str, *, local: bo
             *([] if articles else ["[downloads]", f"contact = {toml(contact)} # the same", ""]),
         ]
     )
+
+
+def _about_queries(language: str) -> list[str]:
+    if language != "en":
+        return [
+            "# Of the Wikipedia in the language of the captions, as it seems. To drop others,",
+            f"# add `languages = [{toml(language)}]` and a language_model (docs/filters.md).",
+            "[queries]",
+        ]
+    return [
+        "[queries] # of a few English articles, to begin with; of the German Wikipedia:",
+        '# articles = ["wikimedia:dewiki/20261101/multistream"] and wiki = "de" alone',
+    ]
+
+
+def _said_of(language: str | None) -> str:
+    """What the look at the captions gave of their language, which the queries must be in."""
+    if language is None:
+        return "  language   not told by the captions: the queries are English"
+    return f"  language   {language}, as the captions look: the queries are of its Wikipedia"
 
 
 def _columns(proposal: Proposal) -> str:

@@ -7,8 +7,11 @@ from itertools import islice
 from typing import Any
 
 from pipeline.sources.candidate import Raw, as_text
+from pipeline.sources.legible import escaped
+from pipeline.sources.tables import parquet
 from pipeline.sources.tables.guess import (
     addresses,
+    apart,
     best_delimiter,
     charset_of,
     columns_of,
@@ -17,13 +20,15 @@ from pipeline.sources.tables.guess import (
 )
 from pipeline.sources.tables.layouts import Layout, Row, listed
 from pipeline.sources.tables.lines import first_fields
+from pipeline.sources.tables.ready import READY
 from pipeline.sources.tables.rows import raws
-from pipeline.sources.unpacked import bytes_of
+from pipeline.sources.unpacked import start_of
 from pipeline.web.url import normalise_url
 
-SAMPLED_ROWS = 1_000
+SAMPLED_ROWS, SAMPLED_BYTES = 1_000, 1 << 20
 SHOWN_ROWS = 20  # that a cure is drawn from
 SHOWN = 60  # characters of a value
+NOTHING = object()
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,8 @@ def fault(table: Table) -> str | None:
     """Why none of the first thousand rows is of use, and the cure; None if one is, or none is."""
     if table.lines and (wrong := _wrong_width(table)):
         return wrong
+    if codec := _escaped(table):
+        return f"its texts are escape sequences: it looks like encoding = {toml(codec)}"
     layout, n_rows, n_parsed, n_urls, read, unread = table.layout, 0, 0, 0, 0, 0
     for row in islice(table.rows(layout), SAMPLED_ROWS):
         n_rows += 1
@@ -65,10 +72,24 @@ def fault(table: Table) -> str | None:
     return f"no text that can be read in column {names} of its {first}; {first_row}{cure}"
 
 
+def has_rows(table: Table) -> bool:
+    """Whether there is a row, even one that does not parse."""
+    return next(table.rows(table.layout), NOTHING) is not NOTHING
+
+
+def _escaped(table: Table) -> str | None:
+    """The charset of a text whose bytes are all ASCII and mean others."""
+    if table.layout.encoding or table.kind == "parquet":
+        return None
+    return escaped(start_of(table.path, SAMPLED_BYTES))
+
+
 def cure_of_columns(table: Table, names: list[str]) -> str:
     """What to set where the columns are not those of the layout; '' where nothing is likely."""
     if table.lines and (cure := _cure_of_lines(table)):
         return cure
+    if twice := {name for name in names if names.count(name) > 1}:
+        return _cure_of_twins(table, names, twice)
     if table.lines and any(map(_is_address, names)):
         return "; its first line is a row: expected `header` to name the columns"
     return _cure_of_names(table)
@@ -130,8 +151,7 @@ def _cure_of_lines(table: Table) -> str:
 def _cure_of_charset(table: Table) -> str:
     if table.layout.encoding or table.kind == "parquet":
         return ""
-    with bytes_of(table.path) as stream:
-        charset = charset_of(stream.read(1 << 20))
+    charset = charset_of(start_of(table.path, SAMPLED_BYTES))
     return "" if charset.startswith("utf-8") else f"; it looks like encoding = {toml(charset)}"
 
 
@@ -142,12 +162,44 @@ def _cure_of_names(table: Table) -> str:
     except ValueError:  # no column of the layout is there
         return ""
     if not addresses(rows):
-        return "; no column has http addresses"
+        return f"; no column has http addresses{_pictures_inside(table)}"
+    if ready := _ready_order(table):
+        return f"; did you mean columns = {toml(ready)}?"
     columns = columns_of(rows)
     pairs = ", ".join(
         f"{name} = {toml(columns[name])}" for name in ("url", "caption") if columns[name]
     )
-    return f"; did you mean columns = {{ {pairs} }}?"
+    headers = table.layout.headers if table.layout.ready else ()
+    header = next((names for names in headers if len(names) == len(rows[0])), ())
+    named = f" with header = {toml(list(header))}" if header else ""
+    return f"; did you mean columns = {{ {pairs} }}{named}?"
+
+
+def _ready_order(table: Table) -> str | None:
+    """The ready layout without a header line whose order of columns the file has."""
+    fields = first_fields(table.path, table.layout)[:SHOWN_ROWS] if table.layout.headers else []
+    for name, layout in READY.items() if table.layout.ready else ():
+        for header in layout.headers:
+            rows = [
+                dict(zip(header, row, strict=True)) for row in fields if len(row) == len(header)
+            ]
+            if layout.url in addresses(rows) and columns_of(rows)["caption"] in layout.captions:
+                return name
+    return None
+
+
+def _cure_of_twins(table: Table, names: list[str], twice: set[str]) -> str:
+    """What to set where several columns have one name."""
+    if not table.lines:
+        return f"; write them with names of their own: {listed(sorted(twice))}"
+    return f"; name them apart by header = {toml(apart(names))} (its first line is then a row)"
+
+
+def _pictures_inside(table: Table) -> str:
+    """That a table holds pictures themselves, where it does."""
+    if table.kind != "parquet" or not (names := parquet.columns_of_bytes(table.path)):
+        return ""
+    return f"; {listed(names)} may hold pictures themselves, which are not read from a table"
 
 
 def _shown(value: Any) -> str:

@@ -23,7 +23,7 @@ from pipeline.sources.tables import door, json_files, lines, parquet
 from pipeline.sources.tables.layouts import Layout, Row
 from pipeline.sources.tables.ready import layout_of
 from pipeline.sources.tables.rows import raws
-from pipeline.sources.unpacked import BROKEN, PACKED, BombError
+from pipeline.sources.unpacked import BROKEN, PACKED, BombError, strange
 from queries.tables.errors import one_line
 
 DELIMITERS = {"csv": ",", "tsv": "\t"}
@@ -74,7 +74,7 @@ def files(source: TablesSource) -> list[Found]:
             raise SourceError(
                 f"source {source.name}: {file.path}: expected a file ending in "
                 f"{', '.join(ENDINGS)}, all but the first also with {', '.join(PACKED)}, "
-                "or another name and `delimiter`"
+                f"or another name and `delimiter`{_hint(file.path)}"
             )
     if not found:
         raise SourceError(f"source {source.name}: {', '.join(source.paths)}: no table in there")
@@ -169,6 +169,8 @@ def _fault(file: Found, layout: Layout, tried: set[str]) -> tuple[str | None, st
     """(why the file does not fit the layout or None, how the file is damaged or None)."""
     layout = _delimited(file.path, layout)
     try:
+        if (file.path in tried or not is_remote(file.path)) and (what := strange(file.path)):
+            return f"expected a {kind_of(file.path, layout)} file: {what}", None
         names = column_names(file, layout)
         if not names:
             return None, "no row of it parses"
@@ -176,11 +178,22 @@ def _fault(file: Found, layout: Layout, tried: set[str]) -> tuple[str | None, st
         table = door.Table(file.path, layout, kind, partial(_undamaged, file))
         if fault := layout.fault(names):
             return f"{fault}{door.cure_of_columns(table, names)}", None
-        return (door.fault(table) if file.path in tried else None), None
+        if file.path not in tried:
+            return None, None
+        return door.fault(table), None if door.has_rows(table) else "it has a header and no row"
     except FileNotFoundError as error:
         return f"no file {error.filename}", None
     except (*BOMBS, *BROKEN) as error:
         return None, one_line(error)
+
+
+def _hint(path: str) -> str:
+    """What a file of an unknown ending is, where that is known."""
+    try:
+        what = strange(path)
+    except (OSError, SourceError):
+        return ""
+    return f"; {what}" if what else ""
 
 
 def _holds_rows(path: str, layout: Layout) -> bool:

@@ -11,9 +11,10 @@ from dataclasses import replace
 from typing import Any
 
 from pipeline.sources.charsets import guessed
+from pipeline.sources.legible import escaped, likeliest, oddness, sample_of
 from pipeline.sources.tables.encodings import MARKS
 from pipeline.sources.tables.layouts import Layout
-from pipeline.sources.tables.lines import first_fields
+from pipeline.sources.tables.lines import first_fields, stated_delimiter
 
 DELIMITERS = (",", "\t", ";", "|")
 ADDRESS = re.compile(r"\s*https?://\S+\s*", re.IGNORECASE)
@@ -35,6 +36,7 @@ OF_PEOPLE = re.compile(
 )
 ASCII = set(map(chr, range(128)))
 WESTERN = set("äöüÄÖÜßéèêëÉÈÊàâáãåÀÂÁÅçÇíìîïÍñÑóòôõøÓØúùûÚœŒæÆ€£°©®«»¿¡‘’‚“”„–—…·")
+SAMPLE_BYTES = 20_000  # beyond ASCII, for a guess of the charset
 DEEPEST = 3  # objects in objects, whose values are looked at
 
 
@@ -54,18 +56,20 @@ def charset_of(data: bytes) -> str:
         if error.reason == "unexpected end of data" and error.start > len(data) - 4:
             return "utf-8"
     else:
-        return "utf-8"
-    foreign = set(data.decode("cp1252", "replace")) - ASCII
-    if foreign <= WESTERN:  # of short texts a guess by their bytes alone is often another
-        return "windows-1252"
-    name = guessed(data) or "windows-1252"
+        return escaped(data) or "utf-8"
+    sample = sample_of(data, SAMPLE_BYTES)
+    text = sample.decode("cp1252", "replace")
+    if set(text) - ASCII <= WESTERN and not oddness(text):
+        return "windows-1252"  # of short texts a guess by their bytes alone is often another
+    name = likeliest(sample, guessed(data)) or "windows-1252"
     return re.sub(r"^cp(?=125\d$|874$)", "windows-", name)
 
 
 def best_delimiter(path: str, layout: Layout) -> Layout:
     """The layout with the delimiter, quotes and escapes that split the first rows most evenly."""
-    ways = [layout]
-    ways += [replace(layout, delimiter=mark) for mark in DELIMITERS]
+    stated = stated_delimiter(path, layout)
+    ways = [replace(layout, delimiter=stated) if stated else layout]
+    ways += [] if stated else [replace(layout, delimiter=mark) for mark in DELIMITERS]
     ways += [replace(way, escapes=True) for way in ways]
     ways += [replace(way, quotes=False, escapes=False) for way in ways]
     return max(ways, key=lambda way: _evenness(path, way))  # the first of equals
@@ -130,6 +134,20 @@ def columns_of(rows: list[dict[str, Any]]) -> dict[str, str | None]:
         "license": licence,
         "page_url": pages[0] if pages else None,
     }
+
+
+def apart(names: list[str]) -> list[str]:
+    """The names of columns, of which none is there twice.
+
+    >>> apart(["url", "text", "text", "text_2"])
+    ['url', 'text', 'text_3', 'text_2']
+    """
+    made: list[str] = []
+    for name in names:
+        tries = (name, *(f"{name}_{number}" for number in range(2, len(names) + 2)))
+        taken = {*made, *(names if name in made else ())}
+        made.append(next(other for other in tries if other not in taken))
+    return made
 
 
 def toml(value: Any) -> str:

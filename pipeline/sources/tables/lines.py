@@ -10,6 +10,7 @@ import re
 from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -23,6 +24,8 @@ LONGEST_SKIP = 1 << 26  # characters; a file with a longer line is not read on
 SAMPLED_LINES = 1_000  # of a JSONL file: its first line may lack keys
 SAMPLED_CHARACTERS = 1 << 22
 CHUNK = 1 << 16  # bytes
+# What Excel reads as the delimiter of the lines that follow.
+STATED = re.compile(r"""\ufeff?"?sep=([^\r\n"])"?(?:\r\n?|\n)""", re.I)
 ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "v": "\v", "0": "\0"}
 
 
@@ -42,6 +45,26 @@ def text_of(path: str, encoding: str = "", newline: str = "\n") -> Iterator[io.T
         if start in MARKS:  # and nothing behind it
             raise DamagedError("the file is empty")
         yield io.TextIOWrapper(stream, name, errors=errors, newline=newline)
+
+
+@contextmanager
+def lines_of(path: str, layout: Layout) -> Iterator[tuple[io.TextIOBase, Layout]]:
+    """The text of CSV or TSV behind a line such as `sep=;`, and the layout with that delimiter."""
+    newline = "" if layout.quotes else "\n"  # without quotes, a lone "\r" does not end a line
+    with text_of(path, layout.encoding, newline) as text:
+        start = text.buffer.peek(64)[:64]  # type: ignore[attr-defined]
+        stated = STATED.match(start.decode(text.encoding, "ignore"))
+        if stated:
+            text.readline()
+            layout = replace(layout, delimiter=stated[1])
+        yield text, layout
+
+
+def stated_delimiter(path: str, layout: Layout) -> str | None:
+    """The delimiter that a file states in its first line, or None."""
+    with suppress(*BROKEN), lines_of(path, replace(layout, delimiter="")) as (_, found):
+        return found.delimiter or None
+    return None
 
 
 class Lines:
@@ -94,10 +117,10 @@ def csv_header(path: str, layout: Layout) -> list[str]:
     """The columns of a CSV or TSV file, by its first line or by the layout."""
     if len(layout.headers) > 1:
         return list(_header_of_width(path, layout))
-    with text_of(path, layout.encoding, _newline(layout)) as text:
+    with lines_of(path, layout) as (text, stated):
         if layout.headers:
             return list(layout.headers[0])
-        header = next(_fields(text, layout), None)
+        header = next(_fields(text, stated), None)
     if header is None:
         raise DamagedError("the first line does not parse")
     return header
@@ -111,12 +134,13 @@ def _header_of_width(path: str, layout: Layout) -> tuple[str, ...]:
 
 def first_fields(path: str, layout: Layout) -> list[list[str]]:
     """The fields of the first thousand rows that parse and are not empty."""
-    newline, pieces, left = _newline(layout), [], SAMPLED_CHARACTERS
-    with suppress(*BROKEN), text_of(path, layout.encoding, newline) as text:
+    pieces, left = list[str](), SAMPLED_CHARACTERS
+    with suppress(*BROKEN), lines_of(path, layout) as (text, stated):
+        layout = stated
         while left > 0 and (piece := text.read(CHUNK)):
             pieces.append(piece)
             left -= len(piece)
-    head = io.StringIO("".join(pieces), newline)
+    head = io.StringIO("".join(pieces), "" if layout.quotes else "\n")
     return [fields for fields in islice(_fields(head, layout), SAMPLED_LINES) if fields]
 
 
@@ -125,8 +149,8 @@ def csv_rows(path: str, layout: Layout) -> Iterator[Row]:
     and is None; a shorter row lacks the last columns."""
     header = csv_header(path, layout)
     places = [(name, at) for name, (at, steps) in layout.places(header).items() if not steps]
-    with text_of(path, layout.encoding, _newline(layout)) as text:
-        rows = _fields(text, layout, len(header))
+    with lines_of(path, layout) as (text, stated):
+        rows = _fields(text, stated, len(header))
         if not layout.headers:
             next(rows, None)
         for fields in rows:
@@ -135,11 +159,6 @@ def csv_rows(path: str, layout: Layout) -> Iterator[Row]:
             elif fields:  # an empty line is no row
                 n_fields = len(fields)
                 yield {name: fields[at] if at < n_fields else None for name, at in places}
-
-
-def _newline(layout: Layout) -> str:
-    """`newline` of the file: without quotes, a lone carriage return does not end a line."""
-    return "" if layout.quotes else "\n"
 
 
 def _fields(text: io.TextIOBase, layout: Layout, most: int = 10_000) -> Iterator[list[Any] | None]:

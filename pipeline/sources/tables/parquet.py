@@ -39,10 +39,26 @@ def readable_columns(path: str) -> list[str]:
     return [name for field in _schema(path) for name in _leaves(field.name, field.type)]
 
 
+def columns_of_bytes(path: str) -> list[str]:
+    """The columns of bytes that no text is said to be, by their paths."""
+    fields = [(field.name, field.type) for field in _schema(path)]
+    inner = [
+        (f"{name}.{field.name}", field.type)
+        for name, kind in fields
+        if pa.types.is_struct(kind)
+        for field in kind
+    ]
+    return [name for name, kind in fields + inner if _is_bytes(kind)]
+
+
+def _is_bytes(kind: pa.DataType) -> bool:
+    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+
+
 def _leaves(name: str, kind: pa.DataType) -> list[str]:
     if pa.types.is_struct(kind):
         return [leaf for field in kind for leaf in _leaves(f"{name}.{field.name}", field.type)]
-    return [] if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) else [name]
+    return [] if _is_bytes(kind) else [name]
 
 
 def _schema(path: str) -> pa.Schema:

@@ -5,7 +5,7 @@ first line is a row, and a ready layout or the columns of address, caption, lice
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
@@ -18,6 +18,7 @@ from pipeline.sources.tables.files import DELIMITERS, ENDINGS, kind_of
 from pipeline.sources.tables.guess import (
     ADDRESS,
     addresses,
+    apart,
     best_delimiter,
     charset_of,
     columns_of,
@@ -26,7 +27,7 @@ from pipeline.sources.tables.guess import (
 from pipeline.sources.tables.layouts import Layout, Row, listed
 from pipeline.sources.tables.lines import first_fields, json_rows
 from pipeline.sources.tables.ready import READY
-from pipeline.sources.unpacked import BROKEN, BombError, bytes_of
+from pipeline.sources.unpacked import BROKEN, BombError, bytes_of, strange
 from queries.tables.errors import one_line
 
 SAMPLED_BYTES = 1 << 20
@@ -48,10 +49,14 @@ class Proposal:
 
     def example(self, column: str) -> str:
         """The first value of a column that is not empty; '' if there is none."""
-        values = (flat(row).get(column) for row in self.rows)
-        value = next(filter(None, values), "")
-        first = value[0] if isinstance(value, list) else value
-        return first.decode("utf-8", "replace") if isinstance(first, bytes) else str(first)
+        return next(iter(self.texts(column)), "")
+
+    def texts(self, column: str) -> Iterator[str]:
+        """The values of a column that are not empty; of a list, the first."""
+        for row in self.rows:
+            if value := flat(row).get(column):
+                first = value[0] if isinstance(value, list) else value
+                yield first.decode("utf-8", "replace") if isinstance(first, bytes) else str(first)
 
 
 def propose(path: str) -> Proposal:
@@ -60,11 +65,17 @@ def propose(path: str) -> Proposal:
     if file is None:
         raise SourceError(f"{path}: no table in there: expected {', '.join(ENDINGS)}")
     try:
+        if what := strange(file.path):
+            raise SourceError(f"{file.path}: expected a {kind_of(file.path, ANY)} file: {what}")
         made = _of_lines(file) if kind_of(file.path, ANY) in DELIMITERS else _of_rows(file)
     except (*BROKEN, BombError) as error:
         if isinstance(error, SourceError):
             raise
         raise SourceError(f"{file.path}: cannot be read: {one_line(error)}") from None
+    if not made.rows:
+        raise SourceError(
+            f"{file.path}: it has no row; expected some, to see what is in which column"
+        )
     if "columns" not in made.settings:
         raise SourceError(
             f"{file.path}: expected a column of http addresses and one of texts; it has: "
@@ -90,9 +101,12 @@ def _of_lines(file: Found) -> Proposal:
         settings["escapes"] = True
     first, *rest = first_fields(file.path, layout) or [[]]
     if not any(ADDRESS.fullmatch(str(value)) for value in first):
-        names = [str(name) for name in first]
+        names = apart([str(name) for name in first])
         rows = [dict(zip(names, row, strict=False)) for row in rest]
-        return _named(file, settings, rows, names)
+        made = _named(file, settings, rows, names)
+        if names != first:  # by the names of the file two columns would be one
+            return replace(made, settings={**made.settings, "header": names})
+        return made
     return _without_header(file, settings, [first, *rest])
 
 

@@ -101,13 +101,13 @@ def _extra(row: dict[str, Any], values: dict[str, Any], layout: Layout) -> dict[
 
 
 def plain(value: Any, depth: int = DEEPEST_EXTRA) -> Any:
-    """A value as JSON can hold it; NaN, which JSON lacks, and values that lie too deep are None.
+    """A value as JSON can hold it; NaN, bytes of no text, and values that lie too deep are None.
 
     >>> plain({"at": b"caf\\xc3\\xa9", "score": float("nan"), "box": (1, 2.5)})
     {'at': 'café', 'score': None, 'box': [1, 2.5]}
     """
     if isinstance(value, bytes):
-        value = value.decode("utf-8", "replace")
+        value = None if b"\0" in value else value.decode("utf-8", "replace")  # a picture, a tensor
     if value is None or isinstance(value, (bool, int)):
         return value
     if isinstance(value, float):

@@ -38,6 +38,11 @@ def pairs_of(html: str) -> list[tuple[str, str]]:
         'src="#" data-some-lazy-src="/kite.jpg"',
         'src="/kite.jpg" data-lowsrc="/low.jpg" data-thumb-src="/thumb.jpg"',
         f'src="{GIF}" data-large-file="/kite.jpg"',  # Jetpack's carousel
+        'src="/kite.jpg" data-src="<%= picture.url %>"',  # ERB, EJS and lodash
+        'src="/kite.jpg" data-src="/a/[[img]].jpg"',  # Polymer, Fluid
+        'src="/kite.jpg" data-src="<?php echo $url ?>"',
+        'src="*|IMAGE_URL|*" data-src="/kite.jpg"',  # Mailchimp
+        'src="/kite.jpg" data-src=""',  # a lazy loader that this picture does not wait for
         'src="  /kite.jpg\n"',
     ],
 )
@@ -265,3 +270,34 @@ def test_many_sources_and_pictures_are_read_once():
 
 def test_an_attribute_without_a_value_is_no_address():
     assert address_of({"src": None, "data-src": "", "data-srcset": None, "srcset": " , "}) is None
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        'src="/img/placeholder.png" data-src=""',
+        'data-src="" src="/blank.gif"',
+        'src="/wp-content/plugins/a3-lazy-load/assets/images/lazy_placeholder.gif" data-srcset=""',
+        'src="https://cdn.example/loading-300x200.svg?v=2" data-original',
+        'src="<%= x %>"',
+        'src="[[img]]"',
+        'src="<?= $a ?>" data-src="{{ b }}"',
+    ],
+)
+def test_a_picture_that_only_a_script_knows_has_no_address(attributes):
+    html = f'<img alt="kite" {attributes}><img src="/b.jpg" alt="b">'
+    assert pairs_of(html) == [("http://site.example/b.jpg", "b")]
+
+
+@pytest.mark.parametrize(
+    "address", ["/a[0].jpg", "/a*b.jpg", "/1<2.jpg", "/100%25.jpg", "/a_[b].jpg"]
+)
+def test_an_address_with_odd_characters_is_no_template(address):
+    assert address_of({"src": address}) == address
+
+
+@pytest.mark.parametrize("unit", ["<", "[ ", "*", "<[*", "a"])
+def test_a_long_value_is_searched_for_marks_once(unit):
+    """Each character costs about the same, whatever marks it could begin."""
+    assert absolute(PAGE, unit * 200_000) is not None
+    assert address_of({"src": unit * 200_000 + "[["}) is None

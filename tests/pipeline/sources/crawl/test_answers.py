@@ -192,3 +192,22 @@ def test_no_encoding_unpacks_to_more_than_a_page(tmp_path, codec):
     raws = rows_of(tmp_path, packed(record(body, http)))
     assert told(raws) == ["kite", "bad_record"]
     assert raws[1].extra == {"fault": f"longer than {MOST_PAGE_BYTES} bytes"}
+
+
+def revisit(number: int) -> bytes:
+    """A record of an answer that was as before: its head without a body (WARC 1.1, 6.7)."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n"
+    made = answer(head, f"WARC-Refers-To-Target-URI: http://x.org/{number}")
+    return made.replace(b"WARC-Type: response", b"WARC-Type: revisit")
+
+
+@pytest.mark.parametrize("pack", [packed, plain])
+def test_a_crawl_of_revisits_alone_is_accounted_for(tmp_path, pack):
+    rows = rows_of(tmp_path, pack(*map(revisit, range(3))))
+    assert [row.reason for row in rows] == ["revisited"] * 3
+    assert all(row.page_url for row in rows)
+
+
+def test_revisits_stand_beside_the_pages_of_a_crawl(tmp_path):
+    rows = rows_of(tmp_path, packed(record(), revisit(1), record()))
+    assert [row.reason for row in rows] == [None, "revisited", None]

@@ -21,7 +21,7 @@ from pipeline.__main__ import main
 from pipeline.settings.whole import load
 from queries.tables.manifest import find
 from tests import ROOT
-from tests.pipeline.sources.table_source import CAT, DOG, written
+from tests.pipeline.sources.table_source import CAT, DOG, Store, written
 from tests.small_build import LUIGI
 
 OWN = {"url": "link", "caption": "title"}
@@ -71,6 +71,7 @@ def test_a_table_is_looked_at_and_what_was_seen_is_said(here, capsys):
         "  caption    Überschrift: Käse, rot und süß",
         "  license    Lizenz: CC0",
         "  page_url   Seite: http://x.org/page",
+        "  language   not told by the captions: the queries are English",
         "",
         "wrote Meine_Rezepte.toml; start the build:",
         "  luigi --module pipeline BuildWIT --settings Meine_Rezepte.toml --out Meine_Rezepte",
@@ -262,3 +263,61 @@ def test_the_settings_make_a_build_at_once(here):
     assert done.returncode == 0, done.stdout[-2_000:] + done.stderr[-2_000:]
     samples = pq.read_table(sorted(find("mine").glob("shards/*.parquet")))
     assert "the history of the city, café 3" in samples["caption"].to_pylist()
+
+
+# --- the language of the captions -----------------------------------------------------------------
+SENTENCES = {
+    "de": ["ein Hund auf der Wiese", "das Haus mit dem roten Dach", "die Kinder und der Ball"],
+    "fr": ["une maison rouge dans les bois", "le chat et les souris", "des fleurs sur la table"],
+    "es": ["los perros en el parque", "una casa con la puerta roja", "las flores y el sol"],
+    "pt": ["uma casa com a porta da cor do sol", "um gato em cima do muro", "flores para a mesa"],
+    "nl": ["een huis met het rode dak", "de kat op het bed", "een boot voor het strand van Texel"],
+    "pl": ["dom z czerwonym dachem", "kot na stole i pies", "dzieci w parku nad rzeką"],
+    "tr": ["kırmızı bir ev ve bahçe", "bir kedi ile köpek", "çocuklar için bir oyun"],
+    "ru": ["красный дом", "кот на столе"],
+    "uk": ["червоний дім і кіт", "її сад"],
+    "ja": ["赤い家の写真", "猫と犬"],
+    "zh": ["红色的房子", "北京的秋天"],
+    "ko": ["빨간 집 사진"],
+    "ar": ["بيت أحمر في المدينة"],
+    "fa": ["گربه و خانه‌ای در چمن"],
+    "el": ["κόκκινο σπίτι"],
+    "he": ["בית אדום"],
+    "th": ["บ้านสีแดง"],
+    "hi": ["लाल घर"],
+}
+
+
+@pytest.mark.parametrize("language", SENTENCES)
+def test_a_table_in_another_language_gets_queries_of_its_wikipedia(here, capsys, language):
+    texts = SENTENCES[language] * 3
+    lines = (f"http://x.org/{n}.jpg,{text}\n" for n, text in enumerate(texts))
+    written(here / "a.csv", "".join(["url,caption\n", *lines]))
+    init("a.csv")
+    queries = tomllib.loads((here / "a.toml").read_text("utf-8"))["queries"]
+    assert queries["wiki"] == language
+    assert queries["articles"] == [f"wikimedia:{language}wiki/20261101/multistream"]
+    assert f"  language   {language}, as the captions look" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [["the dog and the cat", "a house with the red roof", "of a boat"], ["IMG 1", "Ferrari"]],
+)
+def test_english_and_what_cannot_be_told_get_english_queries(here, texts):
+    lines = (f"http://x.org/{n}.jpg,{text}\n" for n, text in enumerate(texts * 3))
+    written(here / "a.csv", "".join(["url,caption\n", *lines]))
+    init("a.csv")
+    assert "wiki" not in tomllib.loads((here / "a.toml").read_text("utf-8"))["queries"]
+
+
+def test_a_table_at_an_address_of_the_web_is_looked_at(here):
+    (here / "in").mkdir()
+    written(here / "in" / "a.csv", LINES)
+    written(here / "in" / "page", "<html>none</html>")
+    with Store(here / "in") as store:
+        threading.Thread(target=store.serve_forever, daemon=True).start()
+        assert init(store.address("a.csv"))["paths"] == [store.address("a.csv")]
+        assert main(["init", store.address("page")]) == 2
+        assert main(["init", store.address("none.csv")]) == 2
+        store.shutdown()

@@ -7,9 +7,10 @@ a picture that looks like much of the build (a drawing on white) needs a higher 
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from torch.nn import functional as F
 
 from queries.tables.errors import first_line
 from queries.tables.parts import written_whole
+from trainer.copies.thumbnails import mirrored
 from trainer.settings import TrainerError
 
 STATE = "buildwit-detector"  # key of the description in the file's metadata
@@ -30,6 +32,8 @@ NEAREST = 10  # of the background, whose mean similarity says how common a pictu
 WEIGHT = 0.25  # of the means in a score: cosine - WEIGHT * (mean of one + mean of the other)
 BATCH = 256
 MEAN, SCALE = 128.0, 64.0
+
+Pictures: TypeAlias = np.ndarray | Sequence[np.ndarray]
 
 
 class Block(nn.Module):
@@ -101,11 +105,15 @@ class Detector:
         """The name in results: `learned-` and the first 12 digits of the file's sha256."""
         return f"learned-{self.digest[:12]}"
 
-    @torch.inference_mode()
-    def embed(self, pictures: np.ndarray) -> np.ndarray:
+    def embed(self, pictures: Pictures) -> np.ndarray:
         """Pictures uint8 (N, SIDE, SIDE, 3) -> embeddings (N, EMBED) float32, of length 1."""
-        blocks = [_embedded(self.network, batch) for batch in _split(pictures)]
+        blocks = [_embedded(self.network, batch) for batch in _batches(pictures)]
         return np.concatenate([np.empty((0, EMBED), np.float32), *blocks])
+
+    def embed_both(self, pictures: Pictures) -> np.ndarray:
+        """Embeddings (2 * N, EMBED): of each picture, then of each mirror image."""
+        turned = [_embedded(self.network, mirrored(batch)) for batch in _batches(pictures)]
+        return np.concatenate([self.embed(pictures), *turned])
 
     def commonness(self, embeddings: np.ndarray) -> np.ndarray:
         """The mean cosine (N,) of embeddings (N, EMBED) to the NEAREST pictures of the background.
@@ -133,9 +141,14 @@ class Detector:
         return np.column_stack([embeddings, common, np.ones_like(common)]).astype(np.float32)
 
 
+@torch.inference_mode()
 def _embedded(network: Network, pictures: np.ndarray) -> np.ndarray:
-    images = torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2)
-    return network(images).numpy()
+    images = torch.from_numpy(pictures).to(network.stem.weight.device).permute(0, 3, 1, 2)
+    return network(images).cpu().numpy()
+
+
+def _batches(pictures: Pictures) -> Iterator[np.ndarray]:
+    return (np.asarray(pictures[at : at + BATCH]) for at in range(0, len(pictures), BATCH))
 
 
 def _split(rows: np.ndarray) -> Iterator[np.ndarray]:
@@ -165,5 +178,6 @@ def load(path: Path) -> Detector:
             f"{path}: {first_line(error)}, expected a detector that "
             "`python -m trainer detector` made"
         ) from None
-    network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    network.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return Detector(network, about, digest)

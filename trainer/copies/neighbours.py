@@ -174,3 +174,13 @@ def folded(near: Neighbours, n: int, nearer: Callable[..., np.ndarray]) -> Neigh
     row, pair_id, value = row[new], pair_id[new], value[new]
     order = np.lexsort((pair_id, sign * value, row))
     return Neighbours(nearest, ids, row[order], pair_id[order], value[order])
+
+
+def within_most(row: np.ndarray, most: int) -> np.ndarray:
+    """bool (K,): the first `most` neighbours of each row; `row` (K,) ascends.
+
+    >>> within_most(np.array([3, 3, 3, 5]), 2).tolist()
+    [True, True, False, True]
+    """
+    _, first, node = np.unique(row, return_index=True, return_inverse=True)
+    return np.arange(len(row)) - first[node] < most

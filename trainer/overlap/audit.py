@@ -26,7 +26,7 @@ from trainer.model.checkpoint import Checkpoint, load
 from trainer.overlap import plot
 from trainer.overlap.decontaminate import write_exclusions
 from trainer.overlap.page import write_page
-from trainer.overlap.search import EQUAL_BITS, Overlap, Search, SetPictures, search
+from trainer.overlap.search import EQUAL_BITS, MOST_CANDIDATES, Overlap, Search, SetPictures, search
 from trainer.overlap.stats import bonferroni, splits
 from trainer.run_folder import RunFolder
 
@@ -103,6 +103,7 @@ def _summary(overlap: Overlap, correct: np.ndarray | None) -> dict:
         "n_uniform": int(seen.uniform.sum()),
         "n_uniform_near": int((seen.uniform & overlap.near).sum()),
         "n_candidates": overlap.n_candidates,
+        "n_unchecked": overlap.n_unchecked,
         "training_pairs": len(overlap.pair_ids()),
     }
     return summary if correct is None else summary | vars(splits(correct, overlap.overlap))
@@ -231,6 +232,9 @@ def remarks(result: dict) -> Iterator[str]:
     if result["n_uniform"]:
         yield f"{result['n_uniform']:,} pictures show nothing, {result['n_uniform_near']:,} of them"
         yield "near something: not counted as overlap."
+    if result["n_unchecked"]:
+        yield f"{result['n_unchecked']:,} candidates were not compared by pixels, since their"
+        yield f"pictures have {MOST_CANDIDATES:,} nearer ones."
     if result["bad_images"]:
         yield f"{len(result['bad_images'])} unreadable."
 

@@ -6,21 +6,24 @@ the second check (trainer/copies/alignment.py).
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from queries.tables.parts import write_json
-from trainer.copies.alignment import LEAST_AGREEMENT, likenesses_of
-from trainer.copies.neighbours import near_hashes, near_vectors, trained_hashes
+from trainer.copies.components import Components, near_hash_pairs, near_vector_pairs
+from trainer.copies.detector import Detector
+from trainer.copies.neighbours import trained_hashes
+from trainer.copies.second_check import MOST_TRIES, SecondCheck
 from trainer.copies.synthetic import SIDE
-from trainer.copies.thumbnails import all_pictures, mirrored, pictures_of
+from trainer.copies.thumbnails import all_pictures
 from trainer.data.reading import read_samples
+from trainer.data.samples import Samples
 from trainer.evaluation.results import percent
 from trainer.overlap.search import Search, own_threshold, with_background
 from trainer.run_folder import RunFolder
@@ -41,6 +44,7 @@ class Groups:
     grouped: int  # pictures in a group of two and more
     largest: int
     sizes: dict[int, int]  # size of a group to the number of such groups
+    unchecked: int = 0  # candidates beyond what the second check looks at: see SecondCheck
 
     @property
     def share(self) -> float:
@@ -58,68 +62,102 @@ def duplicates(build: Path, run: RunFolder | None, method: Search) -> list[Group
         raise TrainerError(f"{build}: no samples, expected some")
     ids, hashes = (np.concatenate(column) for column in zip(*blocks, strict=True))
     radii = RADII if method.detector or method.threshold is None else (method.threshold,)
-    near = near_hashes(hashes, blocks, max(radii))
-    all_groups = []
-    for radius in radii:
-        within = near.where(near.value <= radius)
-        all_groups.append(groups("phash", radius, ids, ids[within.row], within.pair_id))
+    all_groups = groups_by_hash(hashes, radii)
     if method.detector is not None:
-        all_groups.append(_by_detector(build, ids, method))
+        all_groups.append(_by_detector(build, ids, hashes, method))
     if run is not None:
         rows = [asdict(group) | {"share": group.share} for group in all_groups]
         write_json(run.root / "duplicates.json", {"build_version": build.name, "groups": rows})
     return all_groups
 
 
-def _by_detector(build: Path, ids: np.ndarray, method: Search) -> Groups:
-    """Groups by the learned detector: pairs, straight or mirrored, whose pixels agree."""
-    samples = read_samples(build, SIDE)
+def groups_by_hash(hashes: np.ndarray, radii: Sequence[float]) -> list[Groups]:
+    """The groups of int64 hashes (N,) at each radius, in bits. Equal hashes are compared once.
+
+    >>> [within.sizes for within in groups_by_hash(np.array([6, 6, 7, 0]), (0, 1))]
+    [{2: 1}, {3: 1}]
+    """
+    different, node = np.unique(hashes, return_inverse=True)
+    components = {radius: Components(len(different)) for radius in radii}
+    if max(radii) >= 1:
+        for first, second, bits in near_hash_pairs(different, int(max(radii))):
+            for radius, joined in components.items():
+                near = bits <= radius
+                joined.join(first[near], second[near])
+    return [groups("phash", radius, joined.label[node]) for radius, joined in components.items()]
+
+
+def _by_detector(build: Path, ids: np.ndarray, hashes: np.ndarray, method: Search) -> Groups:
+    """Groups by the learned detector: pairs, straight or mirrored, whose pixels agree.
+
+    Pictures of equal hashes are one group; the first readable one of them is compared.
+    """
+    samples = replace(read_samples(build, SIDE), cache_bytes=0)
     detector = with_background(method, samples)
     limit = method.threshold
     if limit is None:
         limit = own_threshold(detector, method.rate or RATE).value
-    seen, straight, turned = [], [], []
-    for block_ids, pictures in all_pictures(samples):
-        seen.append(block_ids)
-        straight.append(detector.embed(pictures))
-        turned.append(detector.embed(mirrored(pictures)))
-    known_ids, embeddings = np.concatenate(seen), np.concatenate(straight)
-    sought = detector.sought(np.concatenate([embeddings, *turned]))
-    near = near_vectors(sought, [(known_ids, detector.compared(embeddings))], limit)
-    first = known_ids[near.row % len(known_ids)]
-    pairs = np.unique(np.sort(np.column_stack([first, near.pair_id]), axis=1), axis=0)
-    pairs = pairs[pairs[:, 0] != pairs[:, 1]]
-    pictures_by_id = pictures_of(samples, set(pairs.ravel().tolist()))
-    first_pictures, second_pictures = (
-        [pictures_by_id[pair_id] for pair_id in column.tolist()] for column in pairs.T
+    _, first_row, node = np.unique(hashes, return_index=True, return_inverse=True)
+    components = Components(len(ids))
+    components.join(first_row[node], np.arange(len(ids)))
+    with TemporaryDirectory() as folder:
+        rows, vectors = _vectors(detector, samples, ids, components, Path(folder))
+        check = SecondCheck(samples, ids, components)
+        for first, second, scores in near_vector_pairs(*vectors, limit):
+            check.add(rows[first], rows[second], scores)
+        check.finish()
+    return groups(detector.name, limit, components.label, check.unchecked)
+
+
+def _vectors(
+    detector: Detector, samples: Samples, ids: np.ndarray, components: Components, folder: Path
+) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Rows of `ids` (R,), and of each row what is sought, its mirror image, and what is compared.
+
+    The three (R, D) are files in the folder: memory does not grow with the build.
+    """
+    taken = np.zeros(len(ids), bool)  # nodes of which a picture is compared
+    rows, names, n = [np.empty(0, np.int64)], ("sought", "mirrored", "compared"), 0
+    with ExitStack() as stack:
+        files = [stack.enter_context((folder / name).open("wb")) for name in names]
+        for block_ids, pictures in all_pictures(samples):
+            block = np.searchsorted(ids, block_ids)
+            labels, first = np.unique(components.label[block], return_index=True)
+            new = np.sort(first[~taken[labels]])
+            taken[labels] = True
+            rows.append(block[new])
+            straight, turned = np.split(detector.embed_both(pictures[new]), 2)
+            for file, vectors in zip(
+                files,
+                (detector.sought(straight), detector.sought(turned), detector.compared(straight)),
+                strict=True,
+            ):
+                file.write(vectors.tobytes())
+                n = vectors.shape[1]
+    sought, mirrored, compared = (
+        np.memmap(folder / name, np.float32, "r").reshape(-1, n) for name in names
     )
-    kept = pairs[likenesses_of(first_pictures, second_pictures) >= LEAST_AGREEMENT]
-    return groups(detector.name, limit, ids, kept[:, 0], kept[:, 1])
+    return np.concatenate(rows), (sought, mirrored, compared)
 
 
-def groups(
-    detector: str, threshold: float, ids: np.ndarray, first: np.ndarray, second: np.ndarray
-) -> Groups:
-    """The connected components of near pairs (first, second), (P,) each, of `ids` (N,), ascending.
+def groups(detector: str, threshold: float, component: np.ndarray, unchecked: int = 0) -> Groups:
+    """What a detector found: pictures of one component, (N,) of any numbers, are one group.
 
-    >>> groups("phash", 0, np.array([5, 6, 7, 8]), np.array([5, 6]), np.array([6, 7])).sizes
+    >>> groups("phash", 0, np.array([5, 5, 5, 8])).sizes
     {3: 1}
     """
-    n = len(ids)
-    ends = np.searchsorted(ids, first), np.searchsorted(ids, second)
-    graph = coo_array((np.ones(len(first), bool), ends), shape=(n, n))
-    _, group = connected_components(graph, directed=False)
-    sizes = np.bincount(group)
+    _, sizes = np.unique(component, return_counts=True)
     sizes, counts = np.unique(sizes[sizes > 1], return_counts=True)
     by_size = dict(zip(sizes.tolist(), counts.tolist(), strict=True))
     return Groups(
         detector,
         float(threshold),
-        n,
+        len(component),
         int(counts.sum()),
         int((sizes * counts).sum()),
         max(by_size, default=1),
         by_size,
+        unchecked,
     )
 
 
@@ -137,3 +175,9 @@ def show(all_groups: Sequence[Groups], console: Console) -> None:
             percent(group.share),
         )
     console.print(table)
+    for group in all_groups:
+        if group.unchecked:
+            console.print(
+                f"{group.detector}: {group.unchecked:,} candidates were not compared by pixels, "
+                f"since {MOST_TRIES} nearer ones of their picture did not agree"
+            )

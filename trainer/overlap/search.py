@@ -7,14 +7,14 @@ candidate of the learned detector counts only if its pixels agree (trainer/copie
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from queries.engine.progress import Step, shown
 from queries.pixels.fingerprint import phash, spread
-from trainer.copies.alignment import LEAST_AGREEMENT, likenesses_of
+from trainer.copies.alignment import LEAST_AGREEMENT
 from trainer.copies.detector import Detector
 from trainer.copies.neighbours import (
     Neighbours,
@@ -23,7 +23,9 @@ from trainer.copies.neighbours import (
     near_hashes,
     near_vectors,
     trained_hashes,
+    within_most,
 )
+from trainer.copies.second_check import agreements_beside
 from trainer.copies.synthetic import SIDE
 from trainer.copies.thresholds import (
     LEAST_PAIRS,
@@ -32,7 +34,7 @@ from trainer.copies.thresholds import (
     above_rate,
     bits_within_rate,
 )
-from trainer.copies.thumbnails import all_pictures, mirrored, pictures_of, some_pictures, thumbnail
+from trainer.copies.thumbnails import all_pictures, mirrored, some_pictures, thumbnail
 from trainer.data.reading import read_samples
 from trainer.data.samples import Samples
 from trainer.evaluation.sets import EvalSet, Picture
@@ -43,6 +45,7 @@ MOST_RATE = 1e-4  # false candidates per pair
 UNIFORM = 2.0  # spread of luma, 0..255, below which a picture is uniform, as a build's default
 MOST_CALIBRATED = 8_192  # pictures of a set whose pairs are compared to choose a threshold
 BLOCK = 1_024
+MOST_CANDIDATES = 1_024  # of a picture, the nearest, whose pixels are compared
 BACKGROUND = 8_192  # pictures of the build, by which scores are normalised
 
 
@@ -82,11 +85,6 @@ class SetPictures:
         """int64 (2 * E,): the pHash of each picture, then of each mirror image."""
         return np.array([*self.hashes, *self.mirror_hashes], np.int64)
 
-    def both_thumbnails(self) -> np.ndarray:
-        """uint8 (2 * E, SIDE, SIDE, 3): of each picture, then of each mirror image."""
-        straight = np.stack(self.thumbnails)
-        return np.concatenate([straight, mirrored(straight)])
-
 
 @dataclass(frozen=True)
 class Search:
@@ -118,6 +116,7 @@ class Overlap:
     by_detector: Neighbours | None = None  # values are scores; those that passed the second check
     agreements: np.ndarray = field(default_factory=lambda: np.empty(0))  # (K,) of by_detector
     n_candidates: int = 0  # before the second check
+    n_unchecked: int = 0  # of these, beyond MOST_CANDIDATES of a picture: they count as different
 
     @property
     def near(self) -> np.ndarray:
@@ -152,7 +151,7 @@ def search(build: Path, sets: Sequence[SetPictures], method: Search) -> list[Ove
             raise TrainerError(f"{seen.eval_set.root}: no readable picture")
     if method.detector is None:
         return [_by_hash(build, seen, hash_threshold(seen, method)) for seen in sets]
-    samples = read_samples(build, SIDE)
+    samples = replace(read_samples(build, SIDE), cache_bytes=0)
     rate = method.rate or min(MOST_RATE, 1 / len(samples))
     equal = Threshold(EQUAL_BITS, None, 0, "given")
     return [
@@ -243,7 +242,7 @@ def _by_detector(
 ) -> Iterator[tuple[Threshold, Neighbours]]:
     """Each set's threshold, and the candidates above it; the build is embedded once for all."""
     detector = with_background(method, samples)
-    embedded = [detector.embed(seen.both_thumbnails()) for seen in sets]
+    embedded = [detector.embed_both(seen.thumbnails) for seen in sets]
     thresholds = [
         score_threshold(seen, detector, embeddings, rate)
         if method.threshold is None
@@ -288,10 +287,11 @@ def _checked(
     overlap: Overlap, threshold: Threshold, candidates: Neighbours, samples: Samples
 ) -> Overlap:
     """The overlap with those candidates of the detector whose pixels agree: the second check."""
-    pictures = pictures_of(samples, set(candidates.pair_id.tolist()))
-    thumbnails = [overlap.seen.thumbnails[row] for row in candidates.row.tolist()]
-    trained = [pictures[pair_id] for pair_id in candidates.pair_id.tolist()]
-    likenesses = likenesses_of(thumbnails, trained)
+    n_candidates = len(candidates.row)
+    candidates = candidates.where(within_most(candidates.row, MOST_CANDIDATES))
+    likenesses = agreements_beside(
+        samples, overlap.seen.thumbnails, candidates.row, candidates.pair_id
+    )
     agree = likenesses >= LEAST_AGREEMENT
     return Overlap(
         overlap.seen,
@@ -299,5 +299,6 @@ def _checked(
         overlap.by_hash,
         candidates.where(agree),
         likenesses[agree],
-        len(agree),
+        n_candidates,
+        n_candidates - len(agree),
     )

@@ -23,7 +23,6 @@ from trainer.copies.detector import load
 from trainer.copies.synthetic import N_DRAWS, SIDE, STORED, copy
 from trainer.copies.thumbnails import mirrored, thumbnail
 from trainer.copies.training import batches, chosen_rows, neighbours_by_colour
-from trainer.overlap.duplicates import groups
 from trainer.overlap.search import SetPictures
 from trainer.settings import TrainerError
 
@@ -209,14 +208,6 @@ def test_the_page_shows_neighbours_and_escapes_what_strangers_wrote(world, tmp_p
     assert "a &lt;b&gt;choice" in page
     assert page.count("data:image/jpeg;base64,") >= 2 * 30
     assert "default-src 'none'" in page
-
-
-def test_groups_hang_together_by_pairs():
-    ids = np.arange(10, 20)
-    found = groups("phash", 2, ids, np.array([10, 11, 15]), np.array([11, 12, 16]))
-    assert (found.groups, found.grouped, found.largest) == (2, 5, 3)
-    assert found.sizes == {2: 1, 3: 1}
-    assert found.share == 0.3
 
 
 def test_duplicates_are_counted_by_both_detectors(world, capsys):

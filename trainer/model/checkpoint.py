@@ -1,10 +1,12 @@
 """A checkpoint: one safetensors file with the weights and, as metadata, their model and run.
 
 One file, so weights and state cannot come apart; it is written beside and renamed, so a kill leaves
-the one before. Nothing is ever unpickled. The saves of a run under way, which also hold the
-optimiser's moments, are in `trainer.training.saves`.
+the one before. It names the SHA-256 of its tensors, so a flipped bit is noticed. Nothing is ever
+unpickled. The saves of a run under way, which also hold the optimiser's moments, are in
+`trainer.training.saves`.
 """
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -30,6 +32,8 @@ from trainer.settings import (
     TrainSettings,
     VisionConfig,
 )
+
+DIGEST = "tensors_sha256"
 
 # What reading raises for a file that is no checkpoint, or that was made to do harm.
 DAMAGE = (
@@ -98,6 +102,7 @@ def write(
     """
     try:
         with written_whole(path) as beside:
+            state = state | {DIGEST: _digest(tensors)}
             save_file(dict(tensors), beside, {CHECKPOINT_STATE: json.dumps(state)})
             _sync(beside)
             if before and path.exists():
@@ -116,10 +121,26 @@ def _sync(path: Path) -> None:
 
 
 def read(path: Path) -> tuple[dict[str, Tensor], dict]:
-    """The tensors and the state of a file of `write`. Raises what DAMAGE names."""
+    """The tensors and the state of a file of `write`. Raises what DAMAGE names.
+
+    Files of 0.1.0 name no digest, and are read as they are.
+    """
     with safe_open(path, framework="pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    return tensors, read_state(path)
+    state = read_state(path)
+    if DIGEST in state and state.pop(DIGEST) != _digest(tensors):
+        raise ValueError("its tensors are not those that were saved")
+    return tensors, state
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    """The SHA-256 over names, types, shapes and bytes, in hex."""
+    total = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        total.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        total.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return total.hexdigest()
 
 
 def read_state(path: Path) -> dict:

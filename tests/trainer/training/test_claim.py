@@ -312,7 +312,7 @@ def test_a_run_of_version_0_1_0_goes_on(world, run):
     for path in (run.last, run.previous):
         with safe_open(path, framework="pt") as file:
             state = json.loads(file.metadata()["buildwit"])
-        del state[saves.DIGEST]
+        del state[checkpoint.DIGEST]
         tensors, _ = checkpoint.read(path)
         save_file(tensors, path, {"buildwit": json.dumps(state)})
     run.previous.unlink()

@@ -164,7 +164,6 @@ def state(**changes: object) -> Callable[[Path], None]:
 
 def without_a_tensor(path: Path) -> None:
     tensors, about = checkpoint.read(path)
-    del about["tensors_sha256"]
     checkpoint.write(path, dict(list(tensors.items())[1:]), about)
 
 
@@ -227,3 +226,14 @@ def test_a_file_that_was_tampered_with_is_refused_or_another_used(
         train(build, RunFolder(run), read(None, settings()), EVERY_STEP)
     assert "\n" not in str(told.value)
     assert {path.name: path.read_bytes() for path in run.glob("*.safetensors")} == before
+
+
+@pytest.mark.parametrize("best", [False, True])
+def test_weights_of_which_a_bit_was_flipped_are_refused_in_one_line(best, whole, tmp_path):
+    run = RunFolder(tmp_path / "run", best=best)
+    shutil.copytree(whole, run.root)
+    checkpoint.load(run)
+    flipped(run.weights)
+    with pytest.raises(TrainerError, match="its tensors are not those that were saved") as told:
+        checkpoint.load(run)
+    assert "\n" not in str(told.value)

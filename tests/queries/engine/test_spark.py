@@ -50,7 +50,7 @@ KEYS = {
 WORDS = {
     "source": ["word", "bigram", "title", "wordnet"],
     "entered_by": ["word", "bigram", "title", "wordnet"],
-    "kind": ["url", "host", "pair_id", "sha256", "phash"],
+    "kind": ["url", "host", "pair_id", "sha256", "phash", "md5", "sha1", "pdq"],
     "url_key": ["http://a.org/1", "http://a.org/2", "http://b.org:80/1", "no address"],
     "policy": ["obey", "record"],
     "fate": ["compared", "split", "skipped"],
@@ -111,8 +111,10 @@ def test_each_sql_file_gives_equal_rows_in_equal_order(spark, duck, tmp_path, na
 
 
 def inputs_of(name: str) -> list[str]:
-    (line,) = re.findall(r"^-- inputs: (.*)", (DERIVE / f"{name}.sql").read_text(), re.M)
-    return [one.split()[0] for one in line.split(",") if one.split()[0] in TABLES]
+    text = (DERIVE / f"{name}.sql").read_text()
+    (lines,) = re.findall(r"^-- inputs: ((?:.*,\n-- )*.*)", text, re.M)
+    listed = lines.replace("\n-- ", " ").split(",")
+    return [one.split()[0] for one in listed if one.split()[0] in TABLES]
 
 
 def in_order(table: pa.Table) -> pa.Table:

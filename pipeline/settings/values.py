@@ -23,6 +23,7 @@ from pydantic import (
 )
 
 from pipeline.settings.files import exists, files_of, is_pattern, nearest, one_file_of
+from pipeline.settings.hub import HF, with_revision
 from queries.tables.addresses import EXPECTED, hidden
 from queries.tables.errors import UserError
 from queries.tables.store import bring
@@ -60,7 +61,7 @@ def spelt(text: str) -> str:
     >>> spelt("S3://Bucket/A.parquet"), spelt("ZIP://a.csv::HTTPS://x.org/A.zip"), spelt("A.csv")
     ('s3://Bucket/A.parquet', 'zip://a.csv::https://x.org/A.zip', 'A.csv')
     """
-    return SCHEME.sub(lambda scheme: scheme[0].lower(), text)
+    return with_revision(SCHEME.sub(lambda scheme: scheme[0].lower(), text))
 
 
 def _existing(text: str, info: ValidationInfo) -> str:
@@ -83,7 +84,7 @@ def is_download(text: str) -> bool:
     >>> is_download("wikimedia:enwiki/20261101/multistream"), is_download("dump.xml.bz2")
     (True, False)
     """
-    return spelt(text).startswith(("wikimedia:", "http://", "https://"))
+    return spelt(text).startswith(("wikimedia:", "http://", "https://", HF))
 
 
 def _download_or_files(text: str, info: ValidationInfo) -> str:

@@ -22,6 +22,7 @@ from urllib.parse import unquote
 import fsspec
 from fsspec.core import url_to_fs
 
+from pipeline.settings.hub import HF
 from pipeline.settings.values import is_remote
 from pipeline.sources.candidate import SourceError
 from pipeline.sources.interface import Planning
@@ -30,7 +31,16 @@ from queries.tables.errors import one_line
 TRIES = 3
 PAUSE_S = 1.0  # before the second try, then doubled
 # Names of the version among a remote file's properties, in various stores.
-VERSIONS = ("ETag", "etag", "md5Hash", "Content-MD5", "Digest", "VersionId", "generation")
+VERSIONS = (
+    "ETag",
+    "etag",
+    "md5Hash",
+    "Content-MD5",
+    "Digest",
+    "VersionId",
+    "generation",
+    "blob_id",
+)
 DATES = ("LastModified", "Last-Modified", "last_modified", "mtime", "updated")
 
 NO_VALUE = "__HIVE_DEFAULT_PARTITION__"  # of a folder whose rows have none
@@ -263,4 +273,8 @@ def _tried(address: str, function: Callable[[], Got]) -> Got:
 
 
 def _refused(address: str, error: Exception) -> SourceError:
-    return SourceError(f"{address}: cannot be read: {type(error).__name__}: {one_line(error)}")
+    fault = f"{address}: cannot be read: {type(error).__name__}: {one_line(error)}"
+    if HF in address and isinstance(error, (FileNotFoundError, PermissionError)):
+        cure = "if it is gated or private, accept its terms on the hub and set HF_TOKEN"
+        return SourceError(f"{fault.partition('. ')[0]}; {cure}")
+    return SourceError(fault)

@@ -17,6 +17,7 @@ import requests
 import urllib3
 
 from pipeline.settings.whole import DownloadSettings
+from pipeline.web.hub import authorization, refusal
 from pipeline.web.manners import backoff_s, retry_after_s, user_agent
 from queries.tables.errors import InputError, UserError
 
@@ -41,7 +42,7 @@ class StatusError(DownloadError):
         self.status = status
 
     def __str__(self) -> str:
-        return "{}: HTTP {}".format(*self.args)
+        return "{}: HTTP {}".format(*self.args) + refusal(*self.args)
 
 
 class AgainError(Exception):
@@ -153,8 +154,9 @@ class Client:
         place, timeout_s = url, self.settings.timeout_s
         for _ in range(MAX_REDIRECTS + 1):
             self.admit(place)
+            sent = headers | authorization(place)
             response = session.get(
-                place, headers=headers, timeout=timeout_s, stream=True, allow_redirects=False
+                place, headers=sent, timeout=timeout_s, stream=True, allow_redirects=False
             )
             try:
                 target = requests.Session.get_redirect_target(session, response)

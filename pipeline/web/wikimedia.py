@@ -1,4 +1,4 @@
-"""From an address of the settings to the files it stands for: one file, or a Wikimedia dump's.
+"""From an address of the settings to the files it stands for: one, the hub's, a Wikimedia dump's.
 
 Only this module knows the paths of Wikimedia's dumps, as of 2026; the base address is a setting,
 since it moves.
@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from posixpath import basename
 from urllib.parse import unquote, urldefrag, urlsplit
 
+from pipeline.settings.hub import HF, resolved
 from pipeline.settings.whole import DownloadSettings
 from pipeline.web.client import Client
 from pipeline.web.download import Remote
@@ -35,6 +36,10 @@ def expand(text: str, settings: DownloadSettings) -> list[Remote]:
     >>> expand("https://example.org/a%20b.gz", DownloadSettings())
     [Remote(url='https://example.org/a%20b.gz', name='a b.gz', checksum='')]
     """
+    if text.startswith(HF):
+        if (url := resolved(text)) is None:
+            raise InputError(f"{text[:200]!r}: expected hf://datasets/ORG/NAME/PATH of one file")
+        return [Remote(url, basename(unquote(urlsplit(url).path)))]
     if not text.startswith(SHORT):
         url, checksum = urldefrag(text)
         return [Remote(url, unquote(basename(urlsplit(url).path)), checksum.lower())]

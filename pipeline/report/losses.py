@@ -1,6 +1,6 @@
-"""What most rows of a build were lost to, for people: the last lines on the terminal."""
+"""What became of a build's rows, for people: the last lines on the terminal."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.text import Text
 
 from queries.engine.duck import DuckEngine
-from queries.questions import answer, sql
-from queries.tables.manifest import files_by_table
+from queries.questions import answer, counts, sql
+from queries.tables.manifest import files_by_table, manifest
 from queries.tables.reasons import PASSING, REASONS
 
 ROWS = {  # of a stage, as people say
@@ -22,15 +22,40 @@ ROWS = {  # of a stage, as people say
 Tables = Mapping[str, list[Path] | pa.Table]
 
 
-def losses(engine: DuckEngine, inputs: Tables) -> list[str]:
-    """A line for each stage that lost most rows to one reason, and first one for an empty build."""
+def losses(engine: DuckEngine, inputs: Tables, sources: Sequence[str] = ()) -> list[str]:
+    """A line for each stage that lost most rows to one reason, and first one for an empty build.
+
+    `sources` are the names of those that the settings have: one without a row is told.
+    """
     lines = [
         f"{row['n']:,} of {row['came']:,} {ROWS[row['stage']]}: {row['reason']} "
         f"({REASONS[row['reason']]}){advice(row['reason'])}"
         for row in answer(engine, inputs, sql("report", "losses")).to_pylist()
     ]
+    by_source = answer(engine, inputs, sql("report", "rows_by_source"))["source"].to_pylist()
+    lines += [f"source {name}: it gave no row" for name in sources if name not in by_source]
     (numbers,) = answer(engine, inputs, sql("report", "counts")).to_pylist()
     return lines if numbers["samples"] else ["every row: the build has 0 samples", *lines]
+
+
+def became(engine: DuckEngine, inputs: Tables) -> list[str]:
+    """What became of the rows: how many there were, how many are kept, the three largest reasons.
+
+    >>> share(1_234, 4_936), share(0, 0)
+    ('25.0%', '0.0%')
+    """
+    numbers = counts(engine, inputs)
+    rows, samples = numbers["candidates"], numbers["samples"]
+    largest = answer(engine, inputs, sql("report", "largest_losses")).to_pylist()
+    reasons = ", ".join(f"{row['reason']} {row['n']:,}" for row in largest) or "nothing"
+    return [
+        f"  rows     {rows:,} candidates, {samples:,} kept as samples ({share(samples, rows)})",
+        f"  lost to  {reasons}",
+    ]
+
+
+def share(part: int, whole: int) -> str:
+    return f"{part / max(whole, 1):.1%}"
 
 
 def advice(reason: str) -> str:
@@ -43,5 +68,12 @@ def advice(reason: str) -> str:
 
 def print_losses(build: Path) -> None:
     """Print what most rows were lost to; nothing where no reason took most rows of a stage."""
-    for line in losses(DuckEngine(quiet=True), files_by_table(build)):
+    engine, inputs = DuckEngine(quiet=True), files_by_table(build)
+    for line in losses(engine, inputs, source_names(build)):
         Console().print(Text(f"LOST: {line}", style="bold"), soft_wrap=True)
+
+
+def source_names(build: Path) -> list[str]:
+    """The names of the sources that the settings of a build have."""
+    sources = manifest(build).get("settings", {}).get("sources", [])
+    return [source["name"] for source in sources if isinstance(source, dict) and "name" in source]

@@ -19,7 +19,7 @@ from rich.table import Table as Grid
 from pipeline.report import charts
 from pipeline.report import run as report_run
 from pipeline.report.gallery import gallery, near_duplicates, neighbours, shortened
-from pipeline.report.losses import print_losses
+from pipeline.report.losses import became, print_losses
 from pipeline.report.query_list import print_shortfalls, shortfalls, unsegmented
 from queries.engine.duck import DuckEngine
 from queries.questions import answer, counts, sql, title
@@ -59,16 +59,15 @@ def shown_counts(engine: DuckEngine, inputs: Tables) -> dict[str, int]:
 
 
 def announce(build: Path, verdict: str) -> None:
-    """Print where the build is, and last what its list lacks and what most rows were lost to."""
-    Console().print(
-        f"build {build.name}: {verdict}\n"
-        f"  dataset  {build}\n"
-        f"  report   {build / REPORT}\n"
+    """Print where the build is, what became of its rows, and last what its user should know."""
+    lines = [
+        f"build {build.name}: {verdict}",
+        f"  dataset  {build}",
+        f"  report   {build / REPORT}",
         f"  audits   python -m queries audit --build {build}",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
-    )
+        *became(DuckEngine(quiet=True), files_by_table(build)),
+    ]
+    Console().print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
     print_shortfalls(build)
     print_losses(build)
 

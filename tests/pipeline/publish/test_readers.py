@@ -165,6 +165,33 @@ def test_open_clips_sizes_are_those_of_the_shards(public, samples):
     assert (size, n_shards) == (len(samples), last + 1)
 
 
+TINY = {  # a model that trains in seconds
+    "embed_dim": 32,
+    "vision_cfg": {"image_size": 32, "layers": 1, "width": 64, "patch_size": 16},
+    "text_cfg": {
+        **{"context_length": 16, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 1},
+    },
+}
+
+
+def test_open_clip_trains_on_a_published_folder(public, samples, tmp_path):
+    """In an environment of its own, which has torchvision."""
+    python = os.environ.get("OPEN_CLIP_PYTHON", "")
+    if not python:
+        pytest.skip("no OPEN_CLIP_PYTHON, the Python of an environment with open_clip's training")
+    config = {"model_cfg": TINY, "preprocess_cfg": {"size": [32, 32], "mode": "RGB"}}
+    (tmp_path / "open_clip_config.json").write_text(json.dumps(config))
+    last = int((public / "train/nshards.txt").read_text()) - 1
+    words = f"""-m open_clip_train.main --dataset-type webdataset --model local-dir:{tmp_path}
+        --train-data {public}/train/{{0..{last}}}.tar --batch-size 8 --epochs 1 --workers 1
+        --precision fp32 --warmup 1 --logs {tmp_path} --name run"""
+    done = subprocess.run(
+        [python, *words.split()], capture_output=True, text=True, timeout=WAIT_S, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr[-3_000:]
+    assert (tmp_path / "run/checkpoints/epoch_1.pt").exists()
+
+
 @pytest.mark.parametrize("kind", ["public", "embedded"])
 def test_mlcroissant_finds_no_fault_and_reads_pictures_and_captions(
     kind, samples, request, tmp_path, monkeypatch

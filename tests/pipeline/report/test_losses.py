@@ -1,8 +1,8 @@
-"""The end of a build says what most of its rows were lost to."""
+"""The end of a build says what became of its rows, and what most were lost to."""
 
 import pytest
 
-from pipeline.report.losses import losses
+from pipeline.report.losses import became, losses
 from queries.engine.duck import DuckEngine
 from queries.tables.schemas import PUBLISHED, TABLES
 from tests.tables import build_row, rows
@@ -10,6 +10,11 @@ from tests.tables import build_row, rows
 
 def lines(*lost: tuple[str, str, int], came: dict[str, int], samples: int = 1) -> list[str]:
     """What is said of a build that lost so many rows of a stage for a reason."""
+    return losses(DuckEngine(quiet=True), tables_of(*lost, came=came, samples=samples))
+
+
+def tables_of(*lost: tuple[str, str, int], came: dict[str, int], samples: int = 1) -> dict:
+    """The tables of such a build."""
     tables = {name: TABLES[name].empty() for name in PUBLISHED}
     dropped = [
         {"pair_id": n, "stage": stage, "reason": reason}
@@ -27,7 +32,7 @@ def lines(*lost: tuple[str, str, int], came: dict[str, int], samples: int = 1) -
     tables |= {"drop": rows("drop", *dropped), "outcome": rows("outcome", *outcomes)}
     tables |= {"stage": rows("stage", *stages), "build": build_row()}
     tables["sample"] = rows("sample", *[{"pair_id": n} for n in range(samples)])
-    return losses(DuckEngine(quiet=True), tables)
+    return tables
 
 
 def test_pictures_of_which_most_timed_out_are_told_with_the_cure():
@@ -61,3 +66,28 @@ def test_losses_to_several_reasons_or_to_the_settings_are_not_told(lost, came):
 def test_a_rule_that_takes_all_but_everything_is_told():
     (line,) = lines(("filter", "caption_too_short", 9), came={"filter": 9})
     assert line.startswith("9 of 9 candidates: caption_too_short (fewer words or characters than")
+
+
+def test_the_end_of_a_build_names_the_three_largest_reasons_of_all_stages():
+    lost = [
+        ("filter", "wrong_language", 5),
+        ("match", "no_query", 3),
+        ("fetch", "timeout", 4),
+        ("pool", "url_seen", 1),
+    ]
+    tables = tables_of(*lost, came={"collect": 16}, samples=4)
+    assert became(DuckEngine(quiet=True), tables) == [
+        "  rows     16 candidates, 4 kept as samples (25.0%)",
+        "  lost to  wrong_language 5, timeout 4, no_query 3",
+    ]
+
+
+def test_a_build_that_lost_nothing_says_so():
+    assert became(DuckEngine(quiet=True), tables_of(came={"collect": 1}))[1] == "  lost to  nothing"
+
+
+def test_a_source_that_gave_no_row_is_told():
+    tables = tables_of(("filter", "wrong_language", 1), came={"filter": 9})
+    tables["pair"] = rows("pair", {"source": "here"})
+    told = losses(DuckEngine(quiet=True), tables, ["here", "there"])
+    assert told == ["source there: it gave no row"]

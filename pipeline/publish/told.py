@@ -5,9 +5,10 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from pipeline.settings.card import CardSettings
+from pipeline.settings.keys import hint
 from pipeline.settings.whole import SettingsError
 from queries.tables.errors import InputError
-from queries.tables.faults import faults, line
+from queries.tables.faults import UNKNOWN, faults, line
 from queries.tables.parts import written_whole
 from queries.tables.toml_files import TomlError, read_toml
 
@@ -46,5 +47,9 @@ def told_in(path: Path) -> CardSettings:
     except (ValidationError, AttributeError) as error:
         if isinstance(error, AttributeError):
             raise SettingsError(f"settings: {path}: card: expected a section, [card]") from None
-        lines = [f"settings: {path}: card.{line(fault)}" for fault in faults(error)]
+        lines = [
+            f"settings: {path}: card.{line(fault)}"
+            + (hint(CardSettings, fault["loc"]) if fault["type"] in UNKNOWN else "")
+            for fault in faults(error)
+        ]
         raise SettingsError("\n".join(lines)) from None

@@ -3,21 +3,29 @@
 No reader asks a network: Hugging Face's libraries are told that there is none.
 """
 
+import io
 import json
 import os
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from pipeline.__main__ import main
+from pipeline.publish.shards import JSON_COLUMNS
+from pipeline.publish.version import publish
 from queries.questions import views
+from queries.tables.parts import write_part
+from queries.tables.schemas import TABLES
 from tests.image_server import ImageServer
 from tests.processes import WAIT_S
 from tests.small_build import Small
+from tests.tables import build_row, rows
 
 pytestmark = pytest.mark.slow
 
@@ -59,6 +67,34 @@ def embedded(built) -> Path:
     return folder
 
 
+ORIGINALS = [("jpg", "JPEG", None), ("png", "PNG", "CC0"), ("webp", "WEBP", "CC BY 4.0")] * 3
+
+
+@pytest.fixture(scope="module")
+def originals(tmp_path_factory) -> Path:
+    """A published build that kept pictures as they were served, of three endings in turns."""
+    folder = tmp_path_factory.mktemp("originals")
+    shard, samples = folder / "shard.parquet", []
+    with tarfile.open(shard.with_suffix(".tar"), "w", format=tarfile.USTAR_FORMAT) as tar:
+        for number, (ending, form, license_) in enumerate(ORIGINALS):
+            key, picture = f"{number:016x}", io.BytesIO()
+            Image.new("RGB", (40 + number, 40)).save(picture, form)
+            row = {"pair_id": number, "key": key, "license": license_}
+            samples.append({**row, "caption": f"picture {number}", "width": 40 + number})
+            about = {name: samples[-1].get(name) for name in JSON_COLUMNS}
+            files = (picture.getvalue(), b"picture %d" % number, json.dumps(about).encode())
+            for suffix, content in zip((ending, "txt", "json"), files, strict=True):
+                member = tarfile.TarInfo(f"{key}.{suffix}")
+                member.size = len(content)
+                tar.addfile(member, io.BytesIO(content))
+    write_part(shard, TABLES["sample"], rows("sample", *samples).to_batches())
+    tables = {"build": build_row(), "query": rows("query", {"text": "dog"})}
+    about = {"settings": {"images": {"keep_originals": True}}}
+    build = publish(folder / "wit", "v1", tables, [shard], about)
+    assert main(["publish", str(build), "--to", str(folder / "public")]) == 0
+    return folder / "public"
+
+
 @pytest.fixture(scope="module")
 def samples(built) -> list[dict]:
     rows = pa.concat_tables(map(pq.read_table, sorted((built / "shards").glob("*.parquet"))))
@@ -98,15 +134,18 @@ from datasets import load_dataset
 for folder in sys.argv[1:]:
     for streaming in (False, True):
         for row in load_dataset(folder, split="train", streaming=streaming):
-            picture = row.get("jpg") or row["image"]
+            pictures = (row.get(name) for name in ("jpg", "png", "webp", "image"))
+            (picture,) = filter(None, pictures)
             caption = row.get("txt") or row["caption"]
             about = row.get("json") or row
             print(json.dumps([about["key"], caption, picture.size, about["license"], streaming]))
 """
 
 
-def test_datasets_reads_a_folder_by_its_cards_default(built, public, embedded, samples, tmp_path):
-    """Of the build, of what is published, and of the Parquet with embedded pictures.
+def test_datasets_reads_a_folder_by_its_cards_default(
+    built, public, embedded, originals, samples, tmp_path
+):
+    """Of the build, of what is published, of Parquet with embedded pictures, and of three endings.
 
     Who guesses the columns from the first samples ends at the first licence behind them.
     """
@@ -114,7 +153,7 @@ def test_datasets_reads_a_folder_by_its_cards_default(built, public, embedded, s
     assert main(["card", "--build", str(built)]) == 0
     offline = {name: "1" for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE")}
     done = subprocess.run(
-        [sys.executable, "-c", LOAD_FOLDER, *map(str, (built, public, embedded))],
+        [sys.executable, "-c", LOAD_FOLDER, *map(str, (built, public, embedded, originals))],
         capture_output=True,
         text=True,
         timeout=WAIT_S,
@@ -125,8 +164,26 @@ def test_datasets_reads_a_folder_by_its_cards_default(built, public, embedded, s
         [row["key"], row["caption"], [row["width"], row["height"]], row["license"], streaming]
         for row in samples
         for streaming in (False, True)
+    ] * 3
+    every += [
+        [f"{number:016x}", f"picture {number}", [40 + number, 40], license_, streaming]
+        for number, (_, _, license_) in enumerate(ORIGINALS)
+        for streaming in (False, True)
     ]
-    assert sorted(map(json.loads, done.stdout.splitlines()), key=str) == sorted(every * 3, key=str)
+    assert sorted(map(json.loads, done.stdout.splitlines()), key=str) == sorted(every, key=str)
+
+
+def test_webdataset_reads_originals_of_three_endings_that_are_all_named(originals):
+    webdataset = pytest.importorskip("webdataset", reason="webdataset is not installed")
+    read = webdataset.WebDataset(str(originals / "train/0.tar"), shardshuffle=False)
+    pairs = list(
+        read.decode(webdataset.imagehandler("pil", ["jpg", "png", "webp"])).to_tuple(
+            "jpg;png;webp", "txt"
+        )
+    )
+    assert [(picture.size, caption) for picture, caption in pairs] == [
+        ((40 + number, 40), f"picture {number}") for number in range(len(ORIGINALS))
+    ]
 
 
 def test_wids_finds_each_sample_of_a_published_folder_by_its_number(public, samples, tmp_path):
@@ -179,7 +236,9 @@ def test_open_clip_trains_on_a_published_folder(public, samples, tmp_path):
     python = os.environ.get("OPEN_CLIP_PYTHON", "")
     if not python:
         pytest.skip("no OPEN_CLIP_PYTHON, the Python of an environment with open_clip's training")
-    config = {"model_cfg": TINY, "preprocess_cfg": {"size": [32, 32], "mode": "RGB"}}
+    half = [0.5, 0.5, 0.5]
+    about = {"size": [32, 32], "mode": "RGB", "mean": half, "std": half}
+    config = {"model_cfg": TINY, "preprocess_cfg": about}
     (tmp_path / "open_clip_config.json").write_text(json.dumps(config))
     last = int((public / "train/nshards.txt").read_text()) - 1
     words = f"""-m open_clip_train.main --dataset-type webdataset --model local-dir:{tmp_path}

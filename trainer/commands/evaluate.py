@@ -4,8 +4,7 @@ Sets and settings are checked before torch is imported and the model loaded.
 """
 
 import argparse
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,9 +12,23 @@ from typing import Any
 
 from rich.console import Console
 
-from trainer.commands.arguments import EVAL, Commands, add_command, add_sets, add_trained_run
-from trainer.evaluation.results import Evaluation, show
-from trainer.evaluation.sets import EvalSet, read_captioned_set, read_eval_set, read_templates
+from trainer.commands.arguments import (
+    EVAL,
+    Commands,
+    add_choice,
+    add_command,
+    add_sets,
+    add_trained_run,
+)
+from trainer.evaluation.results import Evaluation, read_results, show, tell_apart
+from trainer.evaluation.sets import (
+    Choice,
+    EvalSet,
+    Templates,
+    read_captioned_set,
+    read_eval_set,
+    read_templates,
+)
 from trainer.run_folder import RunFolder
 from trainer.settings import TrainerError
 
@@ -77,13 +90,7 @@ CAPTIONED = (
     "pictures with a .txt beside each"
 )
 FITTED = f"{EVAL}; with train/ and, if there is one, val/ beside test/"
-TEMPLATES = (
-    "[templates] with a list for a set's folder's name, which goes before the set's own list, or "
-    'for `default`, which serves sets without a list; "a photo of a {c}." otherwise'
-)
-
-
-ReadSet = Callable[[Path, dict[str, list[str]]], EvalSet]
+ReadSet = Callable[[Path, Mapping[str, Templates], Choice], EvalSet]
 
 
 def _zeroshot() -> Evaluation:
@@ -116,39 +123,58 @@ def _robustness() -> Evaluation:
     return robustness
 
 
-def sets_to_classify(args: argparse.Namespace, read: ReadSet = read_eval_set) -> list[EvalSet]:
-    """The sets of --eval, with the templates of --templates. Raises TrainerError."""
-    templates = read_templates(args.templates)
-    sets = [read(root, templates) for root in args.eval]
-    need_names_apart([eval_set.name for eval_set in sets], "--eval")
+def choice_of(args: argparse.Namespace) -> Choice:
+    """What the arguments choose about sets."""
+    return Choice(args.classnames, args.split, upright=not args.as_stored)
+
+
+def sets_of(args: argparse.Namespace, read: ReadSet) -> list[EvalSet]:
+    """The sets of --eval. Raises TrainerError."""
+    templates, choice = read_templates(args.templates), choice_of(args)
+    return [read(root, templates, choice) for root in args.eval]
+
+
+def sets_to_classify(args: argparse.Namespace) -> list[EvalSet]:
+    """The sets of --eval, whose classes have names. Raises TrainerError."""
+    sets = sets_of(args, read_eval_set)
+    for eval_set in sets:
+        eval_set.need_text()
     return sets
 
 
 def captioned_sets(args: argparse.Namespace) -> list[EvalSet]:
     """The captioned sets of --eval. Raises TrainerError."""
-    return sets_to_classify(args, read_captioned_set)
+    return sets_of(args, read_captioned_set)
 
 
 def sets_to_fit(args: argparse.Namespace) -> list[EvalSet]:
-    """The sets of --eval, all of which have train pictures. Raises TrainerError."""
+    """The sets of --eval, all of which have train pictures of one class. Raises TrainerError."""
     need_sklearn(args.command)
-    sets = sets_to_classify(args)
+    sets = sets_of(args, read_eval_set) if args.command == "probe" else sets_to_classify(args)
     for eval_set in sets:
-        if not eval_set.has("train"):
-            raise TrainerError(f"{eval_set.root}: no split train, expected train/ beside test/")
+        need_train(eval_set, args.command)
     return sets
+
+
+def need_train(eval_set: EvalSet, command: str) -> None:
+    """Raise TrainerError if no probe can be fitted to the set."""
+    eval_set.need_single(command)
+    if not eval_set.has("train"):
+        raise TrainerError(f"{eval_set.root}: no split train, expected train/ beside test/")
 
 
 def pairs_of_sets(args: argparse.Namespace) -> list[Any]:
     """Each set of --pair with its shift and its reference models. Raises TrainerError."""
     need_sklearn(args.command)
-    templates = read_templates(args.templates)
-    sets = [[read_eval_set(root, templates) for root in pair] for pair in args.pair]
+    templates, choice = read_templates(args.templates), choice_of(args)
+    sets = [[read_eval_set(root, templates, choice) for root in pair] for pair in args.pair]
+    for eval_set in [eval_set for pair in sets for eval_set in pair]:
+        eval_set.need_text()
+        eval_set.need_single(args.command)
     from trainer.evaluation.robustness import pair_of, read_reference
 
     reference = read_reference(args.reference)
     pairs = [pair_of(a, b, reference.get((a.name, b.name), ())) for a, b in sets]
-    need_names_apart([pair.name for pair in pairs], "--pair")
     for pair in pairs:
         if args.reference and not pair.reference:
             raise TrainerError(f"{args.reference}: no model of {pair.name}, expected some")
@@ -183,10 +209,7 @@ def add_evaluations(commands: Commands) -> None:
             add_sets(arguments, command.sets)
         else:
             _add_pairs(arguments)
-        if name == "probe":
-            arguments.set_defaults(templates=None)  # a probe reads no text
-        else:
-            arguments.add_argument("--templates", type=Path, metavar="TOML", help=TEMPLATES)
+        add_choice(arguments, texts=name != "probe")  # a probe reads no text
 
 
 def _add_pairs(command: argparse.ArgumentParser) -> None:
@@ -203,17 +226,13 @@ def evaluate(args: argparse.Namespace) -> None:
     subjects = command.read(args)
     evaluation = command.evaluation()
     run = RunFolder(args.run, best=args.best)
+    for line in tell_apart(subjects, read_results(run, f"{args.command}.json")):
+        print(line)
     checkpoint = load(run)
     results = [evaluation.evaluate(run, checkpoint, subject) for subject in subjects]
     show(evaluation, results, Console())
     if args.command == "robustness":
         print(run.root / "robustness.svg")
-
-
-def need_names_apart(names: Sequence[str], flag: str) -> None:
-    """Raise TrainerError if two sets have one name: results are kept by it."""
-    if twice := [name for name, n in Counter(names).items() if n > 1]:
-        raise TrainerError(f"{flag}: {twice[0]} stands twice, expected sets of different names")
 
 
 def need_sklearn(command: str) -> None:

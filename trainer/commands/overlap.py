@@ -10,12 +10,15 @@ from pathlib import Path
 from rich.console import Console
 
 from queries.tables.manifest import find
-from trainer.commands.arguments import Commands, add_command, add_data, add_sets
-from trainer.commands.evaluate import sets_to_classify
+from trainer.commands.arguments import EVAL, Commands, add_choice, add_command, add_data, add_sets
+from trainer.commands.evaluate import sets_of
+from trainer.evaluation.results import read_results, tell_apart
+from trainer.evaluation.sets import EvalSet, read_any_set
 from trainer.run_folder import RunFolder
 from trainer.settings import TrainerError
 
 PHASH = "phash"
+ANY_SET = f"{EVAL}; or a captioned set, or a folder of pictures"
 OVERLAP = """\
 report what evaluation sets share with the training data
 
@@ -83,8 +86,8 @@ def add_overlap(commands: Commands) -> None:
         about = "false positives per pair, to choose a threshold by"
         command.add_argument("--rate", type=float, metavar="R", help=about)
     for command in (audit, clean):
-        add_sets(command)
-        command.set_defaults(templates=None)  # no text is compared
+        add_sets(command, ANY_SET)
+        add_choice(command, texts=command is audit)  # of the model's accuracy
 
     command = add_command(commands, detector, "detector", DETECTOR)
     add_data(command)
@@ -96,24 +99,40 @@ def add_overlap(commands: Commands) -> None:
 
 def overlap(args: argparse.Namespace) -> None:
     """Compare sets with the training data, and print the table."""
-    build, sets = find(args.data), sets_to_classify(args)
-    from trainer.overlap import audit
-
+    build, sets = find(args.data), sets_of(args, read_any_set)
     run = RunFolder(args.run) if args.run else None
+    if run:
+        for eval_set in sets:
+            eval_set.need_text()
+    named_apart(sets, run)
+    from trainer.overlap import audit
+    from trainer.overlap.exclusions import need_extendable
+
+    if args.write_exclusions:
+        need_extendable(args.write_exclusions, search_of(args))
     results = audit.overlap(build, run, sets, search_of(args), args.write_exclusions)
     audit.show(results, Console())
     if run is not None:
         print(*(run.root / name for name in (audit.PLOT, *(result["page"] for result in results))))
 
 
+def named_apart(sets: list[EvalSet], run: RunFolder | None) -> None:
+    """Give longer names to sets that another set, here or in the run's results, has the name of."""
+    for line in tell_apart(sets, read_results(run, "overlap.json") if run else {}):
+        print(line)
+
+
 def decontaminate(args: argparse.Namespace) -> None:
     """Exclude and build again until nothing is near."""
     find(args.data)
-    sets = sets_to_classify(args)
+    sets = sets_of(args, read_any_set)
+    named_apart(sets, None)
     if args.rounds < 1:
         raise TrainerError(f"rounds {args.rounds}: expected at least 1")
     from trainer.overlap.decontaminate import decontaminate as rebuild
+    from trainer.overlap.exclusions import need_extendable
 
+    need_extendable(args.exclude, search_of(args))
     done = rebuild(args.data, sets, search_of(args), args.exclude, args.settings, args.rounds)
     print(f"{done[-1].build}: no pair is near, after {len(done) - 1} builds")
 

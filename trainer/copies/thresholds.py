@@ -15,8 +15,9 @@ import numpy as np
 from queries.tables.contracts import MOST_BITS
 
 TAIL = 1e-3  # share of the pairs, the greatest scores, that the tail is fitted to
+BITS_TAIL = 1e-2  # the same of distances in bits, whose steps are coarse
 LEAST_TAIL, MOST_TAIL = 20, 10_000  # pairs
-LEAST_PAIRS = 1_000  # fewer pairs measure no rate
+LEAST_PAIRS = 250  # fewer pairs measure no rate
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,8 @@ class Threshold:
     value: float
     rate: float | None  # of false positives, per pair; None: given, not chosen
     n_pairs: int  # known to differ, that it was measured on
-    how: str  # "measured", "tail", "detector" or "given"
+    how: str  # "measured", "tail", "detector", "beyond", "default" or "given"
+    n_false: int = 0  # of these pairs, that are as near
 
 
 class Greatest:
@@ -61,21 +63,27 @@ def above_rate(scores: Greatest, rate: float) -> Threshold:
     """
     best, allowed = scores.sorted(), int(scores.n * rate)
     if 1 <= allowed < len(best):
-        # Just above the first that is one too many.
-        return Threshold(
-            float(np.nextafter(best[allowed], np.float32(9))), rate, scores.n, "measured"
-        )
-    n_tail = int(min(len(best) - 1, max(LEAST_TAIL, scores.n * TAIL)))
+        value = _just_above(best[allowed])  # the first that is one too many
+        return Threshold(value, rate, scores.n, "measured", int((best >= value).sum()))
+    n_tail = int(min(len(best) - 1, MOST_TAIL, max(LEAST_TAIL, scores.n * TAIL)))
     begin = float(best[n_tail])
     excess = float((best[:n_tail] - begin).mean())  # of an exponential tail: its only number
     beyond = excess * np.log(n_tail / (scores.n * rate))
-    return Threshold(max(float(best[0]), begin + beyond), rate, scores.n, "tail")
+    if allowed:  # more than are kept: the tail is followed back
+        return Threshold(min(begin, begin + beyond), rate, scores.n, "tail", allowed)
+    return Threshold(max(_just_above(best[0]), begin + beyond), rate, scores.n, "tail")
+
+
+def _just_above(score: np.float32) -> float:
+    return float(np.nextafter(score, np.float32(9)))
 
 
 def bits_within_rate(distances: Iterable[np.ndarray], rate: float) -> Threshold:
     """The most bits of pHash, 0 to MOST_BITS, that at most a share `rate` of pairs differs by.
 
-    0 may come with a greater rate: pictures of equal hashes are near whatever their classes.
+    Where the pairs are too few to show the rate, no pair may be as near, and the tail of the
+    distances is continued as an exponential one, down to the rate. 0 may come with a greater rate:
+    pictures of equal hashes are near whatever their classes.
 
     >>> bits_within_rate([np.repeat([4, 30], [1, 2_000])], 1e-6).value
     3.0
@@ -83,6 +91,19 @@ def bits_within_rate(distances: Iterable[np.ndarray], rate: float) -> Threshold:
     counts = np.zeros(65, np.int64)
     for block in distances:
         counts += np.bincount(block.ravel().astype(np.int64), minlength=65)
-    n = int(counts.sum())
-    within = np.cumsum(counts)[: MOST_BITS + 1] <= n * rate
-    return Threshold(float(max(0, within.sum() - 1)), rate, n, "measured")  # equal is near
+    n, within = int(counts.sum()), np.cumsum(counts)
+    most = int((within[: MOST_BITS + 1] <= n * rate).sum()) - 1
+    shown = n * rate >= 1
+    if n and not shown:
+        most = min(most, _bits_of_the_tail(within, rate))
+    bits = max(0, most)  # equal is near
+    return Threshold(float(bits), rate, n, "measured" if shown else "tail", int(within[bits]))
+
+
+def _bits_of_the_tail(within: np.ndarray, rate: float) -> int:
+    """The bits at which an exponential tail has the rate; `within` (65,): pairs up to n bits."""
+    n = int(within[-1])
+    n_tail = min(n, max(LEAST_TAIL, int(n * BITS_TAIL)))
+    begin = int(np.searchsorted(within, n_tail))
+    nearer = float(within[:begin].sum()) / n_tail  # the mean of begin - bits of the nearest n_tail
+    return int(np.floor(begin - nearer * np.log(n_tail / (n * rate))))

@@ -5,7 +5,7 @@ projected and normalised they are its embedding (CLIP, figure 3).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 
 import numpy as np
@@ -30,6 +30,7 @@ class Features:
     labels: np.ndarray
     values: np.ndarray
     captions: list[tuple[str, ...]]
+    several: list[tuple[int, ...]] = field(default_factory=list)  # of a multi-label set: classes
 
     def __len__(self) -> int:
         return len(self.names)
@@ -38,7 +39,16 @@ class Features:
         """The pictures at these places (n,), or of this mask, bool (N,)."""
         places = np.arange(len(self))[at]
         names, captions = ([column[i] for i in places] for column in (self.names, self.captions))
-        return Features(names, self.labels[at], self.values[at], captions)
+        several = [self.several[i] for i in places] if self.several else []
+        return Features(names, self.labels[at], self.values[at], captions, several)
+
+
+def enough(checkpoint: Checkpoint) -> int:
+    """The shorter side, in pixels, that a picture needs for the model: twice the model's own.
+
+    A decoder shrinks fast but not well; the last half is averaged.
+    """
+    return 2 * checkpoint.state.model.vision.pixels
 
 
 @torch.inference_mode()
@@ -48,6 +58,7 @@ def features(checkpoint: Checkpoint, eval_set: EvalSet, pictures: Iterable[Pictu
     names: list[str] = []
     labels: list[int] = []
     captions: list[tuple[str, ...]] = []
+    several: list[tuple[int, ...]] = []
     values = []
     with shown(eval_set.name, unit="images", rate=True) as step:
         for batch in batches(pictures, BATCH):
@@ -56,10 +67,12 @@ def features(checkpoint: Checkpoint, eval_set: EvalSet, pictures: Iterable[Pictu
             names += [picture.name for picture in batch]
             labels += [picture.label for picture in batch]
             captions += [picture.captions for picture in batch]
+            if eval_set.kind == "labels":
+                several += [picture.labels for picture in batch]
             step.update(len(batch))
     if not names:
         raise TrainerError(f"{eval_set.root}: no readable picture; {len(eval_set.bad)} are not")
-    return Features(names, np.array(labels), np.concatenate(values), captions)
+    return Features(names, np.array(labels), np.concatenate(values), captions, several)
 
 
 @torch.inference_mode()
@@ -73,18 +86,24 @@ def embeddings(checkpoint: Checkpoint, values: np.ndarray) -> Tensor:
 
 @torch.inference_mode()
 def text_embeddings(checkpoint: Checkpoint, prompts: Sequence[Sequence[str]]) -> Tensor:
-    """T lists of P prompts each -> (T, embed), of length 1: the mean of each list's embeddings.
+    """T lists of prompts -> (T, embed), of length 1: the mean of each list's embeddings.
 
     Source: CLIP, section 3.1.4, prompt ensembling.
     """
     context, device = checkpoint.state.model.text.context, checkpoint.model.logit_scale.device
-    means = []
-    for batch in batches(prompts, max(1, BATCH // max(1, len(prompts[0])))):
-        texts = [prompt for ensemble in batch for prompt in ensemble]
-        tokens = torch.from_numpy(checkpoint.tokenizer.encode(texts, context)).to(device)
-        each = F.normalize(checkpoint.model.encode_text(tokens), dim=-1)
-        means.append(each.unflatten(0, (len(batch), -1)).mean(dim=1))
-    return F.normalize(torch.cat(means), dim=-1).cpu()
+    owners = np.repeat(np.arange(len(prompts)), [len(texts) for texts in prompts])
+    texts = [text for ensemble in prompts for text in ensemble]
+    sums: Tensor | None = None
+    for at in range(0, len(texts), BATCH):
+        batch = texts[at : at + BATCH]
+        tokens = torch.from_numpy(checkpoint.tokenizer.encode(batch, context)).to(device)
+        each = F.normalize(checkpoint.model.encode_text(tokens), dim=-1).cpu()
+        if sums is None:
+            sums = torch.zeros(len(prompts), each.shape[1])
+        sums.index_add_(0, torch.from_numpy(owners[at : at + BATCH]), each)
+    if sums is None:
+        raise ValueError("no prompts")
+    return F.normalize(sums, dim=-1)
 
 
 def batches(rows: Iterable, size: int) -> Iterator[list]:

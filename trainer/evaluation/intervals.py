@@ -49,17 +49,34 @@ def rate(name: str, hits: np.ndarray, chance: float) -> Figure:
 def mean_per_class(correct: np.ndarray, labels: np.ndarray, chance: float) -> Figure:
     """The mean of the accuracies of the classes that have a picture; bool and int (N,).
 
-    C classes of n_c pictures and of one accuracy are as uncertain as C^2 / sum(1 / n_c) pictures;
-    the interval is theirs. Classes of unequal accuracy are as a rule less uncertain.
-
     >>> mean_per_class(np.array([True, False, True]), np.array([0, 0, 1]), 0.5).value
     0.75
     """
     _, place, n_of_class = np.unique(labels, return_inverse=True, return_counts=True)
     accuracies = np.bincount(place, correct) / n_of_class
-    value, n = float(accuracies.mean()), len(n_of_class) ** 2 / float((1 / n_of_class).sum())
-    low, high = wilson(value * n, n)
-    return Figure("mean per class", value, low, high, chance, len(correct))
+    low, high = mean_of_rates(accuracies, n_of_class)
+    return Figure("mean per class", float(accuracies.mean()), low, high, chance, len(correct))
+
+
+def mean_of_rates(rates: np.ndarray, n: np.ndarray, z: float = Z_95) -> Interval:
+    """The interval of the mean of C rates (C,), each of n answers (C,): Wilson's, of n_effective.
+
+    The variance of the mean is sum(p (1 - p) / n) / C^2. In small classes p is uncertain itself,
+    and 2 right of 2 would say that there is no variance; so p gets z^2 answers, half of them right,
+    shared out by 1 / n (as Agresti and Coull 1998 do for one rate). Where all classes have one
+    accuracy, C^2 / sum(1 / n) answers are as uncertain; the fewer answers of the two count.
+
+    >>> mean_of_rates(np.array([0.5, 0.5]), np.array([10, 10])) == wilson(10, 20)
+    True
+    """
+    mean, inverse = float(rates.mean()), 1 / n
+    added = z * z * inverse / inverse.sum()
+    smooth = (rates * n + added / 2) / (n + added)
+    variance = float((smooth * (1 - smooth) * inverse).sum()) / len(n) ** 2
+    centre = float(smooth.mean())
+    n_alike = len(n) ** 2 / float(inverse.sum())
+    n_effective = min(n_alike, centre * (1 - centre) / variance)
+    return wilson(mean * n_effective, n_effective, z)
 
 
 def clustered(name: str, hits: np.ndarray, groups: np.ndarray, chance: float) -> Figure:

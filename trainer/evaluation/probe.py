@@ -14,10 +14,11 @@ from scipy.special import log_softmax
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
-from trainer.evaluation.features import Features, features
+from trainer.evaluation.features import Features, enough, features
+from trainer.evaluation.predictions import Predictions, best_classes, keep_predictions
 from trainer.evaluation.results import Result, keep
 from trainer.evaluation.sets import EvalSet
-from trainer.evaluation.zeroshot import Predictions, about, best_classes, figures
+from trainer.evaluation.zeroshot import about, figures
 from trainer.model.checkpoint import Checkpoint
 from trainer.run_folder import RunFolder
 from trainer.settings import TrainerError
@@ -102,7 +103,9 @@ def evaluate(run: RunFolder, checkpoint: Checkpoint, eval_set: EvalSet) -> Resul
         "bad_images": split.bad,
         "features": split.train.values.shape[1],
     }
-    rates = figures(fitted.predict(split.test, len(eval_set.classes)), len(eval_set.classes))
+    predictions = fitted.predict(split.test, len(eval_set.classes))
+    rates = figures(predictions, len(eval_set.classes))
+    keep_predictions(run, "probe", eval_set, predictions)
     return keep(run, Result("probe", eval_set.name, context, rates))
 
 
@@ -126,7 +129,7 @@ def read_splits(checkpoint: Checkpoint, eval_set: EvalSet) -> SplitFeatures:
     bad: dict[str, str] = {}
 
     def read(split: str) -> Features:
-        seen = features(checkpoint, eval_set, eval_set.pictures(split))
+        seen = features(checkpoint, eval_set, eval_set.pictures(split, enough(checkpoint)))
         bad.update({f"{split}/{name}": why for name, why in eval_set.bad.items()})
         return seen
 

@@ -1,7 +1,7 @@
 """Results of evaluations: kept in the run's folder as JSON and as a table, and shown."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
@@ -14,6 +14,9 @@ from queries.tables.parts import write_json, write_part
 from queries.tables.schemas import TABLES
 from trainer.evaluation.intervals import Figure
 from trainer.run_folder import RunFolder
+from trainer.settings import TrainerError
+
+MOST_PARTS = 64  # folders of a path in a name
 
 
 @dataclass(frozen=True)
@@ -48,9 +51,53 @@ def keep(run: RunFolder, result: Result) -> Result:
 
 def add_result(run: RunFolder, name: str, result: dict) -> None:
     """Put the result under its evaluation set's name into one of the run's JSON files."""
+    before = read_results(run, name)
+    write_json(run.root / name, before | {result["eval_set"]: result})
+
+
+def read_results(run: RunFolder, name: str) -> dict[str, dict]:
+    """The results of one of the run's JSON files, by evaluation set."""
     path = run.root / name
-    before = json.loads(path.read_text()) if path.is_file() else {}
-    write_json(path, before | {result["eval_set"]: result})
+    return json.loads(path.read_text()) if path.is_file() else {}
+
+
+class Named(Protocol):
+    """A set, or a pair of sets, that results are kept by."""
+
+    @property
+    def name(self) -> str:
+        """What results are kept by."""
+
+    @property
+    def where(self) -> str:
+        """Its place, which tells it from others of its name."""
+
+    def lengthen(self, n_parts: int) -> None:
+        """Be named by the last `n_parts` folders of the place."""
+
+
+def tell_apart(subjects: Sequence[Named], kept: Mapping[str, Mapping]) -> list[str]:
+    """Give longer names to sets whose name another set has, here or in the results `kept`.
+
+    So no result of another set is replaced. Returns a line for each. Raises TrainerError for one
+    set that stands twice.
+    """
+    places = {name: result.get("path") for name, result in kept.items()}
+    lines = []
+    for i, subject in enumerate(subjects):
+        if subject.where in [other.where for other in subjects[:i]]:
+            raise TrainerError(f"{subject.name} stands twice, expected different sets")
+        short, n_parts = subject.name, 1
+        # A result of an earlier version has no path: it is replaced, as it was then.
+        while (place := places.get(subject.name)) not in (None, subject.where):
+            n_parts += 1
+            subject.lengthen(n_parts)
+            if n_parts > MOST_PARTS:
+                raise TrainerError(f"{subject.where}: the results have {short} of {place}")
+        if subject.name != short:
+            lines.append(f"{subject.where}: is {subject.name} here, as {short} is {places[short]}")
+        places[subject.name] = subject.where
+    return lines
 
 
 class Evaluation(Protocol):

@@ -9,7 +9,7 @@ import torch
 from scipy.stats import hypergeom
 from torch import Tensor
 
-from trainer.evaluation.features import embeddings, features, text_embeddings
+from trainer.evaluation.features import embeddings, enough, features, text_embeddings
 from trainer.evaluation.intervals import Figure, clustered, rate
 from trainer.evaluation.results import Result, keep
 from trainer.evaluation.sets import EvalSet, in_templates
@@ -25,7 +25,7 @@ BLOCK_CELLS = 1 << 24  # cosines in memory at a time
 
 def evaluate(run: RunFolder, checkpoint: Checkpoint, captioned: EvalSet) -> Result:
     """Evaluate both ways, and keep the result in the run's retrieval.json."""
-    seen = features(checkpoint, captioned, captioned.pictures())
+    seen = features(checkpoint, captioned, captioned.pictures(size=enough(checkpoint)))
     if len(seen) < 2:
         raise TrainerError(f"{captioned.root}: 1 readable picture, expected at least 2")
     captions = [caption for captions in seen.captions for caption in captions]

@@ -15,7 +15,13 @@ import numpy as np
 from scipy.special import expit, logit
 
 from trainer.data.pixels import centre
-from trainer.evaluation.features import Features, embeddings, features, text_embeddings
+from trainer.evaluation.features import (
+    Features,
+    embeddings,
+    enough,
+    features,
+    text_embeddings,
+)
 from trainer.evaluation.intervals import rate
 from trainer.evaluation.plots import draw_robustness, inside
 from trainer.evaluation.probe import HELD_OUT, drawn, fit_best, held_out
@@ -66,6 +72,16 @@ class Pair:
     @property
     def name(self) -> str:
         return f"{self.home.name} to {self.shifted.name}"
+
+    @property
+    def where(self) -> str:
+        """The folders that tell a pair from others of its name."""
+        return f"{self.home.where} to {self.shifted.where}"
+
+    def lengthen(self, n_parts: int) -> None:
+        """Name both sets by the last folders of their paths."""
+        self.home.lengthen(n_parts)
+        self.shifted.lengthen(n_parts)
 
 
 @dataclass(frozen=True)
@@ -120,6 +136,7 @@ def evaluate(run: RunFolder, checkpoint: Checkpoint, pair: Pair) -> Result:
     at = {way: (rates[f"{way}_in"].value, rates[f"{way}_shifted"].value) for way in WAYS}
     context = {
         **about(checkpoint, pair.home),
+        "path": pair.where,
         "classes": len(pair.classes),
         "bad_images": bad,
         "in_distribution": pair.home.name,
@@ -138,7 +155,8 @@ def evaluate(run: RunFolder, checkpoint: Checkpoint, pair: Pair) -> Result:
 def read_views(checkpoint: Checkpoint, eval_set: EvalSet, split: str, bad: dict[str, str]) -> Views:
     """A split's features and thumbnails; unreadable pictures are noted in `bad`."""
     small: list[np.ndarray] = []
-    model = features(checkpoint, eval_set, _noted(eval_set.pictures(split), small))
+    size = max(enough(checkpoint), 4 * THUMBNAIL)
+    model = features(checkpoint, eval_set, _noted(eval_set.pictures(split, size), small))
     bad.update({f"{eval_set.name}/{split}/{name}": why for name, why in eval_set.bad.items()})
     pixels = np.stack(small).reshape(len(small), -1).astype(np.float32) / 255
     return Views(model, Features(model.names, model.labels, pixels, model.captions))

@@ -5,41 +5,28 @@ again; a picture gets the class of the greatest cosine.
 """
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from torch import Tensor
 
-from trainer.evaluation.features import Features, embeddings, features, text_embeddings
+from trainer.evaluation import multilabel
+from trainer.evaluation.features import (
+    Features,
+    embeddings,
+    enough,
+    features,
+    text_embeddings,
+)
 from trainer.evaluation.intervals import Figure, mean_per_class, rate
+from trainer.evaluation.predictions import Predictions, best_classes, keep_predictions
 from trainer.evaluation.results import Result, keep, percent
-from trainer.evaluation.sets import BARE_TEMPLATES, DEFAULT_TEMPLATES, EvalSet, Picture
+from trainer.evaluation.sets import BARE_TEMPLATES, DEFAULT_TEMPLATES, EvalSet
 from trainer.model.checkpoint import Checkpoint
 from trainer.run_folder import RunFolder
 
 TITLE = "zero-shot"
-KEPT = 5  # best classes kept per picture
 BLOCK = 4_096  # pictures compared with all classes at a time
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """One row per picture: name, right class, and the five best classes, best first."""
-
-    names: list[str]
-    labels: np.ndarray  # (N,)
-    best: np.ndarray  # (N, at most 5)
-
-    @property
-    def top1(self) -> np.ndarray:
-        """bool (N,): the best class is the right one."""
-        return self.best[:, 0] == self.labels
-
-    @property
-    def top5(self) -> np.ndarray:
-        """bool (N,): the right class is among the best five."""
-        return (self.best == self.labels[:, None]).any(axis=1)
 
 
 def class_weights(checkpoint: Checkpoint, eval_set: EvalSet) -> Tensor:
@@ -47,33 +34,32 @@ def class_weights(checkpoint: Checkpoint, eval_set: EvalSet) -> Tensor:
     return text_embeddings(checkpoint, [eval_set.prompts(i) for i in range(len(eval_set.classes))])
 
 
-def classify(checkpoint: Checkpoint, eval_set: EvalSet, pictures: Iterable[Picture]) -> Predictions:
+def classify(checkpoint: Checkpoint, eval_set: EvalSet) -> Predictions:
     """The pictures' five best classes, in float32, by the best of the set's prompts."""
+    pictures = eval_set.pictures(size=enough(checkpoint))
     return best_prompts(checkpoint, eval_set, features(checkpoint, eval_set, pictures))[1]
 
 
 def predict(checkpoint: Checkpoint, weights: Tensor, seen: Features) -> Predictions:
     """The five best classes by weights (C, embed); of equal cosines the first."""
     blocks = embeddings(checkpoint, seen.values).split(BLOCK)
-    best = [best_classes((block @ weights.T).numpy()) for block in blocks]
-    return Predictions(seen.names, seen.labels, np.concatenate(best))
-
-
-def best_classes(scores: np.ndarray) -> np.ndarray:
-    """(N, C) -> (N, at most 5): each row's greatest columns, best first; the first of equals.
-
-    >>> best_classes(np.array([[1.0, 3.0, 3.0]])).tolist()
-    [[1, 2, 0]]
-    """
-    return np.argsort(-scores, axis=1, kind="stable")[:, :KEPT]
+    scores = ((block @ weights.T).numpy() for block in blocks)
+    if seen.several:
+        cosines = np.concatenate([*scores])
+        best = best_classes(cosines)
+        return Predictions(seen.names, seen.labels, best, seen.several, cosines)
+    return Predictions(seen.names, seen.labels, np.concatenate([*map(best_classes, scores)]))
 
 
 def figures(predictions: Predictions, n_classes: int) -> dict[str, Figure]:
     """Top-1, top-5 and the mean of the classes' accuracies, each beside chance."""
+    if predictions.cosines is not None:
+        return multilabel.figures(predictions)
     top1, labels = predictions.top1, predictions.labels
+    kept = predictions.best.shape[1]
     return {
         "top1": rate("top-1", top1, 1 / n_classes),
-        "top5": rate("top-5", predictions.top5, min(KEPT, n_classes) / n_classes),
+        "top5": rate("top-5", predictions.top5, kept / n_classes),
         "mean_per_class": mean_per_class(top1, labels, 1 / n_classes),
     }
 
@@ -81,18 +67,20 @@ def figures(predictions: Predictions, n_classes: int) -> dict[str, Figure]:
 def about(checkpoint: Checkpoint, eval_set: EvalSet) -> dict:
     """The context of every result: the model, the classes and prompts, the unreadable pictures."""
     return {
+        "path": eval_set.where,
+        "upright": eval_set.upright,
         "build_version": checkpoint.state.build_version,
         "step": checkpoint.state.step,
         "weights": checkpoint.weights,
         "classes": len(eval_set.classes),
-        "templates": list(eval_set.templates),
+        "templates": "of each class" if eval_set.by_class else list(eval_set.templates),
         "bad_images": dict(eval_set.bad),
     }
 
 
 def evaluate(run: RunFolder, checkpoint: Checkpoint, eval_set: EvalSet) -> Result:
     """Evaluate, and keep the result in the run's zeroshot.json under the set's name."""
-    seen = features(checkpoint, eval_set, eval_set.pictures())
+    seen = features(checkpoint, eval_set, eval_set.pictures(size=enough(checkpoint)))
     eval_set, predictions, tried = best_prompts(checkpoint, eval_set, seen)
     n, rates = len(predictions.names), figures(predictions, len(eval_set.classes))
     context = {
@@ -100,9 +88,11 @@ def evaluate(run: RunFolder, checkpoint: Checkpoint, eval_set: EvalSet) -> Resul
         "prompts_tried": tried,
         "images": n,
         "chance": rates["top1"].chance,
-        "chance_top5": rates["top5"].chance,
-        "commonest_class": max(Counter(predictions.labels.tolist()).values()) / n,
+        "commonest_class": max(Counter(predictions.own_classes()).values(), default=0) / n,
     }
+    if "top5" in rates:
+        context["chance_top5"] = rates["top5"].chance
+    keep_predictions(run, "zeroshot", eval_set, predictions)
     return keep(run, Result("zeroshot", eval_set.name, context, rates))
 
 

@@ -24,22 +24,34 @@ from trainer.evaluation.sets import EvalSet
 from trainer.evaluation.zeroshot import classify
 from trainer.model.checkpoint import Checkpoint, load
 from trainer.overlap import plot
-from trainer.overlap.decontaminate import write_exclusions
-from trainer.overlap.page import write_page
-from trainer.overlap.search import EQUAL_BITS, MOST_CANDIDATES, Overlap, Search, SetPictures, search
+from trainer.overlap.exclusions import write_exclusions
+from trainer.overlap.page import write_pages
+from trainer.overlap.search import (
+    EQUAL_BITS,
+    MOST_CANDIDATES,
+    Overlap,
+    Search,
+    SetPictures,
+    near_rows,
+    search,
+    stored_side,
+)
 from trainer.overlap.stats import bonferroni, splits
 from trainer.run_folder import RunFolder
 
 PLOT = "overlap.svg"
 CHOICES = {
     "given": "given",
-    "measured": "chosen for {rate:.1g} false positives a pair, measured on {n_pairs:,} pairs of "
-    "different classes",
-    "tail": "chosen for {rate:.1g} false positives a pair, by the tail of the scores of "
-    "{n_pairs:,} pairs of different classes",
+    "measured": "chosen for {rate:.1g} false positives a pair: of {n_pairs:,} pairs {which}, "
+    "{n_false:,} are as near",
+    "tail": "chosen for {rate:.1g} false positives a pair, which is not measurable below "
+    "{least:.1g} (1/n) on {n_pairs:,} pairs {which}: {n_false:,} of them are as near, and the tail "
+    "of the others goes on to the rate",
     "detector": "the detector's own for {rate:.1g} false positives a pair: the set has too few "
-    "pairs of different classes",
-    "default": "the default: the set has too few pairs of different classes",
+    "pairs {which}",
+    "beyond": "beyond the detector's own for {rate:.1g} false positives a pair, the least that its "
+    "file notes: a lower rate was asked for, and the set has too few pairs {which}",
+    "default": "the default: the set has too few pairs {which}",
 }
 
 
@@ -57,11 +69,9 @@ def overlap(
     added to this list of exclusions.
     """
     model = load(run) if run else None
-    sets, correct = [], list[np.ndarray | None]()
-    for eval_set in eval_sets:
-        seen = SetPictures(eval_set)
-        correct.append(_answers(model, seen))
-        sets.append(seen)
+    size = stored_side(build)
+    sets = [SetPictures(eval_set).read(size) for eval_set in eval_sets]
+    correct = [_answers(model, seen) for seen in sets]
     overlaps = search(build, sets, method)
     if to is not None:
         write_exclusions(to, overlaps)
@@ -81,19 +91,21 @@ def overlap(
 
 
 def _answers(model: Checkpoint | None, seen: SetPictures) -> np.ndarray | None:
-    """bool (E,): the pictures that the model classifies right; all are noted in `seen`."""
-    pictures = seen.noted(seen.eval_set.pictures())
-    if model is None:
-        for _ in pictures:
-            pass
+    """bool (E,): the pictures that the model classifies right; None without model or classes.
+
+    The model reads the pictures again, in the size and, if so chosen, the way up that it is
+    evaluated on; so its accuracy is that of zeroshot.
+    """
+    if model is None or not seen.has_classes:
         return None
-    return classify(model, seen.eval_set, pictures).top1
+    return classify(model, seen.eval_set).top1
 
 
 def _summary(overlap: Overlap, correct: np.ndarray | None) -> dict:
     seen, chosen = overlap.seen, overlap.threshold
     summary = {
         "eval_set": seen.eval_set.name,
+        "path": seen.eval_set.where,
         "threshold": asdict(chosen),
         "choice": choice(overlap),
         "bad_images": dict(seen.eval_set.bad),
@@ -119,7 +131,9 @@ def choice(overlap: Overlap) -> str:
             f"score of at least {chosen.value:.3f} and pixels that agree to at least "
             f"{LEAST_AGREEMENT}, or pHash distance of at most {EQUAL_BITS} bits"
         )
-    return f"{begin}; the threshold is {CHOICES[chosen.how].format(**asdict(chosen))}."
+    which = "of different classes" if overlap.seen.has_classes else "of two of its pictures"
+    about = asdict(chosen) | {"which": which, "least": 1 / max(1, chosen.n_pairs)}
+    return f"{begin}; the threshold is {CHOICES[chosen.how].format(**about)}."
 
 
 def _keep(
@@ -133,8 +147,7 @@ def _keep(
     for overlap, right, result in zip(overlaps, correct, results, strict=True):
         name = overlap.seen.eval_set.name
         write_tables(run, overlap, right)
-        page = run.root / "overlap" / f"{name}.html"
-        write_page(page, build, overlap, choice(overlap))
+        write_pages(run.root / "overlap" / f"{name}.html", build, overlap, choice(overlap))
         result["page"] = f"overlap/{name}.html"
         add_result(run, "overlap.json", result)
     plot.draw(results, run.root / PLOT)
@@ -148,7 +161,7 @@ def write_tables(run: RunFolder, overlap: Overlap, correct: np.ndarray | None) -
     pictures = {
         "eval_set": pa.array([name] * n, pa.string()),
         "image": names,
-        "class_name": pa.array([seen.eval_set.classes[i] for i in seen.labels], pa.string()),
+        "class_name": pa.array(seen.class_names(), pa.string()),
         "correct": nulls if correct is None else pa.array(correct),
         "overlap": pa.array(overlap.overlap),
         "uniform": pa.array(seen.uniform),
@@ -169,23 +182,6 @@ def write_tables(run: RunFolder, overlap: Overlap, correct: np.ndarray | None) -
         },
     }
     write_rows(run, "neighbour", name, pairs)
-
-
-def near_rows(overlap: Overlap) -> dict[tuple[int, int], dict[str, float]]:
-    """(row of the picture, pair_id) -> distance in bits, score and agreement, in order."""
-    rows: dict[tuple[int, int], dict[str, float]] = {}
-    by_hash, by_detector = overlap.by_hash, overlap.by_detector
-    for row, pair_id, bits in zip(by_hash.row, by_hash.pair_id, by_hash.value, strict=True):
-        rows.setdefault((int(row), int(pair_id)), {})["distance"] = int(bits)
-    if by_detector is not None:
-        values = zip(
-            by_detector.row, by_detector.pair_id, by_detector.value, overlap.agreements, strict=True
-        )
-        for row, pair_id, score, agreement in values:
-            rows.setdefault((int(row), int(pair_id)), {}).update(
-                score=round(float(score), 4), agreement=round(float(agreement), 4)
-            )
-    return dict(sorted(rows.items()))
 
 
 def write_rows(run: RunFolder, table: str, name: str, columns: dict[str, pa.Array]) -> None:

@@ -6,21 +6,17 @@ the freed places. The next build may still hold a crop of the picture, so the lo
 until no pair is near.
 """
 
-import csv
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from queries.tables.contracts import EXCLUSION_COLUMNS, MOST_BITS
 from queries.tables.manifest import find
-from queries.tables.parts import written_whole
 from trainer.evaluation.sets import EvalSet
-from trainer.overlap.search import EQUAL_BITS, Overlap, Search, SetPictures, search
+from trainer.overlap.exclusions import write_exclusions
+from trainer.overlap.search import Search, SetPictures, search, stored_side
 from trainer.settings import TrainerError
-
-Lines = dict[tuple[str, str], dict[str, str]]  # by kind and value
 
 
 @dataclass(frozen=True)
@@ -31,70 +27,6 @@ class Round:
     pairs: int  # training pairs near an evaluation picture
     pictures: int  # evaluation pictures near a training pair
     sought: int  # evaluation pictures in all
-
-
-def write_exclusions(path: Path, overlaps: Sequence[Overlap]) -> int:
-    """Add the overlaps to the list of exclusions, and return how many lines are new.
-
-    The file is created if it is missing. A line of the list is replaced only by a greater radius.
-    Raises TrainerError for a file that is no list, or a radius of more than MOST_BITS.
-    """
-    lines = _read(path) if path.exists() else {}
-    before = len(lines)
-    for overlap in overlaps:
-        for line in _lines(overlap):
-            key = (line["kind"], line["value"])
-            if key not in lines or int(lines[key]["radius"] or 0) < int(line["radius"] or 0):
-                lines[key] = line
-    with written_whole(path) as beside, beside.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, EXCLUSION_COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(lines[key] for key in sorted(lines))
-    return len(lines) - before
-
-
-def _lines(overlap: Overlap) -> Iterable[dict[str, str]]:
-    """Exclusions by pair, and by the hashes of each picture that is not uniform and its mirror."""
-    radius = EQUAL_BITS if overlap.by_detector is not None else overlap.threshold.value
-    if radius > MOST_BITS:
-        raise TrainerError(
-            f"threshold {radius:g}: expected at most {MOST_BITS} bits, the radius of an exclusion"
-        )
-    seen = overlap.seen
-    reason = f"near a picture of the evaluation set {seen.eval_set.name}"
-    for pair_id in overlap.pair_ids().tolist():
-        yield _line("pair_id", str(pair_id), "", reason)
-    shows = (~seen.uniform).tolist()
-    for hashes in (seen.hashes, seen.mirror_hashes):
-        for value, kept in zip(hashes, shows, strict=True):
-            if kept:
-                yield _line("phash", f"{value % 2**64:016x}", f"{radius:.0f}", reason)
-
-
-def _line(*cells: str) -> dict[str, str]:
-    return dict(zip(EXCLUSION_COLUMNS, (*cells, ""), strict=True))
-
-
-def _read(path: Path) -> Lines:
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file, strict=True)
-            if tuple(reader.fieldnames or ()) != EXCLUSION_COLUMNS:
-                raise ValueError(f"columns {reader.fieldnames}")
-            return {(line["kind"], line["value"]): line for line in reader}
-    except (OSError, ValueError, csv.Error) as error:
-        raise TrainerError(
-            f"{path}: {error}, expected a list with the columns {','.join(EXCLUSION_COLUMNS)}"
-        ) from None
-
-
-def read_pictures(eval_sets: Sequence[EvalSet]) -> list[SetPictures]:
-    """Every set's pictures as the detectors see them."""
-    sets = [SetPictures(eval_set) for eval_set in eval_sets]
-    for seen in sets:
-        for _ in seen.noted(seen.eval_set.pictures()):
-            pass
-    return sets
 
 
 def decontaminate(
@@ -109,7 +41,9 @@ def decontaminate(
 
     Raises TrainerError if a pair is still near after `most_rounds` builds, or if a build fails.
     """
-    sets, rounds = read_pictures(eval_sets), list[Round]()
+    size = stored_side(find(out))
+    sets = [SetPictures(eval_set).read(size) for eval_set in eval_sets]
+    rounds = list[Round]()
     for left in range(most_rounds, -1, -1):
         build = find(out)
         overlaps = search(build, sets, method)

@@ -25,7 +25,8 @@ from trainer.copies.thumbnails import all_pictures
 from trainer.data.reading import read_samples
 from trainer.data.samples import Samples
 from trainer.evaluation.results import percent
-from trainer.overlap.search import Search, own_threshold, with_background
+from trainer.overlap.choosing import own_threshold
+from trainer.overlap.search import Search, with_background
 from trainer.run_folder import RunFolder
 from trainer.settings import TrainerError
 

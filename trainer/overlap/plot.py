@@ -23,7 +23,9 @@ def draw(results: Sequence[dict], place: Path) -> None:
     FigureCanvasSVG(figure)
     left, right = figure.subplots(1, 2)
     drawn = [
-        result for result in results if result["gain"] is not None and result["overlap_interval"]
+        result
+        for result in results
+        if result.get("gain") is not None and result.get("overlap_interval")
     ]
     for result in drawn:
         _overlap_less_clean(left, result)

@@ -6,19 +6,18 @@ every evaluation picture and its mirror image. A pair within EQUAL_BITS of pHash
 candidate of the learned detector counts only if its pixels agree (trainer/copies/alignment.py).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from queries.engine.progress import Step, shown
-from queries.pixels.fingerprint import phash, spread
+from queries.tables.manifest import manifest
 from trainer.copies.alignment import LEAST_AGREEMENT
 from trainer.copies.detector import Detector
 from trainer.copies.neighbours import (
     Neighbours,
-    bits_between,
     folded,
     near_hashes,
     near_vectors,
@@ -28,62 +27,19 @@ from trainer.copies.neighbours import (
 from trainer.copies.second_check import agreements_beside
 from trainer.copies.synthetic import SIDE
 from trainer.copies.thresholds import (
-    LEAST_PAIRS,
-    Greatest,
     Threshold,
-    above_rate,
-    bits_within_rate,
 )
-from trainer.copies.thumbnails import all_pictures, mirrored, some_pictures, thumbnail
+from trainer.copies.thumbnails import all_pictures, some_pictures
 from trainer.data.reading import read_samples
 from trainer.data.samples import Samples
-from trainer.evaluation.sets import EvalSet, Picture
+from trainer.overlap.choosing import EQUAL_BITS, hash_threshold, score_threshold
+from trainer.overlap.set_pictures import SetPictures
 from trainer.settings import TrainerError
 
-EQUAL_BITS = 2  # of pHash: pictures within them are the same, whatever the score
 MOST_RATE = 1e-4  # false candidates per pair
-UNIFORM = 2.0  # spread of luma, 0..255, below which a picture is uniform, as a build's default
-MOST_CALIBRATED = 8_192  # pictures of a set whose pairs are compared to choose a threshold
-BLOCK = 1_024
 MOST_CANDIDATES = 1_024  # of a picture, the nearest, whose pixels are compared
+STORED_SIDE = 256  # pixels, where a build does not say
 BACKGROUND = 8_192  # pictures of the build, by which scores are normalised
-
-
-@dataclass
-class SetPictures:
-    """An evaluation set's pictures as the detectors see them, in the set's order."""
-
-    eval_set: EvalSet
-    names: list[str] = field(default_factory=list)
-    labels: list[int] = field(default_factory=list)
-    hashes: list[int] = field(default_factory=list)
-    mirror_hashes: list[int] = field(default_factory=list)
-    spreads: list[float] = field(default_factory=list)
-    thumbnails: list[np.ndarray] = field(default_factory=list)
-
-    def noted(self, pictures: Iterable[Picture]) -> Iterator[Picture]:
-        """Yield every picture unchanged, and note its name, label, hashes, spread and thumbnail."""
-        for picture in pictures:
-            self.names.append(picture.name)
-            self.labels.append(picture.label)
-            self.hashes.append(phash(picture.pixels))
-            self.mirror_hashes.append(phash(mirrored(picture.pixels)))
-            self.spreads.append(spread(picture.pixels))
-            self.thumbnails.append(thumbnail(picture.pixels))
-            yield picture
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    @property
-    def uniform(self) -> np.ndarray:
-        """bool (E,): pictures of nearly one luma, such as black frames: they show nothing."""
-        return np.array(self.spreads) < UNIFORM
-
-    @property
-    def both_hashes(self) -> np.ndarray:
-        """int64 (2 * E,): the pHash of each picture, then of each mirror image."""
-        return np.array([*self.hashes, *self.mirror_hashes], np.int64)
 
 
 @dataclass(frozen=True)
@@ -93,6 +49,10 @@ class Search:
     detector: Detector | None = None  # None: the perceptual hash
     threshold: float | None = None  # bits, or a score; None: chosen at the rate
     rate: float | None = None  # false positives per pair; None: one a picture, MOST_RATE at most
+
+    def rate_for(self, n_trained: int) -> float:
+        """The rate for a build of so many pictures."""
+        return self.rate or min(MOST_RATE, 1 / max(1, n_trained))
 
     def __post_init__(self) -> None:
         if self.rate is not None and not 0 < self.rate < 1:
@@ -141,6 +101,13 @@ class Overlap:
         return np.unique(np.concatenate(ids))
 
 
+def stored_side(build: Path) -> int:
+    """The shorter side of the pictures that a build stores, in pixels: what its hashes are of."""
+    settings = manifest(build).get("settings", {}).get("images", {})
+    size = settings.get("size") if isinstance(settings, dict) else None
+    return size if isinstance(size, int) and size > 0 else STORED_SIDE
+
+
 def search(build: Path, sets: Sequence[SetPictures], method: Search) -> list[Overlap]:
     """Each set's overlap with a build, whose pictures are read once for all sets.
 
@@ -150,9 +117,10 @@ def search(build: Path, sets: Sequence[SetPictures], method: Search) -> list[Ove
         if not len(seen):
             raise TrainerError(f"{seen.eval_set.root}: no readable picture")
     if method.detector is None:
-        return [_by_hash(build, seen, hash_threshold(seen, method)) for seen in sets]
+        rate = method.rate_for(sum(len(ids) for ids, _ in trained_hashes(build)))
+        return [_by_hash(build, seen, _hash_threshold(seen, method, rate)) for seen in sets]
     samples = replace(read_samples(build, SIDE), cache_bytes=0)
-    rate = method.rate or min(MOST_RATE, 1 / len(samples))
+    rate = method.rate_for(len(samples))
     equal = Threshold(EQUAL_BITS, None, 0, "given")
     return [
         _checked(_by_hash(build, seen, equal), threshold, candidates, samples)
@@ -169,67 +137,27 @@ def with_background(method: Search, samples: Samples) -> Detector:
     return method.detector.beside(some_pictures(samples, BACKGROUND, 0, SIDE))
 
 
-def hash_threshold(seen: SetPictures, method: Search) -> Threshold:
-    """The most bits of pHash by which two near pictures differ, chosen on a set."""
+def _hash_threshold(seen: SetPictures, method: Search, rate: float) -> Threshold:
     if method.threshold is not None:
         return Threshold(method.threshold, None, 0, "given")
-    rows = calibrating(len(seen))
-    hashes, labels = (np.array(column)[rows] for column in (seen.hashes, seen.labels))
-    distances = (
-        bits_between(hashes[at : at + BLOCK], hashes)[_differ(labels, labels[at : at + BLOCK])]
-        for at in range(0, len(rows), BLOCK)
-    )
-    threshold = bits_within_rate(distances, method.rate or MOST_RATE)
-    return (
-        threshold if threshold.n_pairs >= LEAST_PAIRS else Threshold(EQUAL_BITS, None, 0, "default")
-    )
+    return hash_threshold(seen, rate)
 
 
-def score_threshold(
-    seen: SetPictures, detector: Detector, embeddings: np.ndarray, rate: float
-) -> Threshold:
-    """The least score at which false positives keep to the rate; embeddings (2 * E, EMBED).
-
-    Measured on pairs of different classes, straight and mirrored. Pairs within EQUAL_BITS are left
-    out: they are one picture that stands in two classes.
-    """
-    rows, n = calibrating(len(seen)), len(seen)
-    hashes, labels = (np.array(column)[rows] for column in (seen.hashes, seen.labels))
-    compared, scores = detector.compared(embeddings[rows]).T, Greatest()
-    sought = [detector.sought(embeddings[side]) for side in (rows, rows + n)]
-    for at in range(0, len(rows), BLOCK):
-        differ = _differ(labels, labels[at : at + BLOCK])
-        differ &= bits_between(hashes[at : at + BLOCK], hashes) > EQUAL_BITS
-        for side in sought:
-            scores.add((side[at : at + BLOCK] @ compared)[differ])
-    if scores.n >= LEAST_PAIRS:
-        return above_rate(scores, rate)
-    return own_threshold(detector, rate)
-
-
-def own_threshold(detector: Detector, rate: float) -> Threshold:
-    """The least score that a detector's file notes for the rate, or for the next lower rate noted.
-
-    Raises TrainerError if the file notes no rate.
-    """
-    thresholds = {float(key): value for key, value in detector.about["thresholds"].items()}
-    if not thresholds:
-        raise TrainerError(
-            f"{detector.name} was trained on too few pictures to know a threshold, and there are "
-            "too few pairs of different classes to choose one: expected --threshold"
+def near_rows(overlap: Overlap) -> dict[tuple[int, int], dict[str, float]]:
+    """(row of the picture, pair_id) -> distance in bits, score and agreement, in order."""
+    rows: dict[tuple[int, int], dict[str, float]] = {}
+    by_hash, by_detector = overlap.by_hash, overlap.by_detector
+    for row, pair_id, bits in zip(by_hash.row, by_hash.pair_id, by_hash.value, strict=True):
+        rows.setdefault((int(row), int(pair_id)), {})["distance"] = int(bits)
+    if by_detector is not None:
+        values = zip(
+            by_detector.row, by_detector.pair_id, by_detector.value, overlap.agreements, strict=True
         )
-    chosen = max((noted for noted in thresholds if noted <= rate), default=min(thresholds))
-    return Threshold(thresholds[chosen], chosen, 0, "detector")
-
-
-def calibrating(n: int) -> np.ndarray:
-    """The rows whose pairs are compared: all n, or MOST_CALIBRATED spread evenly over the set."""
-    return np.unique(np.linspace(0, n - 1, min(n, MOST_CALIBRATED)).round().astype(np.int64))
-
-
-def _differ(labels: np.ndarray, block: np.ndarray) -> np.ndarray:
-    """Labels (N,) and (B,) -> bool (B, N): pairs of different classes."""
-    return block[:, None] != labels[None]
+        for row, pair_id, score, agreement in values:
+            rows.setdefault((int(row), int(pair_id)), {}).update(
+                score=round(float(score), 4), agreement=round(float(agreement), 4)
+            )
+    return dict(sorted(rows.items()))
 
 
 def _by_hash(build: Path, seen: SetPictures, threshold: Threshold) -> Overlap:

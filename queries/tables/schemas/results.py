@@ -53,6 +53,30 @@ table(
     column("n", int64, "answers that it is the rate of"),
 )
 table(
+    "class_result",
+    "one row per task, evaluation set and class",
+    column("task", string, "zeroshot or probe"),
+    column("eval_set", string, "name of the evaluation set's folder"),
+    column("class_number", int64, "the class's label, from 0"),
+    column("class_name", string, "its name"),
+    column("n", int64, "pictures of it that were evaluated"),
+    column("name", string, "accuracy; average_precision where pictures have several classes"),
+    column("value", float64, "a rate, 0..1; null: no picture of it", null=True),
+)
+table(
+    "prediction",
+    "one row per task and picture of an evaluation set",
+    column("task", string, "zeroshot or probe"),
+    column("eval_set", string, "name of the evaluation set's folder"),
+    column("image", string, "the picture's name in its set"),
+    column("class_number", int64, "its class's label; null: several classes", null=True),
+    column("class_name", string, "its class; null: several classes", null=True),
+    column("predicted_number", int64, "the label of the class that the model finds best"),
+    column("predicted_name", string, "the class that the model finds best"),
+    column("correct", boolean, "that class is the picture's, or one of its several"),
+    column("rank", int64, "place of its class among the best five, from 1; null: none", null=True),
+)
+table(
     "clip_score",
     "one row per kept pair: how well the run's model finds caption and picture to agree",
     PAIR_ID,

@@ -292,6 +292,35 @@ def test_eval_overlap_names_the_pairs_and_queries_that_leak():
     assert values("eval_overlap_queries", **given) == [("emoji", 7, "kite", 1, 4, 25.0)]
 
 
+def test_the_worst_class_comes_first_with_what_it_is_taken_for():
+    about = {"task": "zeroshot", "eval_set": "emoji"}
+
+    def seen(label: int, predicted: str) -> dict:
+        row = {"class_number": label, "predicted_name": predicted, "correct": predicted == "cat"}
+        return about | row | {"predicted_number": ord(predicted[0])}
+
+    def of_class(label: int, name: str, n: int, value: float | None) -> dict:
+        row = {"class_number": label, "class_name": name, "n": n, "value": value}
+        return about | row | {"name": "accuracy"}
+
+    given = {
+        "prediction": rows(
+            "prediction", seen(0, "cat"), *[seen(1, name) for name in ("cow", "eel", "eel", "ant")]
+        ),
+        "class_result": rows(
+            "class_result",
+            of_class(0, "cat", 1, 1.0),
+            of_class(1, "dog", 4, 0.0),
+            of_class(2, "bee", 0, None),
+        ),
+    }
+    assert values("evaluated_classes", **given) == [
+        ("zeroshot", "emoji", "dog", 4, "accuracy", 0.0, "eel", 2),
+        ("zeroshot", "emoji", "cat", 1, "accuracy", 100.0, None, None),
+        ("zeroshot", "emoji", "bee", 0, "accuracy", None, None, None),
+    ]
+
+
 def outcomes(lost: dict[int, str], *kept: int) -> pa.Table:
     of_lost = [{"pair_id": one, "reason": reason} for one, reason in lost.items()]
     return rows("outcome", *[{"pair_id": one} for one in kept], *of_lost)

@@ -195,14 +195,14 @@ def test_a_list_is_added_to_and_a_list_of_another_kind_is_refused(world, tmp_pat
 
 def test_the_page_shows_neighbours_and_escapes_what_strangers_wrote(world, tmp_path):
     from trainer.evaluation.sets import read_eval_set
-    from trainer.overlap.page import write_page
+    from trainer.overlap.page import write_pages
     from trainer.overlap.search import Search, search
 
     seen = SetPictures(read_eval_set(world / "copied"))
     list(seen.noted(seen.eval_set.pictures()))
     seen.names[0] = "<script>alert(1)</script>"
     (found,) = search(world / "build", [seen], Search(threshold=2))
-    write_page(tmp_path / "page.html", world / "build", found, "a <b>choice</b>")
+    write_pages(tmp_path / "page.html", world / "build", found, "a <b>choice</b>")
     page = (tmp_path / "page.html").read_text()
     assert "<script" not in page
     assert "a &lt;b&gt;choice" in page

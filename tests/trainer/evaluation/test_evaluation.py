@@ -119,7 +119,7 @@ def test_a_folder_of_pictures_with_captions_beside_is_a_captioned_set(tmp_path):
 
 
 def test_what_an_archive_may_not_hold_is_named_and_no_traceback(tmp_path, monkeypatch):
-    monkeypatch.setattr("trainer.evaluation.sets.FILE_BYTES", 5_000)
+    monkeypatch.setattr("trainer.evaluation.sets.files.FILE_BYTES", 5_000)
     make_eval_set(tmp_path, first=0, per_class=1)
     write_tar(
         tmp_path / "test" / "1.tar",
@@ -134,7 +134,7 @@ def test_what_an_archive_may_not_hold_is_named_and_no_traceback(tmp_path, monkey
     (tmp_path / "test" / "2.tar").write_bytes(b"\x1f\x8b no tar")
     with pytest.raises(TrainerError, match="expected an uncompressed tar"):
         list(eval_set.pictures())
-    (tmp_path / "classnames.txt").write_bytes(b"\xff\xfe")
+    (tmp_path / "classnames.txt").write_bytes(b"cat\xff\n")
     with pytest.raises(TrainerError, match="expected lines of UTF-8"):
         read_eval_set(tmp_path)
 

@@ -381,7 +381,8 @@ def test_a_takedown_that_is_killed_goes_on_and_ends_as_if_it_had_not_been(case, 
 
 def whole(out: Path) -> dict[str, str]:
     """Every file of the versions, the images, the runs and the log, with its hash."""
-    unequal = {".lock", "fetch_log.jsonl"}  # they tell of times and messages
+    # Of times and messages, and of the public folder, which only one of the two has.
+    unequal = {".lock", "fetch_log.jsonl", "published.json"}
     paths = (path for path in out.rglob("*") if path.is_file() and path.name not in unequal)
     names = ((path.relative_to(out).as_posix(), path) for path in paths)
     return {

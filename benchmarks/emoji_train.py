@@ -20,7 +20,8 @@ from trainer.settings import ModelConfig, Recipe, TextConfig, VisionConfig
 from trainer.training import slip
 from trainer.training.losses import Objective
 from trainer.training.optim import adamw, dtype, learning_rate
-from trainer.training.step import Inputs, Stepper
+from trainer.training.pieces import Inputs
+from trainer.training.step import Stepper
 
 PROMPTS = ("{}", "an emoji of {}", "a picture of {}", "{}, a drawing")
 KEYWORD_SHARE, MOST_KEYWORDS, NAMELESS_SHARE = 0.5, 4, 0.4  # of captions; of those with keywords

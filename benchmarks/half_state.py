@@ -18,7 +18,8 @@ from trainer.model import build, tokenizer
 from trainer.settings import MODELS, Recipe, recipe
 from trainer.training.losses import Objective
 from trainer.training.optim import adamw, halve_text, learning_rate
-from trainer.training.step import Inputs, Stepper
+from trainer.training.pieces import Inputs
+from trainer.training.step import Stepper
 
 PLAIN = replace(recipe("tiny-vit"), batch=32)
 KINDS: dict[str, Recipe] = {

@@ -191,6 +191,8 @@ class Means:
     length_groups: Annotated[int, Ge(1)] = 4  # of texts of like length, each cut to its longest
     checkpointing: bool = False  # a block keeps only its input, and is computed again backwards
     compile: bool = False  # torch.compile: pays off after minutes
+    tf32: bool = False  # float32's products on a GPU: of a cosine times 100 up to 0.05 is lost
+    cudnn_benchmark: bool = True  # a GPU tries its convolutions at first, and takes the fastest
     __pydantic_config__ = STRICT
 
 

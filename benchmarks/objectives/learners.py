@@ -22,8 +22,9 @@ from trainer.model.tokenizer import Tokenizer
 from trainer.settings import ModelConfig, Recipe, TextConfig, VisionConfig
 from trainer.training.losses import Objective
 from trainer.training.optim import adamw, dtype
+from trainer.training.pieces import Inputs
 from trainer.training.slip import views
-from trainer.training.step import Inputs, Stepper
+from trainer.training.step import Stepper
 
 EMBED = 256
 TOKENS = 1_024  # in the vocabulary

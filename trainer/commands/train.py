@@ -50,10 +50,11 @@ settings or another build is refused, unless --anew deletes that work; [means] m
 settings give equal weights, unless --max-seconds ends the run.
 
 Pictures in memory: up to six batches, or two where six pass 8 GiB (a batch of 32,768 at 224 pixels
-has 4.6 GiB, SLIP's three times as much; so 9.2 GiB), and decoded ones of up to 1 GiB beside.
+has 4.6 GiB, SLIP's three times as much; so 9.2 GiB), and decoded ones of up to 1 GiB beside, and
+token ids of up to 1 GiB. A GPU's batches lie in page-locked memory, in powers of two.
 
 Settings without a flag stand in the TOML: [recipe] has the papers' numbers and hard_negatives,
-[means] has length_groups, checkpointing and compile.
+[means] has length_groups, checkpointing and compile, and for a GPU tf32 and cudnn_benchmark.
 """
 
 

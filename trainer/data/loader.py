@@ -14,6 +14,7 @@ from itertools import pairwise
 import cv2
 import numpy as np
 
+from trainer.data.ids import Ids
 from trainer.data.samples import Samples
 from trainer.model.tokenizer import Tokenizer
 
@@ -178,6 +179,7 @@ class Loader:
     rank: int = 0
     world: int = 1
     ordered: Callable[[int], np.ndarray] | None = None  # epoch -> the rows (N,); None: by hash
+    ids: Ids = field(default_factory=Ids)  # of the captions, once they are made
 
     @property
     def parts(self) -> Sequence[tuple[int, float]]:
@@ -270,9 +272,14 @@ class Loader:
 
     def _tokens(self, rows: np.ndarray, bits: np.ndarray) -> np.ndarray:
         """The token ids (b, T) of the rows' captions."""
-        if not len(rows):
-            return np.zeros((0, 2), np.int64)  # a start and an end
-        return self.tokenizer.encode(self.samples.captions(rows, shares(bits)), self.context)
+
+        def encoded(some: np.ndarray) -> np.ndarray:
+            captions = self.samples.captions(rows[some], shares(bits[some]))
+            return self.tokenizer.encode(captions, self.context)
+
+        if self.samples.several is not None:  # a row's caption is another in the next epoch
+            return encoded(np.arange(len(rows)))
+        return self.ids.tokens(rows, encoded, len(self.samples))
 
 
 def shares(bits: np.ndarray) -> np.ndarray:

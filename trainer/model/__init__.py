@@ -5,7 +5,7 @@ Source: CLIP, section 2 and figure 3; state_dict keys are OpenAI's.
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -79,7 +79,23 @@ class CLIP(nn.Module):
         the longest text's end change nothing and may be cut. A text tower of no layers is the
         paper's CBOW (figure 3): the mean of the words, whose order then means nothing.
         """
-        x, end = self.token_embedding(tokens), tokens.argmax(dim=1)  # (B, T, C), (B,)
+        return self._encode_words(self.token_embedding(tokens), tokens)
+
+    def encode_texts(self, groups: Sequence[Tensor]) -> list[Tensor]:
+        """Token ids (B, T), each group with a B and a T of its own -> (B, embed) of each.
+
+        The words of all are looked up at once: the gradient of a look-up is as large as the table.
+        """
+        ids = torch.cat([tokens.flatten() for tokens in groups])
+        words = self.token_embedding(ids).split([tokens.numel() for tokens in groups])
+        return [
+            self._encode_words(x.view(*tokens.shape, x.shape[-1]), tokens)
+            for x, tokens in zip(words, groups, strict=True)
+        ]
+
+    def _encode_words(self, x: Tensor, tokens: Tensor) -> Tensor:
+        """The embedded words (B, T, C) and their ids (B, T) -> (B, embed)."""
+        end = tokens.argmax(dim=1)  # (B,)
         if self.config.text.layers:
             x = x + self.positional_embedding[: tokens.shape[1]]
             text = self.transformer(x, end)  # (B, C)

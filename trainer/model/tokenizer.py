@@ -94,7 +94,7 @@ class Tokenizer:
         most = max(0, context - 2)  # pieces: each has an id at least
         encoded = self._bpe.encode_batch([split(caption, most) for caption in captions])
         ids = [[self.start, *e.ids[: context - 2], self.end] for e in encoded]
-        tokens = np.zeros((len(ids), max(map(len, ids))), np.int64)
+        tokens = np.zeros((len(ids), max(map(len, ids), default=2)), np.int64)
         for row, own in zip(tokens, ids, strict=True):
             row[: len(own)] = own
         return tokens

@@ -62,7 +62,7 @@ def simclr(first_view: Tensor, second_view: Tensor, group: Group = ALONE) -> Ten
     total = first_view.new_zeros(())
     for view, same, opposite in ((first_view, ones, others), (second_view, others, ones)):
         among = view @ same.T / SIMCLR_TEMPERATURE  # (B, N)
-        itself = F.one_hot(own, len(same)).bool()
+        itself = own[:, None] == torch.arange(len(same), device=own.device)
         among = among.masked_fill(itself, float("-inf"))  # a view is not its own neighbour
         logits = torch.cat([view @ opposite.T / SIMCLR_TEMPERATURE, among], dim=1)  # (B, 2 N)
         total = total + F.cross_entropy(logits, own, reduction="sum")

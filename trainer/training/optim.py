@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from trainer.model import CLIP
-from trainer.settings import Recipe
+from trainer.settings import Means, Recipe
 from trainer.training.half import HalfAdamW
 
 
@@ -89,3 +89,12 @@ def dtype(precision: str, device: str = "cpu") -> torch.dtype:
             native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
         precision = "bf16" if native else "fp32"
     return {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}[precision]
+
+
+def set_arithmetic(means: Means, device: torch.device) -> None:
+    """Tell torch how a GPU computes with float32, and whether it tries its convolutions."""
+    if device.type != "cuda":
+        return
+    torch.set_float32_matmul_precision("high" if means.tf32 else "highest")
+    torch.backends.cudnn.allow_tf32 = means.tf32
+    torch.backends.cudnn.benchmark = means.cudnn_benchmark

@@ -30,9 +30,9 @@ from trainer.training.claim import locked
 from trainer.training.distributed import process_group
 from trainer.training.log import Log, Progress, Tally
 from trainer.training.optim import learning_rate
+from trainer.training.pieces import Inputs
 from trainer.training.slip import views
 from trainer.training.start import Habits, Run, start
-from trainer.training.step import Inputs
 from trainer.training.stop import StoppedError, signals_heeded
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
@@ -90,21 +90,20 @@ def run_steps(run: Run, done: Progress) -> None:
         stop = open_.enter_context(signals_heeded())
         log = open_.enter_context(closing(open_log(run, done))) if group.first else None
         tally = Tally(done, device)
-        n_bytes = run.loader.batch_bytes * (1 + stepper.objective.views)
-        batches = prefetched(batches_of(run, done.batches), n_bytes)
+        batches = prefetched(batches_of(run, done.batches), inputs_bytes(run))
         open_.enter_context(closing(batches))
         while done.batches < done.steps_planned:
             progress = run.clock.progress(done.steps, done.steps_planned)
             if run.settings.max_seconds:
-                progress = group.broadcast(progress, device)
+                progress = group.broadcast(progress)
             if progress >= 1 and done.steps >= LEAST_STEPS:
                 done.ended_by = "seconds"
                 break
             batch, inputs = next(batches)
             due = group.first and time.monotonic() - saved >= run.habits.save_seconds
             own = [len(inputs.images), int(due), stop.signal]
-            columns = zip(*group.numbers(own, device), strict=True)
-            n_images, n_due, signal = sum(next(columns)), sum(next(columns)), max(next(columns))
+            rows, dues, signals = zip(*group.numbers(own), strict=True)
+            n_images, signal = sum(rows), max(signals)
             if signal:
                 tally.settle(done)
                 save(run, done)
@@ -112,7 +111,7 @@ def run_steps(run: Run, done: Progress) -> None:
             done.batches += 1
             if n_images >= 2:  # fewer, where samples are corrupt, cannot be contrasted
                 lr = learning_rate(run.settings.recipe, done.steps_planned, progress)
-                tally.add(stepper.step(inputs, lr), done)
+                tally.add(stepper.step(inputs, lr, rows), done)
                 done.images += n_images
                 if log:
                     log.step(done, tally, lr, stepper.model, batch.keys, batches.waited_s)
@@ -121,7 +120,7 @@ def run_steps(run: Run, done: Progress) -> None:
             if run.settings.patience and done.stale >= run.settings.patience:
                 done.ended_by = "patience"
                 break
-            if n_due:
+            if any(dues):
                 tally.settle(done)
                 save(run, done)
                 saved = time.monotonic()
@@ -146,8 +145,24 @@ def batches_of(run: Run, first: int) -> Iterator[tuple[Batch, Inputs]]:
             numbers = (np.uint64(n) for n in range(1, n_views + 1))
             drawn = [views(batch.images, mixed(batch.draws + n)) for n in numbers]
             images = augmented_batch(batch.images, batch.draws, run.settings.recipe)
-            yield batch, Inputs(images, batch.tokens, tuple(drawn))
+            inputs = Inputs(images, batch.tokens, tuple(drawn))
+            if on_gpu(run):  # copied here, beside the steps; they copy from it without waiting
+                inputs = inputs.pinned()
+                batch.release()
+            yield batch, inputs
         step = 0
+
+
+def inputs_bytes(run: Run) -> int:
+    """Of the pictures of a batch, in the host's memory. CUDA takes powers of two of it."""
+    n_bytes = run.loader.batch_bytes
+    if on_gpu(run):
+        n_bytes = 1 << (n_bytes - 1).bit_length()
+    return n_bytes * (1 + run.stepper.objective.views)
+
+
+def on_gpu(run: Run) -> bool:
+    return run.stepper.model.logit_scale.is_cuda
 
 
 def end_epoch(run: Run, done: Progress, tally: Tally) -> None:
@@ -174,7 +189,7 @@ def measure(run: Run, done: Progress) -> float:
         done.held_out = run.held_out.measure(model)
         with run.folder.val_log.open("a") as file:
             file.write(json.dumps({"step": done.steps, **done.held_out}) + "\n")
-    return group.broadcast(done.held_out.get("loss", 0.0), model.logit_scale.device)
+    return group.broadcast(done.held_out.get("loss", 0.0))
 
 
 def keep_weights(run: Run, done: Progress, path: Path) -> None:

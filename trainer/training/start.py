@@ -27,7 +27,7 @@ from trainer.training.distributed import Group, share_batch_statistics
 from trainer.training.heldout import HeldOut, held_out
 from trainer.training.log import Progress
 from trainer.training.losses import Objective
-from trainer.training.optim import Clock, adamw, dtype, halve_text
+from trainer.training.optim import Clock, adamw, dtype, halve_text, set_arithmetic
 from trainer.training.saves import Save
 from trainer.training.step import Stepper, prepare
 
@@ -250,6 +250,7 @@ def make_stepper(
     both.to(device).train()
     model.channels_last()
     prepare(model, settings.means)
+    set_arithmetic(settings.means, device)
     kind = dtype(settings.precision, device.type)
     if settings.recipe.half_text:
         if kind == torch.float32 or not model.config.text.layers:

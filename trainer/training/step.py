@@ -10,13 +10,12 @@ multiplied by the number of pieces. One thing is not as in the whole batch: a Re
 statistics are those of a piece (of all processes' such pieces), in both passes the same.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -26,26 +25,9 @@ from torch.utils.checkpoint import checkpoint
 from trainer.model import CLIP
 from trainer.model.towers import Block, Bottleneck
 from trainer.settings import Means
-from trainer.training.distributed import ALONE, Group
+from trainer.training.distributed import ALONE, GradientSums, Group
 from trainer.training.losses import Objective
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """This process's rows of a batch: uint8 (B, 3, H, W), ids (B, T), and SimCLR's two views."""
-
-    images: np.ndarray
-    tokens: np.ndarray
-    views: tuple[np.ndarray, ...] = ()
-
-
-@dataclass(frozen=True)
-class Piece:
-    """Rows of one kind of input that are embedded together."""
-
-    kind: str  # image, text, view1 or view2
-    rows: Tensor  # (b,), where in the batch they stand
-    inputs: Tensor  # (b, ...)
+from trainer.training.pieces import Inputs, Piece, copied, pictures_in_pieces, texts_in_pieces
 
 
 class Taken(NamedTuple):
@@ -67,14 +49,26 @@ class Stepper:
     group: Group = ALONE
     scaler: torch.amp.GradScaler | None = None  # for float16, whose gradients would vanish
     grad_clip_norm: float = 0.0  # 0: no bound
+    sums: GradientSums = field(init=False)  # over the processes
 
-    def step(self, inputs: Inputs, lr: float) -> Taken:
-        """Take a step at learning rate `lr`. Nothing here waits for the device."""
+    def __post_init__(self) -> None:
+        model, objective = self.model, self.objective
+        parameters = {
+            "image": list(model.visual.parameters()),
+            "text": [p for name, p in model.named_parameters() if _of_text(name)],
+            "loss": [model.logit_scale, *objective.parameters()],
+        }
+        object.__setattr__(self, "sums", GradientSums(self.group, parameters))
+
+    def step(self, inputs: Inputs, lr: float, rows: Sequence[int] = ()) -> Taken:
+        """Take a step at learning rate `lr`. Nothing here waits for the device.
+
+        rows: of each process's part of the batch, by rank, where they are known already.
+        """
         for part in self.optimizer.param_groups:
             part["lr"] = lr
         self.optimizer.zero_grad(set_to_none=True)
-        loss = self.gradients(inputs)
-        self.group.sum_gradients(self.parameters())
+        loss = self.gradients(inputs, rows)
         if self.scaler is not None:
             self.scaler.unscale_(self.optimizer)
         norm = self.bound_gradients()
@@ -103,94 +97,122 @@ class Stepper:
         every = [*self.model.parameters(), *self.objective.parameters()]
         return [p for p in every if p.grad is not None]
 
-    def gradients(self, inputs: Inputs) -> Tensor:
-        """Add the gradients of this process's share of the loss to the weights; return it."""
-        pieces = self.pieces(inputs)
-        if self.n_pieces(len(inputs.images)) == 1:
-            loss = self._loss(whole_batch([(p, self.embed(p)) for p in pieces]))
+    def gradients(self, inputs: Inputs, rows: Sequence[int] = ()) -> Tensor:
+        """Add the gradients of the joined batch to the weights, the same in every process; return
+        this process's share of the loss."""
+        group = self.group.of_batch(rows or self.group.sizes(len(inputs.images)))
+        n = self.n_pieces(max(group.rows))
+        pieces = self.pieces(inputs, n)
+        if n == 1:
+            loss = self._loss(whole_batch(self.embed(pieces)), group)
+            self.sums.expect("image", "text", "loss")
             self._scaled(loss).backward()
-            return loss.detach()
-        with torch.no_grad(), without_statistics(self.model):
-            embeddings = whole_batch([(p, self.embed(p)) for p in pieces])
-        leaves = {kind: embedding.requires_grad_() for kind, embedding in embeddings.items()}
-        loss = self._loss(leaves)
-        self._scaled(loss).backward()
-        for piece in pieces:
-            gradient = leaves[piece.kind].grad
-            assert gradient is not None
-            if piece.kind == LOCKED.get(self.model.locked):
-                continue  # no weight of the tower takes it
-            self.embed(piece).backward(gradient[piece.rows])
+        else:
+            loss = self._cached(pieces, group)
+        self.sums.finish()
         return loss.detach()
 
-    def _loss(self, embeddings: dict[str, Tensor]) -> Tensor:
-        return self.objective(embeddings, self.model.logit_scale.exp(), self.group)
+    def _cached(self, pieces: list[Piece], group: Group) -> Tensor:
+        """The loss by a gradient cache, its gradients added to the weights piece by piece."""
+        device = self.device
+        with torch.no_grad(), without_statistics(self.model):
+            embedded = [pair for piece in copied(pieces, device) for pair in self._embed([piece])]
+        leaves = {kind: whole.requires_grad_() for kind, whole in whole_batch(embedded).items()}
+        loss = self._loss(leaves, group)
+        self.sums.expect("loss")
+        self._scaled(loss).backward()
+        taking = [p for p in pieces if p.kind != LOCKED.get(self.model.locked)]
+        last = {TOWERS[piece.kind]: at for at, piece in enumerate(taking)}
+        for at, piece in enumerate(copied(taking, device)):
+            ((_, embedding),) = self._embed([piece])
+            tower, gradient = TOWERS[piece.kind], leaves[piece.kind].grad
+            assert gradient is not None
+            if last[tower] == at:
+                self.sums.expect(tower)
+            embedding.backward(gradient[piece.rows])
+        return loss
+
+    @property
+    def device(self) -> torch.device:
+        return self.model.logit_scale.device
+
+    def _loss(self, embeddings: dict[str, Tensor], group: Group) -> Tensor:
+        return self.objective(embeddings, self.model.logit_scale.exp(), group)
 
     def _scaled(self, loss: Tensor) -> Tensor:
         return loss if self.scaler is None else self.scaler.scale(loss)
 
     def n_pieces(self, rows: int) -> int:
-        """The number of pieces of pictures, equal in every process: they share batch statistics."""
-        if not self.means.micro_batch:
-            return 1
-        most = max(self.group.sizes(rows, self.model.logit_scale.device))
-        return max(1, -(-most // self.means.micro_batch))
+        """The number of pieces of pictures, equal in every process: they share batch statistics.
 
-    def pieces(self, inputs: Inputs) -> list[Piece]:
-        """The batch in pieces of at most `micro_batch`; texts of like length together.
-
-        A trimmed text is the same text, since no token sees a later one, so the groups are exact.
+        rows: of the largest part of the batch that a process has.
         """
-        n = self.n_pieces(len(inputs.images))
+        return max(1, -(-rows // (self.means.micro_batch or max(rows, 1))))
+
+    def pieces(self, inputs: Inputs, n: int = 1) -> list[Piece]:
+        """The batch in n pieces of each kind of picture, and of texts in as many or more: texts
+        of like length together, each trimmed to the longest of its piece."""
         pictures = {"image": inputs.images} | {
             f"view{at}": view for at, view in enumerate(inputs.views, start=1)
         }
         pieces: list[Piece] = []
         for kind, images in pictures.items():
             if kind in self.objective.needs:
-                pieces += self._in_pieces(kind, images, n)
+                pieces += pictures_in_pieces(kind, images, n)
         if "text" in self.objective.needs:
-            pieces += self._in_pieces("text", inputs.tokens, max(n, self.means.length_groups))
+            n_texts, most = max(n, self.means.length_groups), -(-len(inputs.tokens) // n)
+            pieces += texts_in_pieces(inputs.tokens, n_texts, self.device, most)
         return pieces
 
-    def _in_pieces(self, kind: str, values: np.ndarray, n: int) -> Iterator[Piece]:
-        device = self.model.logit_scale.device
-        whole = torch.from_numpy(values).to(device, non_blocking=True)
-        if kind != "text":
-            for rows in torch.arange(len(whole), device=device).tensor_split(n):
-                at = slice(int(rows[0]), int(rows[-1]) + 1) if len(rows) else slice(0, 0)
-                yield Piece(kind, rows, whole[at])
-            return
-        lengths = values.argmax(axis=1) + 1 if len(values) else np.zeros(0, np.int64)
-        order = np.argsort(lengths, kind="stable")
-        for part in np.array_split(order, min(n, max(1, len(order)))):
-            longest = int(lengths[part].max()) if len(part) else 1
-            rows = torch.from_numpy(part).to(device)
-            yield Piece(kind, rows, whole[rows, :longest])
+    def embed(self, pieces: list[Piece]) -> list[tuple[Piece, Tensor]]:
+        """Each piece with its embeddings, (b, embed) of length 1, or (b, features) of a view."""
+        return self._embed(list(copied(pieces, self.device)))
 
-    def embed(self, piece: Piece) -> Tensor:
-        """(b, embed) of length 1, or (b, features) of a view."""
-        device = piece.inputs.device.type
-        with torch.autocast(device, self.kind, enabled=self.kind in HALF):
-            if piece.kind == "text":
-                embeddings = self.model.encode_text(piece.inputs)
-            else:
-                embeddings = self.model.encode_image(piece.inputs, piece.kind == "image")
-        embeddings = embeddings.float() if embeddings.dtype in HALF else embeddings
-        return embeddings if piece.kind.startswith("view") else F.normalize(embeddings, dim=-1)
+    def _embed(self, pieces: list[Piece]) -> list[tuple[Piece, Tensor]]:
+        """The embeddings of pieces on the device. Their matrices are rounded once for all."""
+        half = torch.autocast(self.device.type, self.kind) if self.kind in HALF else nullcontext()
+        texts = [piece for piece in pieces if piece.kind == "text"]
+        with half:
+            embeddings = [
+                self.model.encode_image(piece.inputs, piece.kind == "image")
+                for piece in pieces
+                if piece.kind != "text"
+            ]
+            if texts:
+                embeddings += self.model.encode_texts([piece.inputs for piece in texts])
+        in_turn = [piece for piece in pieces if piece.kind != "text"] + texts
+        return [
+            (piece, one if piece.kind.startswith("view") else F.normalize(one, dim=-1))
+            for piece, one in zip(in_turn, map(_wide, embeddings), strict=True)
+        ]
 
 
 LOCKED = {"image": "image", "text": "text"}  # a locked tower, and the kind that it embeds
+TOWERS = {"image": "image", "view1": "image", "view2": "image", "text": "text"}  # of each kind
 HALF = (torch.bfloat16, torch.float16)
+
+
+def _of_text(name: str) -> bool:
+    """Whether a parameter of the model is the text tower's.
+
+    >>> _of_text("visual.proj"), _of_text("logit_scale"), _of_text("ln_final.weight")
+    (False, False, True)
+    """
+    return name != "logit_scale" and not name.startswith("visual.")
+
+
+def _wide(embeddings: Tensor) -> Tensor:
+    return embeddings.float() if embeddings.dtype in HALF else embeddings
 
 
 def whole_batch(embedded: list[tuple[Piece, Tensor]]) -> dict[str, Tensor]:
     """The pieces' embeddings as one (B, C) per kind, in the order of the batch."""
     by_kind = {}
     for kind in dict.fromkeys(piece.kind for piece, _ in embedded):
-        rows = torch.cat([piece.rows for piece, _ in embedded if piece.kind == kind])
         whole = torch.cat([values for piece, values in embedded if piece.kind == kind])
-        by_kind[kind] = whole[rows.argsort()] if kind == "text" else whole
+        rows = [piece.rows for piece, _ in embedded if piece.kind == kind]
+        order = [row for row in rows if isinstance(row, Tensor)]
+        by_kind[kind] = whole[torch.cat(order).argsort()] if order else whole
     return by_kind
 
 

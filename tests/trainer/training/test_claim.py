@@ -216,7 +216,7 @@ def test_how_a_step_is_computed_makes_no_other_run(world, run):
     assert main([*command, "--micro-batch", "4"]) == 0
     assert json.loads((world / "run" / "run.json").read_text())["settings"]["means"] == {
         **{"micro_batch": 0, "length_groups": 4},
-        **{"checkpointing": False, "compile": False},
+        **{"checkpointing": False, "compile": False, "tf32": False, "cudnn_benchmark": True},
     }
 
 

@@ -24,7 +24,8 @@ from trainer.__main__ import main
 from trainer.settings import Means
 from trainer.training import distributed
 from trainer.training.distributed import SharedBatchNorm, process_group, share_batch_statistics
-from trainer.training.step import Inputs, Stepper
+from trainer.training.pieces import Inputs
+from trainer.training.step import Stepper
 
 CASES = {
     "clip of a ViT": ("vit", "clip", 0, 7),
@@ -45,26 +46,41 @@ def part(inputs: Inputs, cut: int, rank: int) -> Inputs:
 
 
 def work(out: Path) -> None:
-    """What each of the two processes runs: every case."""
+    """What each of the two processes runs: every case, each twice: sums begin early from then."""
     with process_group() as (group, _):
         assert group.broadcast(group.rank + 5.0) == 5.0
         assert group.sizes(group.rank + 3) == [3, 4]
+        distributed.BUCKET = 1_000
         for name, (tower, objective, micro_batch, cut) in CASES.items():
             stepper = stepper_of(model_of(tower), Means(micro_batch=micro_batch), objective)
             stepper = replace(stepper, group=group)
             share_batch_statistics(nn.ModuleList([stepper.model, stepper.objective]))
-            torch.save(summed(stepper, part(inputs_of(tower), cut, group.rank)), at(out, name))
+            inputs = part(inputs_of(tower), cut, group.rank)
+            torch.save(summed(stepper, inputs), at(out, name))
+            stepper.optimizer.zero_grad()
+            torch.save(begun_early(stepper, inputs), at(out, f"{name}, again"))
         group.wait()  # as a training does: neither ends while the other still talks to it
 
 
-def at(out: Path, name: str) -> Path:
-    return out / f"{list(CASES).index(name)}-{os.environ.get('RANK', 'alone')}.pt"
+def at(out: Path, name: str, rank: int | None = None) -> Path:
+    return out / f"{name}-{os.environ['RANK'] if rank is None else rank}.pt"
+
+
+def begun_early(stepper: Stepper, inputs: Inputs) -> dict[str, torch.Tensor | int]:
+    """As `summed`, and how many sums had begun when the backward pass was done, of how many."""
+    begun, finish = [], stepper.sums.finish
+
+    def noted() -> None:
+        begun.extend([len(stepper.sums._begun), len(stepper.sums._buckets)])
+        finish()
+
+    stepper.sums.finish = noted
+    return {**summed(stepper, inputs), "begun": begun[0], "buckets": begun[1]}
 
 
 def summed(stepper: Stepper, inputs: Inputs) -> dict[str, torch.Tensor]:
     """The loss, the gradients that the optimiser sees, and the averages of batch statistics."""
     found = gradients(stepper, inputs)
-    stepper.group.sum_gradients(stepper.parameters())
     found["loss"] = stepper.group.sum(found["loss"])
     return {**found, **dict(stepper.model.named_buffers())}
 
@@ -96,8 +112,23 @@ def test_two_processes_have_the_gradients_of_one_with_the_joined_batch(name, two
     tower, objective, _, _ = CASES[name]
     alone = summed(stepper_of(model_of(tower), Means(), objective), inputs_of(tower))
     for rank in (0, 1):
-        found = torch.load(two / f"{list(CASES).index(name)}-{rank}.pt")
-        assert_equal(found, alone, atol=1e-8)
+        assert_equal(torch.load(at(two, name, rank)), alone, atol=1e-8)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_gradients_summed_while_the_backward_pass_runs_are_those_summed_after_it(name, two):
+    for rank in (0, 1):
+        after, during = (torch.load(at(two, which, rank)) for which in (name, f"{name}, again"))
+        begun, n_buckets = during.pop("begun"), during.pop("buckets")
+        assert n_buckets > 3
+        assert begun == n_buckets if "cached" not in name or "slip" not in name else begun > 0
+        for key in during.keys() - buffers_of(name):
+            assert torch.equal(during[key], after[key]), key
+
+
+def buffers_of(name: str) -> set[str]:
+    """The averages of batch statistics: a second step changes them further."""
+    return {key for key, _ in model_of(CASES[name][0]).named_buffers()}
 
 
 def test_shared_statistics_keep_the_names_and_evaluate_as_before():
@@ -109,11 +140,12 @@ def test_shared_statistics_keep_the_names_and_evaluate_as_before():
     assert torch.equal(shared.encode_image(images), plain.encode_image(images))
 
 
-def test_gradients_are_summed_in_buckets_of_bounded_size(monkeypatch):
+def test_gradients_are_summed_in_buckets_of_bounded_size_and_of_one_type(monkeypatch):
     monkeypatch.setattr(distributed, "BUCKET", 10)
-    sizes = [4, 4, 4, 30, 2]
-    buckets = list(distributed._buckets([nn.Parameter(torch.zeros(n)) for n in sizes]))
-    assert [[p.numel() for p in bucket] for bucket in buckets] == [[4, 4], [4], [30], [2]]
+    parameters = [nn.Parameter(torch.zeros(n)) for n in (4, 4, 4, 30, 2)]
+    parameters.append(nn.Parameter(torch.zeros(1, dtype=torch.bfloat16)))
+    buckets = list(distributed.buckets(parameters))
+    assert [[p.numel() for p in bucket] for bucket in buckets] == [[4, 4], [4], [30], [2], [1]]
 
 
 def test_torchrun_trains_as_one_process_does(tmp_path):

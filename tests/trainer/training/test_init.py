@@ -18,9 +18,9 @@ from trainer.model.export import open_clip_config
 from trainer.run_folder import RunFolder
 from trainer.settings import MODELS, TrainerError, TrainSettings, recipe
 from trainer.training.distributed import ALONE
+from trainer.training.pieces import Inputs
 from trainer.training.run import train
 from trainer.training.start import Habits, make_stepper
-from trainer.training.step import Inputs
 
 TINY = ("tiny-rn", "tiny-vit")
 FLAGS = ["--precision", "fp32", "--epochs", "1", "--batch", "16"]

@@ -13,7 +13,8 @@ from trainer.model import CLIP
 from trainer.settings import MODELS, RECIPES, Means, TextConfig, VisionConfig
 from trainer.training.losses import Objective, contrastive
 from trainer.training.optim import adamw, dtype, learning_rate
-from trainer.training.step import Inputs, Stepper, prepare, without_statistics
+from trainer.training.pieces import Inputs, copied, texts_in_pieces
+from trainer.training.step import Stepper, prepare, without_statistics
 
 TEXT = TextConfig(width=32, heads=2, layers=2, context=16, vocabulary=64)
 SMALL = {
@@ -156,22 +157,52 @@ def test_texts_grouped_by_length_give_the_same_gradients(groups):
     assert_equal(gradients(stepper_of(model_of("vit"), Means(length_groups=groups)), inputs), whole)
 
 
+def test_the_words_of_all_groups_are_looked_up_at_once_and_embedded_as_each_by_itself():
+    model, tokens = model_of("vit"), torch.from_numpy(inputs_of("vit").tokens)
+    groups = [tokens[:5, :15], tokens[5:], tokens[:0]]
+    for one, group in zip(model.encode_texts(groups), groups, strict=True):
+        assert torch.equal(one, model.encode_text(group))
+
+
 def test_a_group_of_texts_is_as_long_as_its_longest():
     stepper, inputs = stepper_of(model_of("vit"), Means(length_groups=4)), inputs_of("vit")
     texts = [piece for piece in stepper.pieces(inputs) if piece.kind == "text"]
     assert sorted(torch.cat([piece.rows for piece in texts]).tolist()) == list(range(12))
+    texts = list(copied(texts, torch.device("cpu")))
     for piece in texts:
         assert piece.inputs.shape[1] == (piece.inputs.argmax(dim=1) + 1).max()
+        assert torch.equal(piece.inputs, torch.from_numpy(inputs.tokens)[piece.rows, : piece.width])
     widths = [piece.inputs.shape[1] for piece in texts]
     assert widths == sorted(widths)
     assert widths[0] < widths[-1]
 
 
+@pytest.mark.parametrize(
+    ("lengths", "n", "most", "expected"),
+    [
+        ([5] * 12, 4, 12, [(12, 5)]),
+        ([5] * 12, 4, 6, [(6, 5), (6, 5)]),
+        ([5] * 12, 4, 3, [(3, 5)] * 4),
+        ([9, 3, 3, 3, 3, 3, 9, 9], 4, 8, [(4, 3), (4, 9)]),
+        ([3, 4, 5, 6], 4, 4, [(1, 3), (1, 4), (1, 5), (1, 6)]),
+        ([7], 4, 1, [(1, 7)]),
+        ([], 4, 1, [(0, 1)]),
+    ],
+)
+def test_groups_of_texts_as_long_as_each_other_are_one(lengths, n, most, expected):
+    tokens = np.zeros((len(lengths), 16), np.int64)
+    for row, length in zip(tokens, lengths, strict=True):
+        row[:length] = [*range(1, length), 63]
+    pieces = list(texts_in_pieces(tokens, n, torch.device("cpu"), most))
+    assert [(len(piece.inputs), piece.width) for piece in pieces] == expected
+    assert sorted(torch.cat([piece.rows for piece in pieces]).tolist()) == [*range(len(lengths))]
+
+
 def test_no_piece_is_larger_than_the_micro_batch():
     stepper = stepper_of(model_of("vit"), Means(micro_batch=5, length_groups=2), "slip")
     sizes = {}
-    for piece in stepper.pieces(inputs_of("vit")):
-        sizes.setdefault(piece.kind, []).append(len(piece.rows))
+    for piece in stepper.pieces(inputs_of("vit"), stepper.n_pieces(12)):
+        sizes.setdefault(piece.kind, []).append(len(piece.inputs))
     assert sizes == {kind: [4, 4, 4] for kind in ("image", "view1", "view2", "text")}
 
 
@@ -211,5 +242,5 @@ def test_an_empty_part_of_a_batch_has_no_gradient_and_stops_nobody():
         empty = inputs_of(tower, n=1)
         empty = Inputs(empty.images[:0], empty.tokens[:0])
         stepper = stepper_of(model_of(tower), Means(micro_batch=micro_batch))
-        pieces = stepper.pieces(empty)
-        assert [len(piece.rows) for piece in pieces] == [0, 0]
+        pieces = stepper.pieces(empty, stepper.n_pieces(0))
+        assert [len(piece.inputs) for piece in pieces] == [0, 0]

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from queries.tables.errors import MachineError, UserError, first_line
+from queries.tables.errors import MachineError, UserError, first_line, one_line
 
 DONE, FOUND, MISTAKE, MACHINE = range(4)
 INTERRUPTED = 128 + signal.SIGINT
@@ -60,7 +60,7 @@ EXTRAS = {
     **{"gensim": "sample", "wn": "sample", "atheris": "fuzz", "mlcroissant": "test"},
 }
 OURS = ("pipeline", "queries", "trainer")
-BESIDE = re.compile(r"\.(?P<name>.+)\.[a-z0-9_]{8}")  # what parts.written_whole writes beside
+BESIDE = re.compile(r"/\.(?P<name>[^/']+)\.[a-z0-9_]{8}'")  # what parts.written_whole writes
 
 
 def ending(error: BaseException | None, where: object = "") -> Ending | None:
@@ -68,8 +68,8 @@ def ending(error: BaseException | None, where: object = "") -> Ending | None:
 
     `where` is named by errors that name no file.
 
-    >>> ending(OSError(errno.ENOSPC, "No space left on device"), "wit").line
-    'wit: No space left on device; make room on the disk; the same command goes on from here'
+    >>> ending(OSError(errno.EROFS, "Read-only file system"), "wit").line
+    'wit: [Errno 30] Read-only file system; expected a disk that can be written'
     >>> ending(ModuleNotFoundError("No module named 's3fs'", name="s3fs"))
     Ending(code=2, line="no package s3fs: pip install '.[s3]'")
     >>> ending(ValueError("a fault of the program"))
@@ -86,7 +86,7 @@ def ending(error: BaseException | None, where: object = "") -> Ending | None:
             return Ending(MACHINE, f"{line}; expected a network that is up")
         case OSError() if error.errno in DISK:
             code, cure = DISK[error.errno]
-            return Ending(code, f"{_at(_named(error) or where)}{error.strerror}; {cure}")
+            return Ending(code, f"{'' if error.filename else _at(where)}{_text(error)}; {cure}")
     if number := disk_fault(error):
         line = first_line(error) if error else ""
         return Ending(DISK[number][0], f"{_at(where)}{line}; {DISK[number][1]}")
@@ -112,14 +112,13 @@ def disk_fault(error: BaseException | None) -> int | None:
     return next((number for number in LASTING if os.strerror(number) in text), None)
 
 
-def _named(error: OSError) -> str:
-    """The file that the system names; what is written beside it is named as what it will be."""
-    path = error.filename2 or error.filename
-    if not isinstance(path, str | os.PathLike):
-        return ""
-    folder, name = os.path.split(os.fspath(path))
-    beside = BESIDE.fullmatch(name)
-    return os.path.join(folder, beside["name"] if beside else name)
+def _text(error: OSError) -> str:
+    """The system's words; a file that is written beside another is named as what it will be.
+
+    >>> _text(OSError(28, "No space left on device", "wit/.latest.json.k2j3h4x_"))
+    "[Errno 28] No space left on device: 'wit/latest.json'"
+    """
+    return BESIDE.sub(r"/\g<name>'", one_line(error))
 
 
 def _at(where: object) -> str:

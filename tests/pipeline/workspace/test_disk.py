@@ -101,19 +101,23 @@ def test_a_disk_that_fails_in_every_stage_is_told_of_once(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("error", "line"),
+    ("error", "line", "code"),
     [
-        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "[Errno 28] No space left on device"),
-        (duckdb.IOException("IO Error: No space left on device\nmore"), "No space left on device"),
-        (FileNotFoundError(errno.ENOENT, "none", "a.txt"), "[Errno 2] none: 'a.txt'"),
-        (UserError("a fault of the settings"), "a fault of the settings"),
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "[Errno 28] No space left on device", 3),
+        (
+            duckdb.IOException("IO Error: No space left on device\nmore"),
+            "No space left on device",
+            3,
+        ),
+        (FileNotFoundError(errno.ENOENT, "none", "a.txt"), "[Errno 2] none: 'a.txt'", 2),
+        (UserError("a fault of the settings"), "a fault of the settings", 2),
     ],
 )
-def test_a_fault_before_any_stage_is_at_work_ends_in_one_line(tmp_path, capsys, error, line):
+def test_a_fault_before_any_stage_is_at_work_ends_in_one_line(tmp_path, capsys, error, line, code):
     with pytest.raises(SystemExit) as ended, ending_in_one_line(tmp_path):
         raise error
     told = capsys.readouterr().err.splitlines()
-    assert ended.value.code == 2
+    assert ended.value.code == code
     assert len(told) == 1
     assert line in told[0]
 

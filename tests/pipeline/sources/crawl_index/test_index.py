@@ -143,7 +143,6 @@ WRONG = {  # what the index's place holds instead of page 0, and the account of 
     "nothing in it": (gzip.compress(b""), "got gzip of b''"),
     "another page": (packed(page(7)), f"it is of another address: {address(7)}"),
     "a request": (packed(page(0, kind="request")), "it has no answer of a server"),
-    "a revisit": (packed(page(0, kind="revisit")), "it has no answer of a server"),
     "a text": (packed(page(0, kind="conversion")), "it holds texts (WET)"),
 }
 
@@ -160,6 +159,14 @@ def test_what_is_not_the_record_that_the_index_says_is_a_reason(tmp_path):
     assert len(raws) == len(WRONG)
     for name, (_, about) in WRONG.items():
         assert about in faults[name], name
+
+
+def test_a_revisit_that_the_index_names_is_the_reason_that_a_full_reading_gives(tmp_path):
+    content = packed(page(0, kind="revisit"))
+    (tmp_path / "a.warc.gz").write_bytes(content)
+    rows = [row_of(address(0), "a.warc.gz", 0, len(content))]
+    (raw,) = collected(source_of(parquet(tmp_path / "i.parquet", rows), base=tmp_path), tmp_path)
+    assert (raw.page_url, raw.reason) == (address(0), "revisited")
 
 
 def test_a_record_is_told_from_its_neighbours_and_spellings_by_its_address(tmp_path):

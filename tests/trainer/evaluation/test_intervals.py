@@ -57,6 +57,25 @@ def test_the_mean_per_class_lies_in_its_interval_as_often_as_stated():
     assert 0.94 <= covered(interval_of, rates.mean()) <= 0.985
 
 
+@pytest.mark.parametrize(
+    ("sizes", "rates"),
+    [
+        ((2, 2, 300), (0.4, 0.6, 0.95)),  # few and small: 88% by one accuracy for all classes
+        ((10, 100, 1000), (0.5, 0.9, 0.97)),  # 90%
+        ((2, 3, 100, 100), (0.5, 0.5, 0.95, 0.99)),
+        ((3, 5, 8), (0.5, 0.9, 0.2)),
+        ([1] * 100, [0.98] * 100),
+    ],
+)
+def test_the_mean_of_few_and_small_classes_lies_in_its_interval_too(sizes, rates):
+    labels, rates = np.repeat(np.arange(len(sizes)), sizes), np.array(rates)
+
+    def interval_of(draw):
+        return mean_per_class(draw.random(len(labels)) < rates[labels], labels, 0.1)
+
+    assert covered(interval_of, rates.mean()) >= 0.93
+
+
 def test_captions_of_one_picture_are_no_independent_answers():
     groups = np.repeat(np.arange(80), 5)
 

@@ -99,7 +99,7 @@ def test_a_concept_is_held_out_in_all_its_skin_tones(source):
 def test_a_few_dozen_rows_fail_in_the_ways_the_web_does(chapters, source, served, tmp_path):
     rows = chapters["faults"]
     assert Counter(row["reason"] for row in rows) == {
-        None: 41,
+        None: 61,
         "url_invalid": 3,
         "caption_missing": 3,
     }
@@ -138,6 +138,11 @@ def test_a_few_dozen_rows_fail_in_the_ways_the_web_does(chapters, source, served
         ("noai", "opted_out"): 4,
         ("moved", None): 4,
         ("openmoji", None): 7,
+        ("signal", "opted_out_content_signal"): 4,
+        ("reserved", "opted_out_tdm_reservation"): 3,
+        ("usage", None): 5,  # recorded
+        ("crawler", None): 5,
+        ("xmp", "opted_out_xmp"): 3,
     }
     pixels = [row for row in fetched if kind[row["pair_id"]] == "pixel"]
     assert {row["original_width"] for row in pixels} == {1}

@@ -59,7 +59,7 @@ def nearest(path: Path) -> str:
     except OSError:
         return ""
     visible = sorted(name for name in names if not name.startswith("."))
-    close = get_close_matches(path.name, visible, 1)
+    close = get_close_matches(path.name, visible, 1, cutoff=0.7)  # .toml alone is 0.6 of a name
     return f"; {path.parent} holds {close[0]}" if close else ""
 
 

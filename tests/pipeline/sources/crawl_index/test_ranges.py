@@ -191,10 +191,10 @@ def test_records_behind_the_end_of_a_file_are_missing_and_the_others_are_read(
 def test_an_index_on_a_web_server_is_read_by_ranges_too(tmp_path, server, rows, name):
     index = parquet(tmp_path / "i.parquet", rows).read_bytes()
     if name != "i.parquet":
-        index = gzip.compress(cdxj(rows))
+        index = gzip.compress(cdxj(rows), mtime=0)
     folder = "/cc-index/table/subset=warc/"
     server.put(f"{folder}{name}", index, "status 503 0", "drop 40")
-    server.put("/cc-index-table.paths.gz", gzip.compress(f"{folder[1:]}{name}\n".encode()))
+    server.put("/cc-index-table.paths.gz", gzip.compress(f"{folder[1:]}{name}\n".encode(), mtime=0))
     source = source_of(
         server.url("/cc-index-table.paths.gz"),
         base=server.url("/"),

@@ -141,7 +141,7 @@ GOOD = f"url,caption\n{','.join(ROW)}\n".encode()
 STRANGE = {
     "excel.csv": (workbook(), "it is a workbook of Excel: save its sheet as CSV"),
     "old.csv": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(504), "it is a workbook of Excel"),
-    "packed.csv": (gzip.compress(GOOD), "it is packed: name it packed.csv.gz"),
+    "packed.csv": (gzip.compress(GOOD, mtime=0), "it is packed: name it packed.csv.gz"),
     "zip.csv.gz": (b"BZh91AY&SY" + bytes(9), "it is packed: name it zip.csv.bz2"),
     "plain.csv.gz": (GOOD, "it is not packed as .gz: name it without that ending"),
     "page.csv": (b"\n<!DOCTYPE html><html><p>Not found</p></html>", "it is a web page"),

@@ -79,7 +79,7 @@ def add_overlap(commands: Commands) -> None:
 
     for command in (audit, clean, within):
         add_data(command)
-        about = "phash, the default, or a file of `trainer detector`"
+        about = "phash, the default; a file of `trainer detector`; or an .onnx, or its .toml"
         command.add_argument("--detector", default="phash", metavar="FILE", help=about)
         about = "bits, or a score; default: chosen by --rate"
         command.add_argument("--threshold", type=float, metavar="X", help=about)

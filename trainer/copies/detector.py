@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 import torch
@@ -21,6 +21,8 @@ from torch.nn import functional as F
 
 from queries.tables.errors import first_line
 from queries.tables.parts import written_whole
+from trainer.copies.onnx_network import load_onnx
+from trainer.copies.synthetic import SIDE
 from trainer.copies.thumbnails import mirrored
 from trainer.settings import TrainerError
 
@@ -56,8 +58,20 @@ class Block(nn.Module):
         return F.relu(self.second_norm(self.second(y)) + self.past(x))
 
 
+class Embedder(Protocol):
+    """What a detector needs of a network: this one's, or any of trainer/copies/onnx_network.py."""
+
+    side: int  # pixels of a square picture
+    width: int  # numbers of an embedding
+
+    def embed(self, pictures: np.ndarray) -> np.ndarray:
+        """Pictures uint8 (B, side, side, 3) -> embeddings float32 (B, width) of length 1."""
+
+
 class Network(nn.Module):
     """Pictures uint8 (B, 3, SIDE, SIDE) -> embeddings float32 (B, EMBED) of length 1."""
+
+    side, width = SIDE, EMBED
 
     def __init__(self) -> None:
         super().__init__()
@@ -82,41 +96,56 @@ class Network(nn.Module):
         pooled = torch.cat([x.mean((2, 3)), layout], dim=1)
         return F.normalize(self.head(pooled).float(), dim=-1)
 
+    @torch.inference_mode()
+    def embed(self, pictures: np.ndarray) -> np.ndarray:
+        """Pictures uint8 (B, SIDE, SIDE, 3) -> embeddings (B, EMBED), on the network's device."""
+        images = torch.from_numpy(pictures).to(self.stem.weight.device).permute(0, 3, 1, 2)
+        return self(images).cpu().numpy()
+
 
 @dataclass(frozen=True)
 class Detector:
     """A trained network, its description, and the background that normalises its scores.
 
-    `about` holds pictures, steps, seconds, the build's version, and the least scores at which the
-    false-positive rates of its own calibration are reached.
+    `about` holds the least scores at which the false-positive rates of its own calibration are
+    reached; pictures, steps, seconds and the build's version of ours, the file of an ONNX network.
     """
 
-    network: Network
+    network: Embedder
     about: dict
     digest: str = ""
-    background: np.ndarray | None = None  # (K, EMBED) float32
+    background: np.ndarray | None = None  # (K, D) float32
 
     def beside(self, pictures: np.ndarray) -> "Detector":
         """The detector with these pictures, uint8 (K, SIDE, SIDE, 3), as its background."""
-        return replace(self, background=self.embed(pictures))
+        return self.with_background(self.embed(pictures))
+
+    def with_background(self, embeddings: np.ndarray) -> "Detector":
+        """The detector with pictures of these embeddings (K, D) as its background."""
+        return replace(self, background=embeddings)
+
+    @property
+    def side(self) -> int:
+        """Pixels of the square pictures that it takes."""
+        return self.network.side
 
     @property
     def name(self) -> str:
-        """The name in results: `learned-` and the first 12 digits of the file's sha256."""
-        return f"learned-{self.digest[:12]}"
+        """The name in results: `learned-` or `onnx-`, and the first 12 digits of the digest."""
+        return f"{'onnx' if 'onnx' in self.about else 'learned'}-{self.digest[:12]}"
 
     def embed(self, pictures: Pictures) -> np.ndarray:
-        """Pictures uint8 (N, SIDE, SIDE, 3) -> embeddings (N, EMBED) float32, of length 1."""
-        blocks = [_embedded(self.network, batch) for batch in _batches(pictures)]
-        return np.concatenate([np.empty((0, EMBED), np.float32), *blocks])
+        """Pictures uint8 (N, side, side, 3) -> embeddings (N, D) float32, of length 1."""
+        blocks = [self.network.embed(batch) for batch in _batches(pictures)]
+        return np.concatenate([np.empty((0, self.network.width), np.float32), *blocks])
 
     def embed_both(self, pictures: Pictures) -> np.ndarray:
-        """Embeddings (2 * N, EMBED): of each picture, then of each mirror image."""
-        turned = [_embedded(self.network, mirrored(batch)) for batch in _batches(pictures)]
+        """Embeddings (2 * N, D): of each picture, then of each mirror image."""
+        turned = [self.network.embed(mirrored(batch)) for batch in _batches(pictures)]
         return np.concatenate([self.embed(pictures), *turned])
 
     def commonness(self, embeddings: np.ndarray) -> np.ndarray:
-        """The mean cosine (N,) of embeddings (N, EMBED) to the NEAREST pictures of the background.
+        """The mean cosine (N,) of embeddings (N, D) to the NEAREST pictures of the background.
 
         The very nearest is left out: it may be the picture itself.
         """
@@ -131,20 +160,14 @@ class Detector:
         return np.concatenate([np.empty(0, np.float32), *nearest_means])
 
     def sought(self, embeddings: np.ndarray) -> np.ndarray:
-        """Vectors (N, EMBED + 2) whose inner product with those of `compared` is the score."""
+        """Vectors (N, D + 2) whose inner product with those of `compared` is the score."""
         common = -WEIGHT * self.commonness(embeddings)
         return np.column_stack([embeddings, np.ones_like(common), common]).astype(np.float32)
 
     def compared(self, embeddings: np.ndarray) -> np.ndarray:
-        """Vectors (N, EMBED + 2) of the pictures that `sought` is compared with."""
+        """Vectors (N, D + 2) of the pictures that `sought` is compared with."""
         common = -WEIGHT * self.commonness(embeddings)
         return np.column_stack([embeddings, common, np.ones_like(common)]).astype(np.float32)
-
-
-@torch.inference_mode()
-def _embedded(network: Network, pictures: np.ndarray) -> np.ndarray:
-    images = torch.from_numpy(pictures).to(network.stem.weight.device).permute(0, 3, 1, 2)
-    return network(images).cpu().numpy()
 
 
 def _batches(pictures: Pictures) -> Iterator[np.ndarray]:
@@ -164,7 +187,12 @@ def save(path: Path, network: Network, about: dict) -> Detector:
 
 
 def load(path: Path) -> Detector:
-    """The detector of a file that `trainer detector` wrote; TrainerError for another file."""
+    """The detector of a file that `trainer detector` wrote, or of an ONNX network.
+
+    An .onnx, or a .toml of trainer/copies/onnx_network.py. TrainerError for another file.
+    """
+    if path.suffix.lower() in (".onnx", ".toml"):
+        return Detector(*load_onnx(path))
     try:
         with safe_open(path, framework="pt") as file:
             about = json.loads((file.metadata() or {})[STATE])
@@ -176,7 +204,7 @@ def load(path: Path) -> Detector:
     except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
         raise TrainerError(
             f"{path}: {first_line(error)}, expected a detector that "
-            "`python -m trainer detector` made"
+            "`python -m trainer detector` made, an .onnx, or a .toml with a table [detector]"
         ) from None
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -18,6 +18,7 @@ from trainer.data.samples import Samples
 from trainer.settings import TrainerError
 
 CHUNK = 1_024  # pictures decoded at a time
+CHUNK_BYTES = 1 << 26  # of them, at most
 
 
 def thumbnail(picture: np.ndarray, side: int = SIDE) -> np.ndarray:
@@ -48,12 +49,19 @@ def thumbnails(samples: Samples, rows: Sequence[int], side: int) -> Iterator[np.
             yield from pool.map(thumbnail_of, rows[at : at + CHUNK])
 
 
-def all_pictures(samples: Samples) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """(pair_ids, thumbnails uint8 (n, SIDE, SIDE, 3)) of every readable picture, in order."""
-    ids = samples.pair_ids
-    for at in range(0, len(samples), CHUNK):
-        rows = range(at, min(at + CHUNK, len(samples)))
-        looks = [*zip(rows, thumbnails(samples, rows, SIDE), strict=True)]
+def all_pictures(samples: Samples, side: int = SIDE) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """(pair_ids, thumbnails uint8 (n, side, side, 3)) of every readable picture, in order."""
+    return pictures_at(samples, range(len(samples)), side)
+
+
+def pictures_at(
+    samples: Samples, rows: Sequence[int], side: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """(pair_ids, thumbnails uint8 (n, side, side, 3)) of the readable pictures of the rows."""
+    ids, chunk = samples.pair_ids, min(CHUNK, max(1, CHUNK_BYTES // (3 * side * side)))
+    for at in range(0, len(rows), chunk):
+        block = rows[at : at + chunk]
+        looks = [*zip(block, thumbnails(samples, block, side), strict=True)]
         kept = [(row, look) for row, look in looks if look is not None]
         if kept:
             yield ids[[row for row, _ in kept]], np.stack([look for _, look in kept])
@@ -75,9 +83,15 @@ def chosen_pictures(build: Path, most: int, seed: int) -> tuple[np.ndarray, dict
 
 def some_pictures(samples: Samples, most: int, seed: int, side: int) -> np.ndarray:
     """The thumbnails (N, side, side, 3) of at most `most` pictures, chosen by a hash."""
-    rows = order(samples.pair_ids, seed, epoch=0)[:most].tolist()
-    looks = [look for look in thumbnails(samples, rows, side) if look is not None]
-    if len(looks) < 2:
+    return np.concatenate([*blocks_of_some(samples, most, seed, side)])
+
+
+def blocks_of_some(samples: Samples, most: int, seed: int, side: int) -> Iterator[np.ndarray]:
+    """The same in blocks. Raises TrainerError where fewer than two pictures are readable."""
+    rows, n = order(samples.pair_ids, seed, epoch=0)[:most].tolist(), 0
+    for _, looks in pictures_at(samples, rows, side):
+        n += len(looks)
+        yield looks
+    if n < 2:
         folder = samples.tars[0].path.rpartition("/")[0]
-        raise TrainerError(f"{folder}: {len(looks)} readable pictures, expected at least 2")
-    return np.stack(looks)
+        raise TrainerError(f"{folder}: {n} readable pictures, expected at least 2")

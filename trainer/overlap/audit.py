@@ -70,7 +70,7 @@ def overlap(
     """
     model = load(run) if run else None
     size = stored_side(build)
-    sets = [SetPictures(eval_set).read(size) for eval_set in eval_sets]
+    sets = [SetPictures(eval_set, method.embeddings()).read(size) for eval_set in eval_sets]
     correct = [_answers(model, seen) for seen in sets]
     overlaps = search(build, sets, method)
     if to is not None:

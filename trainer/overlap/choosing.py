@@ -84,8 +84,9 @@ def own_threshold(detector: Detector, rate: float) -> Threshold:
     thresholds = {float(key): value for key, value in detector.about["thresholds"].items()}
     if not thresholds:
         raise TrainerError(
-            f"{detector.name} was trained on too few pictures to know a threshold, and there are "
-            "too few pairs of different classes to choose one: expected --threshold"
+            f"{detector.name} knows no threshold (ours knows one if trained on enough pictures, an "
+            "ONNX network if its .toml has thresholds), and too few pairs are of different classes "
+            "to choose one: expected --threshold"
         )
     lower = [noted for noted in thresholds if noted <= rate]
     if lower:

@@ -42,7 +42,7 @@ def decontaminate(
     Raises TrainerError if a pair is still near after `most_rounds` builds, or if a build fails.
     """
     size = stored_side(find(out))
-    sets = [SetPictures(eval_set).read(size) for eval_set in eval_sets]
+    sets = [SetPictures(eval_set, method.embeddings()).read(size) for eval_set in eval_sets]
     rounds = list[Round]()
     for left in range(most_rounds, -1, -1):
         build = find(out)

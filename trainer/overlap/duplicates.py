@@ -7,7 +7,7 @@ the second check (trainer/copies/alignment.py).
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -20,13 +20,12 @@ from trainer.copies.components import Components, near_hash_pairs, near_vector_p
 from trainer.copies.detector import Detector
 from trainer.copies.neighbours import trained_hashes
 from trainer.copies.second_check import MOST_TRIES, SecondCheck
-from trainer.copies.synthetic import SIDE
 from trainer.copies.thumbnails import all_pictures
 from trainer.data.reading import read_samples
 from trainer.data.samples import Samples
 from trainer.evaluation.results import percent
 from trainer.overlap.choosing import own_threshold
-from trainer.overlap.search import Search, with_background
+from trainer.overlap.search import Search, side_of, with_background
 from trainer.run_folder import RunFolder
 from trainer.settings import TrainerError
 
@@ -93,7 +92,7 @@ def _by_detector(build: Path, ids: np.ndarray, hashes: np.ndarray, method: Searc
 
     Pictures of equal hashes are one group; the first readable one of them is compared.
     """
-    samples = replace(read_samples(build, SIDE), cache_bytes=0)
+    samples = read_samples(build, side_of(method))
     detector = with_background(method, samples)
     limit = method.threshold
     if limit is None:
@@ -121,7 +120,7 @@ def _vectors(
     rows, names, n = [np.empty(0, np.int64)], ("sought", "mirrored", "compared"), 0
     with ExitStack() as stack:
         files = [stack.enter_context((folder / name).open("wb")) for name in names]
-        for block_ids, pictures in all_pictures(samples):
+        for block_ids, pictures in all_pictures(samples, detector.side):
             block = np.searchsorted(ids, block_ids)
             labels, first = np.unique(components.label[block], return_index=True)
             new = np.sort(first[~taken[labels]])

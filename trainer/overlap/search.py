@@ -7,7 +7,7 @@ candidate of the learned detector counts only if its pixels agree (trainer/copie
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from queries.engine.progress import Step, shown
 from queries.tables.manifest import manifest
 from trainer.copies.alignment import LEAST_AGREEMENT
 from trainer.copies.detector import Detector
+from trainer.copies.embedding import BothEmbeddings
 from trainer.copies.neighbours import (
     Neighbours,
     folded,
@@ -29,7 +30,7 @@ from trainer.copies.synthetic import SIDE
 from trainer.copies.thresholds import (
     Threshold,
 )
-from trainer.copies.thumbnails import all_pictures, some_pictures
+from trainer.copies.thumbnails import all_pictures, blocks_of_some
 from trainer.data.reading import read_samples
 from trainer.data.samples import Samples
 from trainer.overlap.choosing import EQUAL_BITS, hash_threshold, score_threshold
@@ -38,6 +39,7 @@ from trainer.settings import TrainerError
 
 MOST_RATE = 1e-4  # false candidates per pair
 MOST_CANDIDATES = 1_024  # of a picture, the nearest, whose pixels are compared
+CANDIDATE_BITS = 12  # of pHash: within them pixels are compared, where there is a detector
 STORED_SIDE = 256  # pixels, where a build does not say
 BACKGROUND = 8_192  # pictures of the build, by which scores are normalised
 
@@ -60,6 +62,10 @@ class Search:
         most = 64 if self.detector is None else 1
         if self.threshold is not None and not 0 <= self.threshold <= most:
             raise TrainerError(f"threshold {self.threshold}: expected 0..{most}")
+
+    def embeddings(self) -> BothEmbeddings | None:
+        """Where the pictures of a set are embedded as they are read; None: the hash needs none."""
+        return None if self.detector is None else BothEmbeddings(self.detector)
 
     @property
     def name(self) -> str:
@@ -119,11 +125,11 @@ def search(build: Path, sets: Sequence[SetPictures], method: Search) -> list[Ove
     if method.detector is None:
         rate = method.rate_for(sum(len(ids) for ids, _ in trained_hashes(build)))
         return [_by_hash(build, seen, _hash_threshold(seen, method, rate)) for seen in sets]
-    samples = replace(read_samples(build, SIDE), cache_bytes=0)
+    samples = read_samples(build, side_of(method))
     rate = method.rate_for(len(samples))
-    equal = Threshold(EQUAL_BITS, None, 0, "given")
+    near = Threshold(CANDIDATE_BITS, None, 0, "given")
     return [
-        _checked(_by_hash(build, seen, equal), threshold, candidates, samples)
+        _checked(_by_hash(build, seen, near), threshold, candidates, samples)
         for seen, (threshold, candidates) in zip(
             sets, _by_detector(samples, sets, method, rate), strict=True
         )
@@ -134,7 +140,14 @@ def with_background(method: Search, samples: Samples) -> Detector:
     """The detector, its scores normalised by BACKGROUND pictures of the build, chosen by a hash."""
     if method.detector is None:
         raise ValueError("no detector: expected a learned one")
-    return method.detector.beside(some_pictures(samples, BACKGROUND, 0, SIDE))
+    detector = method.detector
+    blocks = blocks_of_some(samples, BACKGROUND, 0, detector.side)
+    return detector.with_background(np.concatenate([detector.embed(block) for block in blocks]))
+
+
+def side_of(method: Search) -> int:
+    """Pixels of the thumbnails that the detector and the second check need."""
+    return SIDE if method.detector is None else max(SIDE, method.detector.side)
 
 
 def _hash_threshold(seen: SetPictures, method: Search, rate: float) -> Threshold:
@@ -170,7 +183,7 @@ def _by_detector(
 ) -> Iterator[tuple[Threshold, Neighbours]]:
     """Each set's threshold, and the candidates above it; the build is embedded once for all."""
     detector = with_background(method, samples)
-    embedded = [detector.embed_both(seen.thumbnails) for seen in sets]
+    embedded = [seen.embedded.all() for seen in sets if seen.embedded is not None]
     thresholds = [
         score_threshold(seen, detector, embeddings, rate)
         if method.threshold is None
@@ -186,7 +199,7 @@ def _by_detector(
     )
 
     def trained(step: Step) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        for ids, pictures in all_pictures(samples):
+        for ids, pictures in all_pictures(samples, detector.side):
             yield ids, detector.compared(detector.embed(pictures))
             step.update(len(ids))
 
@@ -214,19 +227,34 @@ def _rows(near: Neighbours, begin: int, end: int) -> Neighbours:
 def _checked(
     overlap: Overlap, threshold: Threshold, candidates: Neighbours, samples: Samples
 ) -> Overlap:
-    """The overlap with those candidates of the detector whose pixels agree: the second check."""
-    n_candidates = len(candidates.row)
-    candidates = candidates.where(within_most(candidates.row, MOST_CANDIDATES))
-    likenesses = agreements_beside(
-        samples, overlap.seen.thumbnails, candidates.row, candidates.pair_id
-    )
+    """The overlap with those candidates, of detector and hash, whose pixels agree.
+
+    What is within EQUAL_BITS of pHash needs no second check.
+    """
+    by_hash = overlap.by_hash
+    near = by_hash.value > EQUAL_BITS
+    alike, n_left = _agreeing(overlap.seen, by_hash.where(near), samples)
+    kept = ~near
+    kept[near] = alike >= LEAST_AGREEMENT
+    likenesses, n_unchecked = _agreeing(overlap.seen, candidates, samples)
     agree = likenesses >= LEAST_AGREEMENT
     return Overlap(
         overlap.seen,
         threshold,
-        overlap.by_hash,
+        by_hash.where(kept),
         candidates.where(agree),
         likenesses[agree],
-        n_candidates,
-        n_candidates - len(agree),
+        len(agree) + len(alike),
+        n_left + n_unchecked,
     )
+
+
+def _agreeing(
+    seen: SetPictures, candidates: Neighbours, samples: Samples
+) -> tuple[np.ndarray, int]:
+    """How well the pixels of each candidate agree, (K,), and how many were not compared: 0."""
+    likenesses = np.zeros(len(candidates.row))
+    compared = within_most(candidates.row, MOST_CANDIDATES)
+    asked = candidates.where(compared)
+    likenesses[compared] = agreements_beside(samples, seen.thumbnails, asked.row, asked.pair_id)
+    return likenesses, int((~compared).sum())

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from queries.pixels.fingerprint import phash, spread
+from trainer.copies.embedding import BothEmbeddings
 from trainer.copies.thumbnails import mirrored, thumbnail
 from trainer.evaluation.sets import EvalSet, Picture
 
@@ -17,6 +18,7 @@ class SetPictures:
     """An evaluation set's pictures as the detectors see them, in the set's order."""
 
     eval_set: EvalSet
+    embedded: BothEmbeddings | None = None  # for a search by a learned detector
     names: list[str] = field(default_factory=list)
     labels: list[int] = field(default_factory=list)
     hashes: list[int] = field(default_factory=list)
@@ -42,6 +44,8 @@ class SetPictures:
             self.mirror_hashes.append(phash(mirrored(picture.pixels)))
             self.spreads.append(spread(picture.pixels))
             self.thumbnails.append(thumbnail(picture.pixels))
+            if self.embedded is not None:
+                self.embedded.add(picture.pixels)
             yield picture
 
     def __len__(self) -> int:

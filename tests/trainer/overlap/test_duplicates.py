@@ -13,6 +13,7 @@ from tests.trainer_fixtures import write_build
 from trainer.copies.alignment import LEAST_AGREEMENT, likeness
 from trainer.copies.components import Components, near_hash_pairs, near_vector_pairs
 from trainer.copies.detector import Detector, Network
+from trainer.copies.hash_parts import MOST_BITS, n_candidates, pairs_by_parts
 from trainer.copies.neighbours import bits_between
 from trainer.copies.second_check import SecondCheck
 from trainer.copies.thumbnails import mirrored, thumbnail
@@ -47,15 +48,31 @@ def test_groups_by_hash_are_those_of_all_pairs(monkeypatch, radii):
     assert expected[0].groups > 20
 
 
-def test_every_near_pair_of_hashes_comes_once(monkeypatch):
+@pytest.mark.parametrize("cost", [0, 1_000_000])
+@pytest.mark.parametrize("near_bits", [1, 6, 7, 8, 20])
+def test_every_near_pair_of_hashes_comes_once(monkeypatch, near_bits, cost):
     monkeypatch.setattr("trainer.copies.components.COMPARED", 50)
     monkeypatch.setattr("trainer.copies.components.QUERIES", 7)
     hashes = np.unique(near_equal_hashes(400, seed=2))
-    first, second, bits = map(np.concatenate, zip(*near_hash_pairs(hashes, 6), strict=True))
     distance = np.triu(bits_between(hashes, hashes).astype(int) + 1, 1) - 1
-    pairs = [*zip(first.tolist(), second.tolist(), bits.tolist(), strict=True)]
-    expected = np.argwhere((distance >= 0) & (distance <= 6)).tolist()
-    assert sorted(pairs) == [(a, b, distance[a, b]) for a, b in expected]
+    expected = np.argwhere((distance >= 0) & (distance <= near_bits)).tolist()
+    plainly = [(a, b, distance[a, b]) for a, b in expected]
+    monkeypatch.setattr("trainer.copies.components.COST", cost)
+    ways = [near_hash_pairs(hashes, near_bits)]
+    if near_bits <= MOST_BITS:
+        monkeypatch.setattr("trainer.copies.hash_parts.CANDIDATES", 37)
+        ways.append(pairs_by_parts(hashes, near_bits))
+    for blocks in ways:
+        first, second, bits = map(np.concatenate, zip(*blocks, strict=True))
+        pairs = zip(first.tolist(), second.tolist(), bits.tolist(), strict=True)
+        assert sorted(pairs) == plainly
+
+
+def test_the_pairs_of_a_join_are_counted_before_it():
+    hashes = np.random.default_rng(6).integers(0, 1 << 17, 300)
+    parts = hashes[:, None] >> np.arange(0, 64, 16) & 0xFFFF
+    differ = np.bitwise_count(parts[:, None] ^ parts[None])
+    assert n_candidates(hashes) == (differ <= 1).sum()
 
 
 def test_pairs_of_vectors_are_those_of_the_whole_product(monkeypatch):

@@ -123,7 +123,7 @@ def csv_header(path: str, layout: Layout) -> list[str]:
         header = next(_fields(text, stated), None)
     if header is None:
         raise DamagedError("the first line does not parse")
-    return header
+    return [name or "" for name in header]  # \N, where backslashes escape, is no name
 
 
 def _header_of_width(path: str, layout: Layout) -> tuple[str, ...]:

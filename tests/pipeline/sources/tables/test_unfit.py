@@ -202,3 +202,9 @@ def test_pictures_inside_of_a_table_are_named_and_are_no_text(tmp_path):
     )
     (row,) = collected(path, extra="all")
     assert (row["reason"], row["extra"]) == (None, '{"id": "7"}')
+
+
+def test_a_header_that_names_a_column_null_is_refused(tmp_path):
+    """Made up by tests.fuzz: `\\N` is the null of `mysqldump --tab`."""
+    path = written(tmp_path / "a.tsv", b"caption\t\\N\nb\t\\N\n")
+    assert "no column 'url'; it has: caption, " in refused(path, escapes=True, quotes=False)

@@ -26,7 +26,7 @@ class Index:
         self.path, self.contact = path, contact
         schema, self.metadata = parquet.footer(path, contact)
         own = [field for field in schema if schema.names.count(field.name) == 1]
-        self.own = [pa.field(field.name, decoded(field.type)) for field in own]
+        self.own = [pa.field(field.name, _kind(field.type)) for field in own]
         names = {field.name for field in self.own}
         self.folders = {name: value for name, value in folders.items() if name not in names}
         added = [pa.field(name, pa.string()) for name in self.folders]
@@ -81,18 +81,25 @@ def _bounds(column: Any) -> tuple[str, str] | None:
     return None
 
 
+def _kind(kind: pa.DataType) -> pa.DataType:
+    """The type of a column's values: old writers say of texts only that they are bytes."""
+    kind = decoded(kind)
+    return pa.string() if holds_text(kind) else kind
+
+
 def readable(column: pa.Array) -> pa.Array:
     """The column; texts that are no UTF-8 have U+FFFD in place of what is wrong.
 
-    >>> readable(pa.array([b"a", b"\\xff"]).view(pa.string())).to_pylist()
+    >>> readable(pa.array([b"a", b"\\xff"])).to_pylist()
     ['a', '\\ufffd']
     """
-    if not holds_text(column.type) or pa.types.is_binary(column.type):
+    if not holds_text(column.type):
         return column
     try:
-        column.validate(full=True)
+        texts = column.cast(pa.string())
+        texts.validate(full=True)
     except pa.ArrowInvalid:
         raw = column.cast(pa.large_binary()).to_pylist()
-        texts = [None if text is None else text.decode("utf-8", "replace") for text in raw]
-        return pa.array(texts, pa.string())
-    return column
+        values = [None if text is None else text.decode("utf-8", "replace") for text in raw]
+        return pa.array(values, pa.string())
+    return texts

@@ -58,16 +58,26 @@ def _records(path: str, source: CommonCrawlIndexSource) -> Iterator[dict[str, An
             if isinstance(rows, str):
                 yield _faulty("row_invalid", rows)
                 continue
-            kept = condition.kept(rows).select(PLACES).to_pylist()
-            yield from (_record(row, source.base) for row in kept)
+            kept = condition.kept(rows).select(PLACES)
+            columns = [_values(column) for column in kept.columns]
+            for values in zip(*columns, strict=True):
+                yield _record(dict(zip(PLACES, values, strict=True)), source.base)
     except (SourceError, DownloadError) as error:
         raise SourceError(f"source {source.name}: {error}") from None
+    except InputError as error:  # a condition that does not fit the columns, or a value
+        raise SourceError(f"source {source.name}: {path}: {error}") from None
     except (BombError, MemoryError) as error:
         yield _faulty("file_bomb", f"{path}: {one_line(error)}")
     except BROKEN as error:
-        if isinstance(error, InputError):
-            raise SourceError(f"source {source.name}: {path}: {error}") from None
         yield _faulty("bad_stream", f"{path}: {one_line(error)}")
+
+
+def _values(column: pa.ChunkedArray) -> list[Any]:
+    """The values of a column of texts or whole numbers; of any other type they are no place."""
+    kind = column.type
+    if pa.types.is_string(kind) or pa.types.is_integer(kind):
+        return list(column.to_pylist())
+    return [[str(kind)]] * len(column)
 
 
 def _record(row: dict[str, Any], base: str) -> dict[str, Any]:

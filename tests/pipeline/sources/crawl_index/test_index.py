@@ -287,3 +287,16 @@ def test_a_file_that_is_added_changes_no_part_of_the_others(tmp_path, base, monk
     assert len(alone) == 2
     assert alone == both[:2]
     assert len(set(map(json.dumps, both))) == 4
+
+
+def test_a_condition_that_a_value_or_a_later_file_does_not_fit_ends_the_stage_in_one_line(
+    tmp_path, base
+):
+    rows = scanned(base / NAME, NAME)
+    index = parquet(tmp_path / "i.parquet", rows)
+    source = source_of(index, base=base, where="CAST(content_languages AS INT) > 0")
+    with pytest.raises(SourceError, match=r"i.parquet: .*Could not convert string 'fin' to INT32"):
+        collected(source, tmp_path)
+    other = parquet(tmp_path / "other.parquet", [{"url": "x"}], pa.schema([("url", pa.string())]))
+    with pytest.raises(SourceError, match=r"other.parquet: expected a column warc_filename"):
+        listed(source_of(index, other, base=base), tmp_path)

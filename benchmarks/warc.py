@@ -68,16 +68,16 @@ print(json.dumps([time.process_time() - before, rows]))
 """
 
 
-def write_crawl(warc: Path, wat: Path, n_pages: int) -> None:
-    """Write the pages, and what a WAT file says of them."""
-    chance = random.Random(SEED)
+def write_crawl(warc: Path, wat: Path, n_pages: int, first: int = 0) -> None:
+    """Write the pages, numbered from the first, and what a WAT file says of them."""
+    chance = random.Random(SEED + first)
     words = [
         "".join(chance.choices(string.ascii_lowercase, k=chance.randint(2, 10)))
         for _ in range(5_000)
     ]
     weights = [1 / rank for rank in range(1, 5_001)]  # as words come: it packs as pages do
     with warc.open("wb") as warc_file, wat.open("wb") as wat_file:
-        for number in range(n_pages):
+        for number in range(first, first + n_pages):
             html, links = page(chance, partial(chance.choices, words, weights), number)
             http = f"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n\r\n{html}"
             warc_file.write(record("response", "application/http; msgtype=response", number, http))

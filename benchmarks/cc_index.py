@@ -103,7 +103,7 @@ def whole(server: DownloadServer, warcs: list[Path]) -> list[Raw]:
 
 def main() -> None:
     asked = arguments("benchmarks.cc_index", __doc__)
-    n_files, n_pages = (2, 500) if asked.quick else (8, 1_250)
+    n_files, n_pages = (2, 250) if asked.quick else (4, 500)
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as name, DownloadServer() as server:
         folder = Path(name)

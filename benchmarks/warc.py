@@ -16,6 +16,7 @@ import string
 import tempfile
 from collections.abc import Callable
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 from urllib.parse import urljoin
 
@@ -75,10 +76,11 @@ def write_crawl(warc: Path, wat: Path, n_pages: int, first: int = 0) -> None:
         "".join(chance.choices(string.ascii_lowercase, k=chance.randint(2, 10)))
         for _ in range(5_000)
     ]
-    weights = [1 / rank for rank in range(1, 5_001)]  # as words come: it packs as pages do
+    # As words come: it packs as pages do.
+    weights = list(accumulate(1 / rank for rank in range(1, 5_001)))
     with warc.open("wb") as warc_file, wat.open("wb") as wat_file:
         for number in range(first, first + n_pages):
-            html, links = page(chance, partial(chance.choices, words, weights), number)
+            html, links = page(chance, partial(chance.choices, words, cum_weights=weights), number)
             http = f"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n\r\n{html}"
             warc_file.write(record("response", "application/http; msgtype=response", number, http))
             html_metadata = {"Head": {"Title": "page"}, "Links": links}

@@ -16,7 +16,7 @@ from pipeline.sources.crawl_index import records
 from pipeline.web import ranges
 from queries.tables.parts import read_rows
 from tests import ROOT
-from tests.download_server import DownloadServer
+from tests.download_server import DownloadServer, Handler
 from tests.pipeline.sources.crawl.test_crawl import told
 from tests.pipeline.sources.crawl_index.indexed import (
     NAME,
@@ -91,6 +91,19 @@ def test_records_that_lie_close_come_with_one_request(
     raws = collected(source_of(index, base=server.url("/")), tmp_path)
     assert told(raws) == ["kite 0", "kite 2", "kite 3", "kite 5"]
     assert asked_for(server) == [span(rows[first], rows[last]) for first, last in pieces]
+
+
+def test_requests_share_a_connection_that_the_server_keeps(tmp_path, server, rows, monkeypatch):
+    connections: list[object] = []
+    accept = server.process_request
+    monkeypatch.setattr(Handler, "protocol_version", "HTTP/1.1")
+    monkeypatch.setattr(
+        server, "process_request", lambda *of: (connections.append(of), accept(*of))
+    )
+    index = parquet(tmp_path / "i.parquet", rows)
+    source = source_of(index, base=server.url("/"), where=EVERY_FIFTH)
+    assert told(collected(source, tmp_path)) == ["kite 0", "kite 5", "kite 10", "kite 15"]
+    assert (len(server.asked), len(connections)) == (4, 1)
 
 
 def test_a_record_that_is_named_twice_is_asked_for_once(tmp_path, server, rows):

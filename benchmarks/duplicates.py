@@ -63,8 +63,9 @@ def main() -> None:
     seconds = take_turns(ways, rounds=3)
     command = [sys.executable, "-m", "benchmarks.duplicates", "--worker"]
     alone = child([*command, *(["--quick"] if options.quick else [])])
-    if (alone["groups"], alone["largest"]) != (NEAR // part + 1, EQUAL // part):
-        raise SystemExit(f"expected each planted group, and no other: {alone}")
+    planted, by_chance = NEAR // part + 1, 10  # two pairs of a million drawn hashes are near
+    if not planted <= alone["groups"] <= planted + by_chance or alone["largest"] != EQUAL // part:
+        raise SystemExit(f"expected each planted group, and few others: {alone}")
     rows = [Row(f"groups of {COMPARED:,}", "CPU s", seconds["ours"], "NumPy", seconds["peer"])]
     show(
         f"Groups among {HASHES // part:,} hashes, {EQUAL // part:,} of them equal",

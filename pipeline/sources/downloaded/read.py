@@ -15,6 +15,7 @@ from pipeline.web.reading import json_object
 MOST_SAMPLES = 1_000_000  # of a shard; img2dataset writes 10,000 into one
 DISALLOWED = "X-Robots-Tag"  # in img2dataset's message where a header forbids the use
 LICENCE = "license"  # the column, where the settings name none
+HELD = "held"  # ours among the extra columns: a shard's own would name any file
 
 Row = dict[str, Any]
 
@@ -67,7 +68,7 @@ def of_sample(sample: Sample, layout: Layout, about: Row | None = None) -> Itera
         if about is None:
             yield Raw(reason="row_invalid", extra=where(sample.picture))
             return
-    about = dict(about or {})
+    about = _without_place(about or {})
     if sample.text is not None and not any(name in about for name in layout.captions):
         about[layout.captions[0]] = sample.text
     reason = None if sample.picture else "picture_missing"
@@ -88,7 +89,7 @@ def where(picture: Picture | None, stated: Any = None) -> Row | None:
         return None
     stated = stated.decode("ascii", "replace") if isinstance(stated, bytes) else stated
     as_served = stated.lower() == picture.sha256 if isinstance(stated, str) and stated else None
-    return {"held": {**picture._asdict(), "as_served": as_served}}
+    return {HELD: {**picture._asdict(), "as_served": as_served}}
 
 
 def last(key: str) -> str:
@@ -130,7 +131,11 @@ def _without_picture(about: Row, layout: Layout) -> Iterator[Raw]:
     reason = "not_downloaded" if text(about.get("status")) != "success" else "picture_missing"
     if DISALLOWED in (text(about.get("error_message")) or ""):
         reason = "opted_out"
-    yield next(raws(about, layout))._replace(reason=reason)
+    yield next(raws(_without_place(about), layout))._replace(reason=reason)
+
+
+def _without_place(about: Row) -> Row:
+    return {name: value for name, value in about.items() if name != HELD}
 
 
 def text(value: Any) -> str | None:

@@ -173,6 +173,17 @@ def test_a_sample_without_json_is_described_by_the_listing(tmp_path):
     assert rows[1]["extra"]["held"]["offset"] == 512
 
 
+def test_a_shard_cannot_say_itself_where_a_picture_is_held(tmp_path):
+    place = {"file": "0/../../../etc/passwd", "offset": 0, "bytes": 9, "sha256": "ab"}
+    listing(tmp_path / "00000.parquet", row(2, "failed_to_download") | {"held": place})
+    members = [("1.jpg", PNG), ("1.json", about(1, held=place)), ("3.json", about(3, held=place))]
+    tar(tmp_path / "00000.tar", *members)
+    rows = collected(tmp_path)
+    assert [row["reason"] for row in rows] == [None, "picture_missing", "not_downloaded"]
+    assert rows[0]["extra"]["held"]["file"] == "0/00000.tar"
+    assert all("held" not in row["extra"] for row in rows[1:])
+
+
 def test_a_damaged_listing_loses_no_sample(tmp_path):
     (tmp_path / "00000.parquet").write_bytes(b"PAR1 and no more")
     tar(tmp_path / "00000.tar", ("1.jpg", PNG), ("1.json", about(1)))

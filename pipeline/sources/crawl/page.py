@@ -45,17 +45,22 @@ def pictures(
     [('http://x.org/a.jpg', 'A lighthouse', {'language': 'en'})]
     """
     kept, data, fault = skeleton(html)
-    tree = LexborHTMLParser(kept)
-    metas = [meta_of(meta.attributes) for meta in tree.css("meta[content]")]
+    tree, names = LexborHTMLParser(kept), kept.lower()  # a query of the tree takes longer than this
+    metas = []
+    if "<meta" in names:
+        metas = [meta_of(meta.attributes) for meta in tree.css("meta[content]")]
     images = tree.css("img")
     if len(images) > MOST_PICTURES:
         fault = fault or f"more than {MOST_PICTURES} pictures"
-    base, root = tree.css_first("base[href]"), tree.root
+    base = tree.css_first("base[href]") if "<base" in names else None
+    root = tree.root
     address = base.attributes["href"] if base is not None else None
-    of_page, of_figures = _licenses(tree, absolute(page_url, address) or page_url)
+    of_page, of_figures = list[str](), dict[int, str]()
+    if "license" in names:
+        of_page, of_figures = _licenses(tree, absolute(page_url, address) or page_url)
     rights = rights_of(of_page, metas, data, heard)
     licenses = rights.licenses
-    in_figures = bool(of_figures) or tree.css_first("figcaption") is not None
+    in_figures = bool(of_figures) or "<figcaption" in names
     declared = root.attributes if root is not None else {}
     of_the_page = next((content for name, content in metas if name == "content-language"), None)
     yield from pairs(

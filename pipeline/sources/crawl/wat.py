@@ -39,7 +39,7 @@ def wat_pictures(body: bytes, page_url: str) -> Iterator[Raw]:
     metas = [_meta(meta) for meta in _objects(at(head, "Metas"))]
     links = at(page, "Links")
     # Most of a page's hundred links are no pictures, and calls cost time.
-    licenses = _licenses(head, links, page_url) if b"icense" in body else []
+    licenses = _licenses(head, links, page_url) if body.rfind(b"icense") >= 0 else []
     rights = rights_of(licenses, metas, (), _heard(envelope, answer))
     links = [
         (path[5:], link)

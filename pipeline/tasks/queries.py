@@ -106,7 +106,7 @@ class ReadStage(ListStage):
 class ReadWikipedia(ReadStage):
     """Articles of the export as plain text, big files in pieces."""
 
-    version = 2
+    version = 3
     makes = ("article", "article_file")
 
     def texts(self) -> tuple[str, ...]:

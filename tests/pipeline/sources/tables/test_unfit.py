@@ -61,7 +61,7 @@ def test_a_third_order_is_cured_by_columns_with_a_header(tmp_path):
 )
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
 def test_a_first_line_that_states_the_delimiter_is_obeyed(tmp_path, start, mark, encoding):
-    """CsvHelper#1098, pandas#26236: Excel writes and reads it."""
+    """pandas#47303, parsecsv-for-php#60: Excel reads it and others write it."""
     end = "\r" if start.endswith("\r") else "\n"
     text = start + end.join([f"url{mark}caption", mark.join(ROW), ""])
     path = written(tmp_path / "a.csv", text.encode(encoding))

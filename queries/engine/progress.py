@@ -109,11 +109,11 @@ class Progress:
 
     @contextmanager
     def showing(self, step: Step) -> Iterator[Step]:
-        self.step = step
+        around, self.step = self.step, step
         try:
             yield step
         finally:
-            self.step = None
+            self.step = around
 
     def measured(self, measure: Callable[[], float | None]) -> AbstractContextManager[None]:
         """Within, the step under way, if there is one, is as far as `measure` says."""

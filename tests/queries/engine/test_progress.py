@@ -18,7 +18,7 @@ import pytest
 from queries.engine.duck import DuckEngine
 from queries.engine.progress import Progress, Step
 from tests.image_server import ImageServer
-from tests.processes import WAIT_S, free_port, wait_until_it_listens
+from tests.processes import WAIT_S, free_port, wait_until_it_listens, wait_while
 from tests.small_build import LUIGI, ROOT, Small
 
 ROWS = 20_000_000
@@ -47,30 +47,41 @@ def asked(port: int, what: str, **data: object) -> dict:
         return json.load(said)["response"]
 
 
+def messages(port: int) -> list[str]:
+    tasks = [*asked(port, "task_list", status="RUNNING", upstream_status="")]
+    told = [asked(port, "get_task_status_message", task_id=key) for key in tasks]
+    return [one["statusMessage"] or "" for one in told]
+
+
 @pytest.mark.slow
 def test_luigid_shows_how_far_the_long_tasks_of_a_build_are(tmp_path):
     with ImageServer() as server, luigid(tmp_path) as port:
         small = Small(tmp_path / "small", server.url(""))
         command = [LUIGI, "--module", "pipeline", "BuildWIT", "--scheduler-host", "127.0.0.1"]
         command += ["--scheduler-port", port, "--settings", small.settings()]
-        done = subprocess.run(
-            [*map(str, command), "--out", str(tmp_path / "wit")],
-            env={**os.environ, "LUIGI_CONFIG_PATH": "luigid.cfg"},
-            capture_output=True,
-            text=True,
-            timeout=WAIT_S,
-            cwd=ROOT,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+        server.answering.clear()  # until luigid has heard of the fetch
+        with (tmp_path / "build").open("w") as log:
+            build = subprocess.Popen(
+                [*map(str, command), "--out", str(tmp_path / "wit")],
+                env={**os.environ, "LUIGI_CONFIG_PATH": "luigid.cfg"},
+                stdout=log,
+                stderr=log,
+                cwd=ROOT,
+            )
+        try:
+            fetch = re.compile(r"fetch round 0: \d+ of \d+ images, \d\d:\d\d")
+            wait_while(build, lambda: any(map(fetch.match, messages(port))), "the fetch is told")
+            server.answering.set()
+            assert build.wait(timeout=WAIT_S) == 0, (tmp_path / "build").read_text()
+        finally:
+            build.kill()
+            build.wait(timeout=WAIT_S)
         tasks = asked(port, "task_list", status="DONE", upstream_status="")
-        said = [asked(port, "get_task_status_message", task_id=key) for key in tasks]
         known = [asked(port, "get_task_progress_percentage", task_id=key) for key in tasks]
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=WAIT_S) as page:
             assert b"Luigi Task Visualiser" in page.read()
     stages = {one["name"] for one in tasks.values()}
     assert {"ReadWikipedia", "MatchPairs", "FetchRound", "PackShards", "BuildWIT"} <= stages
-    words = " / ".join(one["statusMessage"] or "" for one in said)
-    assert re.search(r"fetch round 0: \d+ of \d+ images, \d\d:\d\d", words), words
     percents = [one["progressPercentage"] for one in known]
     assert any(0 <= one <= 100 for one in percents if one is not None)
 
@@ -90,6 +101,15 @@ def test_a_listener_hears_how_far_a_query_is(tmp_path, monkeypatch):
     assert percents == sorted(percents)
     assert len(set(percents)) > 3
     assert all(re.fullmatch(r"counts: \d\d:\d\d", words) for _, words in heard)
+
+
+def test_a_step_within_another_one_leaves_that_one_under_way():
+    progress = Progress(quiet=True)
+    with progress.showing(Step("fetch")):
+        with progress.showing(Step("exclusion")):
+            assert progress.step.about == "exclusion"
+        assert progress.step.about == "fetch"
+    assert progress.step is None
 
 
 def test_a_listener_that_hangs_or_fails_does_not_hold_up_the_work(monkeypatch):

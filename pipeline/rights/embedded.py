@@ -27,6 +27,10 @@ PLUS = "{http://ns.useplus.org/ldf/xmp/1.0/}DataMining"
 RESOURCE = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}resource"
 TERM = re.compile(r"DMI-[A-Z-]{3,60}", re.I)
 NAME = b"DataMining"
+# An element that holds a packet: xmpmeta, xapmeta of before 2004, or RDF alone; with any prefix.
+HOLDER = re.compile(rb"<((?:[\w.-]{1,60}:)?(?:(x[ma]pmeta)|RDF))(?![\w.:-])")
+CLOSING = re.compile(rb"</([\w.:-]{0,60}(?:x[ma]pmeta|RDF))\s{0,60}>")
+WIDE = {2: ("utf-16-le", "utf-16-be"), 4: ("utf-32-le", "utf-32-be")}  # by bytes of a character
 # A chunk of international text that is packed: keyword, flag, method, language, translated keyword.
 PACKED = re.compile(rb"iTXtXML:com\.adobe\.xmp\0\x01\0[^\0]{0,80}\0[^\0]{0,80}\0")
 MOST_TEXTS = 8
@@ -49,7 +53,7 @@ def embedded(body: bytes) -> list[Statement]:
     plain = _unpacked(body) if body.startswith(b"\x89PNG") else b""
     head = before_pixels(body)
     for text in (head, plain):
-        for packet in packets(text) if NAME in text else ():
+        for packet in packets(text):
             statements |= {Statement("xmp", term): None for term in terms(packet)}
     if b"training-mining" in head:
         statements |= dict.fromkeys(_assertions(body))
@@ -68,18 +72,41 @@ def before_pixels(body: bytes) -> bytes:
 
 
 def packets(body: bytes) -> Iterator[bytes]:
-    """The packets of XMP that name Data Mining. Raises MetadataError for a huge one."""
+    """The packets of XMP that name Data Mining, in UTF-8. Raises MetadataError for a huge one."""
+    for text in (body, *_narrowed(body)):
+        if NAME in text:
+            yield from _packets(text)
+
+
+def _narrowed(body: bytes) -> Iterator[bytes]:
+    """The body in UTF-8 by each wide encoding, and place of its first byte, that has the name."""
+    for width, encodings in WIDE.items():
+        # Without the zeros at its ends, which stand before or behind a letter: the same in both.
+        name = bytes(width - 1).join(NAME[n : n + 1] for n in range(len(NAME)))
+        places = {mark.start() % width for mark in re.finditer(re.escape(name), body)}
+        for encoding in encodings:
+            zeros = width - 1 if encoding.endswith("be") else 0
+            for first in sorted({(place - zeros) % width for place in places}):
+                yield body[first:].decode(encoding, "replace").encode()
+
+
+def _packets(body: bytes) -> Iterator[bytes]:
     place = 0
     while (mark := body.find(NAME, place)) >= 0:
-        start, end = body.rfind(b"<x:xmpmeta", place, mark), b"</x:xmpmeta>"
-        if start < 0:
-            start, end = body.rfind(b"<rdf:RDF", place, mark), b"</rdf:RDF>"
-        closed = body.find(end, mark)
-        stop = closed + len(end) if closed >= 0 else len(body)
-        if start >= 0 and (stop if closed >= 0 else mark) - start > MOST_PACKET:
+        meta = rdf = None
+        for each in HOLDER.finditer(body, place, mark):
+            meta, rdf = (each, rdf) if each[2] else (meta, each)
+        holder = meta or rdf
+        if holder is None:
+            place = mark + len(NAME)
+            continue
+        ends = CLOSING.finditer(body, mark)
+        closing = next((each for each in ends if each[1] == holder[1]), None)
+        stop = closing.end() if closing else len(body)
+        start = holder.start()
+        if (stop if closing else mark) - start > MOST_PACKET:
             raise MetadataError(f"XMP of more than {MOST_PACKET} bytes")
-        if start >= 0:
-            yield body[start : min(stop, start + MOST_PACKET)]
+        yield body[start : min(stop, start + MOST_PACKET)]
         place = stop
 
 

@@ -67,6 +67,27 @@ def test_only_a_prohibition_is_refused():
     assert embedded(picture()) == []
 
 
+def test_a_prohibition_is_heard_by_any_prefix_and_in_any_encoding_of_unicode():
+    """Namespaces in XML leave a prefix free; ISO 16684-1 has XMP in UTF-8, UTF-16 and UTF-32."""
+    plain = xmp(TERM, "<dc:title xmlns:dc='http://purl.org/dc/elements/1.1/'>Füchse 狐</dc:title>")
+    alone = plain[plain.index(b"<rdf:RDF") : plain.index(b"</x:xmpmeta>")]
+    prefixed = alone.replace(b"rdf:", b"r:").replace(b"xmlns:rdf", b"xmlns:r")
+    unprefixed = alone.replace(b"rdf:", b"").replace(b"xmlns:rdf", b"xmlns")
+    old = plain.replace(b"x:xmpmeta", b"xap:xapmeta").replace(b"xmlns:x=", b"xmlns:xap=")
+    spaced = plain.replace(b"</x:xmpmeta>", b"</x:xmpmeta\n>")
+    for packet in (alone, prefixed, unprefixed, old, spaced):
+        assert embedded(picture("WEBP", packet)) == [Statement("xmp", "DMI-PROHIBITED")], packet
+    for encoding in ("utf-16-le", "utf-16-be", "utf-16", "utf-32-le", "utf-32-be"):
+        for odd in (b"", b"x", b"xy"):
+            body = picture("WEBP") + odd + plain.decode().encode(encoding)
+            assert embedded(body) == [Statement("xmp", "DMI-PROHIBITED")], (encoding, odd)
+
+
+def test_many_names_outside_of_packets_take_no_longer_than_their_length():
+    assert embedded(b"\x89PNG" + b"DataMining" * 10**6) == []
+    assert embedded(b"\x89PNG" + b"<r:RDF " * 10**5 + b"</r:RDF " * 10**5) == []
+
+
 TERM = f'plus:DataMining="{VOCABULARY}DMI-PROHIBITED"'
 HOSTILE = {
     "entities": b'<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]>',

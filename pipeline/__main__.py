@@ -5,7 +5,6 @@ Luigi makes builds (see README).
 
 import argparse
 import sys
-from pathlib import Path
 
 from queries import endings
 
@@ -17,6 +16,7 @@ with endings.importing(__name__):
     from pipeline.report.page import announce, print_counts, write_report
     from pipeline.sources.tables.command import add_init_options, run_init
     from pipeline.takedown.command import add_takedown_options, run_takedown
+    from queries.options import LocalPath, parsed
     from queries.tables.manifest import find, run_folder
 
 EXAMPLES = """\
@@ -48,12 +48,18 @@ def main(arguments: list[str] | None = None) -> int:
     )
     report = verbs.add_parser("report", help="write BUILD/report.html again and print the counts")
     report.add_argument("--build", required=True, help="a build, or a workspace")
-    report.add_argument("--run", type=Path, help="a run of the trainer, whose results are shown")
+    report.add_argument(
+        "--run", action=LocalPath, help="a run of the trainer, whose results are shown"
+    )
     card = verbs.add_parser("card", help="write README.md, datasheet.md and croissant.json")
     card.add_argument("--build", required=True, help="a build, or a workspace")
-    card.add_argument("--run", type=Path, help="a run of the trainer, whose results are shown")
+    card.add_argument(
+        "--run", action=LocalPath, help="a run of the trainer, whose results are shown"
+    )
     card.add_argument("--name", default="", help="name of the dataset; buildwit by default")
-    card.add_argument("--settings", type=Path, help="a TOML whose [card] says what people know")
+    card.add_argument(
+        "--settings", action=LocalPath, help="a TOML whose [card] says what people know"
+    )
     add_builds_options(verbs.add_parser("builds", help="list the builds, and compare the last two"))
     add_publish_options(
         verbs.add_parser("publish", help="make a folder of a build that others can read, or a hub")
@@ -63,7 +69,7 @@ def main(arguments: list[str] | None = None) -> int:
             "takedown", help="take pairs and pictures out of a workspace and all its builds"
         )
     )
-    options = parser.parse_args(arguments)
+    options = parsed(parser.parse_args, arguments)
     runs = {"takedown": run_takedown, "init": run_init, "publish": run_publish}
     runs["builds"] = run_builds
     work = runs.get(options.verb, describe_build)

@@ -18,6 +18,7 @@ with endings.importing(__name__):
 
     from queries.answers import FORMATS, grid, json_rows, written
     from queries.engine.duck import DuckEngine
+    from queries.options import LocalPath, parsed
     from queries.person_terms import UNKNOWN, coverage, others
     from queries.questions import (
         Inputs,
@@ -62,7 +63,7 @@ class Asked:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    options = parser().parse_args(arguments)
+    options = parsed(parser().parse_intermixed_args, arguments)
     return endings.run(f"queries {options.verb}", lambda: ask(options))
 
 
@@ -126,11 +127,13 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("name", nargs="?", help="one question, named as its file; all by default")
     made.add_argument("--build", required=True, help="a build, or a workspace")
-    made.add_argument("--run", type=Path, help="a run of the trainer, for its tables")
+    made.add_argument("--run", action=LocalPath, help="a run of the trainer, for its tables")
     made.add_argument("--other", help="a build to compare: its views begin with other_")
     made.add_argument("--sql", help="a question of one's own over the same views")
     made.add_argument("--format", choices=FORMATS, default="table", help="table by default")
-    made.add_argument("--out", type=Path, help="a folder: a file for each answer, NAME.FORMAT")
+    made.add_argument(
+        "--out", action=LocalPath, help="a folder: a file for each answer, NAME.FORMAT"
+    )
     made.add_argument(
         "--rows",
         type=int,

@@ -71,6 +71,7 @@ COMMANDS = [  # the command, what its one line says, and the cure in it
     ("pipeline init gone.csv", "gone.csv: expected a table", "that exists"),
     ("pipeline init file", "file: ", "expected"),
     ("pipeline takedown --out gone --check", "--out gone: expected a workspace", "with builds"),
+    ("pipeline takedown --out wit", "--settings is missing", "the TOML of the next version"),
     ("pipeline takedown --out wit --settings gone.toml", "--settings gone.toml", "expected the TO"),
     ("queries audit --build gone", "gone: expected a build", "workspace with latest.json"),
     ("queries audit blance --build wit", "no audit 'blance'", "did you mean balance?"),
@@ -98,6 +99,32 @@ def test_a_mistake_in_a_command_is_one_line_with_the_cure(command, said, cure, c
     (line,) = capsys.readouterr().err.splitlines()
     assert said in line
     assert cure in line
+
+
+OF_THIS_MACHINE = [  # commands, and the option whose path cannot be meant
+    ("queries audit --build wit --format csv --out s3://b/x", "--out"),
+    ("queries audit --build wit --run abfs://c/y", "--run"),
+    ("trainer train --data wit --run s3://b/y", "--run"),
+    ("trainer export --run runs/first --to gs://b/y", "--to"),
+    ("trainer zeroshot --run runs/first --eval set https://a.org/set", "--eval"),
+    ("pipeline takedown --out s3://b/x --check", "--out"),
+    ("pipeline report --build wit --run memory://r", "--run"),
+    ("pipeline takedown --check --out", "--out"),
+    ("queries audit --build wit --format csv --out", "--out"),
+]
+
+
+@pytest.mark.parametrize(("command", "option"), OF_THIS_MACHINE)
+def test_an_address_or_nothing_is_no_path_of_this_machine(command, option, capsys, place):
+    before = sorted(place.rglob("*"))
+    room, *words = command.split()
+    with pytest.raises(SystemExit) as ended:
+        MAINS[room]([*words, ""] if words[-1] == option else words)
+    assert ended.value.code == MISTAKE
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"{option} ")
+    assert ": expected a path" in line
+    assert sorted(place.rglob("*")) == before
 
 
 def by_luigi(*words: str, **env: str) -> subprocess.CompletedProcess:
@@ -143,6 +170,7 @@ def opening(capsys, settings: str = "build.toml", out: str = "wit", **changed: s
         ({"out": "file"}, "/file'; expected a folder", "give another path"),
         ({"out": "file/x"}, "Not a directory", "give another path"),
         ({"out": "a" * 300}, "File name too long", "expected a shorter name"),
+        ({"out": ""}, "'': expected a folder or an address", "it is empty"),
         ({"out": "ftp://a.org/wit"}, "ftp://a.org/wit: expected a folder", "s3://"),
         ({"exclude": "gone.txt"}, "gone.txt: expected", "a list of exclusions"),
         ({"retry": "timout"}, "--retry", "timeout"),

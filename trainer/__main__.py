@@ -8,6 +8,7 @@ import argparse
 import sys
 
 from queries import endings
+from queries.options import parsed
 from trainer.commands.evaluate import add_evaluations
 from trainer.commands.export import add_export
 from trainer.commands.overlap import add_overlap
@@ -43,7 +44,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command: 0 done, 2 cannot run, 130 interrupted, 143 ended by SIGTERM."""
-    args = parser().parse_args(argv)
+    args = parsed(parser().parse_args, argv)
     end = "it goes on from its last save" if args.command == "train" else "nothing was finished"
     name = f"trainer {args.command}"
     return endings.run(name, lambda: args.run_command(args), end, prefix=f"{name}: ")

@@ -1,10 +1,10 @@
 """`python -m pipeline publish`: a build as a folder for others, as hubs have it."""
 
 import argparse
-from pathlib import Path
 
 from pipeline.publish.hub import Choice, note_place, publish_folder
 from pipeline.publish.told import keep_told, told_in
+from queries.options import LocalPath
 from queries.tables.errors import InputError
 from queries.tables.manifest import LATEST, find, unchanged
 from queries.tables.store import is_store
@@ -13,7 +13,9 @@ from queries.tables.store import is_store
 def add_publish_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("build", help="a build, or a workspace for its newest")
     parser.add_argument("--to", required=True, help="a folder, or an address such as s3://me/wit")
-    parser.add_argument("--settings", type=Path, help="a TOML whose [card] says what people know")
+    parser.add_argument(
+        "--settings", action=LocalPath, help="a TOML whose [card] says what people know"
+    )
     parser.add_argument(
         "--with-drops",
         action="store_true",

@@ -37,6 +37,7 @@ from pipeline.takedown.work import sweep_work
 from pipeline.workspace.folder import ENGINES, Workspace
 from pipeline.workspace.takedown_log import LOG, TakedownLog, read_log, write_log
 from queries import endings
+from queries.options import LocalPath
 from queries.tables.errors import InputError
 from queries.tables.manifest import find
 from queries.tables.store import is_address
@@ -46,11 +47,11 @@ SHOWN = 20  # files in which something is left
 
 
 def add_takedown_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--out", type=Path, required=True, help="the workspace")
-    parser.add_argument("--settings", type=Path, help="the TOML of the next version")
-    parser.add_argument("--list", type=Path, help="what to take down: a list of exclusions")
+    parser.add_argument("--out", action=LocalPath, required=True, help="the workspace")
+    parser.add_argument("--settings", action=LocalPath, help="the TOML of the next version")
+    parser.add_argument("--list", action=LocalPath, help="what to take down: a list of exclusions")
     parser.add_argument(
-        "--runs", type=Path, help="folder of the trainer's runs; OUT/runs by default"
+        "--runs", action=LocalPath, help="folder of the trainer's runs; OUT/runs by default"
     )
     parser.add_argument(
         "--keep-older", action="store_true", help="leave older versions and runs as they are"
@@ -79,7 +80,9 @@ def taken_down(options: argparse.Namespace) -> int:
 
 
 def take_down(workspace: Path, options: argparse.Namespace) -> int:
-    if options.settings is None or not options.settings.is_file():
+    if options.settings is None:
+        raise InputError("--settings is missing: expected the TOML of the next version")
+    if not options.settings.is_file():
         raise InputError(f"--settings {options.settings}: expected the TOML of a build")
     ws = Workspace(workspace, load(options.settings), options.engine)
     log, before = log_and_sweep(ws, options.list), TakedownLog()

@@ -62,6 +62,8 @@ def place(text: str | Path) -> Path:
     (PosixPath('wit/1'), 'memory://wit/1')
     """
     address = str(text)
+    if not address.strip():
+        raise InputError(f"{address!r}: expected a folder or an address; it is empty")
     if not is_address(address):
         return Path(address)
     if (shown := hidden(address)) != address:

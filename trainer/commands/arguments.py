@@ -3,8 +3,9 @@
 import argparse
 from collections.abc import Callable, Mapping
 from itertools import islice
-from pathlib import Path
 from typing import TypeAlias
+
+from queries.options import LocalPath
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 Run = Callable[[argparse.Namespace], int | None]  # an exit status other than 0
@@ -66,25 +67,29 @@ def caption(text: str) -> tuple[str, float]:
 
 
 def add_trained_run(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--run", type=Path, required=True, metavar="RUN", help="a trained run")
+    command.add_argument(
+        "--run", action=LocalPath, required=True, metavar="RUN", help="a trained run"
+    )
     about = "the weights of the best epoch: of the lowest held-out loss, or without --val mean loss"
     command.add_argument("--best", action="store_true", help=about)
 
 
 def add_sets(command: argparse.ArgumentParser, about: str = EVAL) -> None:
-    command.add_argument("--eval", type=Path, required=True, nargs="+", metavar="SET", help=about)
+    command.add_argument(
+        "--eval", action=LocalPath, required=True, nargs="+", metavar="SET", help=about
+    )
 
 
 def add_choice(command: argparse.ArgumentParser, *, texts: bool = True) -> None:
     """What may be chosen about evaluation sets; without `texts` no templates."""
     command.set_defaults(templates=None)
     if texts:
-        command.add_argument("--templates", type=Path, metavar="FILE", help=TEMPLATES)
+        command.add_argument("--templates", action=LocalPath, metavar="FILE", help=TEMPLATES)
     about = (
         "names of the classes: one a line in order of the labels or folders, lines of a folder and "
         "its name such as ImageNet's LOC_synset_mapping.txt, or JSON; default: files of the set"
     )
-    command.add_argument("--classnames", type=Path, metavar="FILE", help=about)
+    command.add_argument("--classnames", action=LocalPath, metavar="FILE", help=about)
     about = "the split to evaluate; default: test, or val where there is no test"
     command.add_argument("--split", metavar="NAME", help=about)
     about = "do not turn pictures as their EXIF orientation says: CLIP_benchmark does not"

@@ -12,6 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
+from queries.options import LocalPath
 from trainer.commands.arguments import (
     EVAL,
     Commands,
@@ -217,7 +218,7 @@ def _add_pairs(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--pair", type=Path, required=True, nargs=2, action="append", metavar=names, help=about
     )
-    command.add_argument("--reference", type=Path, metavar="CSV", help="reference models")
+    command.add_argument("--reference", action=LocalPath, metavar="CSV", help="reference models")
 
 
 def evaluate(args: argparse.Namespace) -> None:

@@ -1,8 +1,8 @@
 """The command export: a run's model in files that peers read."""
 
 import argparse
-from pathlib import Path
 
+from queries.options import LocalPath
 from trainer.commands.arguments import Commands, add_command, add_trained_run
 from trainer.run_folder import RunFolder
 
@@ -36,7 +36,9 @@ def add_export(commands: Commands) -> None:
     """export, and its arguments."""
     command = add_command(commands, export, "export", TEXT)
     add_trained_run(command)
-    command.add_argument("--to", type=Path, required=True, metavar="DIR", help="folder to write")
+    command.add_argument(
+        "--to", action=LocalPath, required=True, metavar="DIR", help="folder to write"
+    )
     about = "the hub's name of the folder, for its tokenizer (default: the folder's own name)"
     command.add_argument("--repo", default="", metavar="ORG/NAME", help=about)
     about = "both towers as ONNX, too; needs pip install 'buildwit[onnx]'"

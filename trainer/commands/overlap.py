@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from queries.options import LocalPath
 from queries.tables.manifest import find
 from trainer.commands.arguments import EVAL, Commands, add_choice, add_command, add_data, add_sets
 from trainer.commands.evaluate import sets_of
@@ -65,17 +66,19 @@ Equal pictures, seed and steps give equal weights on one machine; --seconds is C
 def add_overlap(commands: Commands) -> None:
     """overlap, decontaminate and duplicates, which search with a detector, and detector."""
     audit = add_command(commands, overlap, "overlap", OVERLAP)
-    audit.add_argument("--run", type=Path, metavar="RUN", help="a trained run, to evaluate")
+    audit.add_argument("--run", action=LocalPath, metavar="RUN", help="a trained run, to evaluate")
     about = "a list of pairs to exclude, made or added to"
-    audit.add_argument("--write-exclusions", type=Path, metavar="FILE", help=about)
+    audit.add_argument("--write-exclusions", action=LocalPath, metavar="FILE", help=about)
 
     clean = add_command(commands, decontaminate, "decontaminate", DECONTAMINATE)
-    clean.add_argument("--exclude", type=Path, required=True, metavar="FILE", help=about)
-    clean.add_argument("--settings", type=Path, metavar="TOML", help="of the build; default: own")
+    clean.add_argument("--exclude", action=LocalPath, required=True, metavar="FILE", help=about)
+    clean.add_argument(
+        "--settings", action=LocalPath, metavar="TOML", help="of the build; default: own"
+    )
     clean.add_argument("--rounds", type=int, default=5, metavar="N", help="most builds; default 5")
 
     within = add_command(commands, duplicates, "duplicates", DUPLICATES)
-    within.add_argument("--run", type=Path, metavar="RUN", help="folder for duplicates.json")
+    within.add_argument("--run", action=LocalPath, metavar="RUN", help="folder for duplicates.json")
 
     for command in (audit, clean, within):
         add_data(command)
@@ -91,7 +94,9 @@ def add_overlap(commands: Commands) -> None:
 
     command = add_command(commands, detector, "detector", DETECTOR)
     add_data(command)
-    command.add_argument("--to", type=Path, required=True, metavar="FILE", help="file to write")
+    command.add_argument(
+        "--to", action=LocalPath, required=True, metavar="FILE", help="file to write"
+    )
     command.add_argument("--steps", type=int, default=1_200, metavar="N", help="default 1200")
     command.add_argument("--seconds", type=float, metavar="S", help="of CPU, an upper bound")
     command.add_argument("--seed", type=int, default=0, metavar="N", help="default 0")

@@ -1,8 +1,8 @@
 """The command score: how well each pair of a build agrees with a run's model."""
 
 import argparse
-from pathlib import Path
 
+from queries.options import LocalPath
 from trainer.commands.arguments import (
     Commands,
     add_any_data,
@@ -38,7 +38,7 @@ def add_score(commands: Commands) -> None:
     add_any_data(command)
     add_trained_run(command)
     about = "default RUN/tables/clip_score/clip_score.parquet"
-    command.add_argument("--to", type=Path, metavar="FILE", help=about)
+    command.add_argument("--to", action=LocalPath, metavar="FILE", help=about)
 
 
 def score(args: argparse.Namespace) -> None:

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 
+from queries.options import LocalPath
 from trainer.commands.arguments import Commands, add_any_data, add_command, data_of, show_corrupt
 from trainer.run_folder import RunFolder
 from trainer.settings import (
@@ -64,8 +65,12 @@ def add_train(commands: Commands) -> None:
     add_any_data(command)
     about = "how often an epoch shows each --data: 1 by default, .5 half of it, 2 twice"
     command.add_argument("--weights", type=float, nargs="+", metavar="W", help=about)
-    command.add_argument("--run", type=Path, required=True, metavar="RUN", help="folder to write")
-    command.add_argument("--settings", type=Path, metavar="TOML", help="such as a run's run.toml")
+    command.add_argument(
+        "--run", action=LocalPath, required=True, metavar="RUN", help="folder to write"
+    )
+    command.add_argument(
+        "--settings", action=LocalPath, metavar="TOML", help="such as a run's run.toml"
+    )
     command.add_argument("--model", metavar="NAME", help=f"default tiny-rn; {', '.join(MODELS)}")
     command.add_argument("--objective", choices=OBJECTIVES, help="default clip")
     command.add_argument("--epochs", type=int, metavar="N", help="default: the model's own")

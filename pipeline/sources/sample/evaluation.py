@@ -24,6 +24,7 @@ from pipeline.settings.whole import SAMPLE, SettingsError, load
 from pipeline.sources.candidate import SourceError
 from pipeline.sources.sample.pictures import Picture, divided, versions
 from pipeline.sources.sample.server import WIDTH, draw
+from queries.options import LocalPath, parsed
 from queries.pixels.fingerprint import hash63
 from queries.tables.parts import digest, folder_written_whole, write_json
 
@@ -97,15 +98,15 @@ def main() -> None:
         "python -m pipeline.sources.sample.evaluation",
         description="Write the held-out pictures, and a few planted ones, as an evaluation set.",
     )
-    parser.add_argument("folder", type=Path, metavar="DIR", help="where to write it")
+    parser.add_argument("folder", action=LocalPath, metavar="DIR", help="where to write it")
     parser.add_argument(
         "--settings",
-        type=Path,
+        action=LocalPath,
         default=SAMPLE,
         metavar="FILE",
         help="the build's settings (default: %(default)s)",
     )
-    arguments = parser.parse_args()
+    arguments = parsed(parser.parse_args, None)
     try:
         sources = load(arguments.settings).sources
         source = next((source for source in sources if isinstance(source, SampleSource)), None)

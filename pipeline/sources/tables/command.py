@@ -14,6 +14,7 @@ from pipeline.sources.caption_language import language_of
 from pipeline.sources.tables.files import check
 from pipeline.sources.tables.guess import toml
 from pipeline.sources.tables.proposal import Proposal, propose
+from queries.options import LocalPath
 from queries.tables.errors import InputError, one_line
 
 LOOPBACK = re.compile(r"https?://(?:127\.|localhost\b|\[::1\])", re.IGNORECASE)
@@ -31,7 +32,9 @@ ABOUT = {
 def add_init_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("table", help="a table, a folder of tables, or an address")
     parser.add_argument(
-        "--settings", type=Path, help="the TOML to write; TABLE.toml in this folder by default"
+        "--settings",
+        action=LocalPath,
+        help="the TOML to write; TABLE.toml in this folder by default",
     )
     parser.add_argument("--contact", default="", help="your address, sent with every request")
     parser.add_argument("--overwrite", action="store_true", help="replace a TOML that exists")

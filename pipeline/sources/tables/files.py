@@ -67,8 +67,7 @@ def check(source: TablesSource) -> None:
 def files(source: TablesSource) -> list[Found]:
     """The source's files in order; a folder means all its files of a known kind."""
     layout = layout_of(source)
-    of_kind = partial(_holds_rows, layout=layout)
-    found = [file for text in source.paths for file in expand(text, of_kind)]
+    found = [file for text in source.paths for file in _tables_of(text, layout)]
     for file in found:
         if kind_of(file.path, layout) is None:
             raise SourceError(
@@ -196,11 +195,20 @@ def _hint(path: str) -> str:
     return f"; {what}" if what else ""
 
 
-def _holds_rows(path: str, layout: Layout) -> bool:
-    """Whether a file of a folder is a table of the source.
+def _tables_of(text: str, layout: Layout) -> list[Found]:
+    """The tables that a path stands for.
 
-    JSON files are tables only if the layout names them: a folder may have other JSON files.
+    JSON files of a folder are tables if the layout names them or if there is no other table: beside
+    Parquet or CSV they are what programs say of those.
     """
+    found = expand(text, partial(_holds_rows, layout=layout))
+    if found or layout.nested:
+        return found
+    return expand(text, lambda name: kind_of(name, replace(layout, delimiter="")) == "json")
+
+
+def _holds_rows(path: str, layout: Layout) -> bool:
+    """Whether a file of a folder is a table of the source, whatever else is there."""
     if layout.nested:
         return kind_of(path, layout) == "json" and fnmatch(name_of(path), layout.nested.file_names)
     return kind_of(path, replace(layout, delimiter="")) not in (None, "json")

@@ -61,7 +61,7 @@ class Proposal:
 
 def propose(path: str) -> Proposal:
     """The proposal for a table, a folder of tables or an address. Raises SourceError."""
-    file = next(iter(expand(path, _is_table)), None)
+    file = min(expand(path, _is_table), key=_rank, default=None)
     if file is None:
         raise SourceError(f"{path}: no table in there: expected {', '.join(ENDINGS)}")
     try:
@@ -86,6 +86,13 @@ def propose(path: str) -> Proposal:
 
 def _is_table(name: str) -> bool:
     return kind_of(name, READY["yfcc"]) is not None  # whose files have no ending
+
+
+def _rank(file: Found) -> int:
+    """The order in which files of a folder are looked at: tables as a build takes them, then JSON,
+    then files without an ending, which may be a licence or the empty `_SUCCESS` of Spark."""
+    kind = kind_of(file.path, Layout("", ()))
+    return 2 if kind is None else int(kind == "json")
 
 
 def _of_lines(file: Found) -> Proposal:

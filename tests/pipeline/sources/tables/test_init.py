@@ -21,7 +21,7 @@ from pipeline.__main__ import main
 from pipeline.settings.whole import load
 from queries.tables.manifest import find
 from tests import ROOT
-from tests.pipeline.sources.table_source import CAT, DOG, Store, written
+from tests.pipeline.sources.table_source import CAT, DOG, Store, reasons, written
 from tests.small_build import LUIGI
 
 OWN = {"url": "link", "caption": "title"}
@@ -214,6 +214,29 @@ def test_a_folder_is_looked_at_in_its_first_table(here):
     written(here / "yfcc" / "yfcc100m_dataset-0.bz2", bz2.compress(f"{line}\n".encode() * 2))
     source = init("yfcc")
     assert (source["columns"], source["paths"]) == ("yfcc", ["yfcc"])
+
+
+@pytest.mark.parametrize(
+    "beside", [{"_SUCCESS": ""}, {"LICENSE": "Be kind.\n", "README": ""}, {"a.json": "{}"}]
+)
+def test_the_table_of_a_folder_is_looked_at_and_not_what_is_beside_it(here, capsys, beside):
+    (here / "boats").mkdir()
+    for name, text in beside.items():
+        written(here / "boats" / name, text)
+    written(here / "boats" / "part-0.csv", LINES)
+    assert init("boats")["columns"] == OWN
+    assert capsys.readouterr().out.startswith("boats/part-0.csv: 2 rows looked at")
+
+
+def test_a_folder_of_json_alone_is_read_by_init_and_by_a_build(here):
+    (here / "cats").mkdir()
+    rows = [{"link": CAT, "title": "a red cat"}, {"link": DOG, "title": "a dog asleep"}]
+    written(here / "cats" / "a.json", "\n".join(map(json.dumps, rows)))
+    written(here / "cats" / "b.json", json.dumps(rows[:1]))
+    assert init("cats")["columns"] == OWN
+    assert reasons(here / "cats", columns=OWN) == [None] * 3
+    written(here / "cats" / "c.csv", LINES)
+    assert reasons(here / "cats", columns=OWN) == [None] * 2  # beside a table JSON is about it
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ import re
 
 import chardet
 
+from pipeline.sources import legible
+
 # Python's codec, then the labels that mean it. Python's own aliases are not used: some of its
 # codecs (idna, punycode, unicode_escape) take quadratic time, and the standard reads some labels as
 # a larger charset.
@@ -99,6 +101,11 @@ def _codecs() -> dict[str, str]:
 
 
 CODECS = _codecs()
+OF_PAGES = tuple(
+    codec
+    for codec in (*legible.NARROW, *legible.WIDE)
+    if codec in {CODECS.get(name, name) for name in GUESSED}
+)
 
 
 def decoded(body: bytes, charset: str | None) -> tuple[str, str | None]:
@@ -180,10 +187,21 @@ def guessed(body: bytes) -> str | None:
             length += len(sample[-1])
             if length >= SAMPLE_BYTES:
                 break
-    return _likeliest(b" ".join(sample))
+    return _legible(b" ".join(sample))
 
 
 def _likeliest(sample: bytes) -> str | None:
+    """The codec by how often its letters come in languages, which of short texts says little."""
     likeliest = chardet.detect(sample, include_encodings=GUESSED)["encoding"] or ""
     name = likeliest.lower()  # a label of the web, or a codec of Python
     return name if name in CODECS.values() else codec_of(name)
+
+
+def _legible(sample: bytes) -> str | None:
+    """The same, unless it reads odd and another codec of the web's reads better.
+
+    >>> _legible("La città è più bella".encode("cp1252")), _legible("Żółta łódź".encode("cp1250"))
+    ('cp1252', 'cp1250')
+    """
+    guess = _likeliest(sample)
+    return legible.likeliest(sample, guess, OF_PAGES) if guess else None

@@ -6,6 +6,7 @@ signs and capitals within words, and letters of two scripts side by side: what i
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from functools import lru_cache
 
 ESCAPED = {  # of charsets whose bytes are all ASCII: how a text in them begins its characters
@@ -42,7 +43,7 @@ def escaped(data: bytes) -> str | None:
     return None
 
 
-def likeliest(data: bytes, guess: str | None) -> str | None:
+def likeliest(data: bytes, guess: str | None, of: Sequence[str] = (*NARROW, *WIDE)) -> str | None:
     """The codec in which the text is the least odd; the guess among equals; None where all fail.
 
     >>> likeliest("Hänsel, éclair à la crème".encode("mac_roman"), "iso8859-2")
@@ -52,7 +53,10 @@ def likeliest(data: bytes, guess: str | None) -> str | None:
     """
     if sure := _of_pairs(data):
         return sure
-    codecs = dict.fromkeys((*([guess] if guess else []), *NARROW, *WIDE))
+    text = _text(data, guess) if guess else None
+    if text is not None and not oddness(text):
+        return guess  # as most are
+    codecs = dict.fromkeys((*([guess] if guess else []), *of))
     odd = {codec: oddness(text) for codec in codecs if (text := _text(data, codec)) is not None}
     best = min(odd, key=lambda codec: odd[codec], default=None)
     return None if best is None or odd[best] == float("inf") else best

@@ -102,6 +102,26 @@ def test_where_no_charset_is_declared_a_guess_is_made_and_recorded(tmp_path, cod
     assert raw.extra == {"guessed_charset": codec}
 
 
+@pytest.mark.parametrize(
+    ("text", "codec"),
+    [
+        ("Une crêperie où l'on mange à Besançon", "cp1252"),
+        ("L’été à la mer – « bateau »", "cp1252"),
+        ("ÉGLISE SAINT-ÉTIENNE", "cp1252"),
+        ("Il caffè è già là", "cp1252"),
+        ("Fågel på väg över ån", "cp1252"),
+        ("Łódź nocą", "cp1250"),
+        ("Źrebię i żaba", "cp1250"),
+        ("Egy kislány őszi erdőben", "cp1250"),
+        ("Рыжий кот на окне", "cp1251"),
+        ("Güneşli bir gün", "cp1254"),
+    ],
+)
+def test_a_guess_of_a_short_text_is_what_reads_as_people_write(text, codec):
+    page = f'<img src="a.jpg" alt="{text}"><p>{text}'
+    assert decoded(page.encode(codec), None) == (page, codec)
+
+
 def test_utf_8_is_no_guess(tmp_path):
     (raw,) = rows_of(tmp_path, packed(record(IMG.replace(b"kite", "маяк".encode()))))
     assert (raw.caption, raw.extra) == ("маяк", None)

@@ -32,6 +32,10 @@ WORDS = OPT_OUTS | {"all", "index", "follow", "nofollow", "noarchive", "nocache"
 WORDS |= {"notranslate", "indexifembedded", "nositelinkssearchbox", "archive"}
 WITH_VALUE = {LAPSED, "max-snippet", "max-image-preview", "max-video-preview"}
 
+# Of TDM-Reservation, and of tdmrep.json: 1 and 0, and how programs write them (RFC 9651: ?1, ?0).
+RESERVATIONS = {"1": "1", "1.0": "1", "true": "1", "?1": "1"}
+RESERVATIONS |= {"0": "0", "0.0": "0", "false": "0", "?0": "0"}
+
 # Of Content-Usage: categories that hold training, of the drafts of today and of before.
 TRAINING = {"train-ai", "train-genai", "ai", "genai", "tdm", "bots"}
 # Of Content-Signal (contentsignals.org). No grammar binds who writes it: pairs are found between
@@ -67,10 +71,9 @@ def statements(
         if field == "x-robots-tag" or product(field) in ROBOTS_META:
             heard |= {Statement("robots_tag", word): None for word in _words(text, now)}
         elif field == "tdm-reservation":
-            values = {part.strip(" \t\"'") for part in text.split(",")}
-            heard |= {
-                Statement("tdm_reservation", value): None for value in sorted(values & {"0", "1"})
-            }
+            parts = (part.strip(" \t\"'").lower() for part in re.split("[,;]", text))
+            values = {RESERVATIONS[part] for part in parts if part in RESERVATIONS}
+            heard |= {Statement("tdm_reservation", value): None for value in sorted(values)}
         elif field == "tdm-policy" and text.strip():
             heard[Statement("tdm_reservation", f"policy={text.strip()[:MOST_VALUE]}")] = None
         elif field == "content-usage":
@@ -159,10 +162,11 @@ def preferences(text: str, keys: Collection[str], answers: Collection[str]) -> l
 def _words(value: str, now: datetime | None) -> list[str]:
     """What one X-Robots-Tag says to us.
 
-    It is made of words, words with a value, and agents that the words after them are for.
+    It is made of words, words with a value, and agents that the words after them are for. Quotes
+    have no meaning.
     """
     ours, heard = True, list[str]()
-    parts = re.split("[,;]", value.lower())
+    parts = re.split("[,;]", re.sub("[\"']", " ", value.lower()))
     for n, part in enumerate(parts):
         word, colon, rest = (piece.strip() for piece in part.partition(":"))
         if colon and word not in WITH_VALUE and _is_directive(rest):

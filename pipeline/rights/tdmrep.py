@@ -47,7 +47,7 @@ def _rules(entries: Iterable[Any]) -> Iterable[tuple[Rule, tuple[tuple[str, str]
         if not isinstance(entry, dict) or not isinstance(location := entry.get("location"), str):
             continue
         reservation, policy = entry.get("tdm-reservation"), entry.get("tdm-policy")
-        if isinstance(reservation, bool) or not isinstance(reservation, (int, str)):
+        if not isinstance(reservation, (int, float, str)):  # true is 1
             continue
         lines = [("tdm-reservation", str(reservation))]
         if isinstance(policy, str):

@@ -154,7 +154,7 @@ def test_the_first_rule_of_tdmrep_json_that_matches_counts(server, path, out):
     "text",
     [
         *("", "[]", "{}", "null", "[[]]", "not json", "[" * 100_000, '[{"location": 3}]'),
-        *('[{"location": "/", "tdm-reservation": true}]', '[{"location": "/"}]', "\x00"),
+        *('[{"location": "/", "tdm-reservation": null}]', '[{"location": "/"}]', "\x00"),
         '[{"location": "/", "tdm-reservation": 7}]',
     ],
 )
@@ -163,6 +163,14 @@ def test_a_tdmrep_json_that_says_nothing_reserves_nothing(server, text):
     answer = guard().fetch(server.url("/picture/a"))
     assert (answer.body, answer.evidence) == (BODY, ())
     assert parse_tdmrep('[{"location": "/", "tdm-reservation": "1"}]').lines("/a")
+
+
+@pytest.mark.parametrize("value", ["true", "1.0", '" 1 "', '"true"', "1e0"])
+def test_a_reservation_in_tdmrep_json_is_heard_however_one_is_written(server, value):
+    server.tdmrep = f'[{{"location": "/", "tdm-reservation": {value}}}]'
+    answer = guard().fetch(server.url("/picture/a"))
+    assert answer.reason == "opted_out_tdm_reservation"
+    assert heard(answer)[0] == ("tdm_reservation", "1", True, "tdmrep.json")
 
 
 def test_a_host_is_asked_for_one_file_more_however_many_pictures_it_has(server):

@@ -54,6 +54,10 @@ def says_no(lines: list[tuple[str, str]], of_page: bool = False) -> bool:
         "BuildWIT/0.1.0 : nofollow, noindex",
         "otherbot/2.1: all, buildwit/1: noml",
         "buildwit/1.0: unavailable_after: 25 Jun 2010 15:00:00 GMT",
+        '"noai"',
+        "'nofollow', 'noml'",
+        '"buildwit: noai, nofollow"',
+        'unavailable_after: "25 Jun 2010 15:00:00 GMT"',
     ],
 )
 def test_tags_that_opt_out(tag):
@@ -83,6 +87,8 @@ def test_tags_that_opt_out(tag):
         "unavailable_after:",
         "noindexing",
         ",,,:::",
+        '"otherbot: noai"',
+        '"noarchive"',
     ],
 )
 def test_tags_that_do_not(tag):
@@ -98,6 +104,8 @@ def test_of_several_headers_one_is_enough():
     ("values", "out"),
     [
         *((["1"], True), ([" 1 "], True), (["0", "1"], True), (["1, 1"], True), (['"1"'], True)),
+        *((["1; policy=/p.json"], True), (["True"], True), (["1.0"], True), (["?1"], True)),
+        *((["false"], False), (["7; policy=1"], False)),
         *((["0"], False), ([""], False), (["10"], False), (["yes"], False), ([], False)),
     ],
 )

@@ -46,8 +46,8 @@ def read_exclusions(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatc
     """Map: rows of `path` in, rows of the table `exclusion` out.
 
     A .csv, .tsv or .parquet file has the columns kind and value, and may have radius, reason and
-    date; a .txt file has a URL or a host a line, and # begins a comment line. Raises InputError
-    for the first line that is no exclusion.
+    date; a .txt file has a URL or a host a line, no hash, and # begins a comment line. Raises
+    InputError for the first line that is no exclusion.
     """
     for batch in batches:
         for path in map(Path, batch.column("path").to_pylist()):
@@ -138,6 +138,8 @@ def read_host(text: str) -> str:
     >>> read_host("*.Bücher.example"), read_host("0x7f.1"), read_host("*.co.uk")
     ('xn--bcher-kva.example', '127.0.0.1', 'co.uk')
     """
+    if re.fullmatch(r"[0-9]+|[0-9a-fA-F-]{16,}", text):  # a host in theory, and nobody's
+        raise ValueError(_cure_of_id(text))
     name = text.removeprefix("*.").removeprefix(".")
     if not re.fullmatch(r"[\w.-]+|\[?[0-9a-fA-F:.]+\]?", name):
         raise ValueError("no port, path or pattern; an address begins with http:// or https://")
@@ -147,6 +149,24 @@ def read_host(text: str) -> str:
     if name == text and _public_suffixes().is_public(host):
         raise ValueError(f"anybody may have a host below {host}: for all of them write *.{host}")
     return host
+
+
+def _cure_of_id(text: str) -> str:
+    """How to exclude what a list has as a host, and what is a number or a hash.
+
+    >>> _cure_of_id("42")
+    'that is no host but a pair_id: write a .csv with the columns kind,value and pair_id,42'
+    """
+    kinds = ["pair_id"] if text.isdecimal() and len(text) < len(str(PAIR_IDS)) else []
+    kinds += [name for name, digits in DIGITS.items() if digits == len(text)]
+    what, kind = (
+        " or a ".join(kinds) or "hash",
+        kinds[0] if kinds else f"one of {', '.join(DIGITS)}",
+    )
+    return (
+        f"that is no host but a {what}: write a .csv with the columns kind,value and "
+        f"{kind},{text[:80]}"
+    )
 
 
 @lru_cache

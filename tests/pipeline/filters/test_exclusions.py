@@ -151,6 +151,15 @@ def test_a_text_has_a_host_or_an_address_a_line(read):
         ("a.txt", "рф\n", r"line 1: host 'рф': .* below xn--p1ai: for all of them write \*.xn--p"),
         # easylist/ruadlist#864: a list for five sites came to name all of github.io.
         ("a.csv", "kind,value\nhost,GitHub.io.\n", r"line 2: .* below github.io: .* \*.github.io"),
+        # Lists of hashes, one a line, as photo hosts and hotlines give them out.
+        ("a.txt", f"a.org\n{'d4' * 16}\n", "line 2: host .*but a md5: write a .csv .* md5,d4d4"),
+        ("a.txt", f"{'E3' * 20}\n", "line 1: host .*but a sha1: write .* and sha1,E3E3"),
+        ("a.txt", f"{'0c' * 32}\n", "but a sha256 or a pdq: write .* and sha256,0c0c"),
+        ("a.txt", f"{'17' * 8}\n", "but a pair_id or a phash: write .* pair_id,1717"),
+        ("a.txt", f"{'ab' * 64}\n", "no host but a hash: write .* one of md5, sha1,"),
+        ("a.txt", "8f14e45f-ceea-467f-a5d1-000000000001\n", "no host but a hash: write a .csv"),
+        ("a.txt", "1234567890123\n", "but a pair_id: write .* pair_id,1234567890123"),
+        ("a.csv", f"kind,value\nhost,{'d4' * 16}\n", "line 2: host .*no host but a md5: write"),
         ("a.md", "a.org\n", "a.md: expected a list that ends in .csv, .tsv, .parquet or .txt"),
     ],
 )

@@ -12,6 +12,7 @@ from license_expression import get_license_index
 
 LONGEST = 400  # characters; longer ones are texts about rights, no names
 
+VERSIONS = {"1.0", "2.0", "2.1", "2.5", "3.0", "4.0"}  # of Creative Commons; 2.1 in a few ports
 ELEMENTS = ("by", "nc", "nd", "sa")  # in the order of a licence's name; 1.0 has others in addresses
 VERSION = r"v?(\d\.\d|\d)(?![\d.])"
 # Behind a version: a country's port, with nothing else behind it.
@@ -102,6 +103,8 @@ def _of_address(address: str) -> str | None:
     address = address.rstrip("/")
     if deed := DEED.fullmatch(address):
         _, code, version, port = deed.groups()
+        if code in ("zero", "cc0", "mark") and version not in (None, "1", "1.0"):
+            return None
         if code in ("zero", "cc0"):
             return "CC0-1.0"
         if code == "mark":
@@ -136,9 +139,13 @@ def _creative_commons(code: str, version: str | None, port: str | None) -> str |
     elements = re.split("[ -]", code)
     if len(set(elements)) < len(elements) or not set(elements) <= set(ELEMENTS):
         return None
+    if {"nd", "sa"} <= set(elements):  # what may not be changed cannot be shared changed
+        return None
     if "by" not in elements and version != "1.0":
         return None
     version = f"{version}.0" if version and "." not in version else version
+    if version and version not in VERSIONS:
+        return None
     ordered = [element for element in ELEMENTS if element in elements]
     return "-".join(part.upper() for part in ("cc", *ordered, version, port) if part)
 

@@ -19,6 +19,7 @@ STATED = {
     "http://creativecommons.org/licenses/by/": "CC-BY",
     "http://creativecommons.org/licenses/by/3.0/fr/": "CC-BY-3.0-FR",
     "CC BY-SA 4.0": "CC-BY-SA-4.0",
+    "CC BY-SA 2.1 JP": "CC-BY-SA-2.1-JP",
     "CC BY 3.0 us": "CC-BY-3.0-US",
     "CC BY-NC-SA 2.5 Generic": "CC-BY-NC-SA-2.5",
     "cc-by-sa-2.0-uk": "CC-BY-SA-2.0-UK",
@@ -42,6 +43,9 @@ STATED = {
     "FAL": "LAL-1.3",
 }
 UNSURE = (
+    *("CC BY 9.9", "cc-by-sa-3.5", "CC BY-NC 5", "https://creativecommons.org/licenses/by/2.9/"),
+    *("CC BY-NC-ND-SA 4.0", "http://creativecommons.org/licenses/by-nd-sa/3.0/"),
+    "https://creativecommons.org/publicdomain/zero/4.0/",
     *("?", "", None, "0", "1", "Fair use", "© 2019 John Doe", "All Rights Reserved"),
     *("by the author", "CC BY-SA 3.0, GFDL", "CC BY 4.0 (MIT)", "by-by", "cc nd-sa 4.0"),
     *("http://example.org/license.html", "http://creativecommons.org/", "Attribution"),

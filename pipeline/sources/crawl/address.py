@@ -50,10 +50,11 @@ LATE_NAMES = LATE_SETS | {*LATE}
 PLAIN = {"alt", "title", "class", "id", "width", "height", "style", "loading", "decoding", "sizes"}
 
 ENDING = re.compile(r"\.(?:jpe?g|jfif|png|webp|avif|gif|bmp|tiff?)(?=$|[?#!:@&/])", re.I)
-# Templates and JSON have braces, or marks such as <%= x %>, <?php x ?>, [[x]], *|x|*. No address is
-# in these schemes.
+# Templates and JSON have braces, or marks such as <%= x %>, <?php x ?>, [[x]], *|x|*; JSON may also
+# be a list or a string. No address is in these schemes.
 NO_ADDRESS = re.compile(
-    r"\s*(?:$|#|(?:data|javascript|about|blob|cid|mailto):)"
+    r"\s*(?:$|#|(?:data|javascript|about|blob|cid|mailto):"
+    r"|(?:\[\s*)*+(?:[\"']|&quot;)|\[\s*(?:\]|null\b|$))"
     r"|[^{<[*]*+(?:(?!<[%?]|\[\[|\*\|)[<[*][^{<[*]*+)*+(?:\{|<[%?]|\[\[|\*\|)",
     re.I,
 )
@@ -204,12 +205,17 @@ def absolute(base: str, address: str | None) -> str | None:
     """
     if not address or NO_ADDRESS.match(address):
         return None
-    if ABSOLUTE.fullmatch(address) and "/." not in address and "/%2" not in address:
+    if ABSOLUTE.fullmatch(address) and not may_have_dots(address):
         return address  # as most are
     try:
         return _joined(base, address.strip(ENDS).translate(SEEN_BROKEN))
     except ValueError:  # such as brackets without an IPv6 address
         return None
+
+
+def may_have_dots(address: str) -> bool:
+    """Whether the path may have a segment that stands for a directory, as it is or as %2e."""
+    return "/." in address or "/%2" in address
 
 
 def _joined(base: str, address: str) -> str:

@@ -13,6 +13,7 @@ from pipeline.sources.crawl.address import (
     Offers,
     absolute,
     address_of,
+    may_have_dots,
     source_offers,
 )
 from pipeline.sources.crawl.answer import NOTHING, Heard
@@ -111,7 +112,7 @@ def pairs(
         captions = {" ".join(text.split()): None for text in texts if text}
         captions.pop("", None)
         # Most addresses are this plain, and a join takes 10 microseconds.
-        plain = origin and ROOTED.fullmatch(address) and "/." not in address
+        plain = origin and ROOTED.fullmatch(address) and not may_have_dots(address)
         url = origin[0] + address if origin and plain else absolute(base, address)
         for caption in captions if url else ():
             license = rights.license_of(address, url or "")

@@ -30,6 +30,12 @@ def pairs_of(html: str) -> list[tuple[str, str]]:
         'src="/a.jpg" data-src="//cdn.example/a_{width}x.jpg" data-lazy="/kite.jpg"',
         'src="/kite.jpg" data-src="//cdn.example/a_{width}x.jpg"',  # lazysizes: rias
         'src="/kite.jpg" data-src=\'{"s":"/s.jpg","l":"/l.jpg"}\'',
+        'src="/kite.jpg" data-src=\'["/s.jpg", "/l.jpg"]\'',
+        'src="/kite.jpg" srcset="[&quot;/s.jpg&quot;]"',
+        'src="/kite.jpg" srcset=\'[ "/s.jpg 1x", "/l.jpg 2x" ]\'',
+        'src="/kite.jpg" data-src=\'"/s.jpg"\'',
+        'src="/kite.jpg" data-original="[&amp;quot;/s.jpg&amp;quot;]"',  # escaped twice
+        'src="/kite.jpg" data-srcset=\'[null,"/s.jpg"]\'',
         'src="/kite.jpg" data-src="{{ image.url }}"',
         'src="/kite.jpg" srcset="{{ sizes }}"',
         'src="/kite.jpg" data-lazy="true" data-original="1" data-image="17"',
@@ -105,6 +111,9 @@ HOST, DIRECTORY = "http://site.example/", "http://site.example/news/"
         ("http://cdn.example/a/../b/./c.jpg", "http://cdn.example/b/c.jpg"),
         ("../../../a.jpg", HOST + "a.jpg"),
         ("%2e%2E/a.jpg", HOST + "a.jpg"),
+        ("/p/%2E%2e/q/%2e/a.jpg", HOST + "q/a.jpg"),
+        ("/p/.%2e/a.jpg", HOST + "a.jpg"),
+        ("/p/%2ea.jpg", HOST + "p/%2ea.jpg"),
         ("fetch/http://cdn.example//a.jpg", DIRECTORY + "fetch/http://cdn.example//a.jpg"),
         ("?id=7", DIRECTORY + "today.html?id=7"),
         ("a.jpg?b=\\c//..", DIRECTORY + "a.jpg?b=\\c//.."),
@@ -121,6 +130,9 @@ HOST, DIRECTORY = "http://site.example/", "http://site.example/news/"
 )
 def test_an_address_is_joined_as_browsers_do(address, expected):
     assert absolute(PAGE, address) == expected
+    if '"' not in address:
+        of_page = [url for url, _ in pairs_of(f'<img src="{address}" alt="kite">')]
+        assert of_page == ([expected] if expected else [])
 
 
 @pytest.mark.parametrize(
@@ -290,7 +302,7 @@ def test_a_picture_that_only_a_script_knows_has_no_address(attributes):
 
 
 @pytest.mark.parametrize(
-    "address", ["/a[0].jpg", "/a*b.jpg", "/1<2.jpg", "/100%25.jpg", "/a_[b].jpg"]
+    "address", ["/a[0].jpg", "/a*b.jpg", "/1<2.jpg", "/100%25.jpg", "/a_[b].jpg", "[2019] a.jpg"]
 )
 def test_an_address_with_odd_characters_is_no_template(address):
     assert address_of({"src": address}) == address

@@ -25,17 +25,34 @@ Tables = Mapping[str, list[Path] | pa.Table]
 def losses(engine: DuckEngine, inputs: Tables, sources: Sequence[str] = ()) -> list[str]:
     """A line for each stage that lost most rows to one reason, and first one for an empty build.
 
-    `sources` are the names of those that the settings have: one without a row is told.
+    `sources` are the names of those that the settings have: one without a pair is told.
     """
     lines = [
         f"{row['n']:,} of {row['came']:,} {ROWS[row['stage']]}: {row['reason']} "
         f"({REASONS[row['reason']]}){advice(row['reason'])}"
         for row in answer(engine, inputs, sql("report", "losses")).to_pylist()
     ]
-    by_source = answer(engine, inputs, sql("report", "rows_by_source"))["source"].to_pylist()
-    lines += [f"source {name}: it gave no row" for name in sources if name not in by_source]
+    lines += _without_pairs(answer(engine, inputs, sql("report", "rows_by_source")), sources)
     (numbers,) = answer(engine, inputs, sql("report", "counts")).to_pylist()
     return lines if numbers["samples"] else ["every row: the build has 0 samples", *lines]
+
+
+def _without_pairs(by_source: pa.Table, sources: Sequence[str]) -> list[str]:
+    """A line for each source that gave no pair, with what most of its rows were lost to."""
+    rows: dict[str, dict[str | None, int]] = {name: {} for name in sources}
+    for row in by_source.to_pylist():
+        rows.setdefault(row["source"], {})[row["reason"]] = row["n"]
+    lines = []
+    for name in sources:
+        if not rows[name]:
+            lines.append(f"source {name}: it gave no row")
+        elif None not in rows[name]:
+            reason, n = next((reason or "", n) for reason, n in rows[name].items())
+            lines.append(
+                f"source {name}: it gave no pair; {n:,} of its {sum(rows[name].values()):,} rows: "
+                f"{reason} ({REASONS[reason]})"
+            )
+    return lines
 
 
 def became(engine: DuckEngine, inputs: Tables) -> list[str]:

@@ -86,6 +86,19 @@ def test_a_build_that_lost_nothing_says_so():
     assert became(DuckEngine(quiet=True), tables_of(came={"collect": 1}))[1] == "  lost to  nothing"
 
 
+def test_a_source_that_gave_no_pair_is_told_with_what_most_of_it_was_lost_to():
+    tables = tables_of(came={"collect": 9})
+    tables["pair"] = rows("pair", {"source": "table"})
+    lost = [("crawl", "not_a_page")] * 2 + [("crawl", "revisited"), ("table", "url_missing")]
+    tables["drop"] = rows(
+        "drop", *[{"source": name, "stage": "collect", "reason": why} for name, why in lost]
+    )
+    assert losses(DuckEngine(quiet=True), tables, ["table", "crawl"]) == [
+        "source crawl: it gave no pair; 2 of its 3 rows: not_a_page "
+        "(crawled answer that is no HTML: a picture, a script, a feed)"
+    ]
+
+
 def test_a_source_that_gave_no_row_is_told():
     tables = tables_of(("filter", "wrong_language", 1), came={"filter": 9})
     tables["pair"] = rows("pair", {"source": "here"})

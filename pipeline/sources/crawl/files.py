@@ -18,6 +18,7 @@ from pipeline.settings.sources import CommonCrawlIndexSource, CommonCrawlSource
 from pipeline.settings.values import is_remote
 from pipeline.settings.whole import DownloadSettings
 from pipeline.sources.candidate import SourceError
+from pipeline.sources.charsets import MARKS
 from pipeline.sources.crawl.records import File
 from pipeline.sources.place import FsspecFile
 from pipeline.sources.ranged import BACKOFF_S, is_web
@@ -28,6 +29,7 @@ LISTS = (".paths", ".paths.gz")
 MOST_LIST_BYTES = 64 << 20  # unpacked; a crawl has 100,000 files
 BLOCK_BYTES = 1 << 20  # of one request; memory holds this block and the one before
 CONTENT_RANGE = re.compile(r"bytes (\d{1,15})-\d{1,15}/(\d{1,15}|\*)", re.ASCII)
+COMMENT = re.compile(r"(?:^|(?<=\s))#.*")
 LINE = re.compile(r"[\x21-\x7e]{1,2000}")
 NAME = re.compile(r"[^\x00-\x1f\x7f\\?#%*\[\]]{1,2000}")  # nothing that a server or store resolves
 SAFE = "/!$&'()+,;=:@~"  # of a URL's path (RFC 3986, 3.3)
@@ -78,7 +80,7 @@ def _listed(source: CrawlSource, path: str) -> list[str]:
             content = unpacker.decompress(packed, MOST_LIST_BYTES)
             if not unpacker.eof:
                 raise ValueError("is cut off, or too long")
-        lines = content.decode("ascii").split()
+        lines = _paths(content)
     except (zlib.error, ValueError) as error:
         raise SourceError(f"source {source.name}: {path}: expected a list: {error}") from None
     lines = lines[: source.most_files or None]
@@ -92,6 +94,17 @@ def _listed(source: CrawlSource, path: str) -> list[str]:
     for address in addresses:
         client_of(source, address)
     return addresses
+
+
+def _paths(content: bytes) -> list[str]:
+    """The words of a list, without its byte order mark and what stands behind a #.
+
+    >>> _paths("\\ufeff# für Juni\\na.warc.gz  # the first\\r\\n".encode())
+    ['a.warc.gz']
+    """
+    mark, charset = next((pair for pair in MARKS.items() if content.startswith(pair[0])), (b"", ""))
+    lines = content[len(mark) :].decode(charset or "utf-8").splitlines()
+    return [word for line in lines for word in COMMENT.sub("", line).split()]
 
 
 def _below(source: CrawlSource, path: str, line: str) -> str:

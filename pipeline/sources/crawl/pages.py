@@ -17,12 +17,11 @@ from pipeline.sources.candidate import Raw, SourceError
 from pipeline.sources.charsets import decoded
 from pipeline.sources.crawl.answer import Page
 from pipeline.sources.crawl.bodies import MOST_PAGE_BYTES
-from pipeline.sources.crawl.damage import HEAD_BYTES
 from pipeline.sources.crawl.files import files, opened
 from pipeline.sources.crawl.page import pictures, trapped
 from pipeline.sources.crawl.records import File
 from pipeline.sources.crawl.wacz import ZIP, archives
-from pipeline.sources.crawl.warc import Fault, NoCrawlError, pages, start_of
+from pipeline.sources.crawl.warc import Fault, NoCrawlError, head_of, pages, start_of
 from pipeline.sources.crawl.wat import is_of_a_page, is_of_an_answer, wat_pictures
 from pipeline.sources.interface import PlannedPart, Planning
 from pipeline.sources.place import identity
@@ -75,7 +74,7 @@ def _refused(source: CommonCrawlSource, path: str) -> Iterator[None]:
 
 def _crawls(file: File) -> list[File]:
     """The crawls in a file: itself, or those that a WACZ file packs. Raises NoCrawlError."""
-    head = file.read(HEAD_BYTES)
+    head = head_of(file)
     if head.startswith(ZIP):
         return archives(file)
     start_of(head)

@@ -6,12 +6,14 @@ its end; the reader appends a last record of its own for that.
 """
 
 import gzip
+import io
 import re
 import secrets
 from collections.abc import Generator, Iterator
 from typing import Any, NamedTuple
 
 import pyarrow as pa
+from fastwarc.stream_io import ZstdReader
 from fastwarc.warc import ArchiveIterator
 
 from pipeline.sources.crawl.answer import (
@@ -51,6 +53,7 @@ READ = {"response", "resource", "metadata"}  # kinds of records that may have pi
 DATE = re.compile(r"\d{4}-\d\d-\d\d(?:T\d\d:\d\d:\d\d(?:\.\d{1,9})?Z)?", re.A)
 ARC_DATE = re.compile(r"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)", re.A)
 DAMAGED, TEXT = "damaged, or cut off", "the text of a page"
+ZSTD_BLOCK = 128 << 10  # at most, packed (RFC 8878, 3.1.1.2.4)
 DICTIONARY = b"\x5d\x2a\x4d\x18"  # the frame in which crawls carry the dictionary of the others
 
 # Random, so that no crawl can contain it and pretend to end earlier.
@@ -102,11 +105,28 @@ def start_of(head: bytes) -> bytes:
         raise NoCrawlError(f"got gzip of {inflated(head)[:20]!r}")
     if start == ZSTD and head[4:5] and head[4] & 3:  # the frame names one (RFC 8878, 3.1.1.1)
         raise NoCrawlError("got zstd with a dictionary, which is not read: unpack it first")
+    if start == ZSTD and (first := _first_of_zstd(head)) and not first.startswith(STARTS):
+        raise NoCrawlError(f"got zstd of {first!r}")
     if head.startswith(DICTIONARY):
         raise NoCrawlError("got zstd with a dictionary, which is not read: unpack it first")
     if not start:
         raise NoCrawlError(f"got {head[:20]!r}" if head else "it is empty")
     return start
+
+
+def head_of(file: File) -> bytes:
+    """The first bytes of a file, enough for `start_of`: of zstd, its first block."""
+    file.seek(0)
+    head = file.read(HEAD_BYTES)
+    return head + file.read(ZSTD_BLOCK) if head.startswith(ZSTD) else head
+
+
+def _first_of_zstd(head: bytes) -> bytes:
+    """The first bytes that zstd packs; none where it is damaged."""
+    try:
+        return ZstdReader(io.BytesIO(head)).read(20)
+    except OSError:
+        return b""
 
 
 def pages(file: File) -> Iterator[Page | Fault]:
@@ -123,8 +143,7 @@ def pages(file: File) -> Iterator[Page | Fault]:
 
 
 def _pages(file: File) -> Iterator[Page | Fault]:
-    file.seek(0)
-    head = file.read(HEAD_BYTES)
+    head = head_of(file)
     start = start_of(head)
     is_arc = not (inflated(head) if start == GZIP else head).startswith(b"WARC/") and start != ZSTD
     begin: int | None = 0
@@ -238,7 +257,8 @@ def _read(record: Record) -> Page | Fault | None:
         return Fault("not_a_page", str(error), url)
     except BadAnswerError as error:
         return Fault("bad_record", str(error), url)
-    if record.kind == "metadata" and record.content_type.startswith("application/json"):
+    kind = record.content_type.lower()
+    if record.kind == "metadata" and kind.startswith("application/json"):
         return Page(url, False, None, None, record.block, record.is_cut)
     if record.kind == "revisit":
         return Fault("revisited", "a crawler found it as it was before", url)

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import random
 import subprocess
 import sys
 import zlib
@@ -235,10 +236,14 @@ def test_a_file_that_needs_too_much_reading_again_is_given_up_with_a_reason(tmp_
     assert set(raws[:-1]) == {"bad_record"}
 
 
+# Its first block is longer than the head by which other files are told.
+LONG_ZSTD = pa.compress(random.Random(1).randbytes(200_000), codec="zstd", asbytes=True)
 NO_CRAWLS = [
     (b"", "it is empty"),
     (b"<html>not found", "got b'<html>not found'"),
     (gzip.compress(b"<html>", mtime=0), "got gzip of b'<html>'"),
+    (pa.compress(b"<!doctype html>", codec="zstd", asbytes=True), "got zstd of b'<!doctype html>'"),
+    (LONG_ZSTD, "got zstd of b'"),
     (b"PK\x05\x06" + b"\0" * 18, "got b'PK"),
     (b"PK\x03\x04 and no more", "a zip that cannot be read"),
     (b"\x5d\x2a\x4d\x18\x04\0\0\0abcd", "zstd with a dictionary"),
@@ -300,6 +305,12 @@ def wat(links: object, **html: object) -> bytes:
     answer = {"Headers": {"Content-Language": "DE"}, "HTML-Metadata": page}
     envelope = {"Payload-Metadata": {"HTTP-Response-Metadata": answer}}
     return record(json.dumps({"Envelope": envelope}).encode(), kind="metadata")
+
+
+def test_the_type_of_a_wat_record_is_read_in_any_case(tmp_path):
+    content = wat([{"path": "IMG@/src", "url": "/a.jpg", "alt": "kite"}])
+    odd = content.replace(b"application/json", b"Application/JSON; charset=UTF-8")
+    assert told(rows_of(tmp_path, packed(odd))) == ["kite"]
 
 
 def test_wat_files_are_told_by_their_records_not_by_their_name(tmp_path):
@@ -445,6 +456,15 @@ def test_a_list_gives_a_part_for_each_of_its_first_files(tmp_path, server, pack,
     assert len(server.asked) == (2 if remote else 0)  # once, and again for its end
 
 
+@pytest.mark.parametrize("charset", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_list_may_have_comments_and_a_byte_order_mark(tmp_path, charset):
+    path = tmp_path / "wat.paths"
+    lines = "# zwei vom März\r\n\r\n1.wat.gz\r\n  # no more\r\n2.wat.gz # the last\r\n"
+    path.write_bytes(lines.encode(charset))
+    base = "http://127.0.0.1:1/may/"
+    assert files(source_of(path, base=base)) == (f"{base}1.wat.gz", f"{base}2.wat.gz")
+
+
 def test_a_file_here_is_known_by_its_content(tmp_path):
     path = tmp_path / "a.warc.gz"
     path.write_bytes(CRAWL)
@@ -458,6 +478,7 @@ def test_a_file_here_is_known_by_its_content(tmp_path):
     ("content", "about"),
     [
         (b"", "names no file"),
+        (b"# nothing yet\n", "names no file"),
         (b"\xff", "expected a list"),
         (b"a\x01b\n", "expected paths, got 'a"),
         (b"a" * 3_000, "expected paths, got 'aaa"),

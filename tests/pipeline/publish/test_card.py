@@ -4,12 +4,16 @@ import json
 import logging
 import re
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pipeline.__main__ import main
+from pipeline.publish.card import MARKDOWN, TEMPLATES, card_pages
+from pipeline.publish.layout import PUBLISHED
 from pipeline.publish.version import publish
+from pipeline.settings.card import CardSettings
 from queries.tables.parts import write_part
 from queries.tables.schemas import TABLES
 from tests.tables import build_row, rows
@@ -51,6 +55,30 @@ def test_the_datasheet_has_every_section_and_marks_what_nobody_told(build):
     assert "Of 1,234 candidates 3 were" in sheet
     assert sheet.count("**Not known to the build:**") > 5
     assert "| selection.cap | 2 |" in sheet
+
+
+def test_no_line_of_a_template_joins_the_next(build):
+    """Jinja takes the newline after a block away, which is meant for blocks that stand alone."""
+    for page in MARKDOWN:
+        text = (TEMPLATES / page).read_text("utf-8")
+        lines = re.findall(r"^.*\S.*(?<!\+)%\}$", text, re.M)
+        alone = r"\s*\{%[^%]*%\}|\{% macro .*"
+        assert [line for line in lines if not re.fullmatch(alone, line)] == []
+    sheet = (build / "datasheet.md").read_text()
+    assert "the makers and their funding.\n\n## Composition" in sheet
+
+
+@pytest.mark.parametrize("embedded", ["", "data/*.parquet"])
+def test_the_cards_examples_are_blocks_that_end_and_python_that_parses(build, embedded):
+    layout = replace(PUBLISHED, embedded=embedded)
+    pages = card_pages(build, layout, [], CardSettings(name="dogs"))
+    text = pages["README.md"]
+    fences = [line for line in text.splitlines() if "```" in line]
+    assert fences == ["```python", "```"]
+    code = text.split("```python\n")[1].split("```\n")[0]
+    assert "PATH/OF/THIS/FOLDER" in code  # `dogs` is the name of nothing that can be loaded
+    assert "dogs" not in code
+    compile(code, "README.md", "exec")
 
 
 def test_licences_are_counted_as_stated_and_the_whole_gets_none(build):

@@ -19,7 +19,7 @@ from queries.engine.duck import DuckEngine
 from queries.questions import answer, sql, tables
 from queries.tables.folder import flat
 from queries.tables.manifest import MANIFEST, BuildError, content, manifest
-from queries.tables.store import place
+from queries.tables.store import place, reach
 
 LONGEST = 60  # characters of a setting's value that are shown
 SHOWN = 12  # characters of a digest, settings of a change, causes of a comparison
@@ -77,8 +77,9 @@ def run_builds(options: argparse.Namespace) -> None:
 
 
 def folders(text: str) -> list[Path]:
-    """The builds of a workspace, or the build itself. Raises BuildError where there is none."""
+    """The builds of a workspace, or the build itself. Raises UserError where there is none."""
     path = place(text)
+    reach(path)
     if (path / MANIFEST).exists():
         return [path]
     builds = sorted(manifest.parent for manifest in path.glob(f"[!.]*/{MANIFEST}"))

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import socket
 import subprocess
 from pathlib import Path
 
@@ -89,3 +90,18 @@ def test_a_workspace_without_builds_is_one_line_with_the_cure(tmp_path, capsys):
     (line,) = capsys.readouterr().err.splitlines()
     assert "expected a workspace with builds" in line
     assert f"luigi --module pipeline BuildWIT --out {tmp_path} makes one" in line
+
+
+def test_a_store_that_cannot_be_asked_is_one_line(capsys, monkeypatch):
+    s3fs = pytest.importorskip("s3fs", reason="no s3fs: pip install '.[s3]'")
+    keys = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "NO_PROXY": "*"}
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # it takes calls, and says nothing
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        for name, value in {**keys, "AWS_ENDPOINT_URL": address}.items():
+            monkeypatch.setenv(name, value)
+        s3fs.S3FileSystem.clear_instance_cache()
+        monkeypatch.setattr("queries.tables.store.ANSWER_S", 0.5)
+        assert main(["builds", "s3://versions/wit"]) == 3
+        s3fs.S3FileSystem.clear_instance_cache()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("s3://versions/wit: the store cannot be reached")

@@ -2,7 +2,7 @@
 
 import argparse
 
-from pipeline.publish.hub import Choice, note_place, publish_folder
+from pipeline.publish.hub import Choice, checked_place, note_place, publish_folder
 from pipeline.publish.told import keep_told, told_in
 from queries.options import LocalPath
 from queries.tables.errors import InputError
@@ -33,6 +33,7 @@ def run_publish(options: argparse.Namespace) -> None:
     build = find(options.build)
     if not any((build / "shards").glob("*.tar")):
         raise InputError(f"{build}: expected a build with shards, which BuildWIT makes")
+    checked_place(options.to)  # before it is noted: what was noted is published to by takedowns
     if options.settings:
         keep_told(build, told_in(options.settings))
     choice = Choice(options.with_drops, options.embed)

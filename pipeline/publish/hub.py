@@ -5,11 +5,13 @@ are asked for. A folder that was published is changed in place, file by file: wh
 there already is not put again, and files of others, such as `.git`, stay.
 """
 
+import errno
 import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,7 +25,7 @@ from pipeline.publish.told import TOLD, read_told
 from pipeline.publish.version import link
 from queries.tables import store
 from queries.tables.errors import InputError
-from queries.tables.manifest import content, table_files
+from queries.tables.manifest import LATEST, content, table_files
 from queries.tables.parts import read_rows, write_json, written_whole
 
 LIST = "published.json"  # of a published folder: what it holds, written last
@@ -31,6 +33,7 @@ PLACES = "published.json"  # of a workspace: where its builds were published
 NAMING = ("exclusion", "named")  # tables of what owners asked to leave out
 TEXTS = ("url", "caption", "page_url", "extra", "value", "place")  # columns that show a row
 EMBEDDED = "data/*.parquet"
+OTHER = "give another path"
 Plan = dict[str, Path]  # of each file of the folder, where it comes from
 
 
@@ -44,8 +47,7 @@ class Choice:
 
 def publish_folder(build: Path, to: str, choice: Choice) -> Path:
     """Make or change the folder; returns it. Raises InputError for one that holds other things."""
-    target = store.place(to)
-    store.reach(target)
+    target = checked_place(to)
     before = listed(target)
     with store.workroom(build.parent, prefix=".publish.") as room:
         plan = planned(build, room, choice)
@@ -63,16 +65,39 @@ def publish_folder(build: Path, to: str, choice: Choice) -> Path:
     return target
 
 
+def checked_place(to: str) -> Path:
+    """The folder or address, ready for its first file: a folder is made if there is none.
+
+    Raises UserError or OSError where a build cannot be published to.
+    """
+    if not to.strip():
+        raise InputError("--to: expected a folder, or an address such as s3://me/wit; it is empty")
+    target = store.place(to)
+    store.reach(target)
+    listed(target)
+    if not store.is_store(target):
+        target.mkdir(parents=True, exist_ok=True)
+    return target
+
+
 def listed(target: Path) -> dict[str, str]:
     """What a published folder holds, path -> sha256; nothing of one that is new or empty.
 
-    Raises InputError for a folder with other things in it, but for hidden ones.
+    Raises InputError for a workspace, and for a folder with other things in it, but for hidden
+    ones.
     """
+    if (target / LATEST).exists():
+        raise InputError(f"--to {target}: it is a workspace, whose builds are made there: {OTHER}")
     if (target / LIST).exists():
-        files = json.loads((target / LIST).read_text("utf-8"))["files"]
-        return {row["path"]: row["sha256"] for row in files}
+        try:
+            return {row["path"]: row["sha256"] for row in _list_of(target)["files"]}
+        except (ValueError, KeyError, TypeError):
+            raise InputError(
+                f"--to {target / LIST}: expected the list of a published folder: {OTHER}, or take "
+                "away what is in this one"
+            ) from None
     if not store.is_store(target) and target.exists() and not target.is_dir():
-        raise InputError(f"--to {target}: expected a folder; it is a file: give another path")
+        raise InputError(f"--to {target}: expected a folder; it is a file: {OTHER}")
     others = sorted(path.name for path in target.glob("*") if not path.name.startswith("."))
     if others and others != ["README.md"]:  # which a hub makes in a new repository
         raise InputError(
@@ -80,6 +105,11 @@ def listed(target: Path) -> dict[str, str]:
             f"{', '.join(others[:3])}"
         )
     return {}
+
+
+def _list_of(target: Path) -> Any:
+    """The list of a published folder, as it was read: anything that JSON can be."""
+    return json.loads((target / LIST).read_text("utf-8"))
 
 
 def planned(build: Path, room: Path, choice: Choice) -> Plan:
@@ -212,4 +242,17 @@ def note_place(workspace: Path, to: str, choice: Choice) -> None:
 
 
 def is_published(place: str) -> bool:
-    return (store.place(place) / LIST).exists()
+    """Whether a published folder is there. Raises UserError or OSError where nobody can say.
+
+    Places that were noted though no build can have been put there are none.
+    """
+    if store.is_address(place) and place.partition("://")[0] not in store.STORES:
+        return False
+    path = store.place(place)
+    store.reach(path)
+    try:
+        return (path / LIST).exists() and not (path / LATEST).exists()
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            return False
+        raise

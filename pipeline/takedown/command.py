@@ -38,9 +38,9 @@ from pipeline.workspace.folder import ENGINES, Workspace
 from pipeline.workspace.takedown_log import LOG, TakedownLog, read_log, write_log
 from queries import endings
 from queries.options import LocalPath
+from queries.tables import store
 from queries.tables.errors import InputError
 from queries.tables.manifest import find
-from queries.tables.store import is_address
 
 Row = dict[str, Any]
 SHOWN = 20  # files in which something is left
@@ -104,20 +104,36 @@ def take_down(workspace: Path, options: argparse.Namespace) -> int:
             write_reports(workspace)
             runs = runs_folder(options)
             sweep_runs(runs, set(runs_trained_on(workspace, runs, log)), log)
-    publish_again(workspace)
-    return report_remains(workspace, options)
+    failed = publish_again(workspace)
+    return report_remains(workspace, options) or failed
 
 
-def publish_again(workspace: Path) -> None:
-    """Publish the next version wherever the workspace has published. Raises UserError.
+def publish_again(workspace: Path) -> int:
+    """Publish the next version wherever the workspace has published; the exit code.
 
-    A folder that somebody has taken away since stays away.
+    A folder that somebody has taken away since stays away. A place that fails is told, and the
+    others are published to all the same.
     """
+    code = endings.DONE
     for place, choice in published_places(workspace).items():
-        if is_published(place):
-            print(f"{publish_folder(find(workspace), place, choice)}: published again", flush=True)
-        else:
-            print(f"{place}: published once, and there no more", flush=True)
+        try:
+            if is_published(place):
+                target = publish_folder(find(workspace), place, choice)
+                print(f"{target}: published again", flush=True)
+            else:
+                print(f"{place}: published once, and there no more", flush=True)
+        except Exception as error:
+            end = endings.ending(error, place)
+            if end is None and not isinstance(error, store.faults()):
+                raise
+            end = end or endings.Ending(endings.MACHINE, store.said(place, error))
+            print(
+                f"{end.line}\n{place}: not published again, so it may hold what was taken down; "
+                f"{endings.GOES_ON}",
+                file=sys.stderr,
+            )
+            code = max(code, end.code)
+    return code
 
 
 def log_and_sweep(ws: Workspace, path: Path | None) -> TakedownLog:
@@ -202,8 +218,9 @@ def report_remains(workspace: Path, options: argparse.Namespace) -> int:
     for run in trained:
         print(f"run {run}: trained on a version that held what was taken down")
         folders += [] if workspace in run.parents else [run]
-    public = [Path(place) for place in published_places(workspace) if not is_address(place)]
-    folders += [path for path in public if workspace not in path.parents and path.is_dir()]
+    places = [place for place in published_places(workspace) if not store.is_address(place)]
+    public = [Path(place) for place in places if is_published(place)]
+    folders += [path for path in public if workspace not in path.parents]
     remains = list(find_remains(workspace, folders, clues))
     if options.keep_older:
         kept = {*versions(workspace)} - {find(workspace)} | {*runs_in(runs_folder(options))}

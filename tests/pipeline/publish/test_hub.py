@@ -122,6 +122,48 @@ def test_a_file_where_the_folder_shall_be_is_refused_in_one_line(workspace, tmp_
     assert "it is a file: give another path" in line
 
 
+@pytest.mark.parametrize(
+    ("to", "fault"),
+    [
+        ("wit", "it is a workspace"),
+        ("wit/v1", "it holds manifest.json"),
+        ("", "--to: expected a folder"),
+        ("sftp://host/wit", "expected a folder, or an address of"),
+        ("thesis", "it holds chapter.tex"),
+        ("thesis/chapter.tex/public", "expected a folder where a file is"),
+        ("n" * 256, "expected a shorter name"),
+        ("damaged", "damaged/published.json: expected the list of a published folder"),
+    ],
+)
+def test_a_place_that_is_refused_is_one_line_and_is_not_noted(
+    workspace, tmp_path, capsys, monkeypatch, to, fault
+):
+    for name, text in {"thesis/chapter.tex": "x", f"damaged/{LIST}": "[]"}.items():
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text(text)
+    monkeypatch.chdir(tmp_path)
+    assert main(["publish", "wit", "--to", "public"]) == 0
+    capsys.readouterr()
+    assert main(["publish", "wit", "--to", to]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert fault in line
+    assert list(published_places(workspace)) == [str(tmp_path / "public")]
+
+
+def test_a_place_without_credentials_is_not_noted(workspace, capsys, monkeypatch):
+    s3fs = pytest.importorskip("s3fs", reason="no s3fs: pip install '.[s3]'")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
+        monkeypatch.setenv(name, "/dev/null")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    s3fs.S3FileSystem.clear_instance_cache()
+    assert main(["publish", str(workspace), "--to", "s3://me/wit"]) == 2
+    s3fs.S3FileSystem.clear_instance_cache()
+    assert "s3://me/wit: no credentials" in capsys.readouterr().err
+    assert published_places(workspace) == {}
+
+
 def test_a_shard_without_its_pictures_is_not_embedded(workspace, tmp_path, capsys):
     assert main(["publish", str(workspace), "--to", str(tmp_path / "public"), "--embed"]) == 2
     (line,) = capsys.readouterr().err.splitlines()

@@ -200,8 +200,12 @@ Contact = Annotated[
     str, spelt_as(r"[\x20-\x7e]*", "a mail or web address in plain ASCII, in one line")
 ]
 Share = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=0)]
-Positive = Annotated[int, Field(ge=1)]
+# Whole numbers end where tables, JSON and JavaScript stop to hold each; sums have room in 64 bits.
+MOST = 2**53 - 1
+Count = Annotated[int, Field(ge=0, le=MOST)]
+Positive = Annotated[int, Field(ge=1, le=MOST)]
+Workers = Annotated[int, Field(ge=0, le=1024)]  # processes or threads
+Int32 = Annotated[int, Field(ge=0, le=2**31 - 1)]  # of a column, or of Java
 PerMillion = Annotated[float, Field(ge=0, le=1_000_000)]
 
 Number = TypeVar("Number", bound=float)

@@ -40,6 +40,7 @@ from pipeline.settings.values import (
     Positive,
     Section,
     Share,
+    Workers,
     spelt_as,
 )
 from queries.tables.errors import UserError
@@ -201,7 +202,7 @@ class SelectionSettings(Section):
 
     cap: Positive = 20_000  # beside [[languages]]: of the reference
     reference: str = ""  # code of [[languages]]; "": en, or the first
-    max_rounds: Positive = 12
+    max_rounds: Annotated[int, Field(ge=1, le=1_000)] = 12
     round_factor: Annotated[float, Field(ge=1, le=10)] = 1.0
     near_bits: Annotated[int, Field(ge=-1, le=6)] = -1  # bits of pHash; -1: all stay
 
@@ -222,8 +223,10 @@ class SparkSettings(Section):
 
     master: Master = "local[2]"
     memory: Memory = "4GB"  # of the driver, and of each executor
-    partitions: Positive = 64  # of a shuffle, at most
-    fetchers: Positive = 1  # image parts fetched at once; they share the limits per host
+    partitions: Annotated[int, Field(ge=1, le=1_000_000)] = 64  # of a shuffle, at most
+    fetchers: Annotated[int, Field(ge=1, le=1024)] = (
+        1  # image parts fetched at once; they share the limits per host
+    )
     python: str = ""  # on the machines of the cluster; "": the path of this one
     conf: dict[SparkKey, str] = Field(default={})
 
@@ -231,7 +234,7 @@ class SparkSettings(Section):
 class EngineSettings(Section):
     """How much of the machine a build may use; nothing here changes a row."""
 
-    workers: Count = 0
+    workers: Workers = 0  # 0: one a core
     memory: Memory = "4GB"
     scratch: str = ""  # folder of this machine for what is on its way to an --out at an address
     spark: SparkSettings = SparkSettings()
@@ -240,7 +243,7 @@ class EngineSettings(Section):
 class Settings(Section):
     """One build."""
 
-    seed: Count = 0
+    seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
     exclusions: tuple[ExistingPath, ...] = ()
     languages: Languages = ()
     queries: Annotated[QuerySettings | None, Field(validate_default=True)] = None

@@ -45,6 +45,8 @@ def read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise TomlError(_told(error, text)) from None
+    except ValueError:  # of int(), which reads no more than 4,300 digits
+        raise TomlError("a number of thousands of digits: expected a shorter one") from None
     except RecursionError:
         raise TomlError("brackets within brackets, too many: expected fewer") from None
 

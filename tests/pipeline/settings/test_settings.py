@@ -1,8 +1,11 @@
 """Wrong settings end in a line that names the key, the value and what was expected."""
 
-import pytest
+from pathlib import Path
 
-from pipeline.settings.whole import SAMPLE, SettingsError, load
+import pytest
+from pydantic import BaseModel
+
+from pipeline.settings.whole import SAMPLE, Settings, SettingsError, load
 from pipeline.workspace.folder import Workspace
 
 GOOD = """
@@ -53,6 +56,7 @@ def test_paths_start_at_the_settings_file(written, tmp_path):
     [
         ("seeds = 1\n" + GOOD, "seeds: unknown key"),
         ('seed = "1"\n' + GOOD, "seed = '1': expected a valid integer"),
+        (f"seed = 1{'0' * 5000}\n" + GOOD, "expected TOML: "),
         ("seed = -1\n" + GOOD, "seed = -1: expected greater than or equal to 0"),
         (GOOD.replace("dump.xml", "gone.xml"), "queries.articles.0 = 'gone.xml': expected a file"),
         (GOOD.replace('"dict"', '"gone"'), "queries.wordnet"),
@@ -72,6 +76,50 @@ def test_a_wrong_setting_is_named_with_what_was_expected(written, text, said):
     with pytest.raises(SettingsError, match="settings: ") as caught:
         load(written(text))
     assert said in str(caught.value)
+
+
+HUGE = 10**25
+NUMBERS = [  # (section, key, greatest)
+    ("", "seed", 2**63 - 1),
+    ("[selection]", "cap", 2**53 - 1),
+    ("[selection]", "max_rounds", 1_000),
+    ("[filters]", "boilerplate_max", 2**53 - 1),
+    ("[images]", "min_side", 2**31 - 1),
+    ("[engine]", "workers", 1024),
+    ("[engine.spark]", "partitions", 1_000_000),
+]
+
+
+@pytest.mark.parametrize(("section", "key", "greatest"), NUMBERS)
+def test_a_number_that_no_column_holds_is_refused_at_the_door(written, section, key, greatest):
+    def text(value: int) -> str:
+        setting = f"{section}\n{key} = {value}\n"
+        return GOOD + setting if section else setting + GOOD
+
+    for value in (HUGE, greatest + 1):
+        (fault,) = faults(written(text(value)))
+        assert fault.endswith(f"{key} = {value}: expected less than or equal to {greatest}")
+    settings = load(written(text(greatest)))
+    assert Workspace(Path("wit"), settings).build_row("").num_rows == 1
+
+
+def bounds(model: type[BaseModel]) -> dict[str, bool]:
+    """Whether each whole number of a section, and of those within it, has an upper bound."""
+    schema = model.model_json_schema()
+    sections = {model.__name__: schema, **schema.get("$defs", {})}
+    return {
+        f"{name}.{key}": "maximum" in form
+        for name, section in sections.items()
+        for key, field in section.get("properties", {}).items()
+        for form in (field, *field.get("anyOf", ()))
+        if form.get("type") == "integer" and not {"enum", "const"} & set(form)
+    }
+
+
+def test_every_whole_number_of_the_settings_has_an_upper_bound():
+    found = bounds(Settings)
+    assert len(found) > 40
+    assert [key for key, bounded in found.items() if not bounded] == []
 
 
 TWO = """

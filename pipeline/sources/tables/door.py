@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.sources.candidate import Raw, as_text
 from pipeline.sources.legible import escaped
-from pipeline.sources.tables import parquet
+from pipeline.sources.tables import json_files, parquet
 from pipeline.sources.tables.guess import (
     addresses,
     apart,
@@ -19,7 +19,7 @@ from pipeline.sources.tables.guess import (
     toml,
 )
 from pipeline.sources.tables.layouts import Layout, Row, listed
-from pipeline.sources.tables.lines import first_fields
+from pipeline.sources.tables.lines import csv_header, first_fields
 from pipeline.sources.tables.ready import READY
 from pipeline.sources.tables.rows import raws
 from pipeline.sources.unpacked import start_of
@@ -49,6 +49,10 @@ def fault(table: Table) -> str | None:
     """Why none of the first thousand rows is of use, and the cure; None if one is, or none is."""
     if table.lines and (wrong := _wrong_width(table)):
         return wrong
+    if table.kind == "jsonl" and (
+        cure := json_files.cure_of_lines(table.path, table.layout.encoding)
+    ):
+        return cure.removeprefix("; ")
     if codec := _escaped(table):
         return f"its texts are escape sequences: it looks like encoding = {toml(codec)}"
     layout, n_rows, n_parsed, n_urls, read, unread = table.layout, 0, 0, 0, 0, 0
@@ -63,7 +67,7 @@ def fault(table: Table) -> str | None:
         return None
     first = f"first {n_rows:,} rows" if n_rows > 1 else "only row"
     if not n_parsed:
-        return f"nothing of its {first} parses{_cure_of_lines(table)}"
+        return f"nothing of its {first} parses{cure_of_parsing(table)}"
     first_row, names = _first_row(table), " or ".join(map(repr, layout.captions))
     if not n_urls:
         cure = _cure_of_names(table)
@@ -75,6 +79,38 @@ def fault(table: Table) -> str | None:
 def has_rows(table: Table) -> bool:
     """Whether there is a row, even one that does not parse."""
     return next(table.rows(table.layout), NOTHING) is not NOTHING
+
+
+def cure_of_parsing(table: Table) -> str:
+    """Why no row parses, by the first one, and what to do about it."""
+    if table.lines:
+        return _cure_of_lines(table) or _too_wide(table)
+    if table.kind == "jsonl":
+        return json_files.cure_of_lines(table.path, table.layout.encoding)
+    return _cure_of_json(table)
+
+
+def _too_wide(table: Table) -> str:
+    """The first line that has more fields than the header, if there is one."""
+    width = len(csv_header(table.path, table.layout))
+    rows = first_fields(table.path, table.layout)
+    wide = next((row for row in rows if len(row) > width), None)
+    if wide is None:
+        return ""
+    mark = table.layout.delimiter
+    text = mark.join(map(str, wide))
+    quotes = f", with a text that has {mark!r} in quotes" if table.layout.quotes else ""
+    return (
+        f"; expected {width} fields in a line{quotes}; the first row has {len(wide)}: "
+        f"{_shown(text)}"
+    )
+
+
+def _cure_of_json(table: Table) -> str:
+    """What to do with a JSON file whose rows are where no setting reaches them."""
+    if table.kind not in ("json", "jsonl") or table.layout.nested:
+        return ""
+    return json_files.cure_of_form(table.path, table.layout.encoding)
 
 
 def _escaped(table: Table) -> str | None:
@@ -157,6 +193,8 @@ def _cure_of_charset(table: Table) -> str:
 
 def _cure_of_names(table: Table) -> str:
     """The columns that look like an address and a caption."""
+    if cure := _cure_of_json(table):
+        return cure
     try:
         rows = _whole_rows(table)
     except ValueError:  # no column of the layout is there

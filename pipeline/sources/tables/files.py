@@ -170,11 +170,11 @@ def _fault(file: Found, layout: Layout, tried: set[str]) -> tuple[str | None, st
     try:
         if (file.path in tried or not is_remote(file.path)) and (what := strange(file.path)):
             return f"expected a {kind_of(file.path, layout)} file: {what}", None
-        names = column_names(file, layout)
-        if not names:
-            return None, "no row of it parses"
         kind = str(kind_of(file.path, layout))
         table = door.Table(file.path, layout, kind, partial(_undamaged, file))
+        names = column_names(file, layout)
+        if not names:
+            return None, f"no row of it parses{door.cure_of_parsing(table)}"
         if fault := layout.fault(names):
             return f"{fault}{door.cure_of_columns(table, names)}", None
         if file.path not in tried:

@@ -5,6 +5,7 @@ column, as SBU's; or one object after another, a line each or over several lines
 """
 
 import io
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -19,7 +20,19 @@ from pipeline.sources.unpacked import DamagedError
 from pipeline.web.reading import json_object
 
 SEARCHED_LINES = 20  # for an object, where the first line is none
+# Rows as pandas writes them by other settings than "records", in a file longer than what is read.
+OF_PANDAS = re.compile(
+    r"""\s*(?:\{\s*(?:"[^"]*"\s*:\s*\{\s*"\d+"\s*:|"\d+"\s*:\s*\{|"(?:columns|index)"\s*:\s*\[)|\[\s*\[)"""
+)
+DEEPEST = 4  # objects in objects, that are searched for rows
 MOST_COLUMNS = 32  # that are lists of their own: each is read by a pass over the file
+
+
+SHOWN = 60  # characters of a line
+AS_RECORDS = (
+    "its rows are not objects in a list or in lines: write them so, in pandas by "
+    'to_json(path, orient="records")'
+)
 
 
 @dataclass(frozen=True)
@@ -98,6 +111,90 @@ def _first_items(path: str, encoding: str) -> dict[str, list[Any]]:
     except DamagedError:
         pass  # the head ends here
     return {key: items for key, items in lists.items() if items}
+
+
+def cure_of_form(path: str, encoding: str, column: str | None = None) -> str:
+    """What to do with a file that is one value and has its rows where no setting reaches them.
+
+    '' for any other file, and where the column of addresses is not among such rows.
+    """
+    with text_of(path, encoding) as text:
+        head = text.read(LONGEST_LINE)
+    begin = len(head) - len(head.lstrip(" \t\r\n\ufeff"))
+    try:
+        value, end = DECODER.raw_decode(head, begin)
+    except (ValueError, RecursionError):
+        cut = len(head) == LONGEST_LINE
+        return f"; {AS_RECORDS}" if cut and OF_PANDAS.match(head, begin) else ""
+    if head[end:].strip():
+        return ""
+    inside = _rows_inside(value)
+    if inside is None or (column and inside and not column.startswith(f"{inside}.")):
+        return ""
+    if not inside:
+        return f"; {AS_RECORDS}"
+    return f"; its rows seem to be in {inside!r}: write them as a list of objects, in a file alone"
+
+
+def _rows_inside(value: Any, path: str = "", depth: int = DEEPEST) -> str | None:
+    """The path of what holds rows other than as a list of objects at the top; None for nothing.
+
+    >>> _rows_inside({"url": {"0": "a", "1": "b"}}), _rows_inside({"a": {"items": [{"url": 1}]}})
+    ('', 'a.items')
+    >>> _rows_inside({"url": "a", "image": {"width": 1}})
+    """
+    if isinstance(value, list):
+        rows = value[:1] and isinstance(value[0], list if not path else dict)
+        return path if rows and (not path or "." in path) else None
+    if not isinstance(value, dict) or not depth:
+        return None
+    data = value.get("data")
+    if "columns" in value and isinstance(data, list) and data[:1] and isinstance(data[0], list):
+        return path
+    members = list(value.values())
+    if members and all(isinstance(member, dict) and member for member in members):
+        inner = [set(member) for member in members]
+        numbered = all(map(str.isdigit, value)) or all(map(str.isdigit, set().union(*inner)))
+        if numbered or (len(inner) > 1 and set.intersection(*inner)):
+            return path
+    below = (
+        _rows_inside(member, f"{path}.{key}" if path else key, depth - 1)
+        for key, member in value.items()
+        if isinstance(member, (dict, list))
+    )
+    return next((place for place in below if place is not None), None)
+
+
+def cure_of_lines(path: str, encoding: str) -> str:
+    """Why lines of JSONL are no objects, and what to do; '' where one is.
+
+    With commas between the lines only the last is one: the first line decides.
+    """
+    with text_of(path, encoding) as text:
+        head = text.read(LONGEST_LINE)
+    lines = [line.strip() for line in head.splitlines() if line.strip()][:SEARCHED_LINES]
+    in_list = lines[:1] == ["["]
+    first = next(iter(lines[in_list:]), "")
+    commas = first.endswith(",") and json_object(first.rstrip(",")) is not None
+    if not lines or (not commas and any(json_object(line) is not None for line in lines)):
+        return ""
+    shown = repr(first if len(first) <= SHOWN else f"{first[:SHOWN]}… {first[-1]}")
+    fault = f"; expected an object in each line, got {shown}"
+    if commas and not in_list:
+        return f"{fault}: take out the commas between the lines"
+    if in_list or _is_value(head):
+        return f"{fault}: name it .json, where objects may be in a list or take several lines"
+    return fault
+
+
+def _is_value(head: str) -> bool:
+    """Whether a text begins with a JSON list, or with a whole object over several lines."""
+    begin = len(head) - len(head.lstrip())
+    try:
+        value, _ = DECODER.raw_decode(head, begin)
+    except (ValueError, RecursionError):
+        return head.startswith("[", begin)
+    return isinstance(value, (dict, list))
 
 
 def form_of(path: str, layout: Layout) -> Form:

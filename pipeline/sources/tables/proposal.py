@@ -72,6 +72,8 @@ def propose(path: str) -> Proposal:
         if isinstance(error, SourceError):
             raise
         raise SourceError(f"{file.path}: cannot be read: {one_line(error)}") from None
+    if cure := _cure_of_json(file, made):
+        raise SourceError(f"{file.path}: {cure.removeprefix('; ')}")
     if not made.rows:
         raise SourceError(
             f"{file.path}: it has no row; expected some, to see what is in which column"
@@ -86,6 +88,18 @@ def propose(path: str) -> Proposal:
 
 def _is_table(name: str) -> bool:
     return kind_of(name, READY["yfcc"]) is not None  # whose files have no ending
+
+
+def _cure_of_json(file: Found, made: Proposal) -> str:
+    """What to do with JSON of which no row parses, or whose rows are within one value."""
+    kind = kind_of(file.path, ANY)
+    if kind not in ("json", "jsonl"):
+        return ""
+    encoding = codec(made.settings.get("encoding", ""))
+    if kind == "jsonl" and (cure := json_files.cure_of_lines(file.path, encoding)):
+        return cure
+    ready = isinstance(made.settings.get("columns"), str)
+    return "" if ready else json_files.cure_of_form(file.path, encoding, made.columns.get("url"))
 
 
 def _rank(file: Found) -> int:

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import json
 import re
 import sqlite3
 import tomllib
@@ -14,7 +15,7 @@ import pytest
 from pipeline import sources
 from pipeline.sources.candidate import SourceError
 from pipeline.sources.tables.proposal import propose
-from tests.pipeline.sources.table_source import collected, seen, source_of, written
+from tests.pipeline.sources.table_source import CAT, DOG, collected, seen, source_of, written
 
 ROW = ("http://x.org/1.jpg", "a red kite in the sky")
 CC3M = "".join(f"a red kite number {n}\thttp://x.org/{n}.jpg\n" for n in range(5))
@@ -208,3 +209,59 @@ def test_a_header_that_names_a_column_null_is_refused(tmp_path):
     """Made up by tests.fuzz: `\\N` is the null of `mysqldump --tab`."""
     path = written(tmp_path / "a.tsv", b"caption\t\\N\nb\t\\N\n")
     assert "no column 'url'; it has: caption, " in refused(path, escapes=True, quotes=False)
+
+
+BOATS = [{"url": CAT, "caption": "a red cat"}, {"url": DOG, "caption": "a big dog"}] * 3
+BY_NUMBER = {str(number): row for number, row in enumerate(BOATS)}
+BY_COLUMN = {name: {key: row[name] for key, row in BY_NUMBER.items()} for name in BOATS[0]}
+LISTS = [list(row.values()) for row in BOATS]
+
+
+@pytest.mark.parametrize(
+    ("value", "cure"),
+    [
+        (BY_COLUMN, "records"),
+        ({name: values | {"7": CAT} for name, values in BY_COLUMN.items()}, "records"),
+        (BY_NUMBER, "records"),
+        ({"columns": ["url", "caption"], "index": [*range(6)], "data": LISTS}, "records"),
+        (LISTS, "records"),
+        ({name: {str(i): CAT for i in range(60_000)} for name in BOATS[0]}, "records"),
+        ({"result": {"items": BOATS}}, "'result.items'"),
+        ({"pictures": {"cat": BOATS[0], "dog": BOATS[1]}}, "'pictures'"),
+    ],
+)
+def test_rows_within_one_json_value_are_refused_and_no_setting_is_proposed(tmp_path, value, cure):
+    path = written(tmp_path / "a.json", json.dumps(value))
+    with pytest.raises(SourceError) as error:
+        propose(str(path))
+    for said in (str(error.value), refused(path)):
+        assert cure in said
+        assert "did you mean" not in said
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("\n".join(json.dumps(row, indent=2) for row in BOATS), "got '{': name it .json"),
+        ("[\n" + ",\n".join(map(json.dumps, BOATS)) + "\n]", ",': name it .json"),
+        (json.dumps(BOATS), "name it .json"),
+        (",\n".join(map(json.dumps, BOATS)), "take out the commas between the lines"),
+        ("url: a\n", "expected an object in each line, got 'url: a'"),
+    ],
+)
+def test_lines_that_are_no_objects_are_named_with_the_cure(tmp_path, text, told):
+    path = written(tmp_path / "a.jsonl", text)
+    with pytest.raises(SourceError) as error:
+        propose(str(path))
+    assert told in str(error.value)
+    assert told in refused(path)
+    if "name it .json" in told:
+        assert propose(str(written(tmp_path / "a.json", text))).columns["url"] == "url"
+
+
+def test_a_caption_with_commas_and_no_quotes_is_named(tmp_path):
+    path = written(tmp_path / "a.csv", "url,caption\n" + f"{CAT},a cat, red, asleep\n" * 2)
+    assert refused(path).endswith(
+        "expected 2 fields in a line, with a text that has ',' in quotes; the first row has 4: "
+        f"'{CAT},a cat, red, asleep'"
+    )

@@ -107,6 +107,11 @@ def listed(target: Path) -> dict[str, str]:
     return {}
 
 
+def version_in(target: Path) -> str:
+    """The version that a folder was published with; nothing of a new one, or after a kill."""
+    return str(_list_of(target).get("version", "")) if (target / LIST).exists() else ""
+
+
 def _list_of(target: Path) -> Any:
     """The list of a published folder, as it was read: anything that JSON can be."""
     return json.loads((target / LIST).read_text("utf-8"))
@@ -236,9 +241,13 @@ def published_places(workspace: Path) -> dict[str, Choice]:
 
 def note_place(workspace: Path, to: str, choice: Choice) -> None:
     """Remember where a build went, so that a takedown goes there, too."""
-    place = to if store.is_address(to) else str(Path(to).absolute())
     places = {name: asdict(of) for name, of in published_places(workspace).items()}
-    write_json(workspace / PLACES, {**places, place: asdict(choice)})
+    write_json(workspace / PLACES, {**places, place_name(to): asdict(choice)})
+
+
+def place_name(to: str) -> str:
+    """A place as it is noted: an address, or a whole path."""
+    return to if store.is_address(to) else str(Path(to).absolute())
 
 
 def is_published(place: str) -> bool:

@@ -164,6 +164,19 @@ def test_a_place_without_credentials_is_not_noted(workspace, capsys, monkeypatch
     assert published_places(workspace) == {}
 
 
+def test_who_replaces_a_build_of_another_workspace_is_told_so(workspace, tmp_path, capsys):
+    (tmp_path / "mine").mkdir()
+    words = ["publish", str(workspace), "--to", str(tmp_path / "public")]
+    assert main(words) == 0
+    made(tmp_path, SAMPLES[:2], "v3")
+    assert main(words) == 0
+    assert "another workspace" not in capsys.readouterr().out
+    mine = made(tmp_path / "mine", SAMPLES[1:], "v7")
+    assert main(["publish", str(mine.parent), "--to", str(tmp_path / "public")]) == 0
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first.endswith("public: it held build v3 of another workspace, which build v7 replaces")
+
+
 def test_a_shard_without_its_pictures_is_not_embedded(workspace, tmp_path, capsys):
     assert main(["publish", str(workspace), "--to", str(tmp_path / "public"), "--embed"]) == 2
     (line,) = capsys.readouterr().err.splitlines()

@@ -145,6 +145,8 @@ def parser() -> argparse.ArgumentParser:
 def wanted(options: argparse.Namespace) -> list[Asked]:
     """The questions that the options name, in order. Raises InputError."""
     verb, name, own = options.verb, options.name, options.sql
+    if options.rows is not None and options.rows < 0:
+        raise InputError(f"--rows {options.rows}: expected 0, for all rows, or more")
     if own is not None:
         if verb != "audit" or name:
             raise InputError("--sql: expected `audit` without a NAME beside it")

@@ -160,4 +160,4 @@ def answer(
     questions do.
     """
     named = {name: rows for name, rows in inputs.items() if name.lower() in question.lower()}
-    return engine.ask(named, question)
+    return engine.ask(named, question, inputs)

@@ -4,8 +4,9 @@ The only module that imports duckdb.
 """
 
 import os
+import re
 import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import (
     BrokenExecutor,
     Executor,
@@ -15,6 +16,7 @@ from concurrent.futures import (
 )
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from functools import cached_property, partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -41,6 +43,9 @@ KINDS = {
 }
 SQL_ERROR = duckdb.Error
 SEALED_MEMORY = "256MB"
+UNKNOWN_TABLE = re.compile(r'Table with name "?([^\s"]+)"? does not exist')
+SHOWN_SQL = re.compile(r"\s*\nLINE (\d+):.*", re.DOTALL)  # the SQL again, and a mark below it
+MOST = 300  # characters of DuckDB's words
 MEASURED = "SET enable_progress_bar = true; SET enable_progress_bar_print = false"
 
 
@@ -123,8 +128,12 @@ class DuckEngine(Engine):
                 connection.register(name, TABLES[name].empty())
         return connection
 
-    def ask(self, inputs: Mapping[str, Rows], question: str) -> pa.Table:
-        """The rows that a question's SQL gives; a mistake in it is an InputError of its text.
+    def ask(
+        self, inputs: Mapping[str, Rows], question: str, tables: Collection[str] = ()
+    ) -> pa.Table:
+        """The rows that a question's SQL gives; a mistake in it is an InputError of one line.
+
+        `tables` names all that may be asked, for who misspells one.
 
         >>> pair = pa.table({"pair_id": [4, 5]})
         >>> DuckEngine().ask({"pair": pair}, "SELECT SUM(pair_id) AS n FROM pair").to_pylist()
@@ -132,12 +141,14 @@ class DuckEngine(Engine):
         """
         try:
             with self.connect(inputs, older=True) as connection:
+                if len(connection.extract_statements(question)) > 1:
+                    raise InputError(f"{question[:80]!r}: expected one statement, a SELECT")
                 relation = connection.sql(question)
                 if relation is None or not relation.columns:
                     raise InputError(f"{question[:80]!r}: expected a SELECT, which gives rows")
                 return _without_decimals(relation.to_arrow_table())
         except duckdb.Error as error:
-            raise InputError(str(error)) from None
+            raise InputError(mistake_in_sql(str(error), tables or inputs)) from None
 
     def pair_ids_where(
         self, rows: Rows, expression: str, beside: Rows | None = None
@@ -182,6 +193,22 @@ class DuckEngine(Engine):
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
             self._pool = None
+
+
+def mistake_in_sql(text: str, tables: Collection[str]) -> str:
+    """DuckDB's words of a mistake in SQL as one line; of a table that is not there, with ours.
+
+    >>> mistake_in_sql("Parser Error: at or near \\"x\\"\\n\\nLINE 2: select x\\n       ^", [])
+    'Parser Error: at or near "x" (line 2)'
+    >>> mistake_in_sql("Catalog Error: Table with name piar does not exist!", ["pair", "row"])
+    'the table piar does not exist: did you mean pair? expected one of pair, row'
+    """
+    if unknown := UNKNOWN_TABLE.search(text):
+        close = get_close_matches(unknown[1], tables, 1)
+        guess = f"did you mean {close[0]}? " if close else ""
+        listed = ", ".join(sorted(tables))
+        return f"the table {unknown[1]} does not exist: {guess}expected one of {listed}"
+    return " ".join(SHOWN_SQL.sub(r" (line \1)", text).split())[:MOST]
 
 
 def sealed() -> duckdb.DuckDBPyConnection:

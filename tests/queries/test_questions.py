@@ -137,7 +137,12 @@ def test_another_builds_views_have_a_prefix(builds, capsysbinary):
         (("audit", "nothing"), "no audit 'nothing': expected"),
         (("audit", "two_builds"), "expected --other"),
         (("audit", "--sql", "SELECT * FROM other_pair"), "expected --other"),
-        (("audit", "--sql", "SELECT 1 FROM nowhere"), "nowhere does not exist"),
+        (("audit", "--sql", "SELECT 1 FROM nowhere"), "nowhere does not exist: expected one of "),
+        (("audit", "--sql", "SELECT 1 FROM kept_mach"), "exist: did you mean kept_match? expected"),
+        (("audit", "--sql", "\nSELECT\n1 FORM pair"), 'at or near "pair" (line 3)'),
+        (("audit", "--sql", "SELECT txet FROM query"), '"txet" not found'),
+        (("audit", "--sql", "SELECT 1; SELECT 2"), "'SELECT 1; SELECT 2': expected one statement"),
+        (("audit", "funnel", "--rows", "-3"), "--rows -3: expected 0, for all rows, or more"),
         (("audit", "--sql", ""), "expected a SELECT"),
         (("check", "--sql", "SELECT 1"), "--sql: expected `audit`"),
         (("audit", "--format", "csv"), "holds one answer"),
@@ -147,7 +152,16 @@ def test_another_builds_views_have_a_prefix(builds, capsysbinary):
 )
 def test_what_cannot_be_asked_is_told_in_words(builds, capsys, words, said):
     assert main([*words, "--build", str(builds[0])]) == 2
-    assert said in capsys.readouterr().err
+    (line,) = capsys.readouterr().err.splitlines()
+    assert said in line
+
+
+def test_a_questions_name_may_stand_after_the_options(builds, capsysbinary):
+    options = ("--build", builds[0], "--format", "csv")
+    first = asked(capsysbinary, "audit", "balance", *options)
+    assert first.startswith(b'"')
+    assert asked(capsysbinary, "audit", *options, "balance") == first
+    assert asked(capsysbinary, *options, "audit", "balance") == first
 
 
 def test_numbers_are_shown_whole_on_a_terminal_of_80_columns(builds, capsysbinary, monkeypatch):

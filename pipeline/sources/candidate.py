@@ -15,7 +15,7 @@ from pipeline.rights.licences import license_id
 from pipeline.sources.digests import stated_hash
 from pipeline.web.url import normalise_url
 from queries.pixels.fingerprint import hash63
-from queries.tables.errors import InputError
+from queries.tables.errors import InputError, MachineError
 from queries.tables.schemas import TABLES
 
 BATCH_ROWS = 8_192
@@ -26,6 +26,10 @@ NOT_TEXT = object()  # a value that is no text: a list, a date, a picture
 
 class SourceError(InputError):
     """A source that cannot be read: one line that says what was found and what was expected."""
+
+
+class UnreachedError(MachineError, SourceError):
+    """A source whose store or server does not answer: the same command may read it later."""
 
 
 class Raw(NamedTuple):

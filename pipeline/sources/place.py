@@ -24,11 +24,14 @@ from fsspec.core import url_to_fs
 
 from pipeline.settings.hub import HF
 from pipeline.settings.values import is_remote
-from pipeline.sources.candidate import SourceError
+from pipeline.sources.candidate import SourceError, UnreachedError
 from pipeline.sources.interface import Planning
-from queries.tables.errors import one_line
+from queries.tables.errors import MachineError, one_line
+from queries.tables.store import STORES, UNREACHED, reach
+from queries.tables.store import place as store_place
 
 TRIES = 3
+DEEPEST_CAUSE = 8  # of an error, that is looked at
 PAUSE_S = 1.0  # before the second try, then doubled
 # Names of the version among a remote file's properties, in various stores.
 VERSIONS = (
@@ -74,6 +77,7 @@ def expand(path: str, of_kind: Callable[[str], bool]) -> list[Found]:
     begin with `_`, where programs keep what is no part of the table.
     """
     if is_remote(path):
+        _reach(path)
         return _tried(path, lambda: _expand_remote(path, of_kind))
     if Path(path).is_dir():
         names = (file.relative_to(path).as_posix() for file in _walked(Path(path)))
@@ -272,7 +276,31 @@ def _tried(address: str, function: Callable[[], Got]) -> Got:
     raise AssertionError("not reached")
 
 
+def _reach(address: str) -> None:
+    """Raise UnreachedError in seconds for a store that does not answer; its library tries longer.
+
+    An object's key need not be there: whether the store answers is asked of its bucket.
+    """
+    protocol, _, rest = address.partition("://")
+    if protocol not in STORES or "::" in address:
+        return
+    try:
+        reach(store_place(f"{protocol}://{rest.partition('/')[0]}"))
+    except MachineError as error:
+        raise UnreachedError(str(error)) from None
+
+
 def _refused(address: str, error: Exception) -> SourceError:
+    """A read's failure in one line: a server that gives no answer, or its answer."""
+    causes: list[BaseException] = [error]
+    while (cause := causes[-1].__cause__) and len(causes) < DEEPEST_CAUSE:
+        causes.append(cause)
+    for cause in causes:
+        if type(cause).__name__ in UNREACHED or isinstance(cause, TimeoutError | ConnectionError):
+            return UnreachedError(f"{address}: cannot be reached: {one_line(cause)}")
+    if isinstance(error, FileNotFoundError) and address.startswith("http"):
+        status = next((code for cause in causes if (code := getattr(cause, "status", 0))), 404)
+        return SourceError(f"{address}: cannot be read: the server answers HTTP {status}")
     fault = f"{address}: cannot be read: {type(error).__name__}: {one_line(error)}"
     if HF in address and isinstance(error, (FileNotFoundError, PermissionError)):
         cure = "if it is gated or private, accept its terms on the hub and set HF_TOKEN"

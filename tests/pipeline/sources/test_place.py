@@ -8,7 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline import sources
+from pipeline.__main__ import main
 from pipeline.sources import SourceError, place
+from queries.tables.errors import MachineError
 from tests.pipeline.sources.table_source import (
     CAT,
     collected,
@@ -74,7 +76,7 @@ def test_a_remote_parquet_that_does_not_come_ends_the_stage_too(store):
     (part,) = sources.parts(source, sources.Planning(str))
     written(store.folder / "a.parquet", "")
     (store.folder / "a.parquet").unlink()
-    with pytest.raises(SourceError, match="FileNotFoundError"):
+    with pytest.raises(SourceError, match="HTTP 404"):
         list(sources.collect(iter(part.rows.to_batches()), source, 0))
 
 
@@ -85,9 +87,9 @@ def test_a_damaged_remote_file_is_a_reason(store):
 @pytest.mark.parametrize(
     ("address", "message"),
     [
-        ("none.csv", "FileNotFoundError"),
+        ("none.csv", "the server answers HTTP 404"),
         ("no://such/a.csv", "Protocol not known"),
-        ("http://127.0.0.1:1/a.csv", "cannot be read"),
+        ("http://127.0.0.1:1/a.csv", "cannot be reached"),
     ],
 )
 def test_an_address_that_leads_nowhere_is_refused_in_one_line(store, address, message):
@@ -97,6 +99,21 @@ def test_an_address_that_leads_nowhere_is_refused_in_one_line(store, address, me
     assert message in str(refused.value)
     assert address in str(refused.value)
     assert str(refused.value).isprintable()
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:1/a.csv", "s3://bucket/a.csv"])
+def test_a_server_that_gives_no_answer_is_a_fault_of_the_machine(monkeypatch, address, capsys):
+    pytest.importorskip("s3fs")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "no")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "one")
+    fsspec.filesystem("s3").clear_instance_cache()
+    with pytest.raises(MachineError, match="cannot be reached"):
+        sources.check([source_of(address)])
+    assert main(["init", address]) == 3
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "cannot be reached" in line
+    fsspec.filesystem("s3").clear_instance_cache()
 
 
 @pytest.mark.parametrize("pattern", ["memory://wit/*.csv", "memory://wit", "memory://wit/[ab].csv"])

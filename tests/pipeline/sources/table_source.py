@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from pipeline import sources
-from pipeline.settings.sources import Columns, TablesSource
+from pipeline.settings.sources import AnySource, Columns, TablesSource
 from queries.tables.schemas import TABLES
 
 CAT, DOG = "http://x.org/cat.png", "http://x.org/dog.png"
@@ -24,7 +24,11 @@ def source_of(
 
 def collected(*paths: Path | str, **settings: object) -> list[dict]:
     """The candidates of files, as a build makes them."""
-    source = source_of(*paths, **settings)
+    return candidates(source_of(*paths, **settings))
+
+
+def candidates(source: AnySource) -> list[dict]:
+    """The candidates of a source, as a build makes them."""
     found = [
         batch
         for part in sources.parts(source, sources.Planning(str))

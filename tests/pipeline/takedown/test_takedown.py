@@ -355,7 +355,11 @@ def test_a_source_that_still_offers_it_does_not_bring_it_back(after, tmp_path):
 def test_a_takedown_that_is_killed_goes_on_and_ends_as_if_it_had_not_been(case, after, tmp_path):
     found = case.copy(tmp_path / "wit")
     hold, version = Hold(tmp_path / "hold"), "/wit/[0-9a-f]{16}"
-    moments = ("/takedown[.]pending[.]parquet", "/takedowns[.]csv", f"/{found.out.name}/work/.*")
+    moments = (
+        "/takedown[.]pending[.]parquet",
+        "/takedowns[.]csv",
+        "/".join(["", found.out.name, "work", ".*"]),
+    )
     # the next version, an older one aside, and the changed one in its place
     for name in (*moments, version, f"{version}[.]taken", version):
         hold.names(name)

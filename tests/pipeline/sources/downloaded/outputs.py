@@ -11,9 +11,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline import sources
 from pipeline.settings.sources import Columns, DownloadedSource
-from queries.tables.schemas import TABLES
+from tests.pipeline.sources.table_source import candidates
 from tests.processes import WAIT_S
 
 DOWNLOAD = """
@@ -59,13 +58,7 @@ def source_of(*paths: Path | str, **settings: object) -> DownloadedSource:
 
 def collected(*paths: Path | str, **settings: object) -> list[dict]:
     """The candidates of an output, as a build makes them, with `extra` read."""
-    source = source_of(*paths, **settings)
-    found = [
-        batch
-        for part in sources.parts(source, sources.Planning(str))
-        for batch in sources.collect(iter(part.rows.to_batches()), source, 0)
-    ]
-    rows = pa.Table.from_batches(found, TABLES["candidate"].schema).to_pylist()
+    rows = candidates(source_of(*paths, **settings))
     return [row | {"extra": json.loads(row["extra"] or "{}")} for row in rows]
 
 

@@ -46,9 +46,12 @@ ARROWS = {
     "trainer.data": "model settings",
     "trainer.training": "data model run_folder settings",
     "trainer.evaluation": "data model run_folder settings",
-    "trainer.copies": "data settings training",
+    "trainer.copies": "data model settings training",
+    "trainer.embeddings": "data model run_folder settings",
     "trainer.overlap": "copies data evaluation model run_folder settings",
-    "trainer.commands": "copies data evaluation model overlap run_folder settings training",
+    "trainer.commands": (
+        "copies data embeddings evaluation model overlap run_folder settings training"
+    ),
 }
 COMPOSERS = {"pipeline", "pipeline.__main__", "pipeline.tasks", "trainer.__main__"}
 # Folders without tests of their own, and where the tests of what calls them stand.

@@ -33,6 +33,7 @@ from pipeline.takedown.files import (
 )
 from pipeline.workspace.takedown_log import REASON, TakedownLog
 from queries.tables.contracts import CHECKPOINT_STATE, FETCHED, RUN_RECORD, manifest_digest
+from queries.tables.embeddings import FOLDER, INDEX
 from queries.tables.manifest import MANIFEST, content_digest, list_files, manifest, table_files
 from queries.tables.parts import folder_written_whole, write_json, write_part
 from queries.tables.schemas import TABLES
@@ -237,6 +238,18 @@ def sweep_runs(runs: Path, trained: Collection[Path], log: TakedownLog) -> None:
         if naming or run in trained:
             for page in sorted(run.glob("overlap/*.html")):
                 page.unlink()
+        _sweep_embeddings(run / FOLDER, log)
+
+
+def _sweep_embeddings(folder: Path, log: TakedownLog) -> None:
+    """Take the pairs out of a run's embeddings; what was made of these can be made again."""
+    for torn in folder.glob(".*.parquet.*"):
+        torn.unlink()
+    naming = [path for path in folder.glob("*.parquet") if has_pairs(path, log.pair_ids())]
+    for path in naming:
+        remove_pairs(path, log.pair_ids())
+    if naming:
+        shutil.rmtree(folder / INDEX, ignore_errors=True)
 
 
 def _read_object(path: Path) -> dict[str, Any]:

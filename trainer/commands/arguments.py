@@ -41,13 +41,13 @@ def add_data(command: argparse.ArgumentParser) -> None:
     command.add_argument("--data", required=True, metavar="PATH", help=about)
 
 
-def add_any_data(command: argparse.ArgumentParser) -> None:
+def add_any_data(command: argparse.ArgumentParser, *, required: bool = True) -> None:
     """--data of builds and WebDatasets, and where these have their captions."""
     about = (
         "a build, its workspace, or a WebDataset: a folder of tars, a glob, or a name such as "
         "s3://bucket/{00000..00099}.tar; several are joined"
     )
-    command.add_argument("--data", required=True, nargs="+", metavar="PATH", help=about)
+    command.add_argument("--data", required=required, nargs="+", metavar="PATH", help=about)
     about = (
         "where a WebDataset has its captions: txt, the default, or a key of a JSON such as "
         "json:caption; several are chosen among by their shares"

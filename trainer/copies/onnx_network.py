@@ -1,7 +1,6 @@
 """Any ONNX network of pictures as the detector: its file, its input, and its settings.
 
-onnxruntime is imported late: only who names such a file needs it (the extra `onnx`). A network runs
-in this process: its operators reach no file and no network, but may take any time and memory.
+onnxruntime is imported late: only who names such a file needs it (the extra `onnx`).
 """
 
 import hashlib
@@ -9,21 +8,20 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 from annotated_types import Ge, Gt, Le, Len
 
 from queries.tables.errors import first_line
 from queries.tables.toml_files import TomlError, read_toml
+from trainer.model.onnx_session import open_session
 from trainer.settings import STRICT, TrainerError
 
 SIDE = 224  # pixels, where neither the file nor the network says one
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, which most have seen
 BATCH = 16
-MOST_BYTES = 1 << 31  # a file of protocol buffers has no more
 MOST_NUMBERS = 8_192  # of an embedding
-PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
 
 Share = Annotated[float, Ge(0), Le(1)]
 Spread = Annotated[float, Gt(0), Le(255)]
@@ -48,7 +46,7 @@ class OnnxNetwork:
     """
 
     def __init__(self, path: Path, settings: OnnxSettings):
-        self._path, self._session = path, _session(path)
+        self._path, self._session = path, open_session(path)
         inputs = self._session.get_inputs()
         if len(inputs) != 1 or len(inputs[0].shape) != 4:
             shapes = ", ".join(str(each.shape) for each in inputs)
@@ -165,24 +163,3 @@ def _settings(path: Path) -> OnnxSettings:
     except ValidationError as error:
         fault = "; ".join(line(each) for each in faults(error))
         raise TrainerError(f"{path}: [detector]: {fault}") from None
-
-
-def _session(path: Path) -> Any:
-    try:
-        import onnxruntime
-    except ImportError:
-        raise TrainerError(
-            f"{path}: expected the package onnxruntime, which runs it: pip install 'buildwit[onnx]'"
-        ) from None
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # errors are raised; the log would repeat them
-    providers = [name for name in PROVIDERS if name in onnxruntime.get_available_providers()]
-    try:
-        if path.stat().st_size > MOST_BYTES:
-            raise TrainerError(f"{path}: {path.stat().st_size:,} bytes, expected an ONNX network")
-        # Its bytes, not its path: so it can name no other file as its weights.
-        return onnxruntime.InferenceSession(path.read_bytes(), options, providers=providers)
-    except TrainerError:
-        raise
-    except Exception as error:  # onnxruntime's errors share no base class
-        raise TrainerError(f"{path}: {first_line(error)}, expected an ONNX network") from None

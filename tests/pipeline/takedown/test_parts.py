@@ -7,6 +7,7 @@ import re
 import tarfile
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -27,6 +28,7 @@ from pipeline.takedown.work import sweep_work
 from pipeline.workspace.takedown_log import TakedownLog, blank_taken_down, write_log
 from queries.questions import sql
 from queries.tables.contracts import MOVED
+from queries.tables.embeddings import read_embeddings, schema
 from queries.tables.parts import write_part
 from queries.tables.schemas import OF_A_RUN, PUBLISHED, TABLES
 from queries.tables.table import pair_columns
@@ -197,6 +199,22 @@ def test_a_row_of_something_else_stays_and_names_the_pair_no_more(tmp_path):
     sweep_runs(tmp_path, [], TakedownLog({1: WHY}))
     left = pq.read_table(path, columns=["nearest_pair_id", "score_pair_id"]).to_pylist()
     assert [tuple(row.values()) for row in left] == [(None, 2), (3, None)]
+
+
+def test_a_takedown_takes_the_embeddings_of_a_pair_and_the_index_made_of_them(tmp_path):
+    folder = tmp_path / "a" / "embeddings"
+    (folder / "index").mkdir(parents=True)
+    vectors = pa.FixedSizeListArray.from_arrays(pa.array(np.arange(6), pa.float16()), 2)
+    table = pa.Table.from_arrays([pa.array([1, 2, 3]), vectors, vectors], schema=schema(2))
+    pq.write_table(table, folder / "00000.parquet")
+    about = {"build_version": "v", "build_digest": "d", "checkpoint": "c", "width": 2}
+    about["parts"] = [{"path": "00000.parquet", "rows": 3}]
+    (folder / "manifest.json").write_text(json.dumps(about))
+    sweep_runs(tmp_path, [], TakedownLog({2: WHY}))
+    left = read_embeddings(tmp_path / "a")
+    assert left.pair_ids().tolist() == [1, 3]
+    assert left.rows("image", np.array([0, 1])).tolist() == [[0, 1], [4, 5]]
+    assert not (folder / "index").exists()
 
 
 def test_what_is_named_keeps_its_first_reason():

@@ -1,4 +1,4 @@
-"""`python -m pipeline init|report|card|builds|publish|takedown`: all but making builds.
+"""`python -m pipeline init|report|explore|card|builds|publish|takedown`: all but making builds.
 
 Luigi makes builds (see README).
 """
@@ -9,6 +9,7 @@ import sys
 from queries import endings
 
 with endings.importing(__name__):
+    from pipeline.explore.command import add_explore_options, run_explore
     from pipeline.publish.card import write_card
     from pipeline.publish.command import add_publish_options, run_publish
     from pipeline.publish.told import told_in
@@ -25,6 +26,7 @@ examples:
   luigi --module pipeline BuildQueries --settings list.toml --out wit      the query list alone
   python -m pipeline init captions.csv                            write settings for a table
   python -m pipeline report --build wit --run wit/runs/sample     report on build and model
+  python -m pipeline explore wit --run wit/runs/sample            see and search it in a browser
   python -m pipeline card --build wit --name mine                 describe the dataset to its users
   python -m pipeline builds wit                                   its versions, and what changed
   python -m pipeline publish wit --to public --embed              a folder for others, or a hub
@@ -51,6 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
     report.add_argument(
         "--run", action=LocalPath, help="a run of the trainer, whose results are shown"
     )
+    add_explore_options(verbs.add_parser("explore", help="see, search and question a build"))
     card = verbs.add_parser("card", help="write README.md, datasheet.md and croissant.json")
     card.add_argument("--build", required=True, help="a build, or a workspace")
     card.add_argument(
@@ -71,7 +74,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     options = parsed(parser.parse_args, arguments)
     runs = {"takedown": run_takedown, "init": run_init, "publish": run_publish}
-    runs["builds"] = run_builds
+    runs |= {"builds": run_builds, "explore": run_explore}
     work = runs.get(options.verb, describe_build)
     return endings.run(f"pipeline {options.verb}", lambda: work(options))
 

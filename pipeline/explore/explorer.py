@@ -1,0 +1,84 @@
+"""What every page of the explorer stands on: the locked tables of a build, and the templates."""
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+
+from pipeline.explore.view import key_of
+from queries.locked import LockedTables
+from queries.questions import sql
+from queries.tables.errors import InputError
+from queries.tables.manifest import manifest
+from queries.tables.reasons import REASONS
+
+HERE = Path(__file__).parent
+LONGEST_CAPTION = 2_000  # characters that a page shows
+Answer = Callable[[Request], Response]
+
+
+class Explorer:
+    """One build, with a run of the trainer where there is one."""
+
+    def __init__(self, build: Path, run: Path | None = None):
+        self.build, self.run = build, run
+        self.manifest = manifest(build)
+        self.tables = LockedTables(build, run)
+        self.shards = sorted((build / "shards").glob("*.parquet"))
+        self.until_the_end = ExitStack()  # what ends with the server, such as a child process
+        self._templates = templates()
+
+    def ask(self, name: str, values: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        """The rows that queries/explore/NAME.sql gives for these values. Raises InputError."""
+        return self.tables.ask(question(name), values or {}).to_pylist()
+
+    def page(self, template: str, status: int = 200, **values: Any) -> Response:
+        """A page made of a template; what strangers wrote is escaped in it."""
+        shown = {"version": self.build.name, "run": self.run, **values}
+        return HTMLResponse(self._templates.get_template(template).render(shown), status)
+
+    def route(self, path: str, answer: Answer, methods: tuple[str, ...] = ("GET",)) -> Route:
+        """A route whose answer is made in a thread; an InputError is a page of one line."""
+
+        async def answered(request: Request) -> Response:
+            try:
+                return await run_in_threadpool(answer, request)
+            except InputError as error:
+                return self.page("fault.html", 400, fault=str(error))
+
+        return Route(path, answered, methods=list(methods))
+
+
+@lru_cache
+def question(name: str) -> str:
+    """A question's SQL; one that asks of `chosen` has the SQL of that before it."""
+    own = sql("explore", name)
+    if "-- inputs: chosen" not in own:
+        return own
+    return "\n".join(["WITH chosen AS (", sql("explore", "chosen"), ")", own])
+
+
+def templates() -> jinja2.Environment:
+    loader = jinja2.FileSystemLoader(HERE / "templates")
+    environment = jinja2.Environment(
+        loader=loader, autoescape=True, undefined=jinja2.ChainableUndefined, trim_blocks=True
+    )
+    environment.filters |= {"key": key_of, "shortened": shortened, "count": "{:,}".format}
+    environment.globals |= {"reasons": REASONS}
+    return environment
+
+
+def shortened(text: str | None, characters: int = LONGEST_CAPTION) -> str:
+    """
+    >>> shortened("a red house", 5)
+    'a red… (11 characters)'
+    """
+    text = text or ""
+    return text if len(text) <= characters else f"{text[:characters]}… ({len(text):,} characters)"

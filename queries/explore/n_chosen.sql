@@ -1,0 +1,5 @@
+-- How many samples a view has
+-- grain: one row
+-- inputs: chosen
+SELECT COUNT(*) AS n
+FROM chosen

@@ -9,6 +9,7 @@ import sys
 
 from queries import endings
 from queries.options import parsed
+from trainer.commands.clusters import add_clusters
 from trainer.commands.embed import add_embed
 from trainer.commands.evaluate import add_evaluations
 from trainer.commands.export import add_export
@@ -40,6 +41,7 @@ def parser() -> argparse.ArgumentParser:
     add_overlap(commands)
     add_score(commands)
     add_embed(commands)
+    add_clusters(commands)
     add_export(commands)
     return top
 

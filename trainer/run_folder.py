@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 from queries.tables.contracts import RUN_RECORD, TRAINING_LOG
+from queries.tables.embeddings import FOLDER
 from queries.tables.schemas import OF_A_RUN
 
 RESULTS = (
@@ -45,3 +46,4 @@ class RunFolder:
         for name in OF_A_RUN:
             shutil.rmtree(self.root / "tables" / name, ignore_errors=True)
         shutil.rmtree(self.root / "overlap", ignore_errors=True)  # its pages
+        shutil.rmtree(self.root / FOLDER, ignore_errors=True)  # its embeddings

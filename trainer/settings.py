@@ -208,7 +208,7 @@ class TrainSettings:
     val: Annotated[float, Ge(0), Le(0.5)] = 0.0  # share of the pairs that is held out
     patience: Annotated[int, Ge(0)] = 0  # epochs without a better held-out loss; 0: all
     where: str | None = None  # a condition in SQL over `sample`: train on the rows that meet it
-    scores: str | None = None  # a file of `trainer score`: gives `where` the column clip_score
+    scores: str | None = None  # a table by pair_id, as of `trainer score`, for `where`
     weights: tuple[
         Annotated[float, Gt(0), Lt(1_000)], ...
     ] = ()  # times an epoch shows each data set

@@ -121,3 +121,33 @@ def read_embeddings(run: Path) -> Embeddings:
             f"makes ({first_line(error):.200})"
         ) from None
     return Embeddings(folder, version, build, model, width, parts, about)
+
+
+@dataclass(frozen=True)
+class Plane:
+    """The two directions in which vectors differ most: PCA."""
+
+    mean: np.ndarray  # float32 (width,)
+    axes: np.ndarray  # float32 (width, 2), of length 1, the wider first
+
+    def points(self, vectors: np.ndarray) -> np.ndarray:
+        """Vectors (B, width) -> float32 (B, 2)."""
+        return (vectors.astype(np.float32) - self.mean) @ self.axes
+
+
+def plane(embeddings: Embeddings, kind: Kind) -> Plane:
+    """The plane of all vectors of a kind, read once, a part at a time.
+
+    An axis points to where its largest number is positive, so equal vectors give equal signs.
+    """
+    total = np.zeros(embeddings.width)
+    products = np.zeros((embeddings.width, embeddings.width))
+    for _, vectors in embeddings.blocks(kind):
+        block = vectors.astype(np.float64)
+        total += block.sum(axis=0)
+        products += block.T @ block
+    mean = total / max(1, embeddings.n)
+    spread = products / max(1, embeddings.n) - np.outer(mean, mean)
+    axes = np.linalg.eigh(spread)[1][:, :-3:-1]
+    axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])])
+    return Plane(mean.astype(np.float32), axes.astype(np.float32))

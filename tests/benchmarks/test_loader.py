@@ -27,7 +27,7 @@ def test_a_peers_square_is_ours_resized_by_pillow(build, side):
     seen = 0
     for batch in contest.loader(samples, side).epoch(0):
         for key, image in zip(batch.keys, batch.images.transpose(0, 2, 3, 1), strict=True):
-            theirs = view.by_pillow(key, samples._bytes(keys.index(key)))
+            theirs = view.by_pillow(key, samples.bytes_of(keys.index(key)))
             assert theirs.shape == image.shape
             assert np.abs(theirs.astype(int) - image).mean() < contest.MOST_DIFFERENCE["litdata"]
             seen += 1

@@ -41,7 +41,7 @@ examples:
   python -m trainer train --data OUT --run RUN --model ViT-L-14-336 --init L14
       from another run's weights, or a file's, their positions interpolated; --lock image is LiT
   python -m trainer train --data OUT --run RUN --where "width >= 256 and n_words > 3"
-      on a part of the build; --scores FILE adds the column clip_score (trainer score --help)
+      on a part of the build; --scores FILE adds columns, such as clip_score (trainer score --help)
 
 The run's folder gets run.toml (all settings), tokenizer.json, train.jsonl (a line every 10
 steps), best.safetensors (the epoch of the lowest mean loss), checkpoint.safetensors and, last,
@@ -86,7 +86,7 @@ def add_train(commands: Commands) -> None:
     command.add_argument("--precision", choices=PRECISIONS, help=about)
     about = "a condition on the table sample: the pairs to train on"
     command.add_argument("--where", metavar="SQL", help=about)
-    about = "a table of `trainer score`; --where may then name its column clip_score"
+    about = "a table by pair_id, as of `trainer score` or `clusters`: --where may name its columns"
     command.add_argument("--scores", metavar="FILE", help=about)
     about = (
         "weights to start from: a run, open_clip's or OpenAI's (.safetensors, .pt, a hub folder)"

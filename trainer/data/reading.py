@@ -400,10 +400,20 @@ def _ids_where(rows: list[Path] | pa.Table, choice: Choice) -> pa.ChunkedArray:
 
 
 def read_scores(path: Path) -> pa.Table:
-    """The table clip_score of trainer.evaluation.score; TrainerError if it is another file."""
-    expected_schema = TABLES["clip_score"].schema
+    """A table of columns by pair_id that a condition may name: of `trainer score`, `clusters`, or a
+    selection. Raises TrainerError if it is none."""
+    expected = "expected Parquet with pair_id and columns beside it, such as `trainer score` writes"
     try:
-        return pq.read_table(path, columns=expected_schema.names).cast(expected_schema)
+        table = pq.read_table(path)
     except (OSError, pa.ArrowException) as error:
-        expected = "expected the Parquet that `python -m trainer score` writes"
         raise TrainerError(f"scores {path}: {first_line(error)}, {expected}") from None
+    names = table.column_names
+    taken = [name for name in names if name != "pair_id" and name in TABLES["sample"].schema.names]
+    if "pair_id" not in names or len(names) < 2 or len(names) > len(set(names)):
+        raise TrainerError(f"scores {path}: columns {', '.join(names)[:200]}; {expected}")
+    if table.schema.field("pair_id").type != pa.int64() or taken:
+        what = f"{taken[0]}, which sample has" if taken else "pair_id of another type than int64"
+        raise TrainerError(f"scores {path}: a column {what}; {expected}")
+    if pc.count_distinct(table["pair_id"]).as_py() < table.num_rows:
+        raise TrainerError(f"scores {path}: a pair_id twice; {expected}")
+    return table

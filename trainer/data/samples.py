@@ -156,11 +156,11 @@ class Samples:
 
     def picture(self, i: int) -> np.ndarray:
         """Picture i, (H, W, 3), as `_decoded`, but nothing is kept. Raises BadPictureError."""
-        return decode(self._bytes(i), self.side)
+        return decode(self.bytes_of(i), self.side)
 
     def _decoded(self, i: int) -> np.ndarray:
         """Picture i, (H, W, 3), as small as its JPEG can be decoded with `side` pixels or more."""
-        image = decode(self._bytes(i), self.side, self._room)
+        image = decode(self.bytes_of(i), self.side, self._room)
         with self._lock:
             if self._cached_bytes + image.nbytes > self.cache_bytes:
                 return image
@@ -168,7 +168,8 @@ class Samples:
         self._cache[i] = image.copy()
         return image
 
-    def _bytes(self, i: int) -> bytes:
+    def bytes_of(self, i: int) -> bytes:
+        """The file of picture i. Raises BadPictureError where the tar lacks it."""
         tar, begin, size = self.places[i].tolist()
         if size < 0:
             raise BadPictureError("the tar has no such picture")

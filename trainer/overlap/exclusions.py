@@ -42,6 +42,11 @@ def need_extendable(path: Path, method: Search) -> None:
         raise TrainerError(
             f"threshold {bits:g}: expected at most {MOST_BITS} bits, the radius of an exclusion"
         )
+    need_list(path)
+
+
+def need_list(path: Path) -> None:
+    """Raise TrainerError if lines could not be added to the file."""
     if path.suffix.lower() not in (*DELIMITERS, PARQUET):
         raise TrainerError(
             f"{path}: expected a list to add to that ends in .csv, .tsv or .parquet: lines of a "
@@ -60,12 +65,21 @@ def write_exclusions(path: Path, overlaps: Sequence[Overlap]) -> int:
     unless the list has its kind and value with no smaller radius. Raises TrainerError for a file
     that is no list.
     """
+    return _add(path, [line for overlap in overlaps for line in _lines(overlap)])
+
+
+def exclude_pairs(path: Path, pair_ids: Sequence[int], reason: str) -> int:
+    """Add these pairs to the list of exclusions; as `write_exclusions`."""
+    return _add(path, [_line("pair_id", str(pair_id), "", reason) for pair_id in pair_ids])
+
+
+def _add(path: Path, lines: Sequence[Line]) -> int:
     standing = _read(path) if path.exists() else ExclusionList(EXCLUSION_COLUMNS, [])
     widest: dict[tuple[str, str], int] = {}
     for line in standing.lines:
         _note(widest, line)
     new = []
-    for line in [line for overlap in overlaps for line in _lines(overlap)]:
+    for line in lines:
         if _note(widest, line):
             new.append(line)
     if path.suffix.lower() == PARQUET:

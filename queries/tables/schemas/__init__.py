@@ -43,4 +43,7 @@ PUBLISHED = (
     "build",
 )
 
-OF_A_RUN = ("overlap", "neighbour", "evaluation", "class_result", "prediction", "clip_score")
+OF_A_RUN = (
+    *("overlap", "neighbour", "evaluation", "class_result", "prediction", "clip_score"),
+    "cluster",
+)

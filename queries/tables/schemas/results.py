@@ -82,3 +82,18 @@ table(
     PAIR_ID,
     column("clip_score", pa.float32(), "cosine, -1..1; null: unreadable picture", null=True),
 )
+table(
+    "cluster",
+    "one row per embedded pair: where it stands among the pairs most alike, as SemDeDup sees them",
+    PAIR_ID,
+    column("cluster", int32, "number of its cluster, from 0"),
+    column("centre_cosine", pa.float32(), "cosine to its cluster's centre, -1..1"),
+    column(
+        "nearest_cosine",
+        pa.float32(),
+        "greatest cosine to a pair of its cluster that is farther from the centre; null: none is",
+        null=True,
+    ),
+    column("group_number", int64, "of its near duplicates, from 0; null: it has none", null=True),
+    column("kept", boolean, "nearest_cosine is at most the threshold: SemDeDup keeps it"),
+)

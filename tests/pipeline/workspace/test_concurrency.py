@@ -150,7 +150,7 @@ def test_a_trainer_never_takes_another_picture_for_one_of_a_shard_that_is_made_a
     sweep_versions(build.parent, TakedownLog({3: ("", "")}), frozenset())
     for place in (5, N - 1):  # of the shard that lost a sample, and of the other
         with pytest.raises(TrainerError, match=r"0000.\.tar: changed while it was read"):
-            samples._bytes(place)
+            samples.bytes_of(place)
     again = read_samples(build, 32)
     ids = again.rows["pair_id"].to_pylist()
     assert ids == [one for one in range(N) if one != 3]
@@ -167,7 +167,7 @@ def test_a_trainer_that_reads_during_takedowns_has_a_whole_version_or_is_refused
                 samples = read_samples(build, 32)
                 ids = samples.rows["pair_id"].to_pylist()
                 assert ids == list(range(N - len(ids), N))
-                assert [samples._bytes(n) for n in range(len(ids))] == list(map(content, ids))
+                assert [samples.bytes_of(n) for n in range(len(ids))] == list(map(content, ids))
                 read += 1
             except (TrainerError, BuildError):
                 refused += 1

@@ -243,7 +243,7 @@ def test_the_samples_are_those_of_webdataset_s_own_reader():
     expected = {row["__key__"]: (row["txt"].decode(), row["jpg"]) for row in theirs}
     samples = read_samples("x.tar", 64)
     ours = zip(captions(samples).items(), range(30), strict=True)
-    assert {key: (text, samples._bytes(n)) for (key, text), n in ours} == expected
+    assert {key: (text, samples.bytes_of(n)) for (key, text), n in ours} == expected
 
 
 def test_an_index_of_wids_names_the_tars_beside_it(world):

@@ -48,7 +48,7 @@ def test_each_row_has_the_embeddings_of_its_picture_and_caption(world):
     for row in range(len(samples)):
         if samples.key(row) in bad:
             continue
-        square = centre(decode(samples._bytes(row)), 64).transpose(2, 0, 1).copy()
+        square = centre(decode(samples.bytes_of(row)), 64).transpose(2, 0, 1).copy()
         tokens = model.tokenizer.encode(samples.captions(np.array([row])), 32)
         with torch.inference_mode():
             image = model.model.encode_image(torch.from_numpy(square)[None])[0].numpy()
@@ -146,7 +146,7 @@ def test_a_text_and_a_picture_are_answered_by_the_embeddings_of_the_build(world)
     encoder = encoder_of_run(RunFolder(world / "run"))
     embeddings, samples = read_embeddings(world / "run"), read_samples(world / "build", 64)
     row = int(np.searchsorted(samples.pair_ids, embeddings.pair_ids()[5]))
-    (caption,), body = samples.captions(np.array([row])), samples._bytes(row)
+    (caption,), body = samples.captions(np.array([row])), samples.bytes_of(row)
     asked = [{"text": caption}, {"picture": base64.b64encode(body).decode()}]
     out = io.BytesIO()
     serve(encoder, io.BytesIO(b"".join(json.dumps(a).encode() + b"\n" for a in asked)), out)

@@ -39,7 +39,7 @@ def slow_scores(world):
     for row in range(len(samples)):
         key, value = samples.key(row), None
         if key not in bad:
-            square = centre(decode(samples._bytes(row)), 64).transpose(2, 0, 1).copy()
+            square = centre(decode(samples.bytes_of(row)), 64).transpose(2, 0, 1).copy()
             tokens = found.tokenizer.encode(samples.captions(np.array([row])), 32)
             with torch.inference_mode():
                 image = found.model.encode_image(torch.from_numpy(square)[None])[0]

@@ -123,7 +123,7 @@ def test_scores_lie_in_the_run_by_default_and_audits_see_them(world, capsys):
     ("more", "expected"),
     [
         (["--scores", "none.parquet", "--where", "clip_score > 0"], "none.parquet"),
-        (["--scores", "other.parquet", "--where", "clip_score > 0"], "other.parquet: No match"),
+        (["--scores", "other.parquet", "--where", "clip_score > 0"], "other.parquet: columns"),
         (["--scores", "text.parquet", "--where", "clip_score > 0"], "Parquet magic bytes"),
         (["--scores", "other.parquet"], "expected --where beside it"),
         (["--where", "clip_score > 0"], '"clip_score" not found'),

@@ -6,8 +6,10 @@ length 1) and, written last, manifest.json: of which build and model they are, a
 
 import hashlib
 import json
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -59,6 +61,28 @@ class Embeddings:
         for name, _ in self.parts:
             table = self._part(name, ["pair_id", kind])
             yield table["pair_id"].to_numpy(), self._vectors(table[kind], name)
+
+    def vector(self, kind: Kind, pair_id: int) -> np.ndarray | None:
+        """The vector float32 (width,) of one pair; None: it has none. One part is read."""
+        part = bisect_right(self._firsts, pair_id) - 1
+        if part < 0:
+            return None
+        name, rows = self.parts[part]
+        table = self._part(name, ["pair_id", kind])
+        row = int(np.searchsorted(table["pair_id"].to_numpy(), pair_id))
+        if row == rows or table["pair_id"][row].as_py() != pair_id:
+            return None
+        return self._vectors(table[kind].slice(row, 1), name)[0].astype(np.float32)
+
+    @cached_property
+    def _firsts(self) -> list[int]:
+        """The first pair_id of each part; of an empty one that of the part before it."""
+        firsts: list[int] = []
+        for name, rows in self.parts:
+            with pq.ParquetFile(self.folder / name) as file:
+                ids = next(file.iter_batches(batch_size=1, columns=["pair_id"])) if rows else []
+            firsts.append(ids[0][0].as_py() if rows else (firsts or [-1])[-1])
+        return firsts
 
     def rows(self, kind: Kind, at: np.ndarray) -> np.ndarray:
         """The vectors float16 (B, width) of rows (B,) 0..n-1; each part that has one is read."""

@@ -1,15 +1,15 @@
 """`trainer clusters`: SemDeDup against the plain loop, planted groups, and what is written."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from queries.tables.embeddings import plane, read_embeddings, schema
+from queries.tables.embeddings import plane, read_embeddings
 from queries.tables.schemas import TABLES
+from tests.embeddings import unit, write_vectors
 from tests.queries.asking import ask
 from tests.trainer_fixtures import make_build
 from trainer.__main__ import main
@@ -18,31 +18,6 @@ from trainer.embeddings.clusters import clusters
 from trainer.embeddings.exporting import export
 from trainer.embeddings.semantic_groups import groups_of, numbered, table_of
 from trainer.settings import TrainerError
-
-
-def unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-
-
-def write_vectors(run: Path, image: np.ndarray, part_rows: int = 64, ids=None):
-    """Embeddings as `trainer embed` writes them; texts are the pictures turned round."""
-    folder = run / "embeddings"
-    folder.mkdir(parents=True)
-    ids = np.arange(len(image)) * 3 + 1 if ids is None else ids
-    width, parts = image.shape[1], []
-    for number, start in enumerate(range(0, len(image), part_rows)):
-        block = image[start : start + part_rows].astype(np.float16)
-        lists = [
-            pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), width)
-            for vectors in (block, block[:, ::-1])
-        ]
-        columns = [pa.array(ids[start : start + part_rows]), *lists]
-        name = f"{number:05d}.parquet"
-        pq.write_table(pa.Table.from_arrays(columns, schema=schema(width)), folder / name)
-        parts.append({"path": name, "rows": len(block)})
-    about = {"build_version": "v", "build_digest": "d", "checkpoint": "c", "width": width}
-    (folder / "manifest.json").write_text(json.dumps(about | {"parts": parts}))
-    return read_embeddings(run)
 
 
 def planted(n_groups: int = 40, n_alone: int = 300, width: int = 64) -> tuple[np.ndarray, ...]:

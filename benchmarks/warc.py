@@ -162,7 +162,7 @@ def hostile_seconds() -> dict[str, float]:
 
 
 def _read_page(html: str) -> None:
-    for _ in pictures(html, "http://site.example/"):
+    for _ in pictures(html.encode(), "http://site.example/"):
         pass
 
 

@@ -114,17 +114,27 @@ def decoded(body: bytes, charset: str | None) -> tuple[str, str | None]:
     >>> decoded(b"caf\\xe9", "iso-8859-1"), decoded(b"caf\\xc3\\xa9", "punycode")
     (('café', None), ('café', None))
     """
+    content, guess = in_utf_8(body, charset)
+    return content.decode("utf-8", "replace"), guess
+
+
+def in_utf_8(body: bytes, charset: str | None) -> tuple[bytes, str | None]:
+    """The same in UTF-8. Of a page that is in UTF-8 the bytes are not touched, nor checked."""
     for mark, marked in MARKS.items():
         if body.startswith(mark):
-            return body[len(mark) :].decode(marked, "replace"), None
+            return _encoded(body[len(mark) :], marked), None
     if codec := codec_of(charset) or _declared(body):
-        return body.decode(codec, "replace"), None
+        return _encoded(body, codec), None
     if _is_utf_8(body) and not (body.isascii() and b"\x1b$" in body):
-        return body.decode("utf-8", "replace"), None
+        return body, None
     if codec := _declared(body, late=True):
-        return body.decode(codec, "replace"), None
+        return _encoded(body, codec), None
     codec = guessed(body)
-    return body.decode(codec or "utf-8", "replace"), codec
+    return _encoded(body, codec or "utf-8"), codec
+
+
+def _encoded(body: bytes, codec: str) -> bytes:
+    return body if codec == "utf-8" else body.decode(codec, "replace").encode()
 
 
 def codec_of(label: str | None) -> str | None:

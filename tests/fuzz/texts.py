@@ -21,7 +21,7 @@ from pipeline.settings.sources import MediaWikiSource
 from pipeline.settings.whole import FilterSettings
 from pipeline.sources import mediawiki
 from pipeline.sources.candidate import Raw, SourceError, candidates
-from pipeline.sources.charsets import decoded
+from pipeline.sources.charsets import in_utf_8
 from pipeline.sources.crawl.page import pictures
 from pipeline.sources.descriptions import in_language
 from pipeline.sources.search import Journal
@@ -69,8 +69,8 @@ CHARSETS = st.sampled_from([None, "utf-8", "utf-16", "shift_jis", "iso-2022-jp",
 
 
 def page(given: tuple[bytes, str | None]) -> None:
-    text, guess = decoded(*given)
-    raws = pictures(text, "http://example.org/a/b.html", guessed_charset=guess)
+    html, guess = in_utf_8(*given)
+    raws = pictures(html, "http://example.org/a/b.html", guessed_charset=guess)
     rows(candidates(raws, "fuzz", 0), COLLECT)
 
 

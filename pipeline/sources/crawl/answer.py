@@ -19,11 +19,8 @@ UNPACKED = {"identity", "none", "utf-8", "binary", "8bit"}  # no encodings
 UNKNOWN_TYPES = {"unknown/unknown", "application/unknown", "*/*"}  # servers' words for none
 
 STATUS = re.compile(rb"HTTP/\d{1,2}(?:\.\d{1,2})?[ \t]+(\d{3})\b", re.I)
-FIELD = re.compile(
-    rf"^(content-(?:type|encoding|language)|transfer-encoding|{'|'.join(OF_RIGHTS)})"
-    r"[ \t]*:[ \t]*([^\r\n]*)",
-    re.I | re.M,
-)
+OF_CONTENT = ("content-type", "content-encoding", "content-language", "transfer-encoding")
+READ = frozenset((*OF_CONTENT, *OF_RIGHTS))  # fields, in small letters
 TYPE = re.compile(r"(?:^|,)\s*([\w!#$&^.+*-]{1,80}/[\w!#$&^.+*-]{1,80})\s*(?=[;,]|$)", re.A)
 CHARSET = re.compile(r"""charset\s*=\s*["']?\s*([^\s"';,]+)""", re.I)
 XHTML = re.compile(rb"<html[\s>]", re.I)
@@ -79,11 +76,22 @@ class Page(NamedTuple):
     heard: Heard = NOTHING
 
 
-def page_of_answer(url: str, block: bytes, identified: str, is_cut: bool) -> Page:
+class Body(NamedTuple):
+    """What a server sent behind the head of its answer."""
+
+    content: bytes
+    is_cut: bool  # whether the record holds more of it
+    is_short: bool = False  # as in Page
+    language: str | None = None
+
+
+def page_of_answer(
+    url: str, block: bytes, identified: str, is_cut: bool, date: str | None = None
+) -> Page:
     """The page of an answer: its head, then its body.
 
     `identified` is the type that the crawler found, `is_cut` whether the block is longer than what
-    is given. Raises NotAPageError and BadAnswerError.
+    is given, `date` when the crawler asked. Raises NotAPageError and BadAnswerError.
 
     >>> block = b"HTTP/1.1 200 OK\\nContent-type: text/html;charset=l1\\n\\n<p>"
     >>> page = page_of_answer("http://x.org", block, "", False)
@@ -100,23 +108,22 @@ def page_of_answer(url: str, block: bytes, identified: str, is_cut: bool) -> Pag
         body, is_short = unpacked(body, [name for name in encodings if name not in UNPACKED])
     except PackedError as error:
         raise BadAnswerError(str(error)) from None
-    stated = fields.get("content-type", "")
-    page = page_of_body(url, body, stated, identified, is_cut)
-    language = fields.get("content-language")
-    return page._replace(language=language, is_short=is_short, heard=Heard(lines))
+    whole = Body(body, is_cut, is_short, fields.get("content-language"))
+    return page_of_body(url, whole, fields.get("content-type", ""), identified, Heard(lines, date))
 
 
-def page_of_body(url: str, body: bytes, stated: str, identified: str, is_cut: bool) -> Page:
+def page_of_body(url: str, whole: Body, stated: str, identified: str, heard: Heard) -> Page:
     """The page of a body with the type that is stated: by Content-Type, maybe more than once.
 
     Raises NotAPageError for any other type.
     """
+    body, is_cut, is_short, language = whole
     types, charset = _types(stated)
     kind = types[0] if len(types) == 1 else _found_type(types, identified, body)
     if kind not in HTML_TYPES and not (kind in XML_TYPES and XHTML.search(body, 0, 4096)):
         raise NotAPageError(kind or "of no known type")
     is_cut = is_cut or len(body) > MOST_PAGE_BYTES
-    return Page(url, True, charset, None, body[:MOST_PAGE_BYTES], is_cut)
+    return Page(url, True, charset, language, body[:MOST_PAGE_BYTES], is_cut, is_short, heard)
 
 
 @lru_cache(1024)  # a crawl has few
@@ -153,10 +160,14 @@ def _head(block: bytes) -> tuple[dict[str, str], tuple[tuple[str, str], ...], by
         place = body_from
     fields: dict[str, str] = {}
     lines: list[tuple[str, str]] = []  # not joined: a comma ends what an agent's name begins
-    for name, value in FIELD.findall(block[place:body_from].decode("latin-1")):
-        if name.lower() in OF_RIGHTS:
-            lines.append((name, value))
+    for line in block[place:body_from].decode("latin-1").split("\n"):
+        name, colon, rest = line.partition(":")
+        field = name.rstrip(" \t").lower()
+        if not colon or field not in READ:
             continue
-        before = fields.get(name.lower())
-        fields[name.lower()] = value if before is None else f"{before},{value}"
+        value = rest.lstrip(" \t").partition("\r")[0]
+        if field in OF_RIGHTS:
+            lines.append((name.rstrip(" \t"), value))
+        else:
+            fields[field] = f"{fields[field]},{value}" if field in fields else value
     return fields, tuple(lines), block[body_from:]

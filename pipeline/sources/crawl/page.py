@@ -30,19 +30,19 @@ ROOTED = re.compile(r"/[\w.~%-][\w./~%-]*", re.A)
 
 
 def pictures(
-    html: str,
+    html: bytes,
     page_url: str,
     language: str | None = None,
     guessed_charset: str | None = None,
     heard: Heard = NOTHING,
 ) -> Iterator[Raw]:
-    """Each picture of a page with each of its texts; `language` and `heard` are the server's.
+    """Each picture of a page in UTF-8 with each of its texts; `language`, `heard` are the server's.
 
     A picture without a text, or without an address, gives no row. A page is read up to the limits
     of this module and of skeleton.py; one beyond them gives a last row with its reason.
 
     >>> [(raw.url, raw.caption, raw.extra) for raw in
-    ...  pictures('<html lang=EN><img src="/a.jpg" alt="A  lighthouse">', "http://x.org/b/")]
+    ...  pictures(b'<html lang=EN><img src="/a.jpg" alt="A  lighthouse">', "http://x.org/b/")]
     [('http://x.org/a.jpg', 'A lighthouse', {'language': 'en'})]
     """
     kept, data, fault = skeleton(html)
@@ -50,7 +50,7 @@ def pictures(
     metas = []
     if "<meta" in names:
         metas = [meta_of(meta.attributes) for meta in tree.css("meta[content]")]
-    images = tree.css("img")
+    images = tree.tags("img")
     if len(images) > MOST_PICTURES:
         fault = fault or f"more than {MOST_PICTURES} pictures"
     base = tree.css_first("base[href]") if "<base" in names else None
@@ -61,12 +61,12 @@ def pictures(
         of_page, of_figures = _licenses(tree, absolute(page_url, address) or page_url)
     rights = rights_of(of_page, metas, data, heard)
     licenses = rights.licenses
-    in_figures = bool(of_figures) or "<figcaption" in names
+    figures = of_figures if of_figures or "<figcaption" in names else None
     declared = root.attributes if root is not None else {}
     of_the_page = next((content for name, content in metas if name == "content-language"), None)
     yield from pairs(
         chain(
-            _addressed(images[:MOST_PICTURES], in_figures, of_figures, licenses),
+            _addressed(images[:MOST_PICTURES], "<picture" in names, figures, licenses),
             meta_pictures(metas) if metas else (),
             linked_data_pictures(data) if data else (),
         ),
@@ -121,21 +121,22 @@ def pairs(
 
 def _addressed(
     images: list[LexborNode],
-    in_figures: bool,
-    of_figures: dict[int, str],
+    in_pictures: bool,
+    of_figures: dict[int, str] | None,
     licenses: dict[str, str],
 ) -> Iterator[Pictured]:
     """(address, texts) of each picture, as the page writes them.
 
-    A picture in a figure with a licence has it in `licenses` once it is given.
+    Whether a page has any <picture>, and the licences of its figures, None of a page whose figures
+    say nothing. A picture in a figure with a licence has it in `licenses` once it is given.
     """
     offers: dict[int, Offers] = {}  # of the sources of a <picture>, read once
     captions: dict[int, str | None] = {}  # of each figure
     for image in images:
-        attributes, parent = image.attributes, image.parent
+        attributes = image.attributes
         texts = [attributes.get("alt"), attributes.get("title")]
         license = None
-        if in_figures and (figure := _figure(parent)) is not None:
+        if of_figures is not None and (figure := _figure(image.parent)) is not None:
             license = of_figures.get(figure.mem_id)
             if figure.mem_id not in captions:
                 caption = figure.css_first("figcaption")
@@ -143,6 +144,7 @@ def _addressed(
             texts.append(captions[figure.mem_id])
         if not any(texts):
             continue
+        parent = image.parent if in_pictures else None
         if parent is None or parent.tag != "picture":
             address = address_of(attributes)
         else:

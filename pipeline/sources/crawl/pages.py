@@ -14,7 +14,7 @@ from itertools import chain
 from pipeline.settings.sources import CommonCrawlSource
 from pipeline.settings.values import is_remote
 from pipeline.sources.candidate import Raw, SourceError
-from pipeline.sources.charsets import decoded
+from pipeline.sources.charsets import in_utf_8
 from pipeline.sources.crawl.answer import Page
 from pipeline.sources.crawl.bodies import MOST_PAGE_BYTES
 from pipeline.sources.crawl.files import files, opened
@@ -100,8 +100,8 @@ def rows(page: Page | Fault) -> Iterator[Raw]:
 
 def _pictures(page: Page) -> Iterator[Raw]:
     if page.is_html:
-        text, guess = decoded(page.body, page.charset)
-        yield from pictures(text, page.url, page.language, guess, page.heard)
+        html, guess = in_utf_8(page.body, page.charset)
+        yield from pictures(html, page.url, page.language, guess, page.heard)
     elif not page.is_cut:
         try:
             yield from wat_pictures(page.body, page.url)

@@ -18,6 +18,7 @@ from fastwarc.warc import ArchiveIterator
 
 from pipeline.sources.crawl.answer import (
     BadAnswerError,
+    Body,
     Heard,
     NotAPageError,
     Page,
@@ -185,19 +186,21 @@ def _run(file: File, start: bytes, begin: int, also_plain: bool) -> Run:
             if record.content_length > MOST_RECORD_BYTES:
                 about = f"says that it is longer than {MOST_RECORD_BYTES} bytes"
                 break
-            headers = record.headers
-            kind = (headers.get("WARC-Type") or "").lower()
-            if not kind or headers.get("Content-Length") != str(record.content_length):
+            fields: dict[str, str] = {}  # in one go: each `get` of the headers takes a microsecond
+            for name, value in record.headers.to_tuples():
+                fields.setdefault(name.lower(), value)
+            kind = fields.get("warc-type", "").lower()
+            if not kind or fields.get("content-length") != str(record.content_length):
                 break
             held = _read(
                 Record(
                     kind,
-                    headers.get("WARC-Target-URI") or "",
-                    headers.get("Content-Type") or "",
-                    headers.get("WARC-Identified-Payload-Type") or "",
+                    fields.get("warc-target-uri", ""),
+                    fields.get("content-type", ""),
+                    fields.get("warc-identified-payload-type", ""),
                     record.reader.read(MOST_PAGE_BYTES) if kind in READ else b"",
                     record.content_length > MOST_PAGE_BYTES,
-                    headers.get("WARC-Date") or "",
+                    fields.get("warc-date", ""),
                 )
             )
             is_read = True
@@ -248,11 +251,12 @@ def _read(record: Record) -> Page | Fault | None:
     url = record.url.strip("<> ")
     try:
         if record.kind == "response":
-            page = page_of_answer(url, record.block, record.identified, record.is_cut)
-            return page._replace(heard=Heard(page.heard.lines, iso_date(record.date)))
+            date = iso_date(record.date)
+            return page_of_answer(url, record.block, record.identified, record.is_cut, date)
         if record.kind == "resource":
-            page = page_of_body(url, record.block, record.content_type, "", record.is_cut)
-            return page._replace(heard=Heard((), iso_date(record.date)))
+            heard = Heard((), iso_date(record.date))
+            body = Body(record.block, record.is_cut)
+            return page_of_body(url, body, record.content_type, "", heard)
     except NotAPageError as error:
         return Fault("not_a_page", str(error), url)
     except BadAnswerError as error:

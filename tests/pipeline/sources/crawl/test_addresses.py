@@ -11,7 +11,7 @@ GIF = "data:image/gif;base64,R0"
 
 
 def pairs_of(html: str) -> list[tuple[str, str]]:
-    return [(raw.url, raw.caption) for raw in pictures(html, PAGE) if raw.reason is None]
+    return [(raw.url, raw.caption) for raw in pictures(html.encode(), PAGE) if raw.reason is None]
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ PAGE = "http://site.example/news/today.html"
 
 
 def found(html: str, page: str = PAGE) -> list[tuple[str, str]]:
-    return [(raw.url, raw.caption) for raw in pictures(html, page) if raw.reason is None]
+    return [(raw.url, raw.caption) for raw in pictures(html.encode(), page) if raw.reason is None]
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_pictures_have_their_best_address_and_every_text(html, expected):
     ],
 )
 def test_the_declared_language_is_kept(html, server, language):
-    (raw,) = pictures(html + "<img src=/a alt=b>", PAGE, server)
+    (raw,) = pictures(f"{html}<img src=/a alt=b>".encode(), PAGE, server)
     assert raw.extra == ({"language": language} if language else None)
 
 
@@ -135,7 +135,8 @@ def test_a_charset_is_one_of_the_web_s_or_utf_8(body, server, text):
 
 
 def test_a_page_cannot_flood_the_pool_and_says_so():
-    *first, last = pictures("".join(f'<img src="{n}.jpg" alt="{n}">' for n in range(5_000)), PAGE)
+    html = "".join(f'<img src="{n}.jpg" alt="{n}">' for n in range(5_000))
+    *first, last = pictures(html.encode(), PAGE)
     assert [raw.caption for raw in first] == [str(n) for n in range(2_000)]
     assert (last.reason, last.page_url) == ("bad_record", PAGE)
     assert last.extra == {"fault": "more than 2000 pictures"}
@@ -143,7 +144,8 @@ def test_a_page_cannot_flood_the_pool_and_says_so():
 
 def test_a_tag_without_end_is_told_and_the_others_are_read():
     long = '<img alt="a" srcset="' + "b 1x," * 1_000_000 + '">'
-    raws = list(pictures(f'<img src="/a" alt="b">{long}<img src="/c" alt="d">', PAGE))
+    html = f'<img src="/a" alt="b">{long}<img src="/c" alt="d">'
+    raws = list(pictures(html.encode(), PAGE))
     assert [raw.caption for raw in raws] == ["b", "d", None]
     assert raws[-1].reason == "bad_record"
 
@@ -152,8 +154,8 @@ def test_of_a_million_candidates_the_first_are_read():
     assert len(srcset("a.jpg 1x," * 1_000_000)) == 20_000 // len("a.jpg 1x,")
 
 
-def everything_kept(html: str) -> Skeleton:
-    return Skeleton(html, [], "")
+def everything_kept(html: bytes) -> Skeleton:
+    return Skeleton(html.decode(), [], "")
 
 
 def test_the_tags_kept_of_real_pages_give_what_the_whole_pages_give(shared, monkeypatch):
@@ -210,8 +212,8 @@ HOSTILE = {
 @pytest.mark.timeout(120)  # half a second at most; what they aim at takes minutes
 @pytest.mark.parametrize("name", HOSTILE)
 def test_no_page_takes_long_or_gives_more_than_a_page_may(name):
-    assert len(list(pictures(HOSTILE[name][:MOST_PAGE_BYTES], PAGE))) <= MOST_PICTURES + 1
+    assert len(list(pictures(HOSTILE[name].encode()[:MOST_PAGE_BYTES], PAGE))) <= MOST_PICTURES + 1
 
 
 def test_the_skeleton_is_bounded_whatever_the_page():
-    assert len(skeleton(HOSTILE["attributes"]).html) <= MOST_CHARACTERS
+    assert len(skeleton(HOSTILE["attributes"].encode()).html) <= MOST_CHARACTERS

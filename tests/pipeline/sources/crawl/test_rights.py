@@ -32,7 +32,7 @@ def linked(value: object) -> str:
 
 def of(html: str) -> list[tuple[str | None, str | None]]:
     """(licence, its id) of each picture."""
-    raws = list(pictures(html, PAGE))
+    raws = list(pictures(html.encode(), PAGE))
     (batch,) = candidates(raws, "crawl", 0)
     assert batch["license"].to_pylist() == [raw.license for raw in raws]
     return list(zip(batch["license"].to_pylist(), batch["license_id"].to_pylist(), strict=True))
@@ -138,13 +138,13 @@ def test_what_the_server_said_of_a_page_is_kept_and_obeyed(tmp_path, lines, sign
 
 @pytest.mark.parametrize(("meta", "signals", "reason"), METAS)
 def test_what_the_page_says_itself_is_kept_and_obeyed(meta, signals, reason):
-    raws = list(pictures(meta + KITE + GULL, PAGE))
+    raws = list(pictures((meta + KITE + GULL).encode(), PAGE))
     assert [raw.page_signals for raw in raws] == [signals, signals]
     assert dropped(raws) == {reason}
 
 
 def test_the_settings_say_which_signals_are_obeyed():
-    raws = list(pictures(METAS[0][0] + KITE, PAGE))
+    raws = list(pictures((METAS[0][0] + KITE).encode(), PAGE))
     assert dropped(raws, ConsentSettings(robots_tag="record")) == {None}
     raws = [raws[0]._replace(page_signals="content_usage=train-ai=n")]
     assert dropped(raws, ConsentSettings(content_usage="obey")) == {"opted_out"}

@@ -45,6 +45,8 @@ def of(html: str) -> list[tuple[str | None, str | None]]:
         (f'<link REL="License" href="{BY}">{KITE}', "CC-BY-4.0"),
         (f'{KITE}<A HREF="//creativecommons.org/publicdomain/zero/1.0/" REL="nofollow license">',
          "CC0-1.0"),
+        (f'{KITE}<area shape=rect href="{BY}" rel="license">', "CC-BY-4.0"),
+        (f'{KITE}<a/rel="license"/href="{BY}">by</a>', "CC-BY-4.0"),
         (f'<meta name="dcterms.license" content="{BY}">{KITE}', "CC-BY-4.0"),
         (f'<meta name="DC.rights" content="CC BY-NC 4.0">{KITE}', "CC-BY-NC-4.0"),
         (linked({"@type": "NewsArticle", "license": BY}) + KITE, "CC-BY-4.0"),

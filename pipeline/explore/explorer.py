@@ -32,6 +32,7 @@ class Explorer:
         self.manifest = manifest(build)
         self.tables = LockedTables(build, run)
         self.shards = sorted((build / "shards").glob("*.parquet"))
+        self.has_map = run is not None and any((run / "tables" / "place").glob("*.parquet"))
         self.until_the_end = ExitStack()  # what ends with the server, such as a child process
         self._templates = templates()
 
@@ -41,7 +42,7 @@ class Explorer:
 
     def page(self, template: str, status: int = 200, **values: Any) -> Response:
         """A page made of a template; what strangers wrote is escaped in it."""
-        shown = {"version": self.build.name, "run": self.run, **values}
+        shown = {"version": self.build.name, "run": self.run, "has_map": self.has_map, **values}
         return HTMLResponse(self._templates.get_template(template).render(shown), status)
 
     def route(self, path: str, answer: Answer, methods: tuple[str, ...] = ("GET",)) -> Route:

@@ -118,6 +118,9 @@ def open_facets(explorer: Explorer, view: View) -> Iterator[dict[str, str]]:
             if name == "query":
                 words = query_text(explorer, view)
             yield {"title": title, "words": words, "address": view.address(**{name: ""})}
+    if view.area:
+        words = "a rectangle of the map"
+        yield {"title": "Map", "words": words, "address": view.address(area="")}
     if view.pairs:
         n = f"{len(view.pair_ids)} pairs"
         yield {"title": "Selected by hand", "words": n, "address": view.address(pairs="")}

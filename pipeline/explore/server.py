@@ -21,6 +21,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipeline.explore import LOOPBACK, grid
 from pipeline.explore.explorer import HERE, Explorer
+from pipeline.explore.meaning import map as map_page
+from pipeline.explore.meaning import pages
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -40,6 +42,8 @@ def routes_of(explorer: Explorer) -> list[BaseRoute]:
     """Every page: each module that has some gives its routes."""
     return [
         *grid.routes(explorer),
+        *pages.routes(explorer),
+        *map_page.routes(explorer),
         Mount("/static", StaticFiles(directory=HERE / "static")),
     ]
 

@@ -6,6 +6,7 @@ The address holds the whole view, so a link opens it again.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from math import isfinite
 from typing import Any
 from urllib.parse import urlencode
 
@@ -61,6 +62,7 @@ class View:
     score_from: str = ""
     score_below: str = ""
     order: str = "stored"
+    area: str = ""  # of the map: left, right, bottom, top, with commas between
     pairs: str = ""  # pair_ids as hex, with commas between
     page: str = "1"
 
@@ -101,6 +103,8 @@ class View:
             for name in ("score_from", "score_below"):
                 if value := getattr(self, name):
                     values[name] = _number(name, value)
+        if self.area:
+            values |= area_of(self.area)
         if self.pairs:
             values["pair_ids"] = self.pair_ids
         return values
@@ -127,6 +131,22 @@ def view_of(address: Mapping[str, str]) -> View:
     view = View(**values)
     view.parameters(), view.ordered()
     return view
+
+
+def area_of(text: str) -> dict[str, float]:
+    """The borders of a rectangle of the map. Raises InputError.
+
+    >>> area_of("-1,0.5,0,2")
+    {'area_left': -1.0, 'area_right': 0.5, 'area_bottom': 0.0, 'area_top': 2.0}
+    """
+    names = ("area_left", "area_right", "area_bottom", "area_top")
+    numbers = text.split(",")
+    if len(numbers) != len(names):
+        raise InputError(f"area {text[:40]!r}: expected left, right, bottom, top")
+    borders = {name: _number("area", number) for name, number in zip(names, numbers, strict=True)}
+    if not all(isfinite(border) for border in borders.values()):
+        raise InputError(f"area {text[:40]!r}: expected finite numbers")
+    return borders
 
 
 def pair_ids(texts: list[str]) -> list[int]:

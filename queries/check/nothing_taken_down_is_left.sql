@@ -2,7 +2,7 @@
 -- grain: one row per pair and table that says more
 -- inputs: drop, pair, extra, match, kept_match, attempt, outcome, sample, score, person_match,
 -- consent, excluded_picture
--- A run's tables are asked as well: neighbour, clip_score, cluster and overlap.
+-- A run's tables are asked as well: neighbour, clip_score, cluster, place and overlap.
 WITH gone AS (SELECT DISTINCT pair_id FROM "drop" WHERE reason = 'taken_down'),
 
 said AS (
@@ -37,6 +37,8 @@ said AS (
     SELECT pair_id, 'clip_score' FROM clip_score
     UNION
     SELECT pair_id, 'cluster' FROM cluster
+    UNION
+    SELECT pair_id, 'place' FROM place
     UNION
     SELECT nearest_pair_id, 'overlap' FROM overlap
     UNION

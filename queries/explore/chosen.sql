@@ -1,6 +1,6 @@
 -- The samples of a view of the explorer
 -- grain: one row per sample
--- inputs: sample, kept_match, consent, score, clip_score
+-- inputs: sample, kept_match, consent, score, clip_score, place
 -- A line that names a parameter which the view leaves open is left out: queries/locked.py. The
 -- other questions of this folder call the result `chosen`.
 SELECT
@@ -29,6 +29,12 @@ LEFT JOIN ( -- param_scorer
 WHERE
     TRUE
     AND sample.pair_id IN (SELECT UNNEST(param_pair_ids))
+    AND sample.pair_id IN ( -- param_area_left
+        SELECT pair_id FROM place -- param_area_left
+        WHERE -- param_area_left
+            x >= param_area_left AND x <= param_area_right
+            AND y >= param_area_bottom AND y <= param_area_top
+    ) -- param_area_left
     AND sample.source = param_source
     AND COALESCE(sample.license_id, '') = param_license
     AND COALESCE(sample.language, '') = param_language

@@ -29,7 +29,8 @@ examples:
   python -m trainer embed --run RUN --serve
       answers {"text": "…"} and {"picture": "BASE64"}, a line each, by {"embedding": […]}
 
-A picture that cannot be read has no row, and is named. Embeddings of another build or model that
+RUN/tables/place gets the places of the pictures on a plane (PCA), for the explorer's map. A picture
+that cannot be read has no row, and is named. Embeddings of another build or model that
 are there are replaced. docs/embeddings.md has the formats.
 """
 
@@ -54,11 +55,13 @@ def embed(args: argparse.Namespace) -> None:
         return
     data = data_of(args)
     from trainer.data.reading import read_samples
+    from trainer.embeddings.places import write_places
     from trainer.embeddings.writing import write
 
     encoder = _encoder(args)
     samples = read_samples(data, encoder.towers.pixels, captions=dict(args.caption or ()))
     done = write(samples, args.run, encoder)
+    write_places(args.run)
     show_corrupt(done.corrupt)
     before = f", {done.n_before:,} of them before" if done.n_before else ""
     print(

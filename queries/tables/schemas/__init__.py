@@ -45,5 +45,5 @@ PUBLISHED = (
 
 OF_A_RUN = (
     *("overlap", "neighbour", "evaluation", "class_result", "prediction", "clip_score"),
-    "cluster",
+    *("cluster", "place"),
 )

@@ -83,6 +83,13 @@ table(
     column("clip_score", pa.float32(), "cosine, -1..1; null: unreadable picture", null=True),
 )
 table(
+    "place",
+    "one row per embedded pair: where its picture stands on the plane of the embeddings, by PCA",
+    PAIR_ID,
+    column("x", pa.float32(), "along the direction in which they differ most, 0 in the middle"),
+    column("y", pa.float32(), "along the next such direction"),
+)
+table(
     "cluster",
     "one row per embedded pair: where it stands among the pairs most alike, as SemDeDup sees them",
     PAIR_ID,

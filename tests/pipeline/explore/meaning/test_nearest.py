@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from pipeline.explore import nearest
-from pipeline.explore.nearest import Nearest, exact, is_made, make_index, recall
+from pipeline.explore.meaning import nearest
+from pipeline.explore.meaning.nearest import Nearest, exact, is_made, make_index, recall
 from queries.tables.embeddings import INDEX
 from queries.tables.errors import UserError
 from tests.embeddings import unit, write_vectors

@@ -227,6 +227,7 @@ class SparkSettings(Section):
     fetchers: Annotated[int, Field(ge=1, le=1024)] = (
         1  # image parts fetched at once; they share the limits per host
     )
+    derive_in_driver: Memory = "64MB"  # a statement over so little is run by DuckDB in the driver
     python: str = ""  # on the machines of the cluster; "": the path of this one
     conf: dict[SparkKey, str] = Field(default={})
 

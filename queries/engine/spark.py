@@ -3,7 +3,8 @@
 The only module that imports pyspark; nothing imports it unless a build asks for it. `map` runs one
 part as one task, which writes it whole as everywhere; `derive` lets Spark write the rows to a fresh
 folder, which its commit protocol makes whole, and copies them in their order to the one part. So
-all machines must see the workspace under the same path, or at the same address.
+all machines must see the workspace under the same path, or at the same address. A statement over
+little is DuckDB's, in the driver: Spark takes half a second for it, however few its rows are.
 """
 
 import os
@@ -29,6 +30,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from queries.engine import BATCH_ROWS, Advance, Batches, Engine, Fetch, Rows
+from queries.engine.duck import DuckEngine
 from queries.tables import store
 from queries.tables.errors import UserError
 from queries.tables.parts import read_batches, read_part
@@ -51,6 +53,7 @@ class SparkEngine(Engine):
     master: str = "local[2]"
     memory: str = "4GB"  # of the driver, and of each executor
     partitions: int = 64  # of a shuffle; Spark joins small ones
+    derive_in_driver: str = "64MB"  # inputs of a statement that is not worth a job of Spark
     python: str = ""  # on the machines of the cluster; '': the path of this one
     conf: Mapping[str, str] = field(default_factory=dict)
 
@@ -87,6 +90,10 @@ class SparkEngine(Engine):
 
     @contextmanager
     def _selected(self, sql: str, inputs: Mapping[str, Rows]) -> Iterator[Iterator[pa.RecordBatch]]:
+        if sum(map(_n_bytes, inputs.values())) <= _parsed(self.derive_in_driver):
+            with self._driver.connect(inputs) as connection:
+                yield connection.sql(sql).to_arrow_reader(BATCH_ROWS)
+            return
         for name, rows in inputs.items():
             self._frame(name, rows).createOrReplaceTempView(name)
         with self._fresh() as fresh:
@@ -113,6 +120,11 @@ class SparkEngine(Engine):
             return self.session.createDataFrame(table)
         schema = from_arrow_schema(TABLES[name].schema)
         return self.session.read.schema(schema).parquet(*map(_in_hadoop, rows))
+
+    @cached_property
+    def _driver(self) -> DuckEngine:
+        scratch = None if store.is_store(self.folder) else self.folder
+        return DuckEngine(workers=1, memory="1GB", scratch=scratch)
 
     @cached_property
     def session(self) -> SparkSession:
@@ -155,6 +167,24 @@ class SparkEngine(Engine):
         if "session" in vars(self):
             self.session.stop()
             del self.session
+
+
+def _parsed(memory: str) -> int:
+    """
+    >>> _parsed("64MB")
+    64000000
+    """
+    return int(memory[:-2]) * (10**9 if memory.endswith("GB") else 10**6)
+
+
+def _n_bytes(rows: Rows) -> int:
+    """Of a table in memory, or of files: a store is asked for a listing of each folder."""
+    if isinstance(rows, pa.Table):
+        return rows.nbytes
+    if rows and store.is_store(rows[0]):
+        fs = store.with_listings(rows)
+        return sum(fs.info(store.key_of(path))["size"] for path in rows)
+    return sum(path.stat().st_size for path in rows)
 
 
 def _in_hadoop(path: Path) -> str:

@@ -119,6 +119,7 @@ master = "{master}"
 memory = "512MB"
 partitions = 2
 fetchers = 2
+derive_in_driver = "0MB"
 python = "{python}"
 [engine.spark.conf]
 {lines}

@@ -83,7 +83,13 @@ def spark(tmp_path_factory):
     folder = tmp_path_factory.mktemp("spark")
     conf = {"spark.driver.extraJavaOptions": JAVA}
     engine = SparkEngine(
-        folder=folder, log=folder / "log", memory="1GB", partitions=3, conf=conf, quiet=True
+        folder=folder,
+        log=folder / "log",
+        memory="1GB",
+        partitions=3,
+        derive_in_driver="0MB",
+        conf=conf,
+        quiet=True,
     )
     yield engine
     engine.close()
@@ -185,6 +191,22 @@ def test_a_derived_part_is_equal_byte_for_byte(spark, duck, tmp_path):
         for number, engine in enumerate((duck, spark))
     ]
     assert made[0] == made[1]
+
+
+def test_a_statement_over_little_is_run_in_the_driver_without_a_session(duck, tmp_path):
+    spark_home()
+    from queries.engine.spark import SparkEngine
+
+    pair = rows("pair", *({"pair_id": one} for one in range(9)))
+    match = rows("match", *({"pair_id": one % 12, "query_id": one} for one in range(99)))
+    path = write_part(tmp_path / "match.parquet", TABLES["match"], match.to_batches()).path
+    small = SparkEngine(folder=tmp_path, log=tmp_path / "log", quiet=True)
+    made = [
+        engine.derive(DERIVE / "pair_match.sql", {"match": [path], "pair": pair}, tmp_path / name)
+        for name, engine in {"duck.parquet": duck, "driver.parquet": small}.items()
+    ]
+    assert made[0].path.read_bytes() == made[1].path.read_bytes()
+    assert "session" not in vars(small)
 
 
 # --- map ------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from queries.tables.manifest import files_by_table
 MEMORY, THREADS = "512MB", 2
 SECONDS = 20.0  # for one question
 AT_ONCE = 3  # questions
+VIEWS = "SELECT view_name FROM duckdb_views() WHERE NOT internal"
 PARAMETER = re.compile(r"\bparam_(\w+)")  # written as a name, which the linter of SQL can read
 BOUND = re.compile(r"\$(\w+)")
 COMMENT = re.compile(r"--.*")
@@ -33,13 +34,13 @@ class LockedTables:
         listed = [files_by_table(build, run), files_by_table(other) if other else {}]
         allowed = [path for tables in listed for files in tables.values() for path in files]
         self._connection = sealed(allowed, MEMORY, THREADS)
-        self.tables = sorted(listed[0])
         self._free = BoundedSemaphore(AT_ONCE)
         try:
             for line in views(build, run, other):
                 self._connection.execute(line)
         except SQL_ERROR as error:
-            raise InputError(f"{build}: {mistake_in_sql(str(error), self.tables)}") from None
+            raise InputError(f"{build}: {mistake_in_sql(str(error), listed[0])}") from None
+        self.tables = sorted(name for (name,) in self._connection.execute(VIEWS).fetchall())
 
     def ask(self, question: str, values: Mapping[str, Any], seconds: float = SECONDS) -> pa.Table:
         """The rows that a question's SQL gives for these values of its parameters.
@@ -48,10 +49,26 @@ class LockedTables:
         """
         sql = with_given(question, values)
         used = {name: values[name] for name in BOUND.findall(sql)}
+        with self._asking(seconds) as cursor:
+            return cursor.sql(sql, params=used).to_arrow_table()
+
+    def first_rows(
+        self, question: str, most: int, seconds: float
+    ) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """The names of the columns, and at most so many rows, of a SELECT without parameters."""
+        with self._asking(seconds) as cursor:
+            relation = cursor.sql(question).limit(most)
+            return list(relation.columns), relation.fetchall()
+
+    @contextmanager
+    def _asking(self, seconds: float) -> Iterator[Any]:
+        """A cursor whose question is given up after these seconds. Raises InputError."""
         with self._cursor(seconds) as cursor:
             try:
-                return cursor.sql(sql, params=used).to_arrow_table()
+                yield cursor
             except SQL_ERROR as error:
+                if str(error).startswith("Out of Memory"):
+                    raise InputError(f"the question took more than {MEMORY} of memory") from None
                 if "INTERRUPT" in str(error):
                     raise InputError(
                         f"the question took more than {seconds:g} s: expected a narrower one"
@@ -85,3 +102,19 @@ def with_given(question: str, values: Mapping[str, Any]) -> str:
     lines = question.splitlines()
     kept = (line for line in lines if set(PARAMETER.findall(line)) <= values.keys())
     return "\n".join(PARAMETER.sub(r"$\1", COMMENT.sub("", line)) for line in kept)
+
+
+def written_out(question: str, values: Mapping[str, Any]) -> str:
+    """A question's SQL with its values in it, for a person to read and to change.
+
+    >>> written_out("SELECT a\\nFROM b\\nWHERE a = param_a", {"a": "it's"})
+    "SELECT a\\nFROM b\\nWHERE a = 'it''s'"
+    """
+    sql = BOUND.sub(lambda name: _literal(values[name[1]]), with_given(question, values))
+    return "\n".join(line.rstrip() for line in sql.splitlines() if line.strip())
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, str):
+        return "'" + value.replace("'", "''") + "'"
+    return str(value)

@@ -41,7 +41,7 @@ ARROWS = {
     "pipeline.sources": "rights settings web",
     "pipeline.filters": "match rights settings text web",
     "pipeline.fetch": "images rights settings web",
-    "pipeline.explore": "",
+    "pipeline.explore": "text",
     "pipeline.takedown": "filters images publish report settings workspace",
     "trainer.model": "run_folder settings",
     "trainer.data": "model settings",

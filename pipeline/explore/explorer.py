@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import pyarrow as pa
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -16,7 +17,7 @@ from pipeline.explore.view import key_of
 from queries.locked import LockedTables
 from queries.questions import sql
 from queries.tables.errors import InputError
-from queries.tables.manifest import manifest
+from queries.tables.manifest import MANIFEST, manifest
 from queries.tables.reasons import REASONS
 
 HERE = Path(__file__).parent
@@ -33,12 +34,18 @@ class Explorer:
         self.tables = LockedTables(build, run)
         self.shards = sorted((build / "shards").glob("*.parquet"))
         self.has_map = run is not None and any((run / "tables" / "place").glob("*.parquet"))
+        self.compared: tuple[Path, LockedTables] | None = None
         self.until_the_end = ExitStack()  # what ends with the server, such as a child process
         self._templates = templates()
 
     def ask(self, name: str, values: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         """The rows that queries/explore/NAME.sql gives for these values. Raises InputError."""
         return self.tables.ask(question(name), values or {}).to_pylist()
+
+    def others(self) -> dict[str, Path]:
+        """The other builds of the workspace, by their names."""
+        beside = (path.parent for path in self.build.parent.glob(f"[!.]*/{MANIFEST}"))
+        return {build.name: build for build in beside if build.name != self.build.name}
 
     def page(self, template: str, status: int = 200, **values: Any) -> Response:
         """A page made of a template; what strangers wrote is escaped in it."""
@@ -59,11 +66,12 @@ class Explorer:
 
 @lru_cache
 def question(name: str) -> str:
-    """A question's SQL; one that asks of `chosen` has the SQL of that before it."""
+    """A question's SQL; one that asks of the rows of a view has their SQL before it."""
     own = sql("explore", name)
-    if "-- inputs: chosen" not in own:
-        return own
-    return "\n".join(["WITH chosen AS (", sql("explore", "chosen"), ")", own])
+    for rows in ("chosen", "lost"):
+        if f"-- inputs: {rows}" in own:
+            return "\n".join([f"WITH {rows} AS (", sql("explore", rows), ")", own])
+    return own
 
 
 def templates() -> jinja2.Environment:
@@ -72,8 +80,14 @@ def templates() -> jinja2.Environment:
         loader=loader, autoescape=True, undefined=jinja2.ChainableUndefined, trim_blocks=True
     )
     environment.filters |= {"key": key_of, "shortened": shortened, "count": "{:,}".format}
+    environment.filters["about"] = about
     environment.globals |= {"reasons": REASONS}
     return environment
+
+
+def about(column: pa.Field) -> str:
+    """What a column of a declared table holds, in words."""
+    return (column.metadata or {}).get(b"about", b"").decode()
 
 
 def shortened(text: str | None, characters: int = LONGEST_CAPTION) -> str:

@@ -7,7 +7,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from pipeline.explore import pictures
 from pipeline.explore.explorer import Explorer
 from pipeline.explore.view import (
     CONSENTS,
@@ -37,7 +36,6 @@ def routes(explorer: Explorer) -> list[BaseRoute]:
     return [
         explorer.route("/", lambda request: grid(explorer, request)),
         explorer.route("/facets", lambda request: facets(explorer, request)),
-        explorer.route("/picture/{key}", lambda request: pictures.answer(explorer, request)),
     ]
 
 

@@ -1,4 +1,4 @@
-"""Words and parts of words in captions, in any script, as parameters of chosen.sql.
+"""Words in captions, in any script: sought, as parameters of chosen.sql, and marked.
 
 Case does not matter, nor does how an accent is written. Text in quotation marks is sought as it
 stands. Where a script separates words, whole words can be asked for.
@@ -6,9 +6,12 @@ stands. Where a script separates words, whole words can be asked for.
 
 import re
 import unicodedata
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 import regex
 
+from pipeline.text import WORD, words
 from queries.tables.errors import InputError
 
 MOST_TERMS, MOST_CHARACTERS = 5, 200  # chosen.sql has a line for each term
@@ -44,11 +47,20 @@ def caption_parameters(text: str, whole_words: bool) -> dict[str, str]:
     values = {}
     for place, term in enumerate(terms(text)):
         kind = "plain" if term.isascii() else "composed"
-        escaped = LIKE_SIGNS.sub(r"\\\1", term)
-        values[f"{kind}{place}"] = f"%{escaped}%"
+        values[f"{kind}{place}"] = like_pattern(term)
         if whole_words:
             values[f"word{place}"] = word_pattern(term)
     return values
+
+
+def like_pattern(term: str) -> str:
+    """The pattern of ILIKE, with a backslash as its escape, for a text with the term in it.
+
+    >>> like_pattern("50%")
+    '%50\\\\%%'
+    """
+    escaped = LIKE_SIGNS.sub(r"\\\1", term)
+    return f"%{escaped}%"
 
 
 def word_pattern(term: str) -> str:
@@ -62,3 +74,52 @@ def word_pattern(term: str) -> str:
     before = ".*" if UNSPACED.match(term[0]) else f"(.*{BETWEEN})?"
     behind = ".*" if UNSPACED.match(term[-1]) else f"({BETWEEN}.*)?"
     return f"(?is){before}{re.escape(term)}{behind}"
+
+
+class Piece(NamedTuple):
+    text: str
+    marked: bool
+
+
+def pieces(caption: str, queries: Iterable[str]) -> list[Piece]:
+    """
+    >>> [tuple(piece) for piece in pieces("A Red, HOUSE!", ["red house"])]
+    [('A ', False), ('Red, HOUSE', True), ('!', False)]
+    """
+    marked = [False] * len(caption)
+    listed = list(words_in_place(caption))
+    for query in queries:
+        for begin, end in places(caption, listed, query):
+            marked[begin:end] = [True] * (end - begin)
+    return list(_runs(caption, marked))
+
+
+def words_in_place(caption: str) -> Iterator[tuple[str, int, int]]:
+    """Each word as queries are compared, with where it begins and ends in the caption."""
+    for match in WORD.finditer(caption):
+        for word in words(match.group()):
+            yield word, match.start(), match.end()
+
+
+def places(caption: str, listed: list[tuple[str, int, int]], query: str) -> Iterator[tuple]:
+    """Where a caption has the words of a query one after the other, or has it as it is written.
+
+    The second is for scripts without spaces, whose words are parts of what stands between them.
+    """
+    wanted = words(query)
+    met = False
+    for place in range(len(listed) - len(wanted) + 1):
+        span = listed[place : place + len(wanted)]
+        if wanted and [word for word, _, _ in span] == wanted:
+            met = True
+            yield span[0][1], span[-1][2]
+    if not met and query and (begin := caption.lower().find(query)) >= 0:
+        yield begin, min(begin + len(query), len(caption))
+
+
+def _runs(caption: str, marked: list[bool]) -> Iterator[Piece]:
+    begin = 0
+    for place in range(1, len(caption) + 1):
+        if place == len(caption) or marked[place] != marked[begin]:
+            yield Piece(caption[begin:place], marked[begin])
+            begin = place

@@ -19,7 +19,17 @@ from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pipeline.explore import LOOPBACK, grid
+from pipeline.explore import (
+    LOOPBACK,
+    compare,
+    dropped,
+    export,
+    grid,
+    pair,
+    pictures,
+    query_pages,
+    sql_box,
+)
 from pipeline.explore.explorer import HERE, Explorer
 from pipeline.explore.meaning import map as map_page
 from pipeline.explore.meaning import pages
@@ -38,12 +48,16 @@ HEADERS = {
 }
 
 
+MODULES = (
+    *(grid, pictures, pair, query_pages, dropped, sql_box, export, compare),
+    *(pages, map_page),
+)
+
+
 def routes_of(explorer: Explorer) -> list[BaseRoute]:
     """Every page: each module that has some gives its routes."""
     return [
-        *grid.routes(explorer),
-        *pages.routes(explorer),
-        *map_page.routes(explorer),
+        *(route for module in MODULES for route in module.routes(explorer)),
         Mount("/static", StaticFiles(directory=HERE / "static")),
     ]
 

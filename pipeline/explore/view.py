@@ -69,7 +69,7 @@ class View:
     @property
     def number(self) -> int:
         """The page's, from 1."""
-        return _integer("page", self.page, MOST_PAGES)
+        return whole_number("page", self.page, MOST_PAGES)
 
     @property
     def pair_ids(self) -> list[int]:
@@ -93,7 +93,7 @@ class View:
             if value := getattr(self, name):
                 values[name] = "" if value == NOT_STATED else value
         if self.query:
-            values["query"] = _integer("query", self.query, 1 << 62, least=0)
+            values["query"] = whole_number("query", self.query, 1 << 62, least=0)
         if self.size:
             _, values["side"], values["side_below"] = SIZES[_of("size", self.size, SIZES)]
         if self.consent:
@@ -170,7 +170,7 @@ def key_of(pair_id: int) -> str:
     return f"{pair_id:016x}"
 
 
-def _integer(name: str, text: str, most: int, least: int = 1) -> int:
+def whole_number(name: str, text: str, most: int, least: int = 1) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 20 and least <= int(text) <= most):
         raise InputError(f"{name} {text[:40]!r}: expected a number from {least:,} to {most:,}")
     return int(text)

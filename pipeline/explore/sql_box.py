@@ -1,0 +1,93 @@
+"""The page of SQL: a question of one's own over the build's tables, behind every limit there is."""
+
+from threading import BoundedSemaphore
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from pipeline.explore.explorer import Explorer
+from pipeline.explore.view import View, view_of
+from queries.locked import written_out
+from queries.questions import sql as sql_of
+from queries.select import MOST_ROWS, SECONDS, Answer, ask
+from queries.tables.errors import InputError
+from queries.tables.schemas import TABLES
+
+AT_ONCE = 2  # processes that ask
+EXAMPLES = {
+    "Why candidates were dropped": """
+SELECT stage, reason, COUNT(*) AS n
+FROM "drop"
+GROUP BY stage, reason
+ORDER BY n DESC
+""",
+    "What became of the pairs asked for": """
+SELECT COALESCE(reason, 'kept') AS became, COUNT(*) AS n
+FROM outcome
+GROUP BY became
+ORDER BY n DESC
+""",
+    "Hosts of most samples": """
+SELECT SPLIT_PART(url, '/', 3) AS host, COUNT(*) AS n
+FROM sample
+GROUP BY host
+ORDER BY n DESC
+LIMIT 20
+""",
+    "Queries with most matches": """
+SELECT query.text, COUNT(*) AS n
+FROM "match"
+INNER JOIN query ON "match".query_id = query.query_id
+GROUP BY query.text
+ORDER BY n DESC
+LIMIT 20
+""",
+    "Longest captions": """
+SELECT pair_id, n_words, caption
+FROM sample
+ORDER BY n_words DESC
+LIMIT 20
+""",
+}
+
+
+def routes(explorer: Explorer) -> list[BaseRoute]:
+    free = BoundedSemaphore(AT_ONCE)
+    return [explorer.route("/sql", lambda request: box(explorer, free, request))]
+
+
+def box(explorer: Explorer, free: BoundedSemaphore, request: Request) -> Response:
+    """The box; with `sql` in the address also the answer, or what is wrong with it."""
+    sql = request.query_params.get("sql", "")
+    view = view_of(request.query_params)
+    answer, fault = None, ""
+    if sql.strip():
+        try:
+            answer = asked(explorer, free, sql)
+        except InputError as error:
+            fault = str(error)
+    elif view != View():
+        sql = written_out(sql_of("explore", "chosen"), view.parameters())
+    return explorer.page(
+        "sql.html",
+        400 if fault else 200,
+        here="/sql",
+        sql=sql,
+        answer=answer,
+        fault=fault,
+        examples={title: text.strip() for title, text in EXAMPLES.items()},
+        tables=[TABLES[name] for name in explorer.tables.tables if name in TABLES],
+        seconds=SECONDS,
+        most_rows=MOST_ROWS,
+    )
+
+
+def asked(explorer: Explorer, free: BoundedSemaphore, sql: str) -> Answer:
+    """The answer, when one of the few processes is free. Raises InputError."""
+    if not free.acquire(timeout=SECONDS):
+        raise InputError("too many questions at once: ask again in a moment")
+    try:
+        return ask(sql, explorer.build, explorer.run)
+    finally:
+        free.release()

@@ -7,7 +7,7 @@ import sys
 import webbrowser
 from contextlib import suppress
 from pathlib import Path
-from threading import Timer
+from threading import Thread
 
 from pipeline.explore import LOOPBACK
 from queries.options import LocalPath
@@ -54,9 +54,16 @@ def run_explore(options: argparse.Namespace) -> int:
             lifespan="on",
             timeout_graceful_shutdown=LONGEST_GOODBYE_S,
         )
+
+        class Server(uvicorn.Server):
+            """Says where it is once it answers, and Ctrl-C ends it in order."""
+
+            async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+                await super().startup(sockets)
+                announce(build.name, options, listening.getsockname()[1])
+
         with suppress(KeyboardInterrupt):
-            announce(build.name, options, listening.getsockname()[1])
-            uvicorn.Server(config).run(sockets=[listening])
+            Server(config).run(sockets=[listening])
     print("\nended; the build is as it was")
     return 0
 
@@ -68,9 +75,7 @@ def announce(name: str, options: argparse.Namespace, port: int) -> None:
     if options.host not in LOOPBACK:
         print("whoever reaches this address sees the whole build", file=sys.stderr)
     elif not options.no_open and has_screen():
-        opening = Timer(0.3, webbrowser.open, [address])  # once the server answers
-        opening.daemon = True
-        opening.start()
+        Thread(target=webbrowser.open, args=[address], daemon=True).start()
 
 
 def bound(host: str, port: int) -> socket.socket:

@@ -1,11 +1,16 @@
 """The pictures of a page from its WAT record: JSON to raw rows.
 
-A WAT record has no captions of figures.
+A WAT record has no captions of figures. Most of it are links that are no pictures, so the parser is
+told what is read of it and passes over the rest. What it refuses, such as NaN or a list in place of
+an object, is read whole.
 """
 
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from typing import Any
+
+from msgspec import MsgspecError, Struct, field
+from msgspec.json import Decoder
 
 from pipeline.rights.signals import FIELDS
 from pipeline.sources.candidate import Raw
@@ -22,6 +27,106 @@ IMAGE = "IMG@/"  # begins the path of a link, which ends in the name of the attr
 SPEAKING = (b"IMG@/", b"og:image", b"twitter:image")
 
 
+class Link(Struct, gc=False):
+    """An element with an address, such as an <img>; what else it has may be no text."""
+
+    path: str = ""
+    url: Any = None
+    href: Any = None
+    alt: Any = None
+    title: Any = None
+    rel: Any = None
+
+
+class Head(Struct, rename="pascal"):
+    """What stands in the page's <head>."""
+
+    metas: Any = None
+    base: Any = None
+    link: Any = None
+
+
+class Html(Struct, rename="pascal"):
+    """What a record says of the page."""
+
+    head: Head | None = None
+    links: list[Link] | None = None
+
+
+class Answer(Struct, rename="pascal"):
+    """What a record says of the server's answer."""
+
+    headers: Any = None
+    html: Html | None = field(name="HTML-Metadata", default=None)
+
+
+class Payload(Struct):
+    """What a record says of what was archived."""
+
+    answer: Answer | None = field(name="HTTP-Response-Metadata", default=None)
+
+
+class Envelope(Struct):
+    """What a record holds."""
+
+    payload: Payload | None = field(name="Payload-Metadata", default=None)
+    header: Any = field(name="WARC-Header-Metadata", default=None)
+
+
+class Record(Struct, rename="pascal"):
+    """A WAT record."""
+
+    envelope: Envelope | None = None
+
+
+DECODER = Decoder(Record)
+REST = Link.__struct_fields__[1:]  # but the path
+
+
+class Metadata(Struct):
+    """What is read of a WAT record: each is whatever JSON has there, but the links."""
+
+    date: Any
+    headers: Any
+    head: Head
+    links: list[Link]
+
+
+def metadata(body: bytes) -> Metadata:
+    """What is read of a WAT record. Raises ValueError if the body is no JSON."""
+    try:
+        envelope = DECODER.decode(body).envelope or Envelope()
+    except (MsgspecError, RecursionError):
+        return plain_metadata(body)
+    answer = (envelope.payload or Payload()).answer or Answer()
+    html = answer.html or Html()
+    date = at(envelope.header, "WARC-Date")
+    return Metadata(date, answer.headers, html.head or Head(), html.links or [])
+
+
+def plain_metadata(body: bytes) -> Metadata:
+    """The same by reading all of the JSON."""
+    envelope = at(json_value(body), "Envelope")
+    answer = at(envelope, "Payload-Metadata", "HTTP-Response-Metadata")
+    page = at(answer, "HTML-Metadata")
+    head = at(page, "Head")
+    return Metadata(
+        at(envelope, "WARC-Header-Metadata", "WARC-Date"),
+        at(answer, "Headers"),
+        Head(at(head, "Metas"), at(head, "Base"), at(head, "Link")),
+        _links(at(page, "Links")),
+    )
+
+
+def _links(value: Any) -> list[Link]:
+    return [Link(_path(link), *map(link.get, REST)) for link in _objects(value)]
+
+
+def _path(link: dict[str, Any]) -> str:
+    path = link.get("path")
+    return path if isinstance(path, str) else ""
+
+
 def wat_pictures(body: bytes, page_url: str) -> Iterator[Raw]:
     """Each picture of a page with each of its texts. Raises ValueError if the body is no JSON.
 
@@ -32,30 +137,22 @@ def wat_pictures(body: bytes, page_url: str) -> Iterator[Raw]:
     """
     if not any(word in body for word in SPEAKING):
         return
-    envelope = at(json_value(body), "Envelope")
-    answer = at(envelope, "Payload-Metadata", "HTTP-Response-Metadata")
-    page = at(answer, "HTML-Metadata")
-    head = at(page, "Head")
-    metas = [_meta(meta) for meta in _objects(at(head, "Metas"))]
-    links = at(page, "Links")
+    page = metadata(body)
+    metas = [_meta(meta) for meta in _objects(page.head.metas)]
     # Most of a page's hundred links are no pictures, and calls cost time.
-    licenses = _licenses(head, links, page_url) if body.rfind(b"icense") >= 0 else []
-    rights = rights_of(licenses, metas, (), _heard(envelope, answer))
-    links = [
-        (path[5:], link)
-        for link in (links if isinstance(links, list) else ())
-        if type(link) is dict and type(path := link.get("path")) is str and path[:5] == IMAGE
-    ]
+    licenses = _licenses(page, page_url) if body.rfind(b"icense") >= 0 else []
+    rights = rights_of(licenses, metas, (), _heard(page))
+    links = [(link.path[5:], link) for link in page.links if link.path[:5] == IMAGE]
     of_the_page = next((content for name, content in metas if name == "content-language"), None)
-    languages = (of_the_page, text(at(answer, "Headers"), "Content-Language"))
+    languages = (of_the_page, text(page.headers, "Content-Language"))
     images = list(islice(_images(links), MOST_PICTURES + 1))
     addressed = chain(images[:MOST_PICTURES], meta_pictures(metas) if metas else ())
-    yield from pairs(addressed, page_url, text(head, "Base"), languages, rights=rights)
+    yield from pairs(addressed, page_url, _plain(page.head.base), languages, rights=rights)
     if len(images) > MOST_PICTURES:
         yield trapped(page_url, f"more than {MOST_PICTURES} pictures")
 
 
-def _images(links: Iterable[tuple[str, dict[str, Any]]]) -> Iterator[Pictured]:
+def _images(links: Iterable[tuple[str, Link]]) -> Iterator[Pictured]:
     """The pictures with a text, of links that are given as (attribute, link).
 
     An <img> with several addresses has a link for each: neighbours with the same texts, and each in
@@ -64,12 +161,12 @@ def _images(links: Iterable[tuple[str, dict[str, Any]]]) -> Iterator[Pictured]:
     attributes: dict[str, Any] = {}
     texts: tuple[Any, Any] = (None, None)
     for name, link in links:
-        own = (link.get("alt"), link.get("title"))
+        own = (link.alt, link.title)
         if name in attributes or own != texts:
             if texts[0] or texts[1]:
                 yield _pictured(attributes, texts)
             attributes, texts = {}, own
-        attributes[name] = link.get("url")
+        attributes[name] = link.url
     if texts[0] or texts[1]:
         yield _pictured(attributes, texts)
 
@@ -81,23 +178,20 @@ def _pictured(attributes: dict[str, Any], texts: tuple[Any, Any]) -> Pictured:
     return address_of({name: _plain(value) for name, value in attributes.items()}), captions
 
 
-def _licenses(head: Any, links: Any, page_url: str) -> list[str]:
+def _licenses(page: Metadata, page_url: str) -> list[str]:
     """The addresses with rel=license: links of the head, and of the body."""
-    base = absolute(page_url, text(head, "Base")) or page_url
+    base = absolute(page_url, _plain(page.head.base)) or page_url
     addresses: list[str] = []
-    for link in (*_objects(at(head, "Link")), *(links if isinstance(links, list) else ())):
-        if type(link) is dict and "rel" in link:
-            rel = link["rel"]
-            if isinstance(rel, str) and "license" in rel.lower().split():
-                address = absolute(base, _plain(link.get("url") or link.get("href")))
-                addresses += [address] if address else []
+    for link in (*_links(page.head.link), *page.links):
+        if isinstance(link.rel, str) and "license" in link.rel.lower().split():
+            address = absolute(base, _plain(link.url or link.href))
+            addresses += [address] if address else []
     return addresses
 
 
-def _heard(envelope: Any, answer: Any) -> Heard:
+def _heard(page: Metadata) -> Heard:
     """What the server says of rights, and when."""
-    headers = at(answer, "Headers")
-    fields = headers.items() if isinstance(headers, dict) else ()
+    fields = page.headers.items() if isinstance(page.headers, dict) else ()
     lines = [
         (name, line)
         for name, value in fields
@@ -105,8 +199,7 @@ def _heard(envelope: Any, answer: Any) -> Heard:
         for line in (value if isinstance(value, list) else [value])
         if isinstance(line, str)
     ]
-    date = at(envelope, "WARC-Header-Metadata", "WARC-Date")
-    return Heard(tuple(lines), date if isinstance(date, str) else None)
+    return Heard(tuple(lines), page.date if isinstance(page.date, str) else None)
 
 
 def _meta(meta: dict[str, Any]) -> tuple[str, str | None]:

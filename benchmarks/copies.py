@@ -34,7 +34,7 @@ from benchmarks.phash import CLOTHES
 from queries.pixels.fingerprint import phash
 from queries.pixels.pdq import pdq
 from queries.tables.parts import folder_written_whole
-from trainer.copies.alignment import LEAST_AGREEMENT, likeness
+from trainer.copies.alignment import CHECKED, LEAST_AGREEMENT, likeness
 from trainer.copies.detector import Detector, load
 from trainer.copies.neighbours import bits_between
 from trainer.copies.thumbnails import mirrored, thumbnail
@@ -148,14 +148,14 @@ class Trial:
         others = np.concatenate([values[self.differ] for values in scores.values()])
         most = int(MOST_RATE * len(others))
         limit = np.partition(others, -most - 1)[-most - 1]
-        small = [thumbnail(picture) for picture in self.originals]
+        small = [thumbnail(picture, CHECKED) for picture in self.originals]
         agreed = {}
         for name, values in scores.items():
             agreed[name] = np.full(values.shape, -1, np.float32)
             own = np.zeros(values.shape, bool)
             own[np.arange(len(self.rows)), self.rows] = True
             candidates = (values > limit) | (hashed[name] >= -CANDIDATE_BITS)
-            looks = [thumbnail(picture) for picture in self.changed(name)]
+            looks = [thumbnail(picture, CHECKED) for picture in self.changed(name)]
             for at, column in np.argwhere(candidates & (self.differ | own)):
                 agreed[name][at, column] = likeness(looks[at], small[column])
             agreed[name][hashed[name] >= -EQUAL_BITS] = 1  # these count without a check

@@ -55,11 +55,12 @@ DETECTOR = """\
 train a copy detector for overlap on a build's pictures
 
 example:
-  python -m trainer detector --data OUT --to detector.safetensors --seconds 600
+  python -m trainer detector --data OUT --to detector.safetensors
       a copy detector trained on the build's own pictures and their synthetic copies (CLIP,
       appendix C); one frozen file, which results name by its digest
 
-Equal pictures, seed and steps give equal weights on one machine; --seconds is CPU time.
+Equal pictures, seed and steps give equal weights on one machine. --seconds, of CPU time, may end
+training before its last step, and then says so.
 """
 
 
@@ -97,7 +98,7 @@ def add_overlap(commands: Commands) -> None:
     command.add_argument(
         "--to", action=LocalPath, required=True, metavar="FILE", help="file to write"
     )
-    command.add_argument("--steps", type=int, default=1_200, metavar="N", help="default 1200")
+    command.add_argument("--steps", type=int, default=2_000, metavar="N", help="default 2000")
     command.add_argument("--seconds", type=float, metavar="S", help="of CPU, an upper bound")
     command.add_argument("--seed", type=int, default=0, metavar="N", help="default 0")
 
@@ -165,6 +166,12 @@ def detector(args: argparse.Namespace) -> None:
         f"{args.to}: {done.name}, {about['pictures']:,} pictures, {about['steps']:,} steps, "
         f"{about['cpu_seconds']:.0f} CPU seconds"
     )
+    if about["steps"] < about["steps_planned"]:
+        print(
+            f"--seconds {seconds:g} ended it after {about['steps']:,} of "
+            f"{about['steps_planned']:,} steps: it finds less, and another machine may do other "
+            "steps; raise --seconds or lower --steps"
+        )
 
 
 def search_of(args: argparse.Namespace):

@@ -30,6 +30,7 @@ STATE = "buildwit-detector"  # key of the description in the file's metadata
 WIDTHS = (32, 64, 128, 192)  # of the blocks
 HIDDEN = 512  # of the head
 EMBED = 128
+POWER = 3  # of the generalised means, as SSCD has it
 NEAREST = 10  # of the background, whose mean similarity says how common a picture's looks are
 WEIGHT = 0.25  # of the means in a score: cosine - WEIGHT * (mean of one + mean of the other)
 BATCH = 256
@@ -56,6 +57,11 @@ class Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = F.relu(self.first_norm(self.first(x)))
         return F.relu(self.second_norm(self.second(y)) + self.past(x))
+
+
+def strongest(x: Tensor) -> Tensor:
+    """(B, C, H, W) -> (B, C): generalised means, which weigh what is strong (Radenović 2018)."""
+    return x.float().clamp(min=1e-4).pow(POWER).mean((2, 3)).pow(1 / POWER)
 
 
 class Embedder(Protocol):
@@ -93,7 +99,7 @@ class Network(nn.Module):
         x = F.relu(self.stem_norm(self.stem(x)))
         x = self.blocks(x)  # (B, 192, 4, 4)
         layout = F.adaptive_avg_pool2d(x, 2).flatten(1)  # where things are: (B, 768)
-        pooled = torch.cat([x.mean((2, 3)), layout], dim=1)
+        pooled = torch.cat([strongest(x), layout], dim=1)
         return F.normalize(self.head(pooled).float(), dim=-1)
 
     @torch.inference_mode()

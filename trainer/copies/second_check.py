@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from trainer.copies.alignment import LEAST_AGREEMENT, likenesses_of
+from trainer.copies.alignment import CHECKED, LEAST_AGREEMENT, likenesses_of
 from trainer.copies.components import Components
 from trainer.copies.thumbnails import pictures_of
 from trainer.data.samples import Samples
 
 MOST_TRIES = 64  # candidates of a picture, the nearest, whose pixels are compared at a time
-BATCH = 4_096  # pictures that are read at a time: 50 MB
+BATCH = 4_096  # pictures that are read at a time: 110 MB
 WAITING = 1 << 20  # candidates of components, before their pixels are compared
 
 
@@ -59,7 +59,7 @@ def agreements(samples: Samples, pairs: np.ndarray) -> np.ndarray:
     values = np.zeros(len(pairs))
     for at in range(0, len(pairs), BATCH // 2):
         batch = pairs[at : at + BATCH // 2]
-        pictures = pictures_of(samples, set(batch.ravel().tolist()))
+        pictures = pictures_of(samples, set(batch.ravel().tolist()), CHECKED)
         rows = [row for row, pair in enumerate(batch.tolist()) if set(pair) <= pictures.keys()]
         sides = ([pictures[pair_id] for pair_id in batch[rows, side].tolist()] for side in (0, 1))
         values[at + np.array(rows, np.int64)] = likenesses_of(*sides)
@@ -74,7 +74,7 @@ def agreements_beside(
     order = np.argsort(pair_ids, kind="stable")
     for at in range(0, len(order), BATCH):
         batch = order[at : at + BATCH]
-        pictures = pictures_of(samples, set(pair_ids[batch].tolist()))
+        pictures = pictures_of(samples, set(pair_ids[batch].tolist()), CHECKED)
         batch = batch[[pair_id in pictures for pair_id in pair_ids[batch].tolist()]]
         others = [pictures[pair_id] for pair_id in pair_ids[batch].tolist()]
         values[batch] = likenesses_of([thumbnails[row] for row in rows[batch].tolist()], others)

@@ -1,61 +1,66 @@
 """Synthetic copies: pictures changed as they are when people copy them on the web.
 
-Source: CLIP, appendix C: crops and zooms, aspect ratio, down and up scaling, small rotations, JPEG,
-colour and random interpolation. Added here: text laid over the picture, mirroring and blur. A copy
-is a function of the picture and of N_DRAWS numbers; the caller draws them from a seeded generator.
+Source: the changes that DISC21 (Douze et al. 2021, section 3) and SSCD (Pizzi et al. 2022, section
+4) list, and CLIP, appendix C: crops, borders, aspect ratio, rotations, scaling, letters, pictures
+and signs laid over, a picture in another, colours, blur, JPEG and WebP. Not among them, since
+benchmarks/copies.py tries what was never trained: noise, sharpening, perspective, colours taken
+away, and a padding of the picture's own blur. Mirroring and quarter turns are left to the search.
 """
 
 import cv2
 import numpy as np
 import simplejpeg
 
+from trainer.copies.overlays import lay_over
+
 STORED = 96  # pixels a side of the square picture that copies are made of
 SIDE = 64  # pixels a side of a copy
-N_DRAWS = 32
 WAYS = (cv2.INTER_NEAREST, cv2.INTER_LINEAR, cv2.INTER_LINEAR, cv2.INTER_CUBIC)
-BORDERS = (cv2.BORDER_REFLECT, cv2.BORDER_REPLICATE, cv2.BORDER_CONSTANT, cv2.BORDER_CONSTANT)
-FONTS = (cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_PLAIN)
-LETTERS = "abcdefghijklmnopqrstuvwxyz.ABCDEFGHIJKLMNOPQRSTUVWXYZ 0123456789@"
-LEAST_WINDOW = 0.65  # of a side, at full strength
-FLIPPED, WRITTEN_ON = 0.25, 0.55  # of the copies at full strength
+LEAST_WINDOW = 0.42  # of a side, at full strength
+MOST_WINDOW = 1.7  # of a side: a border around the picture
+MOST_DEGREES = 25.0
+CROPPED, BORDERED, ROTATED, STRETCHED = 0.5, 0.3, 0.35, 0.5  # shares of the copies
+LAID_OVER, SCALED, RECOLOURED, BLURRED, ENCODED = 0.5, 0.3, 0.75, 0.2, 0.6
 
 
-def copy(picture: np.ndarray, draws: np.ndarray, strength: float) -> np.ndarray:
+def copy(
+    picture: np.ndarray, other: np.ndarray, chance: np.random.Generator, strength: float
+) -> np.ndarray:
     """A changed copy (SIDE, SIDE, 3) of a picture (STORED, STORED, 3), RGB uint8 both.
 
-    draws: (N_DRAWS,) in 0..1. strength, 0..1, scales every change; 1 is the strongest.
+    `other`, of the same shape, may be laid over the copy, or lie behind it. strength, 0..1, scales
+    every change; 1 is the strongest. Equal generators give equal copies.
 
-    >>> copy(np.zeros((STORED, STORED, 3), np.uint8), np.full(N_DRAWS, 0.99), 1.0).shape
+    >>> picture = np.zeros((STORED, STORED, 3), np.uint8)
+    >>> copy(picture, picture, np.random.default_rng(0), 1.0).shape
     (64, 64, 3)
     """
-    u = draws.tolist()
-    image = _warped(picture, u, strength)
-    if u[10] < WRITTEN_ON * strength:
-        _write_on(image, u)
-    if u[16] < 0.3 * strength:
-        image = _small_and_back(image, u)
-    if u[19] < 0.8:
-        image = _recoloured(image, u, strength)
-    if u[27] < 0.15 * strength:
-        image = cv2.GaussianBlur(image, (0, 0), 0.4 + u[28] * strength)
-    if u[29] < 0.6:
-        quality = round(90 - 75 * u[30] * strength)
-        jpeg = simplejpeg.encode_jpeg(np.ascontiguousarray(image), quality, "RGB", "420")
-        image = simplejpeg.decode_jpeg(jpeg, "RGB")
+    image = _framed(picture, other, chance, strength)
+    if chance.random() < LAID_OVER * strength:
+        lay_over(image, other, chance)
+    if chance.random() < SCALED * strength:
+        image = _small_and_back(image, chance)
+    if chance.random() < RECOLOURED:
+        image = _recoloured(image, chance, strength)
+    if chance.random() < BLURRED * strength:
+        image = cv2.GaussianBlur(image, (0, 0), 0.4 + 1.2 * chance.random() * strength)
+    if chance.random() < ENCODED:
+        image = _encoded(image, round(92 - 80 * chance.random() * strength), chance)
     return image
 
 
-def _warped(picture: np.ndarray, u: list[float], strength: float) -> np.ndarray:
-    """A window of the picture, of another aspect ratio, rotated a little, sometimes mirrored."""
-    narrow = 1 - (1 - LEAST_WINDOW) * strength * u[0] if u[1] < 0.8 else 1 + 0.15 * strength * u[0]
-    aspect = np.exp((u[2] - 0.5) * 0.5 * strength * (u[3] < 0.6))
-    width, height = min(1.2, narrow * aspect), min(1.2, narrow / aspect)
-    angle = (u[4] - 0.5) * 2 * np.deg2rad(12) * strength * (u[5] < 0.5)
+def _framed(
+    picture: np.ndarray, other: np.ndarray, chance: np.random.Generator, strength: float
+) -> np.ndarray:
+    """A window of the picture, or the picture in a frame: stretched and rotated a little."""
+    width, height, bordered = _window(chance, strength)
+    angle = 0.0
+    if chance.random() < ROTATED:
+        angle = np.deg2rad(chance.uniform(-MOST_DEGREES, MOST_DEGREES)) * strength
     # The window lies anywhere inside the picture; a wider window lies around the picture.
-    x, y = 0.5 + (u[6] - 0.5) * abs(1 - width), 0.5 + (u[7] - 0.5) * abs(1 - height)
+    across, down = chance.uniform(-0.5, 0.5, 2)
+    x, y = 0.5 + across * abs(1 - width), 0.5 + down * abs(1 - height)
     side, cos, sin = len(picture), np.cos(angle), np.sin(angle)
-    if u[8] < FLIPPED * strength:
-        width = -width
     a, b = cos * width * side / SIDE, -sin * height * side / SIDE
     c, d = sin * width * side / SIDE, cos * height * side / SIDE
     middle = (SIDE - 1) / 2
@@ -65,49 +70,69 @@ def _warped(picture: np.ndarray, u: list[float], strength: float) -> np.ndarray:
             [c, d, y * side - 0.5 - (c + d) * middle],
         ]
     )
-    border = int(u[9] * 4)
-    shade = 255 if border == 3 else 0
-    way = WAYS[int(u[31] * 4)] | cv2.WARP_INVERSE_MAP
-    return cv2.warpAffine(
-        picture,
-        matrix,
-        (SIDE, SIDE),
-        flags=way,
-        borderMode=BORDERS[border],
-        borderValue=[shade] * 3,
-    )
+    way = WAYS[chance.integers(len(WAYS))] | cv2.WARP_INVERSE_MAP
+    kind, size = chance.random(), (SIDE, SIDE)
+    if kind < 0.2:
+        edge = cv2.BORDER_REFLECT if kind < 0.1 else cv2.BORDER_REPLICATE
+        return cv2.warpAffine(picture, matrix, size, flags=way, borderMode=edge)
+    behind = np.empty((SIDE, SIDE, 3), np.uint8)
+    if bordered and kind < 0.4:
+        behind[:] = cv2.resize(other, size, interpolation=cv2.INTER_AREA)
+    elif kind < 0.7:
+        behind[:] = 0 if kind < 0.45 else 255
+    else:
+        behind[:] = (0, 255)[kind < 0.85] if kind < 0.95 else chance.integers(0, 256, 3)
+    edge = cv2.BORDER_TRANSPARENT
+    return cv2.warpAffine(picture, matrix, size, dst=behind, flags=way, borderMode=edge)
 
 
-def _write_on(image: np.ndarray, u: list[float]) -> None:
-    """Letters across the picture, in place."""
-    n = 3 + int(u[11] * 10)
-    start = int(u[12] * 997)
-    text = "".join(LETTERS[(start + 7 * i * i + 3 * i) % len(LETTERS)] for i in range(n))
-    scale = 0.25 + 0.5 * u[13]
-    x, y = int((u[14] - 0.3) * SIDE * 0.8), int((0.1 + 0.9 * u[15]) * SIDE)
-    shade = int(u[13] * 997) % 3
-    colour = ((255, 255, 255), (0, 0, 0), (int(255 * u[11]), int(255 * u[12]), int(255 * u[15])))
-    thick = 1 + (u[12] < 0.3)
-    cv2.putText(image, text, (x, y), FONTS[n % 3], scale, colour[shade], thick, cv2.LINE_AA)
+def _window(chance: np.random.Generator, strength: float) -> tuple[float, float, bool]:
+    """Width and height of the window, in sides of the picture; and whether it is wider."""
+    kind, size = chance.random(), np.exp(chance.random() * np.log(LEAST_WINDOW))
+    width = height = 1.0
+    bordered = CROPPED <= kind < CROPPED + BORDERED
+    if kind < CROPPED:
+        width = height = 1 - strength * (1 - size)
+    elif bordered:
+        both = 1 + strength * (MOST_WINDOW - 1) * chance.random(2)
+        width, height = ((both[0], both[0]), both, (1.0, both[0]))[chance.integers(3)]
+    if chance.random() < STRETCHED:
+        aspect = np.exp(chance.uniform(-0.3, 0.3) * strength)
+        width, height = width * aspect, height / aspect
+    return width, height, bordered
 
 
-def _small_and_back(image: np.ndarray, u: list[float]) -> np.ndarray:
-    small = int(SIDE * (0.3 + 0.6 * u[17]))
+def _small_and_back(image: np.ndarray, chance: np.random.Generator) -> np.ndarray:
+    small = int(SIDE * chance.uniform(0.3, 0.9))
     image = cv2.resize(image, (small, small), interpolation=cv2.INTER_AREA)
-    way = cv2.INTER_CUBIC if u[18] < 0.5 else cv2.INTER_LINEAR
+    way = cv2.INTER_CUBIC if chance.random() < 0.5 else cv2.INTER_LINEAR
     return cv2.resize(image, (SIDE, SIDE), interpolation=way)
 
 
-def _recoloured(image: np.ndarray, u: list[float], strength: float) -> np.ndarray:
-    """Hue and saturation, then each channel's gain, contrast and brightness."""
-    if u[20] < 0.4:
+def _recoloured(image: np.ndarray, chance: np.random.Generator, strength: float) -> np.ndarray:
+    """Hue and saturation, then each channel's gain, contrast, brightness and gamma."""
+    if chance.random() < 0.5:
         hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)
-        hue = hsv[..., 0].astype(np.int16) + round((u[21] - 0.5) * 24 * strength)
-        hsv[..., 0] = hue % 180
-        hsv[..., 1] = cv2.convertScaleAbs(hsv[..., 1], alpha=1 + (u[22] - 0.5) * strength)
-        image = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)
-    contrast = 1 + (u[23] - 0.5) * 0.6 * strength
-    gains = contrast * (1 + (np.array([u[24], u[25], u[26]]) - 0.5) * 0.4 * strength)
-    shift = 128 * (1 - contrast) + (u[21] * 7 % 1 - 0.5) * 60 * strength
-    table = np.arange(256)[:, None] * gains + shift  # (256, 3)
-    return cv2.LUT(image, np.clip(table, 0, 255).astype(np.uint8)[None].reshape(1, 256, 3))
+        turned = np.arange(256) + round(chance.uniform(-30, 30) * strength)  # of 180 half degrees
+        more = np.exp(chance.uniform(-1, 1) * strength)
+        tables = np.stack([turned % 180, np.arange(256) * more, np.arange(256)], axis=1)
+        image = np.asarray(cv2.cvtColor(cv2.LUT(hsv, _table(tables)), cv2.COLOR_HSV2RGB))
+    contrast = np.exp(chance.uniform(-0.7, 0.4) * strength)
+    gains = contrast * np.exp(chance.uniform(-0.2, 0.2, 3) * strength)
+    light = np.exp(chance.uniform(-0.5, 0.5) * strength) if chance.random() < 0.6 else 1.0
+    shift = 128 * (1 - contrast) + chance.uniform(-25, 25) * strength
+    curve = 255 * (np.arange(256) / 255) ** np.exp(chance.uniform(-0.4, 0.4) * strength)
+    return cv2.LUT(image, _table(light * (curve[:, None] * gains + shift)))
+
+
+def _table(values: np.ndarray) -> np.ndarray:
+    """(256, 3) of any numbers -> a table for cv2.LUT."""
+    return np.clip(values, 0, 255).astype(np.uint8)[None]
+
+
+def _encoded(image: np.ndarray, quality: int, chance: np.random.Generator) -> np.ndarray:
+    if chance.random() < 0.15:
+        _, body = cv2.imencode(".webp", image, (cv2.IMWRITE_WEBP_QUALITY, quality))
+        return np.asarray(cv2.imdecode(body, cv2.IMREAD_COLOR))  # red and blue exchanged twice
+    jpeg = simplejpeg.encode_jpeg(np.ascontiguousarray(image), quality, "RGB", "420")
+    return simplejpeg.decode_jpeg(jpeg, "RGB")

@@ -67,11 +67,13 @@ def pictures_at(
             yield ids[[row for row, _ in kept]], np.stack([look for _, look in kept])
 
 
-def pictures_of(samples: Samples, pair_ids: Collection[int]) -> dict[int, np.ndarray]:
-    """The thumbnails (SIDE, SIDE, 3) of these pairs, by pair_id; unreadable ones are left out."""
+def pictures_of(
+    samples: Samples, pair_ids: Collection[int], side: int = SIDE
+) -> dict[int, np.ndarray]:
+    """The thumbnails (side, side, 3) of these pairs, by pair_id; unreadable ones are left out."""
     ids = samples.pair_ids
     rows = np.flatnonzero(np.isin(ids, np.array(sorted(pair_ids), np.int64))).tolist()
-    looks = zip(ids[rows].tolist(), thumbnails(samples, rows, SIDE), strict=True)
+    looks = zip(ids[rows].tolist(), thumbnails(samples, rows, side), strict=True)
     return {pair_id: look for pair_id, look in looks if look is not None}
 
 

@@ -1,13 +1,14 @@
 """Train the copy detector on the pictures of a build: `train(build, to, budget)`.
 
 Source: CLIP, appendix C: of a batch of synthetic copies, the two of one picture are to be matched
-(symmetric InfoNCE at a fixed temperature of .07). A tenth of the pictures is kept out of training
-to measure the scores of different pictures.
+(symmetric InfoNCE at a fixed temperature of .07). With SSCD's entropy regulariser (Pizzi et al.
+2022, section 4.2), which keeps different pictures apart. A tenth of the pictures is kept out of
+training to measure the scores of different pictures.
 """
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +22,9 @@ from queries.engine.progress import shown
 from queries.pixels.fingerprint import phash
 from queries.tables.contracts import MOST_BITS
 from queries.tables.manifest import manifest
-from trainer.copies.detector import BATCH, Detector, Network, save
+from trainer.copies.detector import Detector, Network, save
 from trainer.copies.neighbours import bits_between
-from trainer.copies.synthetic import N_DRAWS, copy
+from trainer.copies.synthetic import copy
 from trainer.copies.thresholds import Greatest, above_rate
 from trainer.copies.thumbnails import chosen_pictures, mirrored, thumbnail
 from trainer.data.prefetch import prefetched
@@ -32,8 +33,11 @@ from trainer.training.optim import dtype
 
 TEMPERATURE = 0.07
 LR, WEIGHT_DECAY, BETAS = 2e-3, 0.05, (0.9, 0.98)
-WARMUP_STEPS = 30
-FIRST_STRENGTH = 0.4  # of the first of two copies; the second's is 1
+BATCH = 128  # pictures
+WARMUP_STEPS = 50
+APART = 1.0  # weight of the regulariser
+LEAST_DISTANCE = 1e-4  # of two embeddings, whose logarithm is taken
+FIRST_STRENGTH = 0.3  # of the first of two copies; the second's is 1
 ALIKE = 8  # pictures of like colours that stand together in half of a batch: the hard negatives
 COLOURS = 8  # pixels a side of the thumbnails whose colours are compared
 MOST_PICTURES = 16_384  # 450 MB
@@ -44,9 +48,12 @@ VIEWS, STEPS = 0, 1  # streams of random numbers
 
 @dataclass(frozen=True)
 class Budget:
-    """When training ends: after `steps`, or after `seconds` of CPU time if that is sooner."""
+    """When training ends: after `steps`; or sooner, with less, after `seconds` of CPU time.
 
-    steps: int = 1_200
+    The learning rate follows the steps alone, so that equal steps are equal training anywhere.
+    """
+
+    steps: int = 2_000
     seconds: float = math.inf
     seed: int = 0
 
@@ -72,6 +79,7 @@ def train(build: Path, to: Path, budget: Budget) -> Detector:
         "pictures": len(shown),
         "corrupt": len(corrupt),
         "steps": steps,
+        "steps_planned": budget.steps,
         "seed": budget.seed,
         "cpu_seconds": round(time.process_time() - began, 1),
     }
@@ -90,9 +98,8 @@ def fitted(pictures: np.ndarray, budget: Budget, began: float) -> tuple[Network,
         shown_step.measured(lambda: done),
     ):
         for step in range(budget.steps):
-            spent = (time.process_time() - began) / budget.seconds
-            done = max(step / budget.steps, spent)
-            if done >= 1:
+            done = step / budget.steps
+            if time.process_time() - began >= budget.seconds:
                 return network, step
             for group in optimizer.param_groups:
                 group["lr"] = rate_of(step, done)
@@ -128,15 +135,22 @@ def batches(pictures: np.ndarray, seed: int) -> Iterator[np.ndarray]:
     size, alike, step = min(BATCH, len(pictures)), neighbours_by_colour(pictures), 0
     while True:
         rows = chosen_rows(alike, size, np.random.default_rng((seed, STEPS, step)))
-        draws = np.random.default_rng((seed, VIEWS, step)).random((2, size, N_DRAWS))
-        yield np.stack(
-            [
-                copy(pictures[row], draw, strength)
-                for strength, pair in zip((FIRST_STRENGTH, 1.0), draws, strict=True)
-                for row, draw in zip(rows, pair, strict=True)
-            ]
-        )
+        yield views_of(pictures[rows], (FIRST_STRENGTH, 1.0), (seed, VIEWS, step))
         step += 1
+
+
+def views_of(
+    pictures: np.ndarray, strengths: Sequence[float], seeds: tuple[int, ...]
+) -> np.ndarray:
+    """A copy of each picture (B, STORED, STORED, 3) at each strength, (len(strengths) * B, ...)."""
+    others = np.roll(pictures, len(pictures) // 2, axis=0)  # no neighbour by colour
+    return np.stack(
+        [
+            copy(picture, other, np.random.default_rng((*seeds, view, row)), strength)
+            for view, strength in enumerate(strengths)
+            for row, (picture, other) in enumerate(zip(pictures, others, strict=True))
+        ]
+    )
 
 
 def neighbours_by_colour(pictures: np.ndarray) -> np.ndarray:
@@ -166,14 +180,29 @@ def chosen_rows(alike: np.ndarray, size: int, chance: np.random.Generator) -> np
 
 
 def contrast(network: Network, views: np.ndarray) -> Tensor:
-    """The symmetric InfoNCE of a batch of first, then second copies (2 * B, SIDE, SIDE, 3)."""
+    """The loss of a batch of first, then second copies (2 * B, SIDE, SIDE, 3)."""
     images = torch.from_numpy(views).permute(0, 3, 1, 2)
     kind = dtype("auto")
     with torch.autocast("cpu", kind, enabled=kind is not torch.float32):
         first, second = network(images).float().chunk(2)
-    logits = first @ second.T / TEMPERATURE
+    similar = first @ second.T
     same = torch.arange(len(first))
-    return (F.cross_entropy(logits, same) + F.cross_entropy(logits.T, same)) / 2
+    logits = similar / TEMPERATURE
+    matched = (F.cross_entropy(logits, same) + F.cross_entropy(logits.T, same)) / 2
+    return matched + APART * crowded(first, second)
+
+
+def crowded(first: Tensor, second: Tensor) -> Tensor:
+    """Minus the mean logarithm of each embedding's distance to the nearest of another picture.
+
+    (B, D) each, of length 1: copies of the same pictures. SSCD, section 4.2 (Sablayrolles et al.
+    2019).
+    """
+    both = torch.cat([first, second])
+    picture = torch.arange(len(first)).repeat(2)
+    similar = both @ both.T - 4.0 * (picture[:, None] == picture)
+    nearest = similar.max(dim=1).values.clamp(max=1.0)
+    return -torch.log((2 - 2 * nearest).clamp(min=LEAST_DISTANCE**2)).mean() / 2
 
 
 def calibrated(detector: Detector, kept_out: np.ndarray, seed: int) -> dict[str, float]:
@@ -185,10 +214,7 @@ def calibrated(detector: Detector, kept_out: np.ndarray, seed: int) -> dict[str,
         return {}
     small = np.stack([thumbnail(picture) for picture in kept_out])
     detector = detector.beside(small)
-    draws = np.random.default_rng((seed, VIEWS)).random((len(kept_out), N_DRAWS))
-    views = np.stack(
-        [copy(picture, draw, 1.0) for picture, draw in zip(kept_out, draws, strict=True)]
-    )
+    views = views_of(kept_out, (1.0,), (seed, VIEWS))
     hashes = np.array([phash(picture) for picture in small], np.int64)
     differ = bits_between(hashes, hashes) > MOST_BITS
     compared, scores = detector.compared(detector.embed(small)).T, Greatest()

@@ -14,7 +14,7 @@ import numpy as np
 
 from queries.engine.progress import Step, shown
 from queries.tables.manifest import manifest
-from trainer.copies.alignment import LEAST_AGREEMENT
+from trainer.copies.alignment import CHECKED, LEAST_AGREEMENT
 from trainer.copies.detector import Detector
 from trainer.copies.embedding import BothEmbeddings
 from trainer.copies.neighbours import (
@@ -26,7 +26,6 @@ from trainer.copies.neighbours import (
     within_most,
 )
 from trainer.copies.second_check import agreements_beside
-from trainer.copies.synthetic import SIDE
 from trainer.copies.thresholds import (
     Threshold,
 )
@@ -147,7 +146,7 @@ def with_background(method: Search, samples: Samples) -> Detector:
 
 def side_of(method: Search) -> int:
     """Pixels of the thumbnails that the detector and the second check need."""
-    return SIDE if method.detector is None else max(SIDE, method.detector.side)
+    return CHECKED if method.detector is None else max(CHECKED, method.detector.side)
 
 
 def _hash_threshold(seen: SetPictures, method: Search, rate: float) -> Threshold:

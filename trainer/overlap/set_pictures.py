@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from queries.pixels.fingerprint import phash, spread
+from trainer.copies.alignment import CHECKED
 from trainer.copies.embedding import BothEmbeddings
 from trainer.copies.thumbnails import mirrored, thumbnail
 from trainer.evaluation.sets import EvalSet, Picture
@@ -24,7 +25,7 @@ class SetPictures:
     hashes: list[int] = field(default_factory=list)
     mirror_hashes: list[int] = field(default_factory=list)
     spreads: list[float] = field(default_factory=list)
-    thumbnails: list[np.ndarray] = field(default_factory=list)
+    thumbnails: list[np.ndarray] = field(default_factory=list)  # for the second check
     several: list[tuple[int, ...]] = field(default_factory=list)  # a multi-label set's classes
 
     def read(self, size: int) -> "SetPictures":
@@ -43,7 +44,7 @@ class SetPictures:
             self.hashes.append(phash(picture.pixels))
             self.mirror_hashes.append(phash(mirrored(picture.pixels)))
             self.spreads.append(spread(picture.pixels))
-            self.thumbnails.append(thumbnail(picture.pixels))
+            self.thumbnails.append(thumbnail(picture.pixels, CHECKED))
             if self.embedded is not None:
                 self.embedded.add(picture.pixels)
             yield picture

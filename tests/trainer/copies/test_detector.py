@@ -18,9 +18,9 @@ from tests.trainer_fixtures import (
     write_tar,
 )
 from trainer.__main__ import main
-from trainer.copies.alignment import LEAST_AGREEMENT, likeness
+from trainer.copies.alignment import LEAST_AGREEMENT
 from trainer.copies.detector import load
-from trainer.copies.synthetic import N_DRAWS, SIDE, STORED, copy
+from trainer.copies.synthetic import SIDE, STORED, copy
 from trainer.copies.thumbnails import mirrored, thumbnail
 from trainer.copies.training import batches, chosen_rows, neighbours_by_colour
 from trainer.overlap.search import SetPictures
@@ -52,11 +52,12 @@ def world(tmp_path_factory):
     return root
 
 
-def test_a_copy_is_decided_by_its_draws_alone():
-    image = thumbnail(textured(0), STORED)
-    draws = np.random.default_rng(0).random((20, N_DRAWS))
-    copies = [copy(image, one, 1.0) for one in draws]
-    assert all(np.array_equal(a, copy(image, b, 1.0)) for a, b in zip(copies, draws, strict=True))
+def test_a_copy_is_decided_by_its_pictures_and_seed_alone():
+    image, other = (thumbnail(textured(seed), STORED) for seed in (0, 1))
+    seeds = range(200)
+    copies = [copy(image, other, np.random.default_rng(seed), 1.0) for seed in seeds]
+    for seed, first in zip(seeds, copies, strict=True):
+        assert np.array_equal(first, copy(image, other, np.random.default_rng(seed), 1.0))
     assert len({one.tobytes() for one in copies}) == len(copies)
     assert {one.shape for one in copies} == {(SIDE, SIDE, 3)}
     assert np.array_equal(image, thumbnail(textured(0), STORED))
@@ -123,18 +124,6 @@ def test_a_wrong_number_ends_in_one_line(world, capsys, flags, said):
     args = ["overlap", "--data", f"{world}/build", "--eval", f"{world}/copied", *flags]
     assert main(args) == 2
     assert said in capsys.readouterr().err
-
-
-def test_the_second_check_knows_a_copy_from_a_picture_like_it():
-    for seed in range(8):
-        image, other = textured(seed), textured(seed + 100)
-        crop = image[12:-12, 16:-16]
-        changed = (thumbnail(crop), thumbnail(mirrored(image)), thumbnail(255 - image // 2))
-        original = thumbnail(image)
-        assert likeness(changed[0], original) >= LEAST_AGREEMENT
-        assert likeness(changed[1], original) >= LEAST_AGREEMENT
-        assert likeness(changed[2], original) < LEAST_AGREEMENT
-        assert likeness(thumbnail(other), original) < LEAST_AGREEMENT
 
 
 def test_planted_copies_are_found_with_stated_recall_and_precision(world, tmp_path):

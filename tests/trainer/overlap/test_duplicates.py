@@ -10,7 +10,7 @@ from scipy.sparse.csgraph import connected_components
 from tests.small_build import ROOT
 from tests.trainer.copies.test_detector import textured
 from tests.trainer_fixtures import write_build
-from trainer.copies.alignment import LEAST_AGREEMENT, likeness
+from trainer.copies.alignment import CHECKED, LEAST_AGREEMENT, likeness
 from trainer.copies.components import Components, near_hash_pairs, near_vector_pairs
 from trainer.copies.detector import Detector, Network
 from trainer.copies.hash_parts import MOST_BITS, n_candidates, pairs_by_parts
@@ -118,7 +118,7 @@ def copies(tmp_path_factory):
 
 def test_groups_by_detector_are_those_of_every_pair_whose_pixels_agree(copies):
     build, looks, detector = copies
-    small = [thumbnail(look) for look in looks]
+    small = [thumbnail(look, CHECKED) for look in looks]
     agree = np.zeros((len(small),) * 2, bool)
     for first, second in zip(*np.triu_indices(len(small), 1), strict=True):
         agree[first, second] = likeness(small[first], small[second]) >= LEAST_AGREEMENT

@@ -15,6 +15,8 @@ import numpy as np
 import pyarrow as pa
 from markupsafe import Markup
 
+from pipeline.report.head import percent
+
 WIDE, NARROW = 7.4, 3.7  # inches, of which the page makes about 100 and 96 pixels
 MARKS = {  # a colour while drawing, and what the page is told instead
     "#010101": "currentColor",
@@ -50,35 +52,43 @@ class Chart:
 
 
 def funnel(rows: pa.Table) -> Chart | None:
-    """The input rows and the kept rows of each stage; columns stage, rows_in, kept."""
-    stages = rows.to_pylist()
-    if not stages:
+    """The kept rows of each stage beside those that came in; columns stage, rows_in, kept.
+
+    The stage `read` is left out: it takes pages, and the others the sources' rows.
+    """
+    stages = [row for row in rows.to_pylist() if row["stage"] != "read"]
+    first = stages[0]["rows_in"] if stages else 0
+    if not first:
         return None
-    labels = [f"{row['stage']}\n{row['kept']:,} of {row['rows_in']:,}" for row in stages]
+    labels = [
+        f"{row['stage']}\n{row['kept']:,} of {row['rows_in']:,}, {percent(row['kept'], first)}"
+        for row in stages
+    ]
 
     def paint(axes) -> None:
         places = range(len(stages))
-        into = [max(row["rows_in"], 1) for row in stages]
-        kept = [max(row["kept"], 1) for row in stages]
-        axes.barh(places, into, color=LINE, height=0.7, label="read")
+        into, kept = ([row[name] for row in stages] for name in ("rows_in", "kept"))
+        axes.barh(places, into, color=LINE, height=0.7, label="rows that came in")
         axes.barh(places, kept, color=FIRST, height=0.4, label="kept")
-        axes.set(xscale="log", xlim=(1, None), yticks=places, yticklabels=labels, xlabel="rows")
-        _powers(axes.xaxis)
+        axes.set(xlim=(0, None), yticks=places, yticklabels=labels, xlabel="rows")
+        axes.xaxis.set_major_locator(_locator(4))
+        axes.xaxis.set_major_formatter(_thousands)
         axes.invert_yaxis()
         axes.grid(axis="y", visible=False)
 
     summary = "; ".join(label.replace("\n", " keeps ") for label in labels)
-    return chart("funnel", f"Rows that each stage keeps of those it reads: {summary}.", paint, 4.4)
+    about = f"Rows that each stage keeps, with their share of the {first:,} candidates: {summary}."
+    return chart("funnel", about, paint, 4.4)
 
 
 def pairs_per_query(rows: pa.Table) -> Chart | None:
     """Pairs of each query by its rank, before and after the cap; columns matched, kept.
 
-    None where no pair contains a query: a logarithmic axis has no place for it.
+    None where fewer than two queries have a pair: one point is no line.
     """
     columns = (rows[name].to_numpy() for name in ("matched", "kept"))
     matched, kept = (np.sort(column[column > 0])[::-1] for column in columns)
-    if not len(matched):
+    if len(matched) < 2:
         return None
 
     def paint(axes) -> None:
@@ -158,9 +168,12 @@ def image_sides(rows: pa.Table) -> Chart | None:
 
 
 def rounds(rows: pa.Table) -> Chart | None:
-    """Pairs that each round asked for and that survived; columns round, asked, survived."""
+    """Pairs that each round asked for and that survived; columns round, asked, survived.
+
+    None for one round: its figures stand in the table.
+    """
     fetch_rounds = rows.to_pylist()
-    if not fetch_rounds:
+    if len(fetch_rounds) < 2:
         return None
 
     def paint(axes) -> None:
@@ -181,8 +194,11 @@ def rounds(rows: pa.Table) -> Chart | None:
 
 
 def losses(lines: Sequence[dict]) -> Chart | None:
-    """The loss of a training run by step: each line of train.jsonl has a step and a loss."""
-    if not lines:
+    """The loss of a training run by step: each line of train.jsonl has a step and a loss.
+
+    None for one line: its figures stand in the run's table.
+    """
+    if len(lines) < 2:
         return None
     chosen = [lines[n] for n in np.unique(np.linspace(0, len(lines) - 1, MOST_POINTS).astype(int))]
 
@@ -197,8 +213,7 @@ def losses(lines: Sequence[dict]) -> Chart | None:
             rate.set(ylabel="learning rate", ylim=(0, None))
             rate.grid(visible=False)
             rate.spines["right"].set_visible(True)
-        right = max(steps[-1], 1) * 1.02  # room for a point that stands alone
-        axes.set(xlabel="step", ylabel="loss", xlim=(0, right), ylim=(0, None))
+        axes.set(xlabel="step", ylabel="loss", xlim=(0, steps[-1] * 1.02), ylim=(0, None))
         axes.xaxis.set_major_locator(_locator(5))
 
     first, last = lines[0], lines[-1]

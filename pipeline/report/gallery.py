@@ -29,6 +29,7 @@ SHOWN_PICTURES = 200  # the limit in queries/report/gallery.sql
 SHOWN_QUERIES = 24  # of a sample
 SHOWN_CHARACTERS = 10_000  # of a caption: were all so long and all quotes, they would be 10 MB
 MOST_PIXELS = 200_000_000  # that the settings allow
+LONGEST_LINK = 2_000  # characters
 SIDE, QUALITY = 192, 70  # of a picture: 200 photographs are 2 MB, and 5 MB if they are noise
 Tables = Mapping[str, list[Path] | pa.Table]
 
@@ -47,9 +48,20 @@ def gallery(build: Path, engine: DuckEngine, inputs: Tables) -> list[dict]:
                 "caption": shortened(first["caption"]),
                 "queries": queries[:SHOWN_QUERIES],
                 "more": len(queries[SHOWN_QUERIES:]),
+                "page": web_page(first["page_url"]),
             }
         )
     return with_pictures(build, samples)
+
+
+def web_page(address: str | None) -> str:
+    """The address of a page, for a link; "" for what is no plain address of the web.
+
+    >>> web_page("https://a.org/b"), web_page("javascript:alert(1)"), web_page(None)
+    ('https://a.org/b', '', '')
+    """
+    text = address or ""
+    return text if text.startswith(("https://", "http://")) and len(text) <= LONGEST_LINK else ""
 
 
 def first_shards(build: Path) -> list[Path]:

@@ -7,7 +7,7 @@ it names runs.
 
 import base64
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from rich.table import Table as Grid
 from pipeline.report import charts
 from pipeline.report import run as report_run
 from pipeline.report.gallery import gallery, near_duplicates, neighbours, shortened
+from pipeline.report.head import head
 from pipeline.report.losses import became, print_losses
 from pipeline.report.query_list import print_shortfalls, shortfalls, unsegmented
 from queries.engine.duck import DuckEngine
@@ -113,6 +114,7 @@ def _of_build(build: Path, engine: DuckEngine, inputs: Tables) -> dict:
     funnel, per_query, rounds = audit("funnel"), audit("pairs_per_query"), audit("rounds")
     shares, stages = asked("query_shares"), funnel["stage"].to_pylist()
     return {
+        **head(build, engine, inputs, counts(engine, inputs)),
         "counts": shown_counts(engine, inputs),
         "shortfalls": shortfalls(engine, inputs) + unsegmented(build),
         "list_sources": _grid(asked("list_sources")),
@@ -180,7 +182,7 @@ def _template() -> jinja2.Template:
     environment = jinja2.Environment(
         loader=loader, autoescape=True, undefined=jinja2.ChainableUndefined
     )
-    environment.filters["sha256"] = _sha256
+    environment.filters |= {"sha256": _sha256, "number": number}
     return environment.get_template("page.html")
 
 
@@ -195,8 +197,39 @@ def _sha256(script: str) -> str:
 
 def _grid(rows: pa.Table) -> dict:
     """
-    >>> _grid(pa.table({"rows_in": [1234]}))
-    {'names': ['rows in'], 'rows': [[1234]]}
+    >>> _grid(pa.table({"rows_in": [1234], "percent": [4.3]}))
+    {'names': ['rows in', 'percent'], 'rows': [[1234, 4.3]], 'places': [0, 1]}
     """
     names = [name.replace("_", " ") for name in rows.column_names]
-    return {"names": names, "rows": [list(row.values()) for row in rows.to_pylist()]}
+    places = [decimals(column.to_pylist()) for column in rows.columns]
+    return {
+        "names": names,
+        "rows": [list(row.values()) for row in rows.to_pylist()],
+        "places": places,
+    }
+
+
+def decimals(values: Sequence[object]) -> int:
+    """The decimals of a column of numbers: as many as any of them has, at most two.
+
+    Each number is so rounded once, where it is made, and none is shown with digits that it lost.
+
+    >>> decimals([4.3, 12.0, None, "x"]), decimals([4.25, 12.5]), decimals([1234.5, 3])
+    (1, 2, 0)
+    """
+    floats = [value for value in values if isinstance(value, float) and 1 <= abs(value) < 1000]
+    texts = [f"{value:.2f}".rstrip("0").partition(".")[2] for value in floats]
+    return max(map(len, texts), default=0)
+
+
+def number(value: float, places: int) -> str:
+    """A number of a column with so many decimals; below 1 its first four digits.
+
+    >>> number(1234, 2), number(4.3, 2), number(0.01234, 2), number(1234.5, 0)
+    ('1,234', '4.30', '0.01234', '1,234')
+    """
+    if isinstance(value, int):
+        return f"{value:,}"
+    if 0 < abs(value) < 1:
+        return f"{value:,.4g}"
+    return f"{value:,.{places if abs(value) < 1000 else 0}f}"

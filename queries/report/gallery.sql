@@ -2,7 +2,15 @@
 -- grain: one row per sample and query, of 200 samples
 -- inputs: sample, kept_match, query
 WITH first_sample AS (
-    SELECT pair_id, priority, caption, source, license, original_width, original_height
+    SELECT
+        pair_id,
+        priority,
+        caption,
+        source,
+        page_url,
+        license,
+        original_width,
+        original_height
     FROM sample
     ORDER BY priority, pair_id
     LIMIT 200
@@ -12,6 +20,7 @@ SELECT
     first_sample.pair_id,
     first_sample.caption,
     first_sample.source,
+    first_sample.page_url,
     first_sample.license,
     first_sample.original_width,
     first_sample.original_height,

@@ -8,7 +8,15 @@ import pytest
 
 from pipeline.report import charts as report_charts
 from pipeline.report import gallery as report_gallery
-from pipeline.report.page import _sha256, announce, print_counts, write_report
+from pipeline.report.head import percent
+from pipeline.report.page import (
+    _sha256,
+    announce,
+    decimals,
+    number,
+    print_counts,
+    write_report,
+)
 from queries.tables.manifest import list_files
 from tests.pipeline.report.report_build import (
     HOSTILE,
@@ -63,7 +71,10 @@ def test_strangers_words_are_text_and_only_our_script_runs(page):
 
 def test_nothing_is_loaded_from_anywhere(page):
     names = ("src", "href", "xlink:href", "srcset", "action", "data", "poster")
-    sources = [of[name] for _, of in Seen(page).tags for name in names if of.get(name)]
+    tags = Seen(page).tags
+    links = [of for tag, of in tags if tag == "a" and of["href"].startswith(("http:", "https:"))]
+    assert all("noreferrer" in of["rel"] for of in links)  # followed by a person, not loaded
+    sources = [of[name] for _, of in tags if of not in links for name in names if of.get(name)]
     assert all(one.startswith(("data:", "#")) for one in sources)
     assert "default-src 'none'" in page
     assert not re.search(r"url\((?!#)", page)
@@ -196,3 +207,35 @@ def test_a_chart_of_half_a_million_queries_is_small():
     drawn = report_charts.pairs_per_query(pa.table({"matched": counts, "kept": counts}))
     assert drawn is not None
     assert len(drawn.wide) < 100_000
+
+
+def test_the_head_says_what_the_dataset_is(page):
+    words = " ".join(re.sub("<[^<>]+>", " ", page.partition("<main>")[0]).split())
+    assert "pictures with captions, chosen from" in words
+    for fact in ("Languages", "Licences", "Sources", "Size", "Made on 20"):
+        assert fact in words
+    assert "100%" in words
+
+
+def test_a_share_is_shown_as_it_was_rounded_and_rounded_once():
+    assert [decimals(column) for column in ([4.25], [4.3], [4.0, 12.5])] == [2, 1, 1]
+    assert [number(value, 1) for value in (4.3, 12.0, 1234.5, 7)] == ["4.3", "12.0", "1,234", "7"]
+    assert percent(17, 400) == "4.25%"
+
+
+def test_one_point_is_no_chart():
+    one_round = pa.table({"round": [0], "asked": [5], "survived": [4]})
+    one_query = pa.table({"matched": [3], "kept": [2]})
+    assert report_charts.rounds(one_round) is None
+    assert report_charts.pairs_per_query(one_query) is None
+    assert report_charts.losses([{"step": 1, "loss": 2.0}]) is None
+
+
+def test_the_funnel_leaves_out_what_is_no_candidate_and_says_shares_of_them():
+    rows = pa.table(
+        {"stage": ["read", "collect", "filter"], "rows_in": [9, 400, 400], "kept": [9, 400, 17]}
+    )
+    about = report_charts.funnel(rows).about
+    assert "filter keeps 17 of 400, 4.25%" in about
+    assert "read" not in about
+    assert report_charts.funnel(rows.slice(0, 1)) is None

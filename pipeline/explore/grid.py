@@ -47,6 +47,7 @@ def grid(explorer: Explorer, request: Request) -> Response:
     template = "figures.html" if request.query_params.get("part") == "1" else "grid.html"
     return explorer.page(
         template,
+        here="/",
         view=view,
         samples=samples[:PAGE_ROWS],
         next_page=view.address(page=str(view.number + 1)) if more else "",

@@ -14,7 +14,7 @@ const facets = document.querySelector("#facets");
 if (facets) {
   part(facets.dataset.part).then((html) => {
     if (html) facets.innerHTML = html;
-    if (window.innerWidth < 960) for (const one of facets.querySelectorAll("details")) one.open = false;
+    if (window.innerWidth < 960) facets.querySelector("details")?.removeAttribute("open");
   });
 }
 

@@ -30,6 +30,7 @@ ReadyColumns = Literal[
     "coco",
     "visual_genome",
 ]  # what each means: pipeline/sources/tables/ready.py
+WITH_HASHES = ("laion", "relaion", "datacomp")  # those whose tables may have one of each picture
 
 
 class Columns(Section):
@@ -62,12 +63,18 @@ class SourceSection(Section):
     searches: ClassVar[bool] = False  # whether it needs the query list
     is_indexed: ClassVar[bool] = False  # whether an index names its records, which is read first
 
-    name: str
+    name: Annotated[str, spelt_as(r"(?s).*\S.*", "a name, which each row of the source carries")]
 
     @property
     def in_turn(self) -> bool:
         """Whether its parts are made one after another, as one server is asked for all of them."""
         return self.searches
+
+    @property
+    def states_hashes(self) -> bool:
+        """Whether its rows may have a hash of the picture's bytes."""
+        columns = getattr(self, "columns", None)
+        return columns.hash is not None if isinstance(columns, Columns) else columns in WITH_HASHES
 
 
 class TablesSource(SourceSection):
@@ -88,7 +95,7 @@ class TablesSource(SourceSection):
     quotes: bool | None = None
     escapes: bool = False
     encoding: str = ""  # of any text: such as "windows-1252"; "": UTF-8, or as a byte mark says
-    html: bool | None = None  # captions hold entities and tags; None: as the ready columns say
+    html: bool | None = None  # texts hold entities, captions tags; None: as the ready columns say
 
 
 class CommonCrawlSource(SourceSection):
@@ -110,7 +117,7 @@ class DownloadedSource(SourceSection):
     kind: Literal["img2dataset"]
     paths: Annotated[tuple[RemoteOrExisting, ...], Field(min_length=1)]
     columns: Columns = Columns()
-    html: bool = False  # captions hold entities and tags
+    html: bool = False  # texts hold entities, captions tags
 
 
 class CommonCrawlIndexSource(SourceSection):

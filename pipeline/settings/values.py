@@ -94,6 +94,11 @@ def _download_or_files(text: str, info: ValidationInfo) -> str:
         return without_secret(text)
     if is_remote(text) or not is_pattern(path := locate(text, _folder(info))):
         path = Path(_existing(text, info))
+    if info.context and path.resolve() == _folder(info):
+        raise ValueError(
+            "a file, or a folder of such files alone; this is the folder of the settings: name the "
+            "file in it, or move what is to be read to a folder of its own"
+        )
     files_of(path)
     return str(path)
 
@@ -152,6 +157,7 @@ RemoteOrFiles = Annotated[str, AfterValidator(_remote_or_files)]
 def _first_existing(texts: Any, info: ValidationInfo) -> str:
     if not isinstance(texts, tuple) or not all(isinstance(text, str) for text in texts):
         raise ValueError("a list of paths, of which the first that exists is taken, or an address")
+    path = None
     for text in map(spelt, texts):
         if is_download(text):
             return without_secret(text)
@@ -164,7 +170,8 @@ def _first_existing(texts: Any, info: ValidationInfo) -> str:
             if len(matched) > 1:
                 raise ValueError(f"one WordNet; {path} matches {len(matched)}")
             return matched[0]
-    raise ValueError("at least one path that exists, or an address")
+    missing = f"; {path} does not{nearest(path)}" if path else ""
+    raise ValueError(f"at least one path that exists, or an address{missing}")
 
 
 DownloadOrFile = Annotated[str, AfterValidator(_download_or_file)]

@@ -5,6 +5,7 @@ what was expected. `package:NAME/PATH` in a path is a file inside an installed p
 without importing it; other relative paths start at the TOML's folder.
 """
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -207,6 +208,18 @@ class SelectionSettings(Section):
     near_bits: Annotated[int, Field(ge=-1, le=6)] = -1  # bits of pHash; -1: all stay
 
 
+def _each_name_once(sources: tuple[Source, ...]) -> tuple[Source, ...]:
+    names = Counter(source.name for source in sources)
+    twice = next((name for name, n in names.items() if n > 1), None)
+    if twice is not None:
+        raise ValueError(
+            f"each name once, since rows and counts are told apart by it; {twice!r} is there "
+            f"{names[twice]} times: rename one, or put both paths in one source"
+        )
+    return sources
+
+
+Sources = Annotated[tuple[Source, ...], AfterValidator(_each_name_once)]
 Memory = Annotated[str, spelt_as(r"\d+(MB|GB)", 'a whole number of MB or GB, such as "4GB"')]
 Master = Annotated[
     str,
@@ -249,7 +262,7 @@ class Settings(Section):
     languages: Languages = ()
     queries: Annotated[QuerySettings | None, Field(validate_default=True)] = None
     text: TextSettings = TextSettings()
-    sources: tuple[Source, ...] = ()  # none: for the query list alone
+    sources: Sources = ()  # none: for the query list alone
     consent: ConsentSettings = ConsentSettings()
     filters: FilterSettings = FilterSettings()
     selection: SelectionSettings = SelectionSettings()
@@ -291,6 +304,17 @@ class Settings(Section):
             listed = ", ".join(codes) or "which are missing"
             raise ValueError(f"{selection.reference!r}, the reference, in [[languages]]: {listed}")
         return selection
+
+    @field_validator("fetch")
+    @classmethod
+    def _a_source_states_hashes(cls, fetch: FetchSettings, info: ValidationInfo) -> FetchSettings:
+        sources = info.data.get("sources", ())
+        if fetch.check_hash and sources and not any(source.states_hashes for source in sources):
+            raise ValueError(
+                "no check_hash, since no source has a hash to compare with: name its column in "
+                '[[sources]], as in columns = { …, hash = "md5" }, or leave check_hash out'
+            )
+        return fetch
 
     @property
     def reference(self) -> str:

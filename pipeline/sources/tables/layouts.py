@@ -44,7 +44,7 @@ class Layout:
     escapes: bool = False  # whether a backslash takes the next character as it is
     encoding: str = ""  # Python's name of it; "": UTF-8, or what a byte order mark says
     encoded: tuple[str, ...] = ()  # columns in URL encoding
-    html: bool = False  # whether captions hold entities and tags, which are not part of the text
+    html: bool = False  # whether texts hold entities, and captions tags: no part of the text
     pictures: tuple[str, str] | None = None  # the column, and its value, that mark a picture
     nested: Nested | None = None
     kind: str | None = None  # of a file whose name has no ending

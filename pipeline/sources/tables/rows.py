@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 from pipeline.sources.candidate import Raw
-from pipeline.sources.markup import text_of_markup
+from pipeline.sources.markup import text_of_markup, unescaped
 from pipeline.sources.tables.layouts import Layout, Row
 
 LONGEST_EXTRA = 10_000  # characters; a longer text among the extra columns is cut
@@ -37,6 +37,8 @@ def raws(row: Row, layout: Layout) -> Iterator[Raw]:
         values[name] if name else None
         for name in (layout.url, layout.license, layout.page_url, layout.hash)
     )
+    if layout.html:
+        url, license, page_url = map(_unescaped, (url, license, page_url))
     reason = None
     if layout.pictures and as_marker(values[layout.pictures[0]]) != layout.pictures[1]:
         reason = "not_a_picture"
@@ -136,6 +138,12 @@ def _bare(value: Any) -> Any:
     """The value without entities and tags of HTML; bytes that are no UTF-8 as above."""
     value = _text(value)
     return text_of_markup(value) if isinstance(value, str) else value
+
+
+def _unescaped(value: Any) -> Any:
+    """An address, or the name of a licence, as the page means it: `?a=1&amp;b=2` is `?a=1&b=2`."""
+    value = _text(value)
+    return unescaped(value) if isinstance(value, str) else value
 
 
 def _text(value: Any) -> Any:

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+from pipeline.settings.sources import WITH_HASHES
 from pipeline.settings.whole import SAMPLE, Settings, SettingsError, load
+from pipeline.sources.tables.ready import READY
 from pipeline.workspace.folder import Workspace
 
 GOOD = """
@@ -15,6 +17,12 @@ wordnet = ["nowhere", "dict"]
 [[sources]]
 kind = "tables"
 name = "mine"
+paths = ["captions.tsv"]
+"""
+SOURCE = """
+[[sources]]
+kind = "tables"
+name = "{name}"
 paths = ["captions.tsv"]
 """
 
@@ -70,12 +78,33 @@ def test_paths_start_at_the_settings_file(written, tmp_path):
         (GOOD.replace("[queries]", "[queries"), "expected TOML"),
         (GOOD + "[selection]\ncap = 0\n", "selection.cap = 0: expected greater than"),
         ("", "queries: missing"),
+        (GOOD.replace('"mine"', '""'), "sources.0.tables.name = '': expected a name"),
+        (GOOD.replace('"mine"', '" "'), "sources.0.tables.name = ' ': expected a name"),
+        (GOOD + SOURCE.format(name="mine"), "sources: expected each name once"),
+        (GOOD.replace("dump.xml", "."), "queries.articles.0 = '.': expected a file, or a folder"),
+        (
+            GOOD.replace("[queries]\n", '[queries]\nviews = ["../FOLDER"]\n'),
+            "queries.views.0 = '../FOLDER': expected a file, or a folder",
+        ),
+        (GOOD.replace('"dict"', '"dikt"'), "/dikt does not; "),
+        (GOOD + "[fetch]\ncheck_hash = true\n", "fetch: expected no check_hash, since no source"),
     ],
 )
 def test_a_wrong_setting_is_named_with_what_was_expected(written, text, said):
+    folder = written(GOOD).parent.name
     with pytest.raises(SettingsError, match="settings: ") as caught:
-        load(written(text))
-    assert said in str(caught.value)
+        load(written(text.replace("FOLDER", folder)))
+    (line,) = str(caught.value).splitlines()
+    assert said.replace("FOLDER", folder) in line
+
+
+@pytest.mark.parametrize(
+    "columns", ['"relaion"', '"datacomp"', '{ url = "u", caption = "c", hash = "md5" }']
+)
+def test_hashes_are_compared_where_a_source_may_have_them(written, columns):
+    text = GOOD + f"columns = {columns}\n" + SOURCE.format(name="other")
+    assert load(written(text + "[fetch]\ncheck_hash = true\n")).fetch.check_hash
+    assert {*WITH_HASHES} == {name for name, layout in READY.items() if layout.hash}
 
 
 HUGE = 10**25

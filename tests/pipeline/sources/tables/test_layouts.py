@@ -73,6 +73,25 @@ def test_a_table_of_ones_own_says_whether_its_captions_hold_markup(tmp_path):
     assert reasons(broken, html=True) == ["caption_invalid"]
 
 
+@pytest.mark.parametrize(
+    ("stated", "meant"),
+    [
+        (f"{CAT}?w=640&amp;h=480", f"{CAT}?w=640&h=480")(
+            f"{CAT}?a=1&copy=2&#38;b=3", f"{CAT}?a=1&copy=2&b=3"
+        ),
+        (f"{CAT}?a=&amp;amp;b", f"{CAT}?a=&amp;b"),
+        (f"{CAT}?a=1&b;=<i>", f"{CAT}?a=1&b;=<i>"),
+    ],
+)
+def test_addresses_of_a_table_with_markup_are_unescaped_once(tmp_path, stated, meant):
+    columns = {"url": "u", "caption": "c", "page_url": "p", "license": "l"}
+    path = table(tmp_path / "a.parquet", u=[stated.encode()], c=["a cat"], p=[stated], l=[stated])
+    (row,) = collected(path, columns=columns, html=True)
+    assert [row["url"], row["page_url"], row["license"]] == [meant] * 3
+    (row,) = collected(path, columns=columns)
+    assert [row["url"], row["page_url"], row["license"]] == [stated] * 3
+
+
 def test_datacomp_is_read(tmp_path):
     path = table(tmp_path / "a.parquet", uid=["f00d"], url=[CAT], text=["a cat"])
     (row,) = collected(path, columns="datacomp")

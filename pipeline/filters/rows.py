@@ -17,8 +17,10 @@ from pipeline.filters.hosts import url_masks
 from pipeline.filters.language import check_labels, languages
 from pipeline.filters.model_file import check_file
 from pipeline.filters.placeholders import phrases_by_end
+from pipeline.filters.privacy.evidence import judge_privacy
 from pipeline.rights.signals import read, refused
 from pipeline.settings.consent import ConsentSettings
+from pipeline.settings.privacy import PrivacySettings
 from pipeline.settings.whole import FilterSettings
 from pipeline.text.tokeniser import Tokeniser
 from pipeline.web.equivalence import equivalence_keys
@@ -26,6 +28,7 @@ from queries.tables.schemas import TABLES
 from queries.tables.table import OTHER
 
 BY_DEFAULT = ConsentSettings()
+COUNTING = PrivacySettings()
 MOST_BYTES = 4 << 20  # of captions judged at once; each byte takes about 60 bytes of memory
 
 
@@ -53,10 +56,12 @@ def filter_pairs(
     list_of_label: Mapping[str, str] | None = None,
     consent: ConsentSettings = BY_DEFAULT,
     tokeniser: Tokeniser | None = None,
+    privacy: PrivacySettings = COUNTING,
 ) -> Iterator[pa.RecordBatch]:
     """Map: candidates to rows of `filtered`, each with its reason or none.
 
     `list_of_label`: of a worldwide build, whose query list a caption of a label is matched with.
+    Only what passes all other rules is searched for personal data.
     """
     schema = TABLES["filtered"].schema
     for batch in batches:
@@ -67,6 +72,7 @@ def filter_pairs(
             columns |= dict(zip(("reason", "language", "query_language"), judged, strict=True))
             no = pc.and_(opted_out(piece["page_signals"], consent), pc.is_null(columns["reason"]))
             columns["reason"] = pc.if_else(no, "opted_out", columns["reason"])
+            columns |= judge_privacy(columns, privacy)
             columns["equivalence_key"] = equivalence_keys(piece["url_key"])
             yield pa.RecordBatch.from_arrays(
                 [columns[name] for name in schema.names], schema=schema

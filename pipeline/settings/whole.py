@@ -25,6 +25,7 @@ from pipeline.settings.fetch import FetchSettings
 from pipeline.settings.files import nearest
 from pipeline.settings.images import ImageSettings
 from pipeline.settings.keys import hint
+from pipeline.settings.privacy import PrivacySettings
 from pipeline.settings.scorers import Scorers
 from pipeline.settings.sources import Source
 from pipeline.settings.text import TextSettings
@@ -264,6 +265,7 @@ class Settings(Section):
     text: TextSettings = TextSettings()
     sources: Sources = ()  # none: for the query list alone
     consent: ConsentSettings = ConsentSettings()
+    privacy: PrivacySettings = PrivacySettings()
     filters: FilterSettings = FilterSettings()
     selection: SelectionSettings = SelectionSettings()
     images: ImageSettings = ImageSettings()

@@ -71,6 +71,7 @@ class BuildWIT(Stage):
         *("exclusion", "named", "excluded_picture", "pair", "extra"),
         *("kept_match", "near_skipped", "attempt", "score", "outcome", "drop", "round"),
         "consent",
+        "personal",
         "round_loss",
         "person_match",
     )

@@ -8,6 +8,8 @@ import pyarrow as pa
 
 from pipeline import sources
 from pipeline.filters.named import excluded_hosts
+from pipeline.filters.privacy.evidence import personal_rows
+from pipeline.filters.privacy.find import LIBRARIES
 from pipeline.filters.rows import filter_pairs
 from pipeline.match.lists import match_pairs
 from pipeline.rights.evidence import heard_on_pages
@@ -116,7 +118,7 @@ class FilterPairs(Stage):
 
     version = 4
     reads = ("candidate",)
-    makes = ("filtered", "exclusion", "named", "pooled", "page_heard")
+    makes = ("filtered", "exclusion", "named", "pooled", "page_heard", "personal")
 
     def requires(self) -> Stage:
         return self.clone(CollectPairs)
@@ -134,7 +136,8 @@ class FilterPairs(Stage):
         # Words are looked for in captions as queries are.
         tokeniser = self.tokeniser.identity if blocked else None
         consent, lists = self.used.consent.model_dump(), self.used.list_of_label
-        return [used.model_dump(exclude=others), model, blocked, lists, consent, tokeniser]
+        privacy = [self.used.privacy.model_dump(), LIBRARIES]
+        return [used.model_dump(exclude=others), model, blocked, lists, consent, privacy, tokeniser]
 
     def make(self) -> Parts:
         exclusion = read_lists(self.ws)
@@ -144,6 +147,7 @@ class FilterPairs(Stage):
             list_of_label=self.used.list_of_label,
             consent=self.used.consent,
             tokeniser=self.tokeniser,
+            privacy=self.used.privacy,
         )
         filtered = self.map("filtered", function, self.inputs("candidate", self.row_rules()))
         host = self.derive("host", filtered=files(filtered))
@@ -161,6 +165,7 @@ class FilterPairs(Stage):
             "named": self.derive("named", **known),
             "pooled": self.derive("pooled", **known, build=self.build_row),
             "page_heard": self.map("page_heard", heard_on_pages, inputs_of(filtered, self.version)),
+            "personal": self.map("personal", personal_rows, inputs_of(filtered, self.version)),
         }
 
 

@@ -40,6 +40,16 @@ COLLECT = {
 OPTED_OUT = {
     "opted_out": "the crawled page, or the server, asks not to use it: noai, a reservation",
 }
+PERSONAL = {  # by the settings' [privacy], where they say drop
+    "personal_email": "an e-mail address in the caption or the picture's address",
+    "personal_account": "the name of somebody's account, or an address of a profile",
+    "personal_iban": "the number of a bank account, by its check digits",
+    "personal_card": "the number of a payment card, by its issuer and check digit",
+    "personal_national_id": "the number by which a state knows a person, by its check digits",
+    "personal_phone": "a telephone number",
+    "personal_address": "a postal address: a street with a number",
+    "personal_copyright": "a copyright notice in the caption",
+}
 FILTER = {
     "url_bad_host": "host that no name server can know: a part empty or too long, a wrong number",
     "url_private_host": "host of a private network: an address or a name that is not public",
@@ -56,6 +66,7 @@ FILTER = {
     **OPTED_OUT,
     "wrong_script": "its letters are of scripts in which no wanted language is written",
     "wrong_language": "another language is clearly likelier than the wanted ones",
+    **PERSONAL,
 }
 # The languages that have a list of placeholders: pipeline/filters/placeholders.toml.
 PLACEHOLDER_LANGUAGES = frozenset(

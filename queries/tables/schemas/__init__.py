@@ -28,6 +28,7 @@ PUBLISHED = (
     "kept_match",
     "attempt",
     "consent",
+    "personal",
     "score",
     "scorer",
     "outcome",

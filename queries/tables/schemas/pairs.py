@@ -66,6 +66,17 @@ table(
         "the key that all equivalent spellings of the URL share; null where it is url_key",
         null=True,
     ),
+    column("personal", string, "what is personal in it: rows of `personal`, as JSON", null=True),
+)
+table(
+    "personal",
+    "one row per candidate that passed the other rules of its row, place and kind of personal data",
+    PAIR_ID,
+    column("place", string, "caption, or url: the picture's address"),
+    column("kind", string, "a key of the settings' [privacy]"),
+    column("n", int64, "how often it stands there"),
+    column("shown", string, "the shape of the first: letters but the first as *, digits as #"),
+    column("policy", string, "what the build does about it: count, mask or drop"),
 )
 table(
     "extra",

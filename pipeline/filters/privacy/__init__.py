@@ -1,0 +1,1 @@
+"""Finds personal data in captions and addresses, counts it, and masks it in captions."""

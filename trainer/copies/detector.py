@@ -22,6 +22,7 @@ from torch.nn import functional as F
 from queries.tables.errors import first_line
 from queries.tables.parts import written_whole
 from trainer.copies.onnx_network import load_onnx
+from trainer.copies.poses import ORIENTATIONS, oriented
 from trainer.copies.synthetic import SIDE
 from trainer.copies.thumbnails import mirrored
 from trainer.settings import TrainerError
@@ -69,6 +70,7 @@ class Embedder(Protocol):
 
     side: int  # pixels of a square picture
     width: int  # numbers of an embedding
+    orientations: tuple[int, ...]  # in which a picture is sought: see trainer/copies/poses.py
 
     def embed(self, pictures: np.ndarray) -> np.ndarray:
         """Pictures uint8 (B, side, side, 3) -> embeddings float32 (B, width) of length 1."""
@@ -78,6 +80,7 @@ class Network(nn.Module):
     """Pictures uint8 (B, 3, SIDE, SIDE) -> embeddings float32 (B, EMBED) of length 1."""
 
     side, width = SIDE, EMBED
+    orientations: tuple[int, ...] = (*range(ORIENTATIONS),)  # it is trained on no turned copies
 
     def __init__(self) -> None:
         super().__init__()
@@ -149,6 +152,16 @@ class Detector:
         """Embeddings (2 * N, D): of each picture, then of each mirror image."""
         turned = [self.network.embed(mirrored(batch)) for batch in _batches(pictures)]
         return np.concatenate([self.embed(pictures), *turned])
+
+    def embed_views(self, pictures: Pictures) -> np.ndarray:
+        """Embeddings (V, N, D) of pictures as they are sought, in V orientations, upright first."""
+        views = [
+            self.network.embed(oriented(batch, orientation))
+            for orientation in self.network.orientations
+            for batch in _batches(pictures)
+        ]
+        n_views = len(self.network.orientations)
+        return np.concatenate(views).reshape(n_views, -1, self.network.width)
 
     def commonness(self, embeddings: np.ndarray) -> np.ndarray:
         """The mean cosine (N,) of embeddings (N, D) to the NEAREST pictures of the background.

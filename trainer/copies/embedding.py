@@ -11,8 +11,8 @@ PICTURES = 64  # embedded at a time
 
 
 @dataclass
-class BothEmbeddings:
-    """The embeddings of pictures and of their mirror images, by a detector."""
+class ViewEmbeddings:
+    """The embeddings of pictures in the orientations in which a detector seeks them."""
 
     detector: Detector
     _waiting: list[np.ndarray] = field(default_factory=list)
@@ -26,12 +26,10 @@ class BothEmbeddings:
 
     def _embed(self) -> None:
         if self._waiting:
-            both = self.detector.embed_both(self._waiting)
-            self._done.append(both.reshape(2, len(self._waiting), -1))
+            self._done.append(self.detector.embed_views(self._waiting))
             self._waiting = []
 
     def all(self) -> np.ndarray:
-        """float32 (2 * E, D): of each picture, then of each mirror image."""
+        """float32 (V, E, D) of E pictures in V orientations, upright first."""
         self._embed()
-        both = np.concatenate(self._done, axis=1)
-        return both.reshape(-1, both.shape[-1])
+        return np.concatenate(self._done, axis=1)

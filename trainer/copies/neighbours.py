@@ -157,16 +157,16 @@ class _NearestSoFar:
 
 
 def folded(near: Neighbours, n: int, nearer: Callable[..., np.ndarray]) -> Neighbours:
-    """Neighbours of n pictures, then of their n mirror images -> of n pictures, the nearer of both.
+    """Neighbours of n pictures in one orientation after the other -> of n, the nearest of them.
 
-    nearer: np.minimum for bits, np.maximum for scores.
+    nearer: np.min for bits, np.max for scores.
     """
-    straight, turned = near.nearest[:n], near.nearest[n:]
-    nearest = nearer(straight, turned)
-    first = nearest == straight
-    ids = np.where(first, near.nearest_pair_id[:n], near.nearest_pair_id[n:])
+    views = near.nearest.reshape(-1, n)
+    nearest = nearer(views, axis=0)
+    first = (views == nearest).argmax(axis=0)
+    ids = near.nearest_pair_id.reshape(-1, n)[first, np.arange(n)]
     row = near.row % n if n else near.row
-    sign = 1.0 if nearer is np.minimum else -1.0
+    sign = 1.0 if nearer is np.min else -1.0
     order = np.lexsort((sign * near.value, near.pair_id, row))
     row, pair_id, value = row[order], near.pair_id[order], near.value[order]
     new = np.ones(len(row), bool)

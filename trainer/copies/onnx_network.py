@@ -45,6 +45,8 @@ class OnnxNetwork:
     Raises TrainerError, in one line, for a file that is no network of pictures.
     """
 
+    orientations: tuple[int, ...] = (0, 4)  # in which a picture is sought: straight and mirrored
+
     def __init__(self, path: Path, settings: OnnxSettings):
         self._path, self._session = path, open_session(path)
         inputs = self._session.get_inputs()

@@ -32,13 +32,13 @@ class Pose:
 
 
 def oriented(picture: np.ndarray, orientation: int) -> np.ndarray:
-    """The picture turned by 0 to 3 quarters; from 4 on of its mirror image.
+    """Pictures (..., H, W, 3) turned by 0 to 3 quarters; from 4 on of their mirror images.
 
-    >>> oriented(np.array([[1, 2], [3, 4]]), 4).tolist()
+    >>> oriented(np.array([[[1], [2]], [[3], [4]]]), 4)[..., 0].tolist()
     [[2, 1], [4, 3]]
     """
-    sided = picture if orientation < 4 else picture[:, ::-1]
-    return np.ascontiguousarray(np.rot90(sided, orientation % 4))
+    sided = picture if orientation < 4 else picture[..., ::-1, :]
+    return np.ascontiguousarray(np.rot90(sided, orientation % 4, axes=(-3, -2)))
 
 
 def in_pixels(warp: np.ndarray, side: int) -> np.ndarray:
@@ -55,7 +55,7 @@ def poses(picture: np.ndarray, other: np.ndarray, upright: bool) -> list[Pose]:
     """
     small = cv2.resize(picture, (COARSE, COARSE), interpolation=cv2.INTER_AREA)
     orientations = (0, 4) if upright else range(ORIENTATIONS)
-    turned = np.stack([oriented(small, turn).ravel() for turn in orientations])
+    turned = np.stack([oriented(small[..., None], turn).ravel() for turn in orientations])
     warps, samples = (UPRIGHT, UPRIGHT_SAMPLES) if upright else (EVERY, EVERY_SAMPLES)
     levels = [cv2.resize(other, (n, n), interpolation=cv2.INTER_AREA).ravel() for n in LEVELS]
     windows = np.concatenate(levels).astype(np.float32)[samples]

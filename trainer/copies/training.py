@@ -26,7 +26,7 @@ from trainer.copies.detector import Detector, Network, save
 from trainer.copies.neighbours import bits_between
 from trainer.copies.synthetic import copy
 from trainer.copies.thresholds import Greatest, above_rate
-from trainer.copies.thumbnails import chosen_pictures, mirrored, thumbnail
+from trainer.copies.thumbnails import chosen_pictures, thumbnail
 from trainer.data.prefetch import prefetched
 from trainer.settings import TrainerError
 from trainer.training.optim import dtype
@@ -218,8 +218,9 @@ def calibrated(detector: Detector, kept_out: np.ndarray, seed: int) -> dict[str,
     hashes = np.array([phash(picture) for picture in small], np.int64)
     differ = bits_between(hashes, hashes) > MOST_BITS
     compared, scores = detector.compared(detector.embed(small)).T, Greatest()
-    for seen in (small, views, mirrored(views)):
-        scores.add((detector.sought(detector.embed(seen)) @ compared)[differ])
+    for seen in (small, views):
+        sought = (detector.sought(view) for view in detector.embed_views(seen))
+        scores.add(np.max([view @ compared for view in sought], axis=0)[differ])
     if not scores.n:
         return {}
     return {f"{rate:g}": round(above_rate(scores, rate).value, 4) for rate in RATES}

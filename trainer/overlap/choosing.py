@@ -55,21 +55,21 @@ def pairs_that_differ(
 def score_threshold(
     seen: SetPictures, detector: Detector, embeddings: np.ndarray, rate: float
 ) -> Threshold:
-    """The least score at which false positives keep to the rate; embeddings (2 * E, EMBED).
+    """The least score at which false positives keep to the rate; embeddings (V, E, D).
 
-    Measured on pairs that are known to differ, each by the greater of its scores, straight and
-    mirrored, as in the search. Pairs within EQUAL_BITS are left out: they are one picture that
+    Measured on pairs that are known to differ, each by the greatest of its scores in V
+    orientations, as in the search. Pairs within EQUAL_BITS are left out: they are one picture that
     stands in two classes.
     """
     n, hashes = len(seen), np.array(seen.hashes)
     n_pairs = len(calibrating(n)) ** 2 / 2
     scores = Greatest(max(MOST_TAIL, int(n_pairs * rate) + 2))
-    straight, turned = (detector.sought(side) for side in (embeddings[:n], embeddings[n:]))
-    compared = detector.compared(embeddings[:n])
+    views = [detector.sought(view) for view in embeddings]
+    compared = detector.compared(embeddings[0])
     for rows, others, differ in pairs_that_differ(seen):
         mask = differ & (bits_between(hashes[rows], hashes[others]) > EQUAL_BITS)
         theirs = compared[others].T
-        scores.add(np.maximum(straight[rows] @ theirs, turned[rows] @ theirs)[mask])
+        scores.add(np.max([view[rows] @ theirs for view in views], axis=0)[mask])
     if scores.n >= LEAST_PAIRS:
         return above_rate(scores, rate)
     return own_threshold(detector, rate)

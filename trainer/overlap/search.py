@@ -2,8 +2,9 @@
 
 The perceptual hash costs nothing, since a build stores it for every sample. The learned detector
 also finds crops, rotations and pictures with text laid over them (CLIP, appendix C). Both compare
-every evaluation picture and its mirror image. A pair within EQUAL_BITS of pHash always counts; a
-candidate of the learned detector counts only if its pixels agree (trainer/copies/alignment.py).
+every evaluation picture and its mirror image; the learned one quarter turns, too. A pair within
+EQUAL_BITS of pHash always counts; a candidate of the learned detector counts only if its pixels
+agree (trainer/copies/alignment.py).
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,7 +17,7 @@ from queries.engine.progress import Step, shown
 from queries.tables.manifest import manifest
 from trainer.copies.alignment import CHECKED, LEAST_AGREEMENT
 from trainer.copies.detector import Detector
-from trainer.copies.embedding import BothEmbeddings
+from trainer.copies.embedding import ViewEmbeddings
 from trainer.copies.neighbours import (
     Neighbours,
     folded,
@@ -62,9 +63,9 @@ class Search:
         if self.threshold is not None and not 0 <= self.threshold <= most:
             raise TrainerError(f"threshold {self.threshold}: expected 0..{most}")
 
-    def embeddings(self) -> BothEmbeddings | None:
+    def embeddings(self) -> ViewEmbeddings | None:
         """Where the pictures of a set are embedded as they are read; None: the hash needs none."""
-        return None if self.detector is None else BothEmbeddings(self.detector)
+        return None if self.detector is None else ViewEmbeddings(self.detector)
 
     @property
     def name(self) -> str:
@@ -174,7 +175,7 @@ def near_rows(overlap: Overlap) -> dict[tuple[int, int], dict[str, float]]:
 
 def _by_hash(build: Path, seen: SetPictures, threshold: Threshold) -> Overlap:
     near = near_hashes(seen.both_hashes, trained_hashes(build), threshold.value)
-    return Overlap(seen, threshold, folded(near, len(seen), np.minimum))
+    return Overlap(seen, threshold, folded(near, len(seen), np.min))
 
 
 def _by_detector(
@@ -189,11 +190,12 @@ def _by_detector(
         else Threshold(method.threshold, None, 0, "given")
         for seen, embeddings in zip(sets, embedded, strict=True)
     ]
-    sought = np.concatenate([detector.sought(embeddings) for embeddings in embedded])
+    rows = [embeddings.reshape(-1, embeddings.shape[-1]) for embeddings in embedded]
+    sought = np.concatenate([detector.sought(embeddings) for embeddings in rows])
     least = np.concatenate(
         [
             np.full(len(embeddings), threshold.value)
-            for embeddings, threshold in zip(embedded, thresholds, strict=True)
+            for embeddings, threshold in zip(rows, thresholds, strict=True)
         ]
     )
 
@@ -205,9 +207,9 @@ def _by_detector(
     with shown("embed", len(samples), "images", rate=True) as step:
         near = near_vectors(sought, trained(step), least)
     begin = 0
-    for seen, threshold in zip(sets, thresholds, strict=True):
-        end = begin + 2 * len(seen)
-        yield threshold, folded(_rows(near, begin, end), len(seen), np.maximum)
+    for seen, threshold, embeddings in zip(sets, thresholds, rows, strict=True):
+        end = begin + len(embeddings)
+        yield threshold, folded(_rows(near, begin, end), len(seen), np.max)
         begin = end
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from queries.pixels.fingerprint import phash, spread
 from trainer.copies.alignment import CHECKED
-from trainer.copies.embedding import BothEmbeddings
+from trainer.copies.embedding import ViewEmbeddings
 from trainer.copies.thumbnails import mirrored, thumbnail
 from trainer.evaluation.sets import EvalSet, Picture
 
@@ -19,7 +19,7 @@ class SetPictures:
     """An evaluation set's pictures as the detectors see them, in the set's order."""
 
     eval_set: EvalSet
-    embedded: BothEmbeddings | None = None  # for a search by a learned detector
+    embedded: ViewEmbeddings | None = None  # for a search by a learned detector
     names: list[str] = field(default_factory=list)
     labels: list[int] = field(default_factory=list)
     hashes: list[int] = field(default_factory=list)

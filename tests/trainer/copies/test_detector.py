@@ -1,12 +1,14 @@
 """The learned detector: its copies, its file, what it finds, and what the second check refuses."""
 
 import csv
+import math
 import re
 
 import cv2
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 from queries.pixels.fingerprint import phash
 from tests.trainer_fixtures import (
@@ -20,9 +22,10 @@ from tests.trainer_fixtures import (
 from trainer.__main__ import main
 from trainer.copies.alignment import LEAST_AGREEMENT
 from trainer.copies.detector import load
+from trainer.copies.poses import ORIENTATIONS, oriented
 from trainer.copies.synthetic import SIDE, STORED, copy
 from trainer.copies.thumbnails import mirrored, thumbnail
-from trainer.copies.training import batches, chosen_rows, neighbours_by_colour
+from trainer.copies.training import batches, chosen_rows, crowded, neighbours_by_colour
 from trainer.overlap.search import SetPictures
 from trainer.settings import TrainerError
 
@@ -100,6 +103,33 @@ def test_a_score_is_the_similarity_less_what_both_share_with_the_background(worl
                 np.sort(found.background @ one)[::-1][1:11].mean() for one in (seen[i], seen[j])
             ]
             assert np.isclose(scores[i, j], seen[i] @ seen[j] - 0.25 * sum(common), atol=1e-5)
+
+
+def test_a_picture_is_sought_as_it_was_before_it_was_turned_or_mirrored(world):
+    detector = load(world / "detector.safetensors")
+    original = thumbnail(textured(1))
+    for orientation in range(ORIENTATIONS):
+        views = detector.embed_views([oriented(original, orientation)])
+        assert views.shape == (ORIENTATIONS, 1, detector.network.width)
+        assert np.isclose((views[:, 0] @ detector.embed([original])[0]).max(), 1, atol=1e-4)
+
+
+def test_training_that_is_ended_by_time_says_so_and_keeps_its_schedule(world, tmp_path, capsys):
+    args = ["detector", "--data", f"{world}/build", "--steps", "500", "--seconds", "0.001"]
+    assert main([*args, "--to", f"{tmp_path}/d.safetensors"]) == 0
+    assert "ended it after 0 of 500 steps" in capsys.readouterr().out
+    assert load(tmp_path / "d.safetensors").about["steps_planned"] == 500
+
+
+def test_embeddings_that_crowd_cost_more_than_spread_ones():
+    spread = torch.eye(4)
+    near = torch.nn.functional.normalize(spread + 2, dim=1)
+    assert crowded(near, near) > crowded(spread, spread) + 1
+    rows = near.tolist()
+    by_hand = [
+        -math.log(min(math.dist(row, other) for other in rows if other != row)) for row in rows
+    ]
+    assert np.isclose(crowded(near, near), np.mean(by_hand), atol=1e-4)
 
 
 def test_what_is_no_detector_is_refused_in_one_line(world, tmp_path, capsys):

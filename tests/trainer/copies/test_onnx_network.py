@@ -64,6 +64,9 @@ def test_an_embedding_is_the_networks_of_the_normalised_picture(tmp_path, shape)
     seen = looks(7)
     assert np.allclose(detector.embed(seen), plain(seen, (0.5, 0.4, 0.3), (0.2, 0.3, 1)), atol=1e-5)
     assert np.allclose(detector.embed_both(seen)[7:], detector.embed(mirrored(seen)))
+    straight, turned = detector.embed_views(seen)
+    assert np.array_equal(straight, detector.embed(seen))
+    assert np.allclose(turned, detector.embed(mirrored(seen)))
     assert detector.embed([]).shape == (0, 192)
 
 

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
+from trainer.evaluation import multilabel
 from trainer.evaluation.intervals import clustered, mean_per_class, rate, wilson
+from trainer.evaluation.predictions import Predictions, best_classes
 
 
 def test_a_rates_interval_is_wilsons():
@@ -96,3 +98,27 @@ def test_independent_captions_have_the_interval_of_as_many_answers():
     hits = np.random.default_rng(1).random(400) < 0.5
     one = clustered("", hits, np.arange(400), 0.01)
     assert (one.low, one.high) == pytest.approx(wilson(int(hits.sum()), 400), abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("shares", "apart", "n"),
+    [
+        ((0.05, 0.1, 0.3), 1.5, 150),
+        ((0.02, 0.5), 2, 200),
+        ([0.05] * 6, 1, 120),
+        ((0.1, 0.2), 3, 60),
+    ],
+)
+def test_the_mean_average_precision_of_few_and_small_classes_lies_in_its_interval(shares, apart, n):
+    """The truth is the mean over sets of this size: of small classes it is above a large set's."""
+    draw, results = np.random.default_rng(0), []
+    while len(results) < 400:
+        targets = draw.random((n, len(shares))) < shares
+        cosines = draw.normal(0, 1, targets.shape) + apart * targets
+        own = [tuple(np.flatnonzero(row)) for row in targets]
+        names, labels = [f"{i}" for i in range(n)], np.full(n, -1)
+        seen = Predictions(names, labels, best_classes(cosines), own, cosines)
+        if targets.any(axis=0).all():
+            results.append(multilabel.figures(seen)["mean_average_precision"])
+    truth = np.mean([result.value for result in results])
+    assert np.mean([result.low <= truth <= result.high for result in results]) >= 0.94

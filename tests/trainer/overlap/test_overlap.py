@@ -113,7 +113,7 @@ def test_a_picture_and_its_mirror_image_are_one_with_the_nearer_of_both():
         np.array([6, 7, 7, 6]),
         np.array([4.0, 5.0, 2.0, 3.0]),
     )
-    one = folded(found, 2, np.minimum)
+    one = folded(found, 2, np.min)
     assert one.nearest.tolist() == [2, 4]
     assert one.nearest_pair_id.tolist() == [7, 6]
     assert list(zip(one.row, one.pair_id, one.value, strict=True)) == [

@@ -1,7 +1,8 @@
 """Changes of photographs, as people make them: by Pillow, of which training's copies use nothing.
 
-CHANGES has every change at one strength, or at two ("crop 5%", "crop 20%"). The six kinds of
-NEVER_TRAINED were named before anything was trained or measured: training has no copy like them.
+CHANGES has every change at one strength, or at two ("crop 5%", "crop 20%"), and STRONGER a second
+strength of others. The six kinds of NEVER_TRAINED were named before anything was trained or
+measured: training has no copy like them.
 """
 
 import io
@@ -192,4 +193,22 @@ CHANGES: Mapping[str, Change] = {
     "padding": padded,
     "perspective": seen_from_aside(0.15),
     "jitter": jittered,
+}
+
+STRONGER: Mapping[str, Change] = {
+    "WebP 8": saved("WEBP", 8),
+    "AVIF 10": saved("AVIF", 10),
+    "quarter size": scaled(0.25, 0.25),
+    "aspect 2": scaled(2, 1),
+    "brightness 0.5": enhanced(ImageEnhance.Brightness, 0.5),
+    "contrast 2": enhanced(ImageEnhance.Contrast, 2),
+    "saturation 0.3": enhanced(ImageEnhance.Color, 0.3),
+    "hue 90": hue(90),
+    "blur, twice": lambda picture: picture.filter(ImageFilter.GaussianBlur(picture.height / 50)),
+    "sharpened, twice": lambda picture: picture.filter(ImageFilter.UnsharpMask(3, 500, 0)),
+    "noise 50": noisy(50),
+    "letters, large": lettered(0.18),
+    "face over, large": face_over(0.6),
+    "white border 25%": bordered(0.25),
+    "perspective, twice": seen_from_aside(0.3),
 }

@@ -1,11 +1,11 @@
-"""The benchmark of copies: its measures by hand, and its changes."""
+"""The benchmark of the detector: its measures by hand, and its changes."""
 
 import numpy as np
 from PIL import Image
 from sklearn.metrics import average_precision_score
 
-from benchmarks.copies_changes import CHANGES, NEVER_TRAINED
-from benchmarks.copies_measures import measured, precisions
+from benchmarks.detector_changes import CHANGES, NEVER_TRAINED, STRONGER
+from benchmarks.detector_measures import measured, precisions
 from tests.trainer.copies.test_detector import textured
 
 
@@ -34,7 +34,7 @@ def test_recall_is_the_share_above_the_false_pairs_that_the_rate_allows():
 def test_every_change_gives_another_picture_and_always_the_same():
     picture = Image.fromarray(textured(1))
     original = np.asarray(picture)
-    for name, change in CHANGES.items():
+    for name, change in {**CHANGES, **STRONGER}.items():
         first, second = (np.asarray(change(picture)) for _ in range(2))
         assert np.array_equal(first, second), name
         assert first.shape != original.shape or not np.array_equal(first, original), name

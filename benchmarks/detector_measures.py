@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.copies_changes import NEVER_TRAINED
+from benchmarks.detector_changes import NEVER_TRAINED
 
 RATES = (1e-6, 1e-5)  # false pairs per pair known to differ
 PRECISION = 0.9

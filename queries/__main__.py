@@ -25,6 +25,7 @@ with endings.importing(__name__):
         answer,
         compares,
         names,
+        needs_run,
         of_places,
         of_whole_builds,
         says_places,
@@ -33,6 +34,7 @@ with endings.importing(__name__):
         title,
         views,
     )
+    from queries.readers import READERS, group_of, ordered, sentence, verdict
     from queries.tables.errors import InputError
     from queries.tables.manifest import find, manifest, run_folder, unchanged
     from queries.tables.parts import written_whole
@@ -44,6 +46,7 @@ MEMORY = "2GB"  # of DuckDB: beyond it spills, which benchmarks.audits measures
 EPILOG = """examples:
   python -m queries audit --build wit                    every audit of the newest build in wit/
   python -m queries audit pairs_per_query --build wit    one audit, all its rows with --rows 0
+  python -m queries audit --build wit --for dpo                  privacy and rights alone
   python -m queries audit balance --build wit --format csv       json, parquet, md: all rows
   python -m queries audit --build wit --format md --out audits   a file for each audit
   python -m queries audit --build wit --sql "SELECT COUNT(*) FROM sample"
@@ -127,6 +130,7 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("name", nargs="?", help="one question, named as its file; all by default")
     made.add_argument("--build", required=True, help="a build, or a workspace")
+    made.add_argument("--for", dest="reader", choices=READERS, help="the audits that answer to you")
     made.add_argument("--run", action=LocalPath, help="a run of the trainer, for its tables")
     made.add_argument("--other", help="a build to compare: its views begin with other_")
     made.add_argument("--sql", help="a question of one's own over the same views")
@@ -157,7 +161,9 @@ def wanted(options: argparse.Namespace) -> list[Asked]:
             close = get_close_matches(name, every, 1)
             guess = f"did you mean {close[0]}? " if close else ""
             raise InputError(f"no {verb} {name!r}: {guess}expected {', '.join(every)}")
-        chosen = [name] if name else every
+        if options.reader and (verb != "audit" or name):
+            raise InputError(f"--for {options.reader}: expected `audit` without a NAME beside it")
+        chosen = [name] if name else ordered(options.reader) if verb == "audit" else every
         questions = [Asked(each, title(verb, each), sql(verb, each)) for each in chosen]
     comparing = [asked for asked in questions if compares(asked.sql)]
     if comparing and not options.other:
@@ -205,12 +211,24 @@ def audit(answers: Iterator[tuple[Asked, pa.Table]], options: argparse.Namespace
     if options.format != "table":
         write_answers(list(answers), options)
         return 0
-    console = Console()
+    console, group = Console(), ""
     for asked, rows in answers:
         if asked.name != "own":
+            if not options.name and group != (group := group_of(asked.name)):
+                console.rule(group, align="left")
             console.print(f"{asked.title} ({asked.name})", style="bold", markup=False)
+            console.print(about(asked, rows, options.run), style="italic", markup=False)
+            if needs_run(asked.sql) and options.run is None:
+                continue
         console.print(grid(rows, SHOWN_ROWS if options.rows is None else options.rows))
     return 0
+
+
+def about(asked: Asked, rows: pa.Table, run: Path | None) -> str:
+    """The audit's sentence, with its verdict, or with what it needs."""
+    if needs_run(asked.sql) and run is None:
+        return f"{sentence(asked.name)} This needs --run RUN, a run of the trainer."
+    return f"{sentence(asked.name)} {verdict(asked.name, rows.to_pylist())}".rstrip()
 
 
 def check(

@@ -11,9 +11,11 @@ import pyarrow.parquet as pq
 
 from queries.engine import SQL
 from queries.engine.duck import KINDS, OTHER, DuckEngine, view_of_files
+from queries.tables.domains import domain_table
 from queries.tables.folder import file_now_table, manifest_tables, member_now_table
 from queries.tables.manifest import files_by_table
-from queries.tables.schemas import TABLES
+from queries.tables.reasons import EXPLAINED, SETTING_OF
+from queries.tables.schemas import OF_A_RUN, TABLES
 from queries.tables.store import opened
 from queries.tables.tars import PLACE
 
@@ -67,6 +69,16 @@ def compares(question: str) -> bool:
     return f" {OTHER}" in question
 
 
+def needs_run(question: str) -> bool:
+    """Whether a question's SQL asks of a run of the trainer.
+
+    >>> needs_run("-- inputs: clip_score"), needs_run("-- inputs: sample")
+    (True, False)
+    """
+    inputs = " ".join(line for line in question.splitlines() if line.startswith("-- inputs: "))
+    return any(f" {name}" in inputs for name in OF_A_RUN)
+
+
 def tables(
     build: Path, run: Path | None = None, other: Path | None = None, asked: str = ""
 ) -> Inputs:
@@ -76,6 +88,10 @@ def tables(
     `file_now` or `member_now`.
     """
     inputs: Inputs = {**files_by_table(build, run), **manifest_tables(build)}
+    inputs["drop_reason"] = reason_table()
+    inputs["domain"] = TABLES["domain"].empty()
+    if "domain" in asked:
+        inputs["domain"] = domain_table(files_by_table(build)["sample"])
     for name, listed in (("file_now", file_now_table), ("member_now", member_now_table)):
         inputs[name] = listed(build) if name in asked else TABLES[name].empty()
     if other is not None:
@@ -85,6 +101,15 @@ def tables(
             for name, rows in of_other.items()
         }
     return inputs
+
+
+def reason_table() -> pa.Table:
+    """Table `drop_reason`: every reason, with the setting that decides it."""
+    rows = [
+        {"reason": reason, "meaning": meaning, "setting": SETTING_OF.get(reason)}
+        for reason, meaning in EXPLAINED.items()
+    ]
+    return pa.Table.from_pylist(rows, TABLES["drop_reason"].schema)
 
 
 def views(build: Path, run: Path | None = None, other: Path | None = None) -> Iterator[str]:
@@ -103,7 +128,9 @@ def _views_of_build(build: Path, prefix: str, run: Path | None = None) -> Iterat
             yield view_of_files(prefix + name, files, older=True)
         elif name in TABLES:
             yield empty_view(name, prefix)
-    for name, rows in manifest_tables(build).items():
+    listed = {**manifest_tables(build), "drop_reason": reason_table()}
+    listed["domain"] = domain_table(files_by_table(build)["sample"])
+    for name, rows in listed.items():
         yield view_of_rows(name, rows, prefix)
 
 

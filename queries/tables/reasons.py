@@ -163,6 +163,45 @@ REASONS: dict[str, str] = {
 }
 
 
+NOT_ASKED_FOR = "not_asked_for"  # no loss of a table: a pair that stands beyond every cap
+EXPLAINED = {
+    **REASONS,
+    NOT_ASKED_FOR: "a pair that nobody needed: earlier pairs fill every one of its queries",
+}
+# The setting that decides a reason, where one does; others cannot be turned off.
+SETTING_OF = {
+    "url_bad_host": "filters.drop_bad_hosts",
+    "url_private_host": "filters.allow_private_hosts",
+    "url_not_picture": "filters.not_pictures",
+    "caption_too_short": "filters.min_words",
+    "caption_too_long": "filters.max_words",
+    "caption_is_url": "filters.drop_urls",
+    "caption_is_file_name": "filters.drop_file_names",
+    "caption_mojibake": "filters.drop_mojibake",
+    "caption_mostly_digits": "filters.min_letter_share",
+    "caption_placeholder": "filters.placeholders",
+    "caption_repeats": "filters.max_repeated_share",
+    "caption_blocked": "filters.blocked_words",
+    "wrong_script": "filters.languages",
+    "wrong_language": "filters.languages",
+    "caption_boilerplate": "filters.boilerplate_max",
+    "excluded": "exclusions",
+    "opted_out": "consent.robots_tag",
+    **{reason: f"privacy.{reason.removeprefix('personal_')}" for reason in PERSONAL},
+    **{reason: f"consent.{reason.removeprefix('opted_out_')}" for reason in BY_SIGNAL},
+    "image_too_small": "images.min_side",
+    "image_aspect": "images.max_aspect",
+    "image_uniform": "images.min_spread",
+    "near_duplicate": "selection.near_bits",
+    NOT_ASKED_FOR: "selection.cap",
+    "timeout": "fetch.deadline_s",
+    "too_large": "fetch.max_bytes",
+    "too_many_redirects": "fetch.max_redirects",
+    "retry_later": "fetch.max_wait_s",
+    "too_many_pixels": "images.max_pixels",
+}
+
+
 def in_words(reasons: Mapping[str, int]) -> str:
     """How many rows were dropped for which reasons, the most frequent first, in words.
 

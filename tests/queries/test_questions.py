@@ -104,9 +104,10 @@ def test_on_a_terminal_and_in_markdown_what_strangers_wrote_is_plain_text(builds
 def test_every_audit_answers_in_one_document_or_in_a_file_each(builds, capsysbinary, tmp_path):
     one, two = builds
     single = [one for one in names("audit") if not one.startswith("two_builds")]
-    assert list(json.loads(asked(capsysbinary, "audit", "--build", one, "--format", "json"))) == (
-        single
-    )
+    answers = json.loads(asked(capsysbinary, "audit", "--build", one, "--format", "json"))
+    assert sorted(answers) == single
+    of_dpo = ("audit", "--build", one, "--for", "dpo", "--format", "json")
+    assert list(json.loads(asked(capsysbinary, *of_dpo)))[:2] == ["personal", "personal_examples"]
     document = asked(capsysbinary, "audit", "--build", one, "--format", "md").decode()
     assert document.count("\n## ") + 1 == len(single)
     out = ("--format", "parquet", "--out", tmp_path)

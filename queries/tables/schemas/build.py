@@ -97,3 +97,18 @@ table(
     column("kind", string, "url, caption, picture or thumbnail"),
     column("value", string, "the text; of a picture its sha256, of a thumbnail that of its base64"),
 )
+
+table(
+    "drop_reason",
+    "one row per reason for which a row is dropped: the closed list",
+    column("reason", string, "as the tables have it"),
+    column("meaning", string, "in words"),
+    column("setting", string, "that decides it, keys joined by dots; null: none", null=True),
+)
+table(
+    "domain",
+    "one row per host of samples, listed when a question asks for it",
+    column("host", string, "as the samples' URLs spell it, with its port"),
+    column("domain", string, "what somebody registers, by the public suffix list; or an address"),
+    column("suffix", string, "what stands above the domain; null for an address", null=True),
+)

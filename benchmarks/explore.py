@@ -28,10 +28,10 @@ from benchmarks.harness import Row, Timed, cache, child, peak_mb, show
 from pipeline.explore.meaning.nearest import Nearest, exact, index_bytes, make_index, recall
 from queries.tables.embeddings import Embeddings, read_embeddings, schema
 from queries.tables.manifest import MANIFEST
-from queries.tables.parts import write_json
+from queries.tables.parts import write_json, written_whole
 
 ROWS, QUICK_ROWS = 10_000_000, 2_000_000
-STEPS, QUICK_STEPS = 600, 60  # of the training
+STEPS, QUICK_STEPS = 600, 30  # of the training
 PART_ROWS = 1 << 16
 NOISE = 0.5  # length of what is added to a vector of length 1
 QUESTIONS, NEAREST = 1_000, 10
@@ -39,7 +39,15 @@ GOALS = {"p95_ms": 500, "recall": 0.95, "anonymous_mb": 1_000}
 
 
 def trained(steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """The embeddings of the emoji's pictures and, row by row, of their names: (N, width) each."""
+    """The embeddings of the emoji's pictures and, row by row, of their names: (N, width) each.
+
+    They are kept, so that other numbers of rows need no other training.
+    """
+    path = cache() / f"explore-base-{steps}.npz"
+    if path.is_file():
+        with np.load(path) as kept:
+            return kept["image"], kept["text"]
+    torch.set_num_threads(1)
     emoji = emoji_data.load(cache())
     model = emoji_train.train(emoji, emoji_train.Plan(steps), seed=0)
     small = emoji_data.resized(emoji, emoji_train.Plan(steps).pixels)
@@ -52,7 +60,10 @@ def trained(steps: int) -> tuple[np.ndarray, np.ndarray]:
             for block in np.array_split(drawn, 16)
         ]
     image = np.concatenate(pictures).astype(np.float32)
-    return unit(image), unit(np.tile(texts, (len(small.pictures), 1)))
+    text = np.tile(texts, (len(small.pictures), 1))
+    with written_whole(path) as beside, beside.open("wb") as file:
+        np.savez(file, image=unit(image), text=unit(text))
+    return unit(image), unit(text)
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:

@@ -6,13 +6,15 @@ from typing import Any
 from urllib.parse import urlencode
 
 import numpy as np
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Route
 
 from pipeline.explore.explorer import Explorer
 from pipeline.explore.meaning.model import EmbeddingModel
 from pipeline.explore.meaning.nearest import Near, Nearest, is_made, make_index
+from pipeline.explore.pictures import uploaded
 from pipeline.explore.view import KEY, PAGE_ROWS, View, key_of, view_of
 from queries.tables.embeddings import Embeddings, read_embeddings
 from queries.tables.errors import InputError, UserError
@@ -69,7 +71,27 @@ class Meaning:
 
 def routes(explorer: Explorer) -> list[BaseRoute]:
     meaning = Meaning(explorer)
-    return [explorer.route("/meaning", lambda request: search(meaning, request))]
+
+    async def upload(request: Request) -> Response:
+        try:
+            return await run_in_threadpool(search_picture, meaning, await uploaded(request))
+        except UserError as error:
+            return explorer.page("meaning.html", 400, here="/meaning", view=View(), fault=error)
+
+    return [
+        explorer.route("/meaning", lambda request: search(meaning, request)),
+        Route("/meaning", upload, methods=["POST"]),
+    ]
+
+
+def search_picture(meaning: Meaning, body: bytes) -> Response:
+    """The samples nearest to a stranger's picture, which the model's process decodes."""
+    index, model = meaning.need()
+    near = index.search(model.of_picture(body), PAGE_ROWS)
+    samples = samples_of(meaning.explorer, near)
+    return meaning.explorer.page(
+        "meaning.html", view=View(), here="/meaning", samples=samples, asked=True
+    )
 
 
 def search(meaning: Meaning, request: Request) -> Response:

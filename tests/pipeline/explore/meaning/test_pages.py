@@ -5,14 +5,18 @@ import re
 import sys
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from pipeline.explore.meaning.model import EmbeddingModel
 from queries.tables.embeddings import read_embeddings
 from queries.tables.errors import InputError
-from tests.pipeline.explore.made_build import served
+from queries.tables.parts import write_part
+from queries.tables.schemas import TABLES
+from tests.pipeline.explore.made_build import explored_build, id_of, served
 from tests.trainer_fixtures import make_build
 from trainer.__main__ import main
+from trainer.data.reading import read_samples
 from trainer.embeddings.encoders import encoder_of_run
 from trainer.run_folder import RunFolder
 
@@ -63,6 +67,31 @@ def test_a_pair_is_nearest_to_itself(world, client):
     near = figures(client.get("/meaning", params={"like": f"{pair_id:016x}"}))
     assert near[0] == (pair_id, 1.0)
     assert len(near) == 48
+
+
+def test_a_picture_that_is_sent_finds_its_own_sample(world, client):
+    samples = read_samples(world / "build", 64)
+    body = samples.bytes_of(9)
+    near = figures(client.post("/meaning", files={"picture": ("a.jpg", body)}))
+    scores = dict(near)
+    assert scores[int(samples.pair_ids[9])] > near[0][1] - 0.01  # decoded larger than the build's
+    assert [score for _, score in near] == sorted(scores.values(), reverse=True)
+    refused = client.post("/meaning", files={"picture": ("a.jpg", b"no picture")})
+    assert refused.status_code == 400
+    assert "not_an_image" in refused.text
+    assert client.post("/meaning", data={"picture": ""}).status_code == 400
+
+
+def test_the_page_of_a_pair_leads_to_what_the_model_finds_alike(tmp_path):
+    build, path = explored_build(tmp_path), tmp_path / "run/tables/place/0.parquet"
+    places = [{"pair_id": id_of(n), "x": n, "y": -n} for n in (4, 6)]
+    table = pa.Table.from_pylist(places, TABLES["place"].schema)
+    write_part(path, TABLES["place"], table.to_batches())
+    with served(build, "--run", tmp_path / "run") as asking:
+        page = asking.get(f"/pair/{id_of(4):016x}").text
+        assert f"/meaning?like={id_of(4):016x}" in page
+        grid = asking.get("/", params={"area": "3,5,-9,9"}).text
+        assert grid.count("<figure>") == 1
 
 
 def test_only_the_samples_of_a_view_are_looked_at(client):

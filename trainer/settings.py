@@ -65,6 +65,7 @@ ACTIVATIONS: tuple[Activation, ...] = get_args(Activation)
 TOWERS: tuple[Tower, ...] = get_args(Tower)
 OBJECTIVES: tuple[ObjectiveName, ...] = get_args(ObjectiveName)
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+MOST = 2**53 - 1  # of a whole number, as in pipeline's settings
 STRICT: Any = {"strict": True, "extra": "forbid"}  # to pydantic, as in pipeline's settings
 
 
@@ -72,10 +73,10 @@ STRICT: Any = {"strict": True, "extra": "forbid"}  # to pydantic, as in pipeline
 class Recipe:
     """How a model is trained: CLIP's paper, section 2.5 and tables 18 to 20, for its models."""
 
-    epochs: Annotated[int, Ge(1)]
-    batch: Annotated[int, Ge(2)]  # pairs
+    epochs: Annotated[int, Ge(1), Le(MOST)]
+    batch: Annotated[int, Ge(2), Le(MOST)]  # pairs
     lr: Annotated[float, Gt(0), Lt(float("inf"))]  # greatest, after the warm-up
-    warmup_steps: int
+    warmup_steps: Annotated[int, Ge(0), Le(MOST)]
     beta2: float
     eps: float
     weight_decay: float = 0.2  # on all but gains, biases and the temperature
@@ -84,9 +85,9 @@ class Recipe:
     lr_first: float = 0.0  # where the warm-up starts
     lr_last: float = 0.0  # where the cosine ends
     warmup_epochs: float = 0.0  # beside warmup_steps: the longer of the two
-    head_width: int = 4_096  # of the hidden layers of SimCLR's head
+    head_width: Annotated[int, Ge(1), Le(MOST)] = 4_096  # of the hidden layers of SimCLR's head
     # Pairs of a shared rare query that stand together in a batch; 0: none.
-    hard_negatives: Annotated[int, Ge(0)] = 0
+    hard_negatives: Annotated[int, Ge(0), Le(MOST)] = 0
     grad_clip_norm: Annotated[float, Ge(0)] = 0.0  # the norm of all gradients at most; 0: no bound
     crop_scale: Annotated[float, Gt(0), Le(1)] = 1.0  # least area of a crop of the square crop
     flip: bool = False  # mirror half of the pictures
@@ -187,8 +188,8 @@ class Means:
     One thing differs: a ResNet's batch statistics are those of a micro-batch.
     """
 
-    micro_batch: Annotated[int, Ge(0)] = 0  # pairs in memory at a time; 0: the whole batch
-    length_groups: Annotated[int, Ge(1)] = 4  # of texts of like length, each cut to its longest
+    micro_batch: Annotated[int, Ge(0), Le(MOST)] = 0  # pairs in memory at once; 0: the batch
+    length_groups: Annotated[int, Ge(1), Le(MOST)] = 4  # of texts, each cut to its longest
     checkpointing: bool = False  # a block keeps only its input, and is computed again backwards
     compile: bool = False  # torch.compile: pays off after minutes
     tf32: bool = False  # float32's products on a GPU: of a cosine times 100 up to 0.05 is lost
@@ -202,11 +203,11 @@ class TrainSettings:
 
     model: str
     recipe: Recipe
-    seed: int = 0
+    seed: Annotated[int, Ge(0), Le(2**63 - 1)] = 0
     max_seconds: Annotated[float, Gt(0)] | None = None  # the schedule then ends within them
     precision: Precision = "auto"
     val: Annotated[float, Ge(0), Le(0.5)] = 0.0  # share of the pairs that is held out
-    patience: Annotated[int, Ge(0)] = 0  # epochs without a better held-out loss; 0: all
+    patience: Annotated[int, Ge(0), Le(MOST)] = 0  # epochs without a better held-out loss; 0: all
     where: str | None = None  # a condition in SQL over `sample`: train on the rows that meet it
     scores: str | None = None  # a table by pair_id, as of `trainer score`, for `where`
     weights: tuple[

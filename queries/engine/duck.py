@@ -42,6 +42,8 @@ KINDS = {
     pa.binary(): "BLOB",
 }
 SQL_ERROR = duckdb.Error
+# Kinds of statements that give rows, or write a file that they name.
+ANSWERED = {"SELECT", "MULTI", "EXPLAIN", "PRAGMA", "CALL", "COPY"}  # MULTI: PIVOT
 SEALED_MEMORY = "256MB"
 UNKNOWN_TABLE = re.compile(r'Table with name "?([^\s"]+)"? does not exist')
 SHOWN_SQL = re.compile(r"\s*\nLINE (\d+):.*", re.DOTALL)  # the SQL again, and a mark below it
@@ -141,8 +143,14 @@ class DuckEngine(Engine):
         """
         try:
             with self.connect(inputs, older=True) as connection:
-                if len(connection.extract_statements(question)) > 1:
+                statements = connection.extract_statements(question)
+                if len(statements) > 1:
                     raise InputError(f"{question[:80]!r}: expected one statement, a SELECT")
+                if not {str(each.type).rpartition(".")[2] for each in statements} <= ANSWERED:
+                    raise InputError(
+                        f"{question[:80]!r}: expected a SELECT; what a question makes or sets ends "
+                        "with it, so nothing of it would be kept"
+                    )
                 relation = connection.sql(question)
                 if relation is None or not relation.columns:
                     raise InputError(f"{question[:80]!r}: expected a SELECT, which gives rows")

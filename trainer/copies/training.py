@@ -28,7 +28,7 @@ from trainer.copies.synthetic import copy
 from trainer.copies.thresholds import Greatest, above_rate
 from trainer.copies.thumbnails import chosen_pictures, thumbnail
 from trainer.data.prefetch import prefetched
-from trainer.settings import TrainerError
+from trainer.settings import MOST, TrainerError
 from trainer.training.optim import dtype
 
 TEMPERATURE = 0.07
@@ -62,6 +62,9 @@ class Budget:
             raise TrainerError(
                 f"steps {self.steps}, seconds {self.seconds}: expected at least 1, and more than 0"
             )
+        for name, value in (("steps", self.steps), ("seed", self.seed)):
+            if not 0 <= value <= MOST:
+                raise TrainerError(f"{name} {value}: expected 0 to {MOST}")
 
 
 def train(build: Path, to: Path, budget: Budget) -> Detector:

@@ -25,7 +25,13 @@ from trainer.copies.detector import load
 from trainer.copies.poses import ORIENTATIONS, oriented
 from trainer.copies.synthetic import SIDE, STORED, copy
 from trainer.copies.thumbnails import mirrored, thumbnail
-from trainer.copies.training import batches, chosen_rows, crowded, neighbours_by_colour
+from trainer.copies.training import (
+    Budget,
+    batches,
+    chosen_rows,
+    crowded,
+    neighbours_by_colour,
+)
 from trainer.overlap.search import SetPictures
 from trainer.settings import TrainerError
 
@@ -53,6 +59,13 @@ def world(tmp_path_factory):
     command = ["detector", "--data", f"{root}/build", "--steps", f"{STEPS}"]
     assert main([*command, "--to", f"{root}/detector.safetensors"]) == 0
     return root
+
+
+@pytest.mark.parametrize("number", [{"seed": 10**25}, {"seed": -1}, {"steps": 10**25}])
+def test_a_number_that_no_training_can_have_is_refused(number):
+    ((name, value),) = number.items()
+    with pytest.raises(TrainerError, match=f"{name} {value}: expected 0 to"):
+        Budget(**number)
 
 
 def test_a_copy_is_decided_by_its_pictures_and_seed_alone():

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from tests.trainer_fixtures import make_build
 from trainer.__main__ import main
 from trainer.model import checkpoint
 from trainer.run_folder import RunFolder
-from trainer.settings import TrainerError, read
+from trainer.settings import Means, Recipe, TrainerError, TrainSettings, read
 from trainer.training import saves
 from trainer.training.log import keep_lines
 from trainer.training.run import train
@@ -220,3 +221,16 @@ def test_a_wrong_setting_is_named_with_its_value_and_what_was_expected(toml, exp
     (tmp_path / "run.toml").write_text(toml)
     with pytest.raises(TrainerError, match=expected):
         read(tmp_path / "run.toml", {})
+
+
+def test_a_whole_number_that_no_run_can_have_is_refused_whichever_it_is():
+    numbers = [
+        (section, field.name)
+        for section, settings in (("", TrainSettings), ("recipe", Recipe), ("means", Means))
+        for field in fields(settings)
+        if field.type is int or getattr(field.type, "__origin__", None) is int
+    ]
+    assert len(numbers) == 9
+    for section, name in numbers:
+        with pytest.raises(TrainerError, match=f"{name} = 1{'0' * 25}: expected less than"):
+            read(None, {section: {name: 10**25}})

@@ -143,6 +143,10 @@ def test_corrupt_samples_are_counted_and_named(tmp_path, capsys):
             ["train", "--data", "nowhere", "--run", "r", "--epochs", "0"],
             "recipe.epochs = 0: expected greater",
         ),
+        (
+            ["train", "--data", "nowhere", "--run", "r", "--seed", f"{10**25}"],
+            f"seed = {10**25}: expected less than or equal to {2**63 - 1}",
+        ),
         (["zeroshot", "--run", "r", "--eval", "nowhere"], "expected an evaluation set"),
     ],
 )

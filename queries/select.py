@@ -9,6 +9,7 @@ may write no file, and is killed when its time is over: DuckDB's own limits stan
 
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -29,6 +30,8 @@ LONGEST = 20_000  # characters of a question
 MOST_ROWS, MOST_COLUMNS = 1_000, 60
 MOST_CELL, MOST_ANSWER = 1_000, 2_000_000  # characters of a cell, of all cells
 TABLE_FUNCTIONS = {"range", "generate_series", "unnest"}
+NAME = re.compile(r"[^\W\d]\w*")  # of a part of a WITH: no path of a file
+CATALOGUE = "SELECT view_name FROM duckdb_views() WHERE schema_name <> 'information_schema'"
 FUNCTIONS = """
 SELECT DISTINCT function_name FROM duckdb_functions()
 WHERE
@@ -92,7 +95,10 @@ def look_through(sql: str, tables: list[str]) -> None:
     if len(parsed["statements"]) != 1:
         raise InputError("expected one SELECT, and nothing behind it")
     nodes = list(_nodes(parsed["statements"]))
+    # Wherever the WITH stands, its names are allowed everywhere: so none may mean something else.
     own = {entry["key"].lower() for node in nodes for entry in _named_parts(node)}
+    if wrong := next((name for name in own if not NAME.fullmatch(name) or name in known()), None):
+        raise InputError(f"WITH {wrong[:80]}: expected a name that nothing has")
     allowed = {name.lower() for name in tables} | own
     for node in nodes:
         if fault := _fault(node, allowed):
@@ -121,6 +127,12 @@ def _fault(node: dict[str, Any], allowed: set[str]) -> str:
 def functions() -> frozenset[str]:
     """Those whose result depends on their arguments alone, and aggregates."""
     return frozenset(name for (name,) in sealed().execute(FUNCTIONS).fetchall())
+
+
+@lru_cache(maxsize=1)
+def known() -> frozenset[str]:
+    """The names of DuckDB's own views, as far as they need no schema before them."""
+    return frozenset(name.lower() for (name,) in sealed().execute(CATALOGUE).fetchall())
 
 
 def _named_parts(node: dict[str, Any]) -> list[dict[str, Any]]:

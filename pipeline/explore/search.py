@@ -31,10 +31,11 @@ def terms(text: str) -> list[str]:
     """
     if len(text) > MOST_CHARACTERS:
         raise InputError(f"a search has at most {MOST_CHARACTERS} characters")
-    listed = [phrase or word for phrase, word in TERM.findall(unicodedata.normalize("NFC", text))]
+    composed = unicodedata.normalize("NFC", text.replace("\x00", " "))  # no caption has a NUL
+    listed = [phrase or word for phrase, word in TERM.findall(composed)]
     if len(listed) > MOST_TERMS:
         raise InputError(f"a search has at most {MOST_TERMS} words or phrases: quote a phrase")
-    return [term.replace("\x00", "") for term in listed]
+    return listed
 
 
 def caption_parameters(text: str, whole_words: bool) -> dict[str, str]:

@@ -119,7 +119,9 @@ def refusal(method: str, headers: Headers, listening: str) -> str:
     if origin is not None and netloc_of(origin) != host.lower():
         return f"Origin {origin[:100]!r}: expected this server"
     foreign = headers.get("sec-fetch-site") in ("cross-site", "same-site")
-    if foreign and (method != "GET" or headers.get("sec-fetch-mode") != "navigate"):
+    whole_page = headers.get("sec-fetch-dest", "document") == "document"  # and no frame of another
+    is_link = method == "GET" and headers.get("sec-fetch-mode") == "navigate" and whole_page
+    if foreign and not is_link:
         return "another site may link to these pages, and neither load nor send anything"
     return ""
 

@@ -89,7 +89,14 @@ def path_of(points: list[dict[str, Any]], frame: dict[str, float]) -> str:
 
 
 def rectangle_of(area: list[float], frame: dict[str, float]) -> dict[str, int]:
-    """The drawing's rectangle of an area (left, right, bottom, top)."""
-    left, right, bottom, top = area
-    (x, y), (x_end, y_end) = drawn(left, top, frame), drawn(right, bottom, frame)
-    return {"x": x, "y": y, "width": max(x_end - x, 1), "height": max(y_end - y, 1)}
+    """The drawing's rectangle of an area (left, right, bottom, top), as far as it is drawn.
+
+    >>> frame = {"x": 0, "y": 0, "width": 1, "height": 1}
+    >>> rectangle_of([0.5, 1e308, -1e308, 0.5], frame)
+    {'x': 500, 'y': 500, 'width': 500, 'height': 500}
+    """
+    x, y = frame["x"], frame["y"]
+    left, right = (min(max(at, x), x + frame["width"]) for at in area[:2])
+    bottom, top = (min(max(at, y), y + frame["height"]) for at in area[2:])
+    (begin, up), (end, down) = drawn(left, top, frame), drawn(right, bottom, frame)
+    return {"x": begin, "y": up, "width": max(end - begin, 1), "height": max(down - up, 1)}

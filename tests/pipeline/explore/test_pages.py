@@ -100,6 +100,8 @@ def captions(client, address: str) -> list[str]:
         ("q=%3Cscript", [0]),
         ("q=%25", [3]),
         ("q=%5C", []),
+        ("q=cat%00&words=on", [1]),  # no caption has a NUL
+        ("q=%22%00%22+cat%00&words=on", []),
     ],
 )
 def test_a_search_finds_words_and_parts_of_words_in_any_script(client, search, numbers):

@@ -42,6 +42,14 @@ def test_the_machine_s_own_names_are_answered(client, host):
         ("GET", {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}),
         ("GET", {"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "cors"}),
         ("POST", {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}),
+        (
+            "GET",
+            {
+                "Sec-Fetch-Site": "cross-site",
+                "Sec-Fetch-Mode": "navigate",
+                "Sec-Fetch-Dest": "iframe",
+            },
+        ),
         ("GET", {"Origin": "https://evil.example"}),
         ("POST", {"Origin": "null"}),
         ("POST", {"Origin": "http://[::1"}),

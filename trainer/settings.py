@@ -90,6 +90,9 @@ class Recipe:
     hard_negatives: Annotated[int, Ge(0), Le(MOST)] = 0
     grad_clip_norm: Annotated[float, Ge(0)] = 0.0  # the norm of all gradients at most; 0: no bound
     crop_scale: Annotated[float, Gt(0), Le(1)] = 1.0  # least area of a crop of the square crop
+    # Most turn, shear, scale and shift, on a white page: 1 is 10 degrees and a tenth of a side.
+    affine: Annotated[float, Ge(0), Le(2)] = 0.0
+    strokes: Annotated[float, Ge(0), Le(1)] = 0.0  # share of drawings redrawn thick, thin, outlined
     flip: bool = False  # mirror half of the pictures
     colour: Annotated[float, Ge(0), Le(1)] = 0.0  # most change of brightness, contrast, saturation
     half_moments: bool = False  # Adam's, in 16 bits: CLIP, section 2.5

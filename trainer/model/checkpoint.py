@@ -34,6 +34,7 @@ from trainer.settings import (
 )
 
 DIGEST = "tensors_sha256"
+LOGIT_BIAS = "logit_bias"  # SigLIP's: for those who train on, as no embedding depends on it
 
 # What reading raises for a file that is no checkpoint, or that was made to do harm.
 DAMAGE = (
@@ -75,6 +76,7 @@ def save(
     build_digest: str = "",
     path: Path | None = None,
     data_digests: Sequence[str] = (),
+    logit_bias: Tensor | None = None,
 ) -> None:
     """Write the model beside the run's tokenizer, whole: to run.checkpoint, or to `path`."""
     named = tokenizer.load(run.tokenizer).digest()
@@ -88,7 +90,10 @@ def save(
         build_digest,
         tuple(data_digests),
     )
-    weights = {name: weight.cpu().contiguous() for name, weight in model.state_dict().items()}
+    tensors = model.state_dict()
+    if logit_bias is not None:
+        tensors[LOGIT_BIAS] = logit_bias.detach()
+    weights = {name: weight.cpu().contiguous() for name, weight in tensors.items()}
     write(path or run.checkpoint, weights, asdict(state))
 
 
@@ -156,6 +161,7 @@ def load(run: RunFolder) -> Checkpoint:
     """The run's model; TrainerError if there is none, or if its tokenizer is another's."""
     try:
         weights, metadata = read(run.weights)
+        weights.pop(LOGIT_BIAS, None)
         state = _state(metadata)
         words = tokenizer.load(run.tokenizer)
         _check_sizes(state.model, weights)

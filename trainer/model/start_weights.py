@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 from queries.tables.errors import one_line
 from trainer.model import CLIP, openai_names, tokenizer
-from trainer.model.checkpoint import DAMAGE, read_state
+from trainer.model.checkpoint import DAMAGE, LOGIT_BIAS, read_state
 from trainer.model.tokenizer import Tokenizer
 from trainer.run_folder import RunFolder
 from trainer.settings import MODELS, TrainerError, config
@@ -31,7 +31,7 @@ POSITIONS = (
     "visual.attnpool.positional_embedding",
     "positional_embedding",
 )
-LEFT_OUT = ("logit_bias", "attn_mask", "visual.attn_mask")  # no weight of ours
+LEFT_OUT = (LOGIT_BIAS, "attn_mask", "visual.attn_mask")  # no weight of ours
 HUB_WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 HUB_CONFIG = "open_clip_config.json"
 MOST_POSITIONS = 1 << 16

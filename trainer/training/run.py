@@ -197,7 +197,8 @@ def keep_weights(run: Run, done: Progress, path: Path) -> None:
     samples, model = run.loader.samples, run.stepper.model
     digests = [digest for _, digest in samples.named]
     about = (done.steps, samples.version, samples.digest, path, digests)
-    checkpoint.save(run.folder, model, run.settings, *about)
+    bias = getattr(run.stepper.objective, checkpoint.LOGIT_BIAS, None)
+    checkpoint.save(run.folder, model, run.settings, *about, logit_bias=bias)
 
 
 def save(run: Run, done: Progress) -> None:

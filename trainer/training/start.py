@@ -222,7 +222,7 @@ def take_weights(both: nn.ModuleDict, settings: TrainSettings) -> None:
     assert isinstance(objective, Objective)
     source = start_weights.read_source(Path(settings.init))
     weights = start_weights.fitted(source, model, settings.model, settings.init_tower)
-    bias = source.weights.get("logit_bias")
+    bias = source.weights.get(checkpoint.LOGIT_BIAS)
     if settings.recipe.objective == "siglip":
         if bias is None or bias.numel() != 1:
             weights.pop("logit_scale", None)  # of a softmax: SigLIP starts from its own

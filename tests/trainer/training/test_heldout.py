@@ -15,7 +15,7 @@ from trainer.data.reading import read_samples
 from trainer.model import checkpoint
 from trainer.run_folder import RunFolder
 from trainer.settings import RECIPES, TrainerError, read
-from trainer.training.augment import augmented_batch
+from trainer.training.augment import augmented_batch, moved, redrawn
 from trainer.training.heldout import HeldOut, held_out
 from trainer.training.log import Log
 from trainer.training.losses import contrastive
@@ -154,14 +154,17 @@ def test_pictures_are_left_as_they_are_unless_the_recipe_says_otherwise():
     kept = [np.array_equal(a, b) for a, b in zip(flipped, images, strict=True)]
     assert sum(mirrored) + sum(kept) == 6
     assert 0 < sum(mirrored) < 6
-    every = replace(plain, flip=True, colour=0.4, crop_scale=0.5)
+    every = replace(plain, flip=True, colour=0.4, crop_scale=0.5, affine=1.0, strokes=1.0)
     whole = augmented_batch(images.copy(), draws, every)
     part = augmented_batch(images[2:4].copy(), draws[2:4], every)
     np.testing.assert_array_equal(whole[2:4], part)
     assert not any(np.array_equal(a, b) for a, b in zip(whole, images, strict=True))
 
 
-@pytest.mark.parametrize("changes", [{}, {"flip": True, "colour": 0.4, "crop_scale": 0.5}])
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"flip": True, "colour": 0.4, "crop_scale": 0.5}, {"affine": 1.0, "strokes": 0.8}],
+)
 def test_changed_pictures_take_no_memory_of_their_own(changes):
     """The batch is the one that the loader has made, whose memory is used again."""
     images = np.zeros((4, 32, 32, 3), np.uint8).transpose(0, 3, 1, 2)
@@ -170,6 +173,28 @@ def test_changed_pictures_take_no_memory_of_their_own(changes):
     )
     assert changed.ctypes.data == images.ctypes.data
     assert changed.transpose(0, 2, 3, 1).flags.c_contiguous
+
+
+def test_a_moved_drawing_lies_on_white_paper_and_stays_whole():
+    page = np.full((64, 64, 3), 255, np.uint8)
+    page[20:44, 20:44] = 0
+    for seed in range(40):
+        seen = moved(page, np.random.default_rng(seed), 1.0)
+        edge = np.concatenate([seen[0], seen[-1], seen[:, 0], seen[:, -1]])
+        assert edge.min() == 255
+        assert 0.3 < (seen < 128).sum() / (page < 128).sum() < 1.7
+
+
+def test_redrawn_strokes_are_thicker_thinner_hollow_or_as_they_were():
+    page = np.full((64, 64, 3), 255, np.uint8)
+    page[16:48, 16:48] = 0
+    middles, areas = set(), set()
+    for seed in range(60):
+        seen = redrawn(page, np.random.default_rng(seed))
+        middles.add(bool(seen[32, 32, 0] < 128))
+        areas.add(int(np.sign((seen < 128).sum() - (page < 128).sum())))
+    assert middles == {True, False}  # an outline has nothing within
+    assert areas == {-1, 0, 1}
 
 
 def test_a_set_without_prompts_is_asked_by_the_bare_name_too_and_the_better_one_counts(

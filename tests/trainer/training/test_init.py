@@ -51,6 +51,21 @@ def started(name: str, init: Path, **settings) -> CLIP:
     return make_stepper(own, ALONE, torch.device("cpu")).model.eval()
 
 
+def test_a_siglip_run_hands_its_bias_on(world, tmp_path):
+    """It is no weight of the model, and who embeds does not need it; who trains on does."""
+    arguments = ["--data", f"{world}/build", "--objective", "siglip", *FLAGS]
+    assert main(["train", *arguments, "--run", f"{tmp_path}/run"]) == 0
+    run = RunFolder(tmp_path / "run")
+    weights, _ = checkpoint.read(run.checkpoint)
+    bias = weights["logit_bias"]
+    assert bias != -10.0  # it has learned
+    settings = TrainSettings("tiny-rn", recipe("tiny-rn", "siglip"), init=f"{run.root}")
+    stepper = make_stepper(settings, ALONE, torch.device("cpu"))
+    assert stepper.objective.logit_bias == bias
+    assert stepper.model.logit_scale == weights["logit_scale"]
+    assert checkpoint.load(run).model.logit_scale == weights["logit_scale"]
+
+
 def inputs(model: CLIP) -> tuple[torch.Tensor, torch.Tensor]:
     draw = np.random.default_rng(0)
     side, text = model.config.vision.pixels, model.config.text

@@ -40,16 +40,17 @@ def attend_once(
     mean of the rows. The sums are the same, in another order, for T times fewer products.
     """
     B, T, C = x.shape
-    q = (q * (C // heads) ** -0.5).view(B, heads, -1).transpose(0, 1)  # (heads, B, D)
+    D = C // heads
+    q = (q * D**-0.5).view(B, heads, D).transpose(0, 1)  # (heads, B, D)
     (key_weight, key_bias), (value_weight, value_bias) = key, value
-    through = torch.bmm(q, key_weight.view(heads, -1, C)).transpose(0, 1)  # (B, heads, C)
+    through = torch.bmm(q, key_weight.view(heads, D, C)).transpose(0, 1)  # (B, heads, C)
     logits = torch.bmm(through, x.transpose(1, 2))  # (B, heads, T)
-    logits = logits + torch.bmm(q, key_bias.view(heads, -1, 1)).transpose(0, 1)
+    logits = logits + torch.bmm(q, key_bias.view(heads, D, 1)).transpose(0, 1)
     if last is not None:
         seen = torch.arange(T, device=x.device) <= last.view(-1, 1, 1)
         logits = logits.masked_fill(~seen, float("-inf"))
     means = torch.bmm(logits.softmax(dim=-1), x)  # (B, heads, C)
-    by_head = value_weight.view(heads, -1, C).transpose(1, 2)
+    by_head = value_weight.view(heads, D, C).transpose(1, 2)
     mixed = torch.bmm(means.transpose(0, 1), by_head).transpose(0, 1)  # (B, heads, D)
     return mixed.reshape(B, C) + value_bias.to(mixed.dtype)
 
@@ -82,10 +83,10 @@ class Attention(nn.Module):
             q, k, v = qkv.permute(2, 0, 3, 1, 4).contiguous()
             mixed = attend(q, k, v, causal=self.causal)  # (B, heads, T, -)
             return self.out_proj(mixed.transpose(1, 2).reshape(B, T, C))
-        query, *key_value = zip(weights.chunk(3), biases.chunk(3), strict=True)
+        query, key, value = zip(weights.chunk(3), biases.chunk(3), strict=True)
         q = F.linear(rows_of(x, row), *query)
         last = torch.as_tensor(row, device=x.device) if self.causal else None
-        return self.out_proj(attend_once(q, x, *key_value, self.heads, last))
+        return self.out_proj(attend_once(q, x, key, value, self.heads, last))
 
 
 class Mlp(nn.Module):

@@ -272,7 +272,7 @@ class AttentionPool(nn.Module):
         x = x.flatten(2).transpose(1, 2)  # (B, H W, C)
         x = torch.cat([x.mean(dim=1, keepdim=True), x], dim=1)
         x = x + self.positional_embedding.to(x.dtype)
-        key, value = ((one.weight, one.bias) for one in (self.k_proj, self.v_proj))
+        key, value = ((each.weight, each.bias) for each in (self.k_proj, self.v_proj))
         pooled = attend_once(self.q_proj(x[:, 0]), x, key, value, self.heads)  # (B, C)
         return self.c_proj(pooled) if projected else pooled
 

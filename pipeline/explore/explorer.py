@@ -35,6 +35,7 @@ class Explorer:
         self.shards = sorted((build / "shards").glob("*.parquet"))
         self.has_map = run is not None and any((run / "tables" / "place").glob("*.parquet"))
         self.compared: tuple[Path, LockedTables] | None = None
+        self.counted: dict[str, tuple[int, list[dict[str, Any]]]] = {}  # by a view's parameters
         self.until_the_end = ExitStack()  # what ends with the server, such as a child process
         self._templates = templates()
 

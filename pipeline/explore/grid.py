@@ -29,6 +29,7 @@ FACET_TITLES = {
     "month": "Month of a statement",
     "score": "Score",
 }
+KEPT_COUNTS = 100  # views: the whole build is counted again and again
 COUNTING = ("facets", "facet_hosts", "facet_queries", "facet_consent")
 
 
@@ -61,18 +62,34 @@ def grid(explorer: Explorer, request: Request) -> Response:
 def facets(explorer: Explorer, request: Request) -> Response:
     """How many samples a view has, and of what: a page, or a part of the grid's."""
     view = view_of(request.query_params)
-    values = view.parameters()
-    (counted,) = explorer.ask("n_chosen", values)
-    asked = (*COUNTING, "facet_scores") if view.scorer else COUNTING
-    rows = [row for name in asked for row in explorer.ask(name, values)]
+    n, rows = counts(explorer, view)
     listed = {title: list(choices(view, name, rows)) for name, title in FACET_TITLES.items()}
     part = request.query_params.get("part") == "1"
     return explorer.page(
         "facet_list.html" if part else "facets.html",
         view=view,
-        n=counted["n"],
+        n=n,
         facets={title: values for title, values in listed.items() if values},
     )
+
+
+def counts(explorer: Explorer, view: View) -> tuple[int, list[dict[str, Any]]]:
+    """How many samples a view has, and of what; those of the last views are kept."""
+    values = view.parameters()
+    key = repr(sorted(values.items()))
+    if (kept := explorer.counted.get(key)) is not None:
+        return kept
+    (counted,) = explorer.ask("n_chosen", values)
+    asked = (*COUNTING, "facet_scores") if view.scorer else COUNTING
+    narrowed = values | ({"narrowed": True} if values else {})  # or all are counted, without a join
+    rows = [row for name in asked for row in explorer.ask(name, narrowed)]
+    heard = sum(row["n"] for row in rows if row["facet"] == "heard")
+    if silent := counted["n"] - heard:
+        rows.append({"facet": "consent", "facet_value": "silent", "n": silent})
+    while len(explorer.counted) >= KEPT_COUNTS:
+        explorer.counted.pop(next(iter(explorer.counted)), None)
+    explorer.counted[key] = (counted["n"], rows)
+    return counted["n"], rows
 
 
 def choices(view: View, name: str, rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:

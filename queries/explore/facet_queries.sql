@@ -9,7 +9,7 @@ SELECT
 FROM (
     SELECT kept_match.query_id, COUNT(*) AS n
     FROM kept_match
-    WHERE kept_match.pair_id IN (SELECT pair_id FROM chosen)
+    WHERE kept_match.pair_id IN (SELECT pair_id FROM chosen) -- param_narrowed
     GROUP BY kept_match.query_id
     ORDER BY n DESC, kept_match.query_id
     LIMIT 30

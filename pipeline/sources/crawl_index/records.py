@@ -163,9 +163,12 @@ def rows_of_record(content: bytes, record: Record) -> Iterator[Raw]:
         yield _lost(record, "bad_record", f"expected a record of a WARC: {error}")
         return
     own = next((answer for answer in answers if _same(answer.url, record.url)), None)
-    if own is not None:
-        yield from rows(own)
-    elif not answers:
+    row = None
+    for row in rows(own) if own is not None else ():
+        yield row
+    if row is not None:
+        return
+    if own is not None or not answers:
         yield _lost(record, "bad_record", "it has no answer of a server")
     elif isinstance(answers[0], Fault) and not answers[0].url:
         yield _lost(record, answers[0].reason, answers[0].about)

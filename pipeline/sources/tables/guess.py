@@ -37,6 +37,7 @@ OF_PEOPLE = re.compile(
 ASCII = set(map(chr, range(128)))
 WESTERN = set("äöüÄÖÜßéèêëÉÈÊàâáãåÀÂÁÅçÇíìîïÍñÑóòôõøÓØúùûÚœŒæÆ€£°©®«»¿¡‘’‚“”„–—…·")
 SAMPLE_BYTES = 20_000  # beyond ASCII, for a guess of the charset
+MANY = 10  # rows
 DEEPEST = 3  # objects in objects, whose values are looked at
 
 
@@ -184,9 +185,12 @@ def _like_a_picture(name: str, texts: list[str]) -> float:
 
 
 def _like_a_caption(name: str, texts: list[str]) -> float:
-    """More for texts of several words and for a name that means a caption; 0 without words."""
+    """More for texts of several words and for a name that means a caption; 0 without words.
+
+    Also 0 where many rows have one text, such as who speaks first in a conversation.
+    """
     words = [len(WORD.findall(text)) for text in texts]
-    if not any(words):
+    if not any(words) or (len(texts) >= MANY and len(set(texts)) == 1):
         return 0.0
     by_name = 3 * bool(OF_CAPTIONS.search(name)) - 2 * bool(OF_PEOPLE.search(name))
     mean = sum(words) / len(words)

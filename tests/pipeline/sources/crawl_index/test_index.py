@@ -143,6 +143,10 @@ WRONG = {  # what the index's place holds instead of page 0, and the account of 
     "nothing in it": (gzip.compress(b"", mtime=0), "got gzip of b''"),
     "another page": (packed(page(7)), f"it is of another address: {address(7)}"),
     "a request": (packed(page(0, kind="request")), "it has no answer of a server"),
+    "metadata of no answer": (
+        packed(page(0, b'{"Envelope": 1}', kind="metadata")),
+        "it has no answer of a server",
+    ),
     "a text": (packed(page(0, kind="conversion")), "it holds texts (WET)"),
 }
 

@@ -19,6 +19,8 @@ import pytest
 from pipeline import sources
 from pipeline.__main__ import main
 from pipeline.settings.whole import load
+from pipeline.sources.candidate import SourceError
+from pipeline.sources.tables.proposal import propose
 from queries.tables.manifest import find
 from tests import ROOT
 from tests.pipeline.sources.table_source import CAT, DOG, Store, reasons, written
@@ -344,3 +346,29 @@ def test_a_table_at_an_address_of_the_web_is_looked_at(here):
         assert main(["init", store.address("page")]) == 2
         assert main(["init", store.address("none.csv")]) == 2
         store.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("speakers", "column"),
+    [  # the form of LLaVA's instructions, and that of chats
+        (("from", "value"), "conversations.value"),
+        (("role", "content"), "conversations.content"),
+    ],
+)
+def test_who_speaks_is_no_caption(here, speakers, column):
+    """Whatever the other texts are: here one word, and the speaker is one of two."""
+    who, said = speakers
+    rows = [
+        {
+            "image": f"http://x.org/{n}.jpg",
+            "conversations": [{who: "a human person", said: f"w{n}"}, {who: "gpt", said: "yes"}],
+        }
+        for n in range(12)
+    ]
+    written(here / "a.json", json.dumps(rows))
+    assert propose("a.json").columns["caption"] == column
+    for row in rows:
+        del row["conversations"][0][said]
+    written(here / "a.json", json.dumps(rows))
+    with pytest.raises(SourceError, match="one of texts; it has: image, conversations"):
+        propose("a.json")

@@ -34,6 +34,7 @@ WIDE = {2: ("utf-16-le", "utf-16-be"), 4: ("utf-32-le", "utf-32-be")}  # by byte
 # A chunk of international text that is packed: keyword, flag, method, language, translated keyword.
 PACKED = re.compile(rb"iTXtXML:com\.adobe\.xmp\0\x01\0[^\0]{0,80}\0[^\0]{0,80}\0")
 MOST_TEXTS = 8
+EXTENSION = re.compile(rb"(?s)\xff\xe1(..)http://ns\.adobe\.com/xmp/extension/\0(.{32}).{4}(.{4})")
 BOMB = re.compile(rb"<!(?:ENTITY|DOCTYPE)")
 LABEL = re.compile(r"(?:c2pa|cawg)\.training-mining(?:__\d+)?")
 
@@ -52,7 +53,7 @@ def embedded(body: bytes) -> list[Statement]:
     statements: dict[Statement, None] = {}
     plain = _unpacked(body) if body.startswith(b"\x89PNG") else b""
     head = before_pixels(body)
-    for text in (head, plain):
+    for text in (*_joined(head), plain):
         for packet in packets(text):
             statements |= {Statement("xmp", term): None for term in terms(packet)}
     if b"training-mining" in head:
@@ -69,6 +70,25 @@ def before_pixels(body: bytes) -> bytes:
         length = int.from_bytes(body[place + 2 : place + 4], "big")
         place += 1 if body[place + 1] == 0xFF else 2 + length
     return body
+
+
+def _joined(head: bytes) -> tuple[bytes, ...]:
+    """(the bytes outside of split packets, each packet that a JPEG splits, in one piece).
+
+    A segment has the packet's digest, its length, where the segment's bytes begin in it, and these
+    (XMP, part 3, 1.1.3.1).
+    """
+    split: dict[bytes, dict[bytes, bytes]] = {}
+    rest, place = [], 0
+    for mark in EXTENSION.finditer(head) if head.startswith(b"\xff\xd8") else ():
+        if mark.start() < place:
+            continue
+        end = mark.start() + 2 + int.from_bytes(mark[1], "big")
+        split.setdefault(mark[2], {}).setdefault(mark[3], head[mark.end() : end])
+        rest.append(head[place : mark.start()])
+        place = max(end, mark.end())
+    joined = (b"".join(pieces[place] for place in sorted(pieces)) for pieces in split.values())
+    return b"".join([*rest, head[place:]]), *joined
 
 
 def packets(body: bytes) -> Iterator[bytes]:

@@ -59,6 +59,39 @@ def test_data_mining_terms_are_read_from_the_xmp_that_a_library_writes(form, pac
     assert embedded(picture(form, packet)) == [Statement("xmp", term) for term in expected]
 
 
+def split(packet: bytes, n_bytes: int, digest: bytes) -> list[bytes]:
+    """The segments of a JPEG that hold a packet which is too long for one."""
+    segments = []
+    for offset in range(0, len(packet), n_bytes):
+        content = b"http://ns.adobe.com/xmp/extension/\0" + digest
+        content += len(packet).to_bytes(4, "big") + offset.to_bytes(4, "big")
+        content += packet[offset : offset + n_bytes]
+        segments.append(b"\xff\xe1" + (2 + len(content)).to_bytes(2, "big") + content)
+    return segments
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize("n_bytes", [7, 50, 65_400])
+@pytest.mark.parametrize(("packet", "expected"), PACKETS)
+def test_a_packet_in_several_segments_is_read_as_one(packet, expected, n_bytes, order):
+    """As ExifTool and cameras write one beyond 64 KiB, here behind notes or with another's."""
+    long = packet.replace(b"<rdf:RDF", b"<!--" + b" " * 70_000 + b"--><rdf:RDF") + b"\n"
+    for whole in (packet, long):
+        others = split(b"<x:xmpmeta>" + b"note" * 90, 100, b"0" * 32)
+        segments = [*others, *split(whole, max(n_bytes, len(whole) // 500), b"A1" * 16)][::order]
+        body = picture("JPEG")
+        jpeg = body[:2] + b"".join(segments) + body[2:]
+        assert embedded(jpeg) == [Statement("xmp", term) for term in expected]
+        Image.open(io.BytesIO(jpeg)).load()
+
+
+def test_segments_that_lie_of_their_place_or_length_are_read_in_linear_time():
+    segment = split(b"DataMining", 10, b"B" * 32)[0]
+    torn = segment[:2] + b"\xff\xff" + segment[4:]
+    body = b"\xff\xd8" + (segment + torn) * 20_000 + b"\xff\xda"
+    assert embedded(body) == []
+
+
 def test_only_a_prohibition_is_refused():
     out = [
         bool(refused(embedded(picture("JPEG", packet)), ConsentSettings())) for packet, _ in PACKETS

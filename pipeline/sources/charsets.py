@@ -6,10 +6,12 @@ iso-2022-kr …) count as none.
 """
 
 import re
+from collections.abc import Iterable
 
 import chardet
 
 from pipeline.sources import legible
+from pipeline.sources.locales import corrected, languages
 
 # Python's codec, then the labels that mean it. Python's own aliases are not used: some of its
 # codecs (idna, punycode, unicode_escape) take quadratic time, and the standard reads some labels as
@@ -118,8 +120,13 @@ def decoded(body: bytes, charset: str | None) -> tuple[str, str | None]:
     return content.decode("utf-8", "replace"), guess
 
 
-def in_utf_8(body: bytes, charset: str | None) -> tuple[bytes, str | None]:
-    """The same in UTF-8. Of a page that is in UTF-8 the bytes are not touched, nor checked."""
+def in_utf_8(
+    body: bytes, charset: str | None, language: str | None = None, url: str = ""
+) -> tuple[bytes, str | None]:
+    """The same in UTF-8. Of a page that is in UTF-8 the bytes are not touched, nor checked.
+
+    `language` is the server's; with it and the address a short text is guessed better.
+    """
     for mark, marked in MARKS.items():
         if body.startswith(mark):
             return _encoded(body[len(mark) :], marked), None
@@ -129,7 +136,7 @@ def in_utf_8(body: bytes, charset: str | None) -> tuple[bytes, str | None]:
         return body, None
     if codec := _declared(body, late=True):
         return _encoded(body, codec), None
-    codec = guessed(body)
+    codec = guessed(body, languages(body, language, url))
     return _encoded(body, codec or "utf-8"), codec
 
 
@@ -185,8 +192,11 @@ def _is_utf_8(body: bytes) -> bool:
     return True
 
 
-def guessed(body: bytes) -> str | None:
-    """The likeliest codec of a page that names none, by its text that is not ASCII."""
+def guessed(body: bytes, of: Iterable[str] = ()) -> str | None:
+    """The likeliest codec of a page that names none, by its text that is not ASCII.
+
+    `of` are the languages that it may be in, which decide for a short text.
+    """
     escape = body.find(b"\x1b$")
     if escape >= 0 and body.isascii():  # in ISO-2022-JP every byte is a part of characters
         return _likeliest(body[escape : escape + SAMPLE_BYTES])
@@ -197,7 +207,8 @@ def guessed(body: bytes) -> str | None:
             length += len(sample[-1])
             if length >= SAMPLE_BYTES:
                 break
-    return _legible(b" ".join(sample))
+    text = b" ".join(sample)
+    return corrected(_legible(text), text, of)
 
 
 def _likeliest(sample: bytes) -> str | None:

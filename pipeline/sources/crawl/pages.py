@@ -100,7 +100,7 @@ def rows(page: Page | Fault) -> Iterator[Raw]:
 
 def _pictures(page: Page) -> Iterator[Raw]:
     if page.is_html:
-        html, guess = in_utf_8(page.body, page.charset)
+        html, guess = in_utf_8(page.body, page.charset, page.language, page.url)
         yield from pictures(html, page.url, page.language, guess, page.heard)
     elif not page.is_cut:
         try:

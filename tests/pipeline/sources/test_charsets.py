@@ -5,7 +5,8 @@ import codecs
 import pytest
 from webencodings import LABELS, lookup
 
-from pipeline.sources.charsets import CODECS, LATE_BYTES, decoded
+from pipeline.sources.charsets import CODECS, LATE_BYTES, decoded, in_utf_8
+from pipeline.sources.locales import CHARSETS, COUNTRIES
 from tests.pipeline.sources.crawl.test_crawl import IMG, packed, record, rows_of
 
 # Browsers show nothing of the first six, and read the seventh as if it had no letters.
@@ -120,6 +121,49 @@ def test_where_no_charset_is_declared_a_guess_is_made_and_recorded(tmp_path, cod
 def test_a_guess_of_a_short_text_is_what_reads_as_people_write(text, codec):
     page = f'<img src="a.jpg" alt="{text}"><p>{text}'
     assert decoded(page.encode(codec), None) == (page, codec)
+
+
+SHORT = [  # (language, charset, text), of which statistics alone know three in four
+    *(("cs", "cp1250", "Čaj"), ("cs", "iso8859-2", "Šálek čaje"), ("sk", "cp1250", "Ľud")),
+    *(("pl", "iso8859-2", "wiśnia"), ("pl", "cp1250", "wiśnia"), ("hu", "cp1250", "tűz")),
+    *(("tr", "cp1254", "Şeker"), ("tr", "cp1254", "ağaç"), ("lv", "cp1257", "Kaķis")),
+    *(("ru", "koi8-r", "Дом"), ("uk", "cp1251", "Їжак"), ("el", "cp1253", "Σπίτι")),
+    *(("ja", "cp932", "猫"), ("ko", "cp949", "고양이"), ("th", "cp874", "แมว")),
+    *(("fr", "cp1252", "Noël"), ("es", "cp1252", "Año"), ("vi", "cp1258", "mèo")),
+]
+WRONG = [  # languages that templates state, whatever the text is in
+    *(("fr", "cp1251", "Привет"), ("de", "cp1250", "Łódź"), ("de", "cp932", "猫の絵")),
+    *(("it", "cp1253", "Σπίτι"), ("en", "cp1250", "Łódź"), ("xx", "cp1252", "Größe")),
+]
+
+
+@pytest.mark.parametrize(("language", "codec", "text"), [*SHORT, *WRONG])
+def test_a_short_text_is_of_a_charset_of_its_language_if_it_can_be(language, codec, text):
+    """chardet/chardet #87 and jawah/charset_normalizer #571: Czech and Polish read as Western."""
+    stated = f'<html class=x lang="{language}-XX"><img alt="{text}">'
+    content, guess = in_utf_8(stated.encode(codec), None)
+    assert content.decode() == stated
+    assert guess in CODECS.values()
+    plain = f'<img alt="{text}">'
+    assert in_utf_8(plain.encode(codec), None, f"{language}, en")[0].decode() == plain
+
+
+def test_the_country_of_a_host_is_the_last_that_is_asked():
+    page = '<img alt="Čaj">'.encode("cp1250")
+    assert in_utf_8(page, None, None, "http://www.caj.cz:80/a")[0].decode() == '<img alt="Čaj">'
+    assert in_utf_8(page, None, "fr", "http://www.caj.cz/")[0].decode() == '<img alt="Èaj">'
+    assert in_utf_8(page, None, None, "http://[x")[1] is not None
+
+
+def test_a_long_text_is_what_statistics_say_whatever_language_is_stated():
+    text = "<html lang=cs><p>" + "Pâté, crème brûlée et œufs à la coque pour Noël à Besançon. " * 9
+    assert decoded(text.encode("cp1252"), None) == (text, "cp1252")
+
+
+def test_every_charset_of_a_language_is_one_of_the_web_s():
+    named = {charset for charsets in CHARSETS.values() for charset in charsets.split()}
+    assert named <= {*CODECS.values()}
+    assert {code or country for country, code in COUNTRIES.items()} <= CHARSETS.keys()
 
 
 def test_utf_8_is_no_guess(tmp_path):

@@ -76,9 +76,8 @@ def test_a_table_of_ones_own_says_whether_its_captions_hold_markup(tmp_path):
 @pytest.mark.parametrize(
     ("stated", "meant"),
     [
-        (f"{CAT}?w=640&amp;h=480", f"{CAT}?w=640&h=480")(
-            f"{CAT}?a=1&copy=2&#38;b=3", f"{CAT}?a=1&copy=2&b=3"
-        ),
+        (f"{CAT}?w=640&amp;h=480", f"{CAT}?w=640&h=480"),
+        (f"{CAT}?a=1&copy=2&#38;b=3", f"{CAT}?a=1&copy=2&b=3"),
         (f"{CAT}?a=&amp;amp;b", f"{CAT}?a=&amp;b"),
         (f"{CAT}?a=1&b;=<i>", f"{CAT}?a=1&b;=<i>"),
     ],

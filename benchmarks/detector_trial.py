@@ -18,6 +18,7 @@ from benchmarks.harness import cache
 from queries.pixels.fingerprint import phash
 from queries.pixels.pdq import pdq
 from queries.tables.parts import written_whole
+from trainer.copies import alignment, poses
 from trainer.copies.alignment import CHECKED, likeness
 from trainer.copies.detector import Detector
 from trainer.copies.neighbours import bits_between
@@ -122,7 +123,10 @@ class Trial:
             agreed[hashed[name] >= -EQUAL_BITS] = 1  # these count without a check
             return agreed
 
-        name_of = f"{method} checked {limit:.5f}"
+        sources = (alignment, poses)  # a unit is of one state of the check
+        states = [Path(module.__file__ or "").read_bytes() for module in sources]
+        state = hashlib.sha256(b"".join(states)).hexdigest()[:8]
+        name_of = f"{method} checked {limit:.5f} by {state}"
         return {name: self._kept(name_of, name, unit) for name in scores}
 
     def _kept(self, method: str, name: str, unit: Callable[[str], np.ndarray]) -> np.ndarray:

@@ -16,7 +16,7 @@ from queries.engine.progress import shown
 from trainer.copies.poses import in_pixels, oriented, poses
 from trainer.copies.synthetic import SIDE
 
-LEAST_AGREEMENT = 0.85  # of two copies of one picture
+LEAST_AGREEMENT = 0.84  # of two copies of one picture
 CHECKED = 96  # pixels a side of the pictures that are compared
 MOST_POSES = 3  # the best, that are refined
 STEPS = 25  # of the alignment
@@ -27,7 +27,8 @@ FINE, ROUGH = 1.0, 4.5  # pixels: details between these two blurs are compared
 MOST_GAIN = 4.0  # of one picture's contrast to the other's
 BLOCKS = 8  # a side
 LEAST_OF_BLOCK = 0.3  # of its area, that both show
-IGNORED = 0.25  # of the blocks, those that agree least: letters laid over a picture
+IGNORED = 0.25  # of the blocks with details, those that agree least: letters laid over a picture
+LEAST_DETAIL = 0.03  # of a block, in means of all: a drawing's white ground is no part of IGNORED
 
 
 def likeness(picture: np.ndarray, other: np.ndarray) -> float:
@@ -101,9 +102,12 @@ def _correlation(both: np.ndarray, first: np.ndarray, second: np.ndarray) -> flo
     A block that is flat in one of the pictures says little; but if all are, as in a copy of less
     contrast, they are scaled first, by MOST_GAIN at most.
     """
+    if not len(both) or min(first.mean(), second.mean()) < 1e-3:
+        return 0.0
     mean = np.sqrt(first * second)
     order = np.argsort(both / np.maximum(mean, 1e-3), kind="stable")
-    kept = order[int(IGNORED * len(order)) :]
+    detailed = np.maximum(first / first.mean(), second / second.mean()) > LEAST_DETAIL
+    kept = order[int(IGNORED * detailed.sum()) :]
     both, first, second, mean = both[kept], first[kept], second[kept], mean[kept]
     gain = np.sqrt(first.sum() / max(float(second.sum()), 1e-3))
     gain = float(np.clip(gain, 1 / MOST_GAIN, MOST_GAIN))

@@ -1,6 +1,7 @@
 """Decontamination, from the look at a build to the next one without what was found."""
 
 import csv
+import io
 import os
 import subprocess
 import sys
@@ -9,14 +10,17 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from queries.tables.manifest import find
 from tests.image_server import ImageServer
 from tests.processes import WAIT_S
 from tests.small_build import ROOT, Small, table
+from tests.trainer.overlap.test_planted import COPIES
 from tests.trainer_fixtures import write_tar
 
-SHOWN = 6
+KINDS = ("jpeg", "webp", "half", "double", "mirror", "bright")
+SHOWN = len(KINDS)
 
 
 def run(*command: str) -> subprocess.CompletedProcess:
@@ -31,14 +35,18 @@ def run(*command: str) -> subprocess.CompletedProcess:
 
 
 def evaluation_set(folder: Path, build: Path) -> None:
-    """SHOWN pictures of a build's shards, as an evaluation set of two classes."""
+    """Copies of SHOWN pictures of a build's shards, each of another kind, in two classes."""
     files: dict[str, bytes] = {}
+    changes = [COPIES[kind] for kind in KINDS]
     for path in sorted((build / "shards").glob("*.tar")):
         with tarfile.open(path) as tar:
             for member in tar:
                 if member.name.endswith(".jpg") and len(files) < 2 * SHOWN:
                     key = member.name.removesuffix(".jpg")
-                    files[member.name] = tar.extractfile(member).read()
+                    image = Image.open(tar.extractfile(member)).convert("RGB")
+                    body = io.BytesIO()
+                    changes[len(files) // 2](image).save(body, "PNG")
+                    files[f"{key}.png"] = body.getvalue()
                     files[f"{key}.cls"] = b"%d" % (len(files) % 4 // 2)
     write_tar(folder / "test" / "0.tar", files)
     (folder / "classnames.txt").write_text("one\nother\n")

@@ -12,6 +12,7 @@ with endings.importing(__name__):
     from pipeline.explore.command import add_explore_options, run_explore
     from pipeline.publish.card import write_card
     from pipeline.publish.command import add_publish_options, run_publish
+    from pipeline.publish.rights import write_rights
     from pipeline.publish.told import told_in
     from pipeline.report.builds import add_builds_options, run_builds
     from pipeline.report.page import announce, print_counts, write_report
@@ -28,6 +29,7 @@ examples:
   python -m pipeline report --build wit --run wit/runs/sample     report on build and model
   python -m pipeline explore wit --run wit/runs/sample            see and search it in a browser
   python -m pipeline card --build wit --name mine                 describe the dataset to its users
+  python -m pipeline rights --build wit                           credits, and the EU's summary
   python -m pipeline builds wit                                   its versions, and what changed
   python -m pipeline publish wit --to public --embed              a folder for others, or a hub
   python -m pipeline takedown --settings my.toml --out wit --list gone.csv
@@ -63,6 +65,10 @@ def main(arguments: list[str] | None = None) -> int:
     card.add_argument(
         "--settings", action=LocalPath, help="a TOML whose [card] says what people know"
     )
+    rights = verbs.add_parser(
+        "rights", help="write whom to credit, and the summary of training content that the EU asks"
+    )
+    rights.add_argument("--build", required=True, help="a build, or a workspace")
     add_builds_options(verbs.add_parser("builds", help="list the builds, and compare the last two"))
     add_publish_options(
         verbs.add_parser("publish", help="make a folder of a build that others can read, or a hub")
@@ -75,8 +81,15 @@ def main(arguments: list[str] | None = None) -> int:
     options = parsed(parser.parse_args, arguments)
     runs = {"takedown": run_takedown, "init": run_init, "publish": run_publish}
     runs |= {"builds": run_builds, "explore": run_explore}
+    runs["rights"] = describe_rights
     work = runs.get(options.verb, describe_build)
     return endings.run(f"pipeline {options.verb}", lambda: work(options))
+
+
+def describe_rights(options: argparse.Namespace) -> None:
+    """Write the lists of authors and the summary, and print where they are."""
+    for path in write_rights(find(options.build)):
+        print(path)
 
 
 def describe_build(options: argparse.Namespace) -> None:

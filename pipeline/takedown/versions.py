@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from pipeline.images.parts import restore_pictures
 from pipeline.publish.card import CARD
+from pipeline.publish.rights import ATTRIBUTION, SUMMARY
 from pipeline.publish.version import link, stage_row
 from pipeline.report.page import REPORT, write_report
 from pipeline.takedown.files import (
@@ -93,7 +94,9 @@ def _rewrite_version(version: Path, log: TakedownLog, urls: frozenset[str]) -> N
     before = [*about.get("manifests_before", []), manifest_digest(version)]
     with folder_written_whole(version) as beside:
         for path in sorted(path for path in version.rglob("*") if path.is_file()):
-            if path.relative_to(version).as_posix() not in {MANIFEST, REPORT, *CARD}:
+            name = path.relative_to(version).as_posix()
+            derived = name in {MANIFEST, REPORT, SUMMARY, *CARD}
+            if not derived and not name.startswith(f"{ATTRIBUTION}/"):
                 place = beside / path.relative_to(version)
                 place.parent.mkdir(parents=True, exist_ok=True)
                 link(path, place)

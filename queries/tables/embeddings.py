@@ -21,12 +21,12 @@ from queries.tables.errors import UserError, first_line
 from queries.tables.manifest import MANIFEST
 
 FOLDER = "embeddings"  # of a run
-KINDS = ("image", "text")
 INDEX = "index"  # folder in there of what is made of the parts, to search them
 FAULTS = (OSError, ValueError, LookupError, TypeError, RecursionError)
 MOST_WIDTH = 1 << 14  # numbers of an embedding
 
 Kind = Literal["image", "text"]
+KINDS: tuple[Kind, ...] = ("image", "text")
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from faiss.contrib.ondisk import merge_ondisk
 
 from queries.engine.progress import shown
 from queries.pixels.fingerprint import hash63
-from queries.tables.embeddings import INDEX, Embeddings, Kind
+from queries.tables.embeddings import INDEX, KINDS, Embeddings, Kind
 from queries.tables.errors import UserError
 from queries.tables.parts import folder_written_whole, write_json
 
@@ -52,20 +52,25 @@ class Nearest:
         if not is_made(embeddings):
             raise UserError(f"{folder}: an index of other embeddings, expected one of these")
         self.embeddings = embeddings
-        flags = faiss.IO_FLAG_READ_ONLY | faiss.IO_FLAG_ONDISK_SAME_DIR
-        index: Any = faiss.read_index(str(folder / FILE), flags)
+        index: Any = faiss.read_index(str(folder / FILE), faiss.IO_FLAG_SKIP_IVF_DATA)
+        lists: Any = faiss.downcast_InvertedLists(index.invlists)
+        lists.filename, lists.read_only = str(folder / LISTS), True  # wherever the run is now
+        lists.do_mmap()
         index.parallel_mode = 1  # the lists of one question are shared by threads
         self._index = index
 
-    def search(self, vector: np.ndarray, n: int, among: np.ndarray | None = None) -> list[Near]:
+    def search(
+        self, vector: np.ndarray, n: int, among: np.ndarray | None = None, kind: Kind = "image"
+    ) -> list[Near]:
         """The n nearest to a vector (width,), nearest first; of equals the lowest pair_id.
 
-        among: int64 pair_ids that are looked at alone; then every list is read.
+        among: int64 pair_ids that are looked at alone; then every list is read. kind: of what is
+        sought: the pictures near a text stand in more lists than those near a picture.
         """
         sought = np.ascontiguousarray(vector, np.float32).reshape(1, -1)
         if sought.shape[1] != self.embeddings.width or not np.isfinite(sought).all():
             raise UserError(f"a vector of {sought.shape[1]}, expected {self.embeddings.width}")
-        options = lists_read(int(self.about["lists_read"]))
+        options = lists_read(int(self.about["lists_read"][kind]))
         if among is not None:
             if not len(among):
                 return []
@@ -199,21 +204,24 @@ def recall(found_ids: np.ndarray, exact_ids: np.ndarray) -> float:
     return sum(hits) / max(1, exact_ids.size)
 
 
-def _lists_to_read(embeddings: Embeddings, index: faiss.IndexIVFScalarQuantizer) -> int:
-    """The fewest lists, a power of two, with which captions and pictures find ENOUGH."""
+def _lists_to_read(embeddings: Embeddings, index: Any) -> dict[str, int]:
+    """By what is sought, the fewest lists, a power of two, with which it finds ENOUGH."""
+    return {kind: _enough_lists(embeddings, index, kind) for kind in KINDS}
+
+
+def _enough_lists(embeddings: Embeddings, index: Any, kind: Kind) -> int:
     if index.nlist == 1:
         return 1
     read = 1
-    with shown("index: recall") as step:
-        for kind in ("text", "image"):
-            sought = _sample(embeddings, kind, TRIED)[1][:TRIED].astype(np.float32)
-            wanted, _ = exact(embeddings, sought, NEAREST)
-            while read < index.nlist:
-                near = index.search(sought, NEAREST, params=lists_read(read))[1]
-                if recall(near, wanted) >= ENOUGH:
-                    break
-                read = min(2 * read, index.nlist)
-            step.say(f"{kind}: {read} of {index.nlist} lists")
+    with shown(f"index: recall by {kind}") as step:
+        sought = _sample(embeddings, kind, TRIED)[1][:TRIED].astype(np.float32)
+        wanted, _ = exact(embeddings, sought, NEAREST)
+        while read < index.nlist:
+            near = index.search(sought, NEAREST, params=lists_read(read))[1]
+            if recall(near, wanted) >= ENOUGH:
+                break
+            read = min(2 * read, index.nlist)
+            step.say(f"{read} of {index.nlist} lists")
     return read
 
 

@@ -16,7 +16,7 @@ from pipeline.explore.meaning.model import EmbeddingModel
 from pipeline.explore.meaning.nearest import Near, Nearest, is_made, make_index
 from pipeline.explore.pictures import uploaded
 from pipeline.explore.view import KEY, PAGE_ROWS, View, key_of, view_of
-from queries.tables.embeddings import Embeddings, read_embeddings
+from queries.tables.embeddings import Embeddings, Kind, read_embeddings
 from queries.tables.errors import InputError, UserError
 
 MOST_PAGES = 10
@@ -103,8 +103,9 @@ def search(meaning: Meaning, request: Request) -> Response:
         return meaning.explorer.page("meaning.html", view=view, here="/meaning")
     index, model = meaning.need()
     vector = sought(index, model, text, like)
+    kind: Kind = "text" if text else "image"
     number = min(view.number, MOST_PAGES)
-    near = index.search(vector, PAGE_ROWS * number + 1, among(meaning.explorer, view))
+    near = index.search(vector, PAGE_ROWS * number + 1, among(meaning.explorer, view), kind)
     shown = near[PAGE_ROWS * (number - 1) : PAGE_ROWS * number]
     more = len(near) > PAGE_ROWS * number and number < MOST_PAGES
     own = {"text": text} if text else {"like": like}

@@ -46,7 +46,7 @@ def test_many_lists_made_in_blocks_find_nearly_all(tmp_path, monkeypatch):
     make_index(embeddings, rows_a_block=1_200)
     index = Nearest(embeddings)
     assert index.about["lists"] == 63
-    assert index.about["lists_read"] < 63
+    assert index.about["lists_read"]["image"] < 63
     sought = unit(vectors[1::40] + 0.05 * draw.normal(size=(100, 32))).astype(np.float32)
     by_index = np.array([[p.pair_id for p in index.search(v, 10)] for v in sought])
     assert recall(by_index, exact(embeddings, sought, 10)[0]) >= 0.95

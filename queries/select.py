@@ -29,6 +29,7 @@ MOST_BYTES = 1 << 30  # of memory beyond what the process has at its start
 LONGEST = 20_000  # characters of a question
 MOST_ROWS, MOST_COLUMNS = 1_000, 60
 MOST_CELL, MOST_ANSWER = 1_000, 2_000_000  # characters of a cell, of all cells
+RUNNING: set[subprocess.Popen[bytes]] = set()  # of the questions that this process asks
 TABLE_FUNCTIONS = {"range", "generate_series", "unnest"}
 NAME = re.compile(r"[^\W\d]\w*")  # of a part of a WITH: no path of a file
 CATALOGUE = "SELECT view_name FROM duckdb_views() WHERE schema_name <> 'information_schema'"
@@ -54,24 +55,34 @@ def ask(sql: str, build: Path, run: Path | None = None, seconds: float = SECONDS
     if len(sql) > LONGEST:
         raise InputError(f"expected a question of at most {LONGEST:,} characters")
     asked = {"sql": sql, "build": str(build), "run": str(run) if run else None}
+    with subprocess.Popen(  # noqa: S603  # this very module
+        [sys.executable, "-m", "queries.select", str(os.getpid()), str(seconds)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={"PYTHONPATH": os.pathsep.join(sys.path)},
+    ) as process:
+        RUNNING.add(process)
+        try:
+            output, _ = process.communicate(json.dumps(asked).encode(), seconds + GRACE_S)
+        except subprocess.TimeoutExpired:
+            raise InputError(too_long(seconds)) from None
+        finally:
+            process.kill()
+            RUNNING.discard(process)
     try:
-        done = subprocess.run(  # noqa: S603  # this very module
-            [sys.executable, "-m", "queries.select", str(os.getpid()), str(seconds)],
-            input=json.dumps(asked).encode(),
-            capture_output=True,
-            timeout=seconds + GRACE_S,
-            check=False,
-            env={"PYTHONPATH": os.pathsep.join(sys.path)},
-        )
-    except subprocess.TimeoutExpired:
-        raise InputError(too_long(seconds)) from None
-    try:
-        answer = json.loads(done.stdout)
+        answer = json.loads(output)
     except ValueError:
         raise InputError("the question took more memory than there is for it") from None
     if fault := answer.get("fault"):
         raise InputError(fault)
     return Answer(**answer)
+
+
+def end_all() -> None:
+    """End the processes of the questions that are being asked: their answer is that of a fault."""
+    for process in list(RUNNING):
+        process.kill()
 
 
 def too_long(seconds: float) -> str:

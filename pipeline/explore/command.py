@@ -8,16 +8,18 @@ import webbrowser
 from contextlib import suppress
 from pathlib import Path
 from threading import Thread
+from types import FrameType
 
 from pipeline.explore import LOOPBACK
 from queries.options import LocalPath
+from queries.select import end_all
 from queries.tables.errors import InputError, MachineError
 from queries.tables.manifest import find, run_folder
 from queries.tables.store import is_store
 
 PORT = 8380
 HOST = "127.0.0.1"
-LONGEST_GOODBYE_S = 2  # for requests under way at Ctrl-C
+LONGEST_GOODBYE_S = 20  # for requests under way at Ctrl-C: longer than any question may take
 
 
 def add_explore_options(parser: argparse.ArgumentParser) -> None:
@@ -57,6 +59,11 @@ def run_explore(options: argparse.Namespace) -> int:
 
         class Server(uvicorn.Server):
             """Says where it is once it answers, and Ctrl-C ends it in order."""
+
+            def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+                explorer.is_ending = True
+                end_all()
+                super().handle_exit(sig, frame)
 
             async def startup(self, sockets: list[socket.socket] | None = None) -> None:
                 await super().startup(sockets)

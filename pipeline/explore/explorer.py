@@ -1,7 +1,8 @@
 """What every page of the explorer stands on: the locked tables of a build, and the templates."""
 
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import ExitStack, asynccontextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,29 @@ from queries.tables.manifest import MANIFEST, manifest
 from queries.tables.reasons import REASONS
 
 HERE = Path(__file__).parent
+AT_ONCE, MOST_WAITING = 16, 64  # requests; threads are left for files such as style sheets
 LONGEST_CAPTION = 2_000  # characters that a page shows
 Answer = Callable[[Request], Response]
+
+
+class Places:
+    """So many requests are answered at once, and so many wait, which takes no thread."""
+
+    def __init__(self, at_once: int, waiting: int):
+        self._free = asyncio.Semaphore(at_once)
+        self._left = at_once + waiting
+
+    @asynccontextmanager
+    async def taken(self) -> AsyncIterator[None]:
+        """One of the places, when it is free. Raises InputError where too many wait."""
+        if not self._left:
+            raise InputError("too many questions at once: ask again in a moment")
+        self._left -= 1
+        try:
+            async with self._free:
+                yield
+        finally:
+            self._left += 1
 
 
 class Explorer:
@@ -36,6 +58,8 @@ class Explorer:
         self.has_map = run is not None and any((run / "tables" / "place").glob("*.parquet"))
         self.compared: tuple[Path, LockedTables] | None = None
         self.counted: dict[str, tuple[int, list[dict[str, Any]]]] = {}  # by a view's parameters
+        self.is_ending = False  # then nothing new is begun
+        self.places = Places(AT_ONCE, MOST_WAITING)
         self.until_the_end = ExitStack()  # what ends with the server, such as a child process
         self._templates = templates()
 
@@ -53,12 +77,23 @@ class Explorer:
         shown = {"version": self.build.name, "run": self.run, "has_map": self.has_map, **values}
         return HTMLResponse(self._templates.get_template(template).render(shown), status)
 
-    def route(self, path: str, answer: Answer, methods: tuple[str, ...] = ("GET",)) -> Route:
+    def route(
+        self,
+        path: str,
+        answer: Answer,
+        methods: tuple[str, ...] = ("GET",),
+        places: Places | None = None,
+    ) -> Route:
         """A route whose answer is made in a thread; an InputError is a page of one line."""
 
         async def answered(request: Request) -> Response:
             try:
-                return await run_in_threadpool(answer, request)
+                async with (places or self.places).taken():
+                    # Who has hung up while waiting is asked nothing of.
+                    gone = request.method == "GET" and await request.is_disconnected()
+                    if gone or self.is_ending:
+                        return Response(status_code=503)
+                    return await run_in_threadpool(answer, request)
             except InputError as error:
                 return self.page("fault.html", 400, fault=str(error))
 

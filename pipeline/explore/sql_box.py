@@ -1,20 +1,18 @@
 """The page of SQL: a question of one's own over the build's tables, behind every limit there is."""
 
-from threading import BoundedSemaphore
-
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from pipeline.explore.explorer import Explorer
+from pipeline.explore.explorer import Explorer, Places
 from pipeline.explore.view import View, view_of
 from queries.locked import written_out
 from queries.questions import sql as sql_of
-from queries.select import MOST_ROWS, SECONDS, Answer, ask
+from queries.select import MOST_ROWS, SECONDS, ask
 from queries.tables.errors import InputError
 from queries.tables.schemas import TABLES
 
-AT_ONCE = 2  # processes that ask
+AT_ONCE, MOST_WAITING = 2, 8  # processes that ask, and questions that wait for one
 EXAMPLES = {
     "Why candidates were dropped": """
 SELECT stage, reason, COUNT(*) AS n
@@ -53,18 +51,18 @@ LIMIT 20
 
 
 def routes(explorer: Explorer) -> list[BaseRoute]:
-    free = BoundedSemaphore(AT_ONCE)
-    return [explorer.route("/sql", lambda request: box(explorer, free, request))]
+    places = Places(AT_ONCE, MOST_WAITING)
+    return [explorer.route("/sql", lambda request: box(explorer, request), places=places)]
 
 
-def box(explorer: Explorer, free: BoundedSemaphore, request: Request) -> Response:
+def box(explorer: Explorer, request: Request) -> Response:
     """The box; with `sql` in the address also the answer, or what is wrong with it."""
     sql = request.query_params.get("sql", "")
     view = view_of(request.query_params)
     answer, fault = None, ""
     if sql.strip():
         try:
-            answer = asked(explorer, free, sql)
+            answer = ask(sql, explorer.build, explorer.run)
         except InputError as error:
             fault = str(error)
     elif view != View():
@@ -81,13 +79,3 @@ def box(explorer: Explorer, free: BoundedSemaphore, request: Request) -> Respons
         seconds=SECONDS,
         most_rows=MOST_ROWS,
     )
-
-
-def asked(explorer: Explorer, free: BoundedSemaphore, sql: str) -> Answer:
-    """The answer, when one of the few processes is free. Raises InputError."""
-    if not free.acquire(timeout=SECONDS):
-        raise InputError("too many questions at once: ask again in a moment")
-    try:
-        return ask(sql, explorer.build, explorer.run)
-    finally:
-        free.release()

@@ -2,9 +2,15 @@
 
 import io
 import json
+import signal
+import socket
 import struct
+import subprocess
+import sys
 import zlib
+from contextlib import ExitStack
 from pathlib import Path
+from urllib.parse import urlencode
 
 import duckdb
 import psutil
@@ -16,7 +22,9 @@ from queries import select
 from queries.locked import LockedTables
 from queries.questions import sql as sql_of
 from queries.tables.errors import InputError
+from tests import ROOT
 from tests.pipeline.explore.made_build import explored_build, id_of, served
+from tests.processes import wait_for
 
 
 @pytest.fixture(scope="module")
@@ -149,9 +157,6 @@ def test_a_question_that_fills_memory_ends_alone(build, question):
 
 def test_the_process_that_asks_may_write_no_file_and_knows_no_variable(build, monkeypatch):
     """By a stand-in for a question that got through: what the process itself may do."""
-    import subprocess
-    import sys
-
     code = """
 import os, sys
 from queries import select
@@ -175,6 +180,41 @@ def test_the_page_says_what_is_wrong_and_leaves_no_process(client):
     assert "it may not read from glob" in answer.text
     server = next(one for one in psutil.Process().children() if "explore" in one.cmdline())
     assert not server.children()
+
+
+ENDLESS = "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r) SELECT MAX(n) FROM r"
+
+
+def hang_up(address: str) -> socket.socket:
+    """Ask an endless question and do not wait for its answer."""
+    host, port = address.removeprefix("http://").strip("/").split(":")
+    asking = socket.create_connection((host, int(port)))
+    path = f"/sql?{urlencode({'sql': ENDLESS})}"
+    asking.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode())
+    return asking
+
+
+def test_many_endless_questions_leave_the_other_pages_answered(build):
+    with served(build) as client, ExitStack() as stack:
+        for _ in range(60):
+            stack.enter_context(hang_up(str(client.base_url)))
+        for path in ("/", "/static/explore.css"):
+            assert client.get(path).status_code == 200
+        refused = client.get("/sql", params={"sql": "SELECT 1"})
+        assert "too many questions at once" in refused.text
+
+
+def test_ctrl_c_ends_the_question_that_is_asked(build):
+    words = ["-m", "pipeline", "explore", str(build), "--port", "0", "--no-open"]
+    with subprocess.Popen(
+        [sys.executable, *words], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as server:
+        assert server.stdout is not None
+        with hang_up(server.stdout.readline().split()[0].decode()):
+            wait_for(lambda: psutil.Process(server.pid).children(), "the question is asked")
+            server.send_signal(signal.SIGINT)
+            _, faults = server.communicate()
+    assert (server.returncode, faults) == (0, b"")
 
 
 def test_each_question_of_the_pages_runs_behind_the_lock_of_its_tables(build):

@@ -23,8 +23,8 @@ examples:
       with places on a plane, neighbours and pictures, for embedding-atlas and FiftyOne
 
 Needs `trainer embed` before. Pairs are compared within clusters of k-means alone (Abbas et al.
-2023). Of what is alike the pair farthest from its cluster's centre stays. docs/embeddings.md says
-how many planted groups are found.
+2023). Of what is alike the pair farthest from its cluster's centre stays. A model that was
+trained for a moment finds all alike: look at the groups before you drop them.
 """
 
 

@@ -49,6 +49,8 @@ def run_explore(options: argparse.Namespace) -> int:
             raise InputError(f"{build}: expected a build of this machine: copy it here first")
         run_folder(options.run)
         explorer = Explorer(build.absolute(), options.run and Path(options.run).absolute())
+        for line in explorer.doubts():
+            print(line, file=sys.stderr)
         config = uvicorn.Config(
             application(explorer, options.host),
             log_level="error",

@@ -1,6 +1,7 @@
 """What every page of the explorer stands on: the locked tables of a build, and the templates."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from functools import lru_cache
@@ -17,6 +18,7 @@ from starlette.routing import Route
 from pipeline.explore.view import key_of
 from queries.locked import LockedTables
 from queries.questions import sql
+from queries.tables.contracts import RUN_RECORD
 from queries.tables.errors import InputError
 from queries.tables.manifest import MANIFEST, manifest
 from queries.tables.reasons import REASONS
@@ -63,6 +65,24 @@ class Explorer:
         self.until_the_end = ExitStack()  # what ends with the server, such as a child process
         self._templates = templates()
 
+    def doubts(self) -> list[str]:
+        """What is not as it should be: a line for whoever opens the build."""
+        listed = self.manifest.get("files", [])
+        wrong = [row["path"] for row in listed if not is_whole(self.build / row["path"], row)]
+        lines = []
+        if wrong:
+            n = f"{len(wrong):,} of {len(listed):,}"
+            lines.append(
+                f"{wrong[0]}: missing, or of another size than its manifest says ({n} files): "
+                "what it held is not shown; python -m queries check --build BUILD"
+            )
+        if self.run is not None and (version := build_of(self.run)) != self.build.name:
+            lines.append(
+                f"{self.run}: a run of {version or 'no build'}, not of {self.build.name}: what it "
+                "says is of other pairs"
+            )
+        return lines
+
     def ask(self, name: str, values: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         """The rows that queries/explore/NAME.sql gives for these values. Raises InputError."""
         return self.tables.ask(question(name), values or {}).to_pylist()
@@ -98,6 +118,22 @@ class Explorer:
                 return self.page("fault.html", 400, fault=str(error))
 
         return Route(path, answered, methods=list(methods))
+
+
+def build_of(run: Path) -> str:
+    """The version of the build that a run trained on; empty where it is not said."""
+    try:
+        return str(json.loads((run / RUN_RECORD).read_text())["build_version"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return ""
+
+
+def is_whole(path: Path, row: Mapping[str, Any]) -> bool:
+    """Whether a file of the manifest is there with its size."""
+    try:
+        return path.stat().st_size == row.get("bytes")
+    except OSError:
+        return False
 
 
 @lru_cache

@@ -28,9 +28,14 @@ def routes(explorer: Explorer) -> list[BaseRoute]:
 
 
 def selection(request: Request) -> Response:
-    """Leads to the view of the pairs that a form sends one by one. Raises InputError."""
+    """Leads to the view of the pairs that a form sends one by one. Raises InputError.
+
+    A form without any must not lead to all samples, which would be taken for the selection.
+    """
     earlier = view_of(request.query_params).pair_ids
     chosen = pair_ids(request.query_params.getlist("pair")) or earlier
+    if not chosen:
+        raise InputError("nothing is selected: go back, and tick the samples that are meant")
     keys = ",".join(key_of(pair_id) for pair_id in dict.fromkeys(chosen))
     return RedirectResponse(View(pairs=keys).address(), 303)
 

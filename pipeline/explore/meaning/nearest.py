@@ -100,7 +100,8 @@ def is_made(embeddings: Embeddings) -> bool:
     folder = embeddings.folder / INDEX
     try:
         about = json.loads((folder / ABOUT).read_text())
-        return about["embeddings"] == embeddings.digest and (folder / LISTS).is_file()
+        n_bytes = (folder / LISTS).stat().st_size  # a cut file, mapped, would end the process
+        return about["embeddings"] == embeddings.digest and about["n_bytes"] == n_bytes
     except (OSError, ValueError, LookupError, TypeError):
         return False
 
@@ -118,7 +119,9 @@ def make_index(embeddings: Embeddings, rows_a_block: int = ROWS_A_BLOCK) -> None
         for path in blocks:
             path.unlink()
         read = _lists_to_read(embeddings, index)
+        n_bytes = (folder / LISTS).stat().st_size
         about = {"embeddings": embeddings.digest, "lists": index.nlist, "lists_read": read}
+        about |= {"n_bytes": n_bytes}
         write_json(folder / ABOUT, about)
 
 

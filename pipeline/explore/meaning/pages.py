@@ -1,6 +1,5 @@
 """Search by the model: pictures near to words, to another pair's picture, or to an upload."""
 
-from contextlib import suppress
 from threading import Lock, Thread
 from typing import Any
 from urllib.parse import urlencode
@@ -37,8 +36,10 @@ class Meaning:
         run = explorer.run
         if run is None:
             return
-        with suppress(UserError):
+        try:
             self.embeddings = read_embeddings(run)
+        except UserError as error:
+            self.fault = str(error)
         if self.embeddings is not None:
             self.model = EmbeddingModel(run)
             explorer.until_the_end.callback(self.model.close)
@@ -56,7 +57,8 @@ class Meaning:
         """The index and the model. Raises InputError where there are none, or none yet."""
         if self.embeddings is None or self.model is None:
             raise InputError(
-                "search by meaning needs embeddings: python -m trainer embed --data BUILD --run "
+                self.fault
+                or "search by meaning needs embeddings: python -m trainer embed --data BUILD --run "
                 "RUN, and --run RUN for the explorer"
             )
         with self._lock:

@@ -193,6 +193,7 @@ def test_every_facet_s_link_leads_to_as_many_samples_as_it_counts(client):
             "/facets?size=x",
             "/export/pairs.parquet?size=x",
         ),
+        *("/selection?q=cat", "/selection"),
         *("/selection?pair=x", "/compare?other=..", "/compare?other=x", "/query/-1"),
     ],
 )

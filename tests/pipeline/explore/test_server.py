@@ -152,3 +152,24 @@ def test_it_ends_cleanly_and_leaves_the_build_as_it_was(build, how):
     assert faults == ""
     assert ("the build is as it was" in output) == (how == signal.SIGINT)
     assert contents(build) == before
+
+
+def test_what_is_damaged_or_of_another_build_is_said_at_the_start(tmp_path):
+    build, run = explored_build(tmp_path), tmp_path / "run"
+    tar = build / "shards" / "00000.tar"
+    with tar.open("r+b") as file:
+        file.truncate(1_000)
+    run.mkdir()
+    (run / "run.json").write_text('{"build_version": "other"}')
+    words = ["-m", "pipeline", "explore", build, "--run", run, "--port", "0", "--no-open"]
+    command = [sys.executable, *map(str, words)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=ROOT, text=True, **pipes) as server:
+        assert server.stdout is not None
+        server.stdout.readline()
+        server.terminate()
+        _, lines = server.communicate(timeout=WAIT_S)
+    damaged, foreign = lines.splitlines()
+    assert damaged.startswith("shards/00000.tar: missing, or of another size")
+    assert "(1 of " in damaged
+    assert foreign == f"{run}: a run of other, not of v1: what it says is of other pairs"

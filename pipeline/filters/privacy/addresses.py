@@ -71,52 +71,6 @@ ADDRESS_GATES = (
     rf" {_BEFORE}\b",
     rf"{_BEHIND}|〒",
 )  # of texts with a digit; as one: twice the time
-_LAST = re.compile(
-    "|".join(
-        (
-            rf"\b{WORD}(?:[ -]{WORD}){{0,2}}[ -]?{_GERMAN} ?{NUMBER}(?!\w|\.[0-9])",
-            rf"\b{WORD}{_any(DUTCH + NORDIC)} {NUMBER}(?!\w)",
-            rf"\b{_any(IBERIAN)} ?(?:(?:de|del|da|do|dos|las?|los|el) ){{0,3}}"
-            rf"{WORD}(?:(?: de| del| da| do| la)? {WORD}){{0,3}},? (?:n[º°.]? ?)?{NUMBER}(?!\w)",
-            rf"\b{_any(ITALIAN)} (?:(?:di|del|della|dei|delle) )?{WORD}(?: {WORD}){{0,3}},? "
-            rf"(?:n\. ?)?{NUMBER}(?!\w)",
-            rf"\b{_any(POLISH)} {WORD}(?: {WORD}){{0,2}} {NUMBER}(?!\w)",
-            rf"\b{_any(RUSSIAN)} ?{_CYRILLIC}(?: {_CYRILLIC}){{0,2}},? (?:д\.? ?|дом |буд\. ?)?"
-            r"[0-9]{1,4}[а-я]?(?!\w)",
-            rf"\b{WORD}(?: {WORD}){{0,2}} {_any(TURKISH)},? ?(?:[Nn]o[:.]? ?)?{NUMBER}(?!\w)",
-            r"〒 ?[0-9]{3}-[0-9]{4}",
-        )
-    )
-)
-# Of RE2: words that stand behind a number, or before one.
-_BEFORE = rf"(?:{_ENGLISH}|{_FRENCH})"
-_BEHIND = _any(
-    (*GERMAN, *DUTCH, *NORDIC, *IBERIAN, *ITALIAN, *POLISH, *RUSSIAN, *TURKISH), "capitalize"
-)
-ADDRESS_GATE = rf" {_BEFORE}\b|{_BEHIND}|〒"  # of texts with a digit
-_LAST = re.compile(
-    "|".join(
-        (
-            rf"\b{WORD}(?:[ -]{WORD}){{0,2}}[ -]?{_GERMAN} ?{NUMBER}(?!\w|\.[0-9])",
-            rf"\b{WORD}{_any(DUTCH + NORDIC)} {NUMBER}(?!\w)",
-            rf"\b{_any(IBERIAN)} ?(?:(?:de|del|da|do|dos|las?|los|el) ){{0,3}}"
-            rf"{WORD}(?:(?: de| del| da| do| la)? {WORD}){{0,3}},? (?:n[º°.]? ?)?{NUMBER}(?!\w)",
-            rf"\b{_any(ITALIAN)} (?:(?:di|del|della|dei|delle) )?{WORD}(?: {WORD}){{0,3}},? "
-            rf"(?:n\. ?)?{NUMBER}(?!\w)",
-            rf"\b{_any(POLISH)} {WORD}(?: {WORD}){{0,2}} {NUMBER}(?!\w)",
-            rf"\b{_any(RUSSIAN)} ?{_CYRILLIC}(?: {_CYRILLIC}){{0,2}},? (?:д\.? ?|дом |буд\. ?)?"
-            r"[0-9]{1,4}[а-я]?(?!\w)",
-            rf"\b{WORD}(?: {WORD}){{0,2}} {_any(TURKISH)},? ?(?:[Nn]o[:.]? ?)?{NUMBER}(?!\w)",
-            r"〒 ?[0-9]{3}-[0-9]{4}",
-        )
-    )
-)
-# Of RE2: words that stand behind a number, or before one.
-_BEFORE = rf"(?:{_ENGLISH}|{_FRENCH})"
-_BEHIND = _any(
-    (*GERMAN, *DUTCH, *NORDIC, *IBERIAN, *ITALIAN, *POLISH, *RUSSIAN, *TURKISH), "capitalize"
-)
-ADDRESS_GATE = rf"(?s)[0-9].* {_BEFORE}\b|{_BEHIND}.*[0-9]|〒"
 _LAST = re.compile(rf"{_BEHIND}|〒")
 
 

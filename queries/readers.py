@@ -110,7 +110,7 @@ def verdict(name: str, rows: Sequence[Row]) -> str:
     """What the rows decide by themselves, in a sentence; "" where nothing is so plain.
 
     >>> verdict("exclusions_without_pair", [])
-    'Good: every line matches something.'
+    'Good: every line matches something, or there is none.'
     """
     return VERDICTS[name](rows) if name in VERDICTS else ""
 
@@ -127,8 +127,8 @@ def _duplicates(rows: Sequence[Row]) -> str:
 
 def _exclusions(rows: Sequence[Row]) -> str:
     if not rows:
-        return "Good: every line matches something."
-    return f"Look: {len(rows):,} lines protect nobody."
+        return "Good: every line matches something, or there is none."
+    return f"Look: {len(rows):,} lines take nothing out."
 
 
 def _licences(rows: Sequence[Row]) -> str:
@@ -142,7 +142,11 @@ def _personal(rows: Sequence[Row]) -> str:
     n = _total([row for row in rows if row["policy"] == "count"], "samples")
     if n:
         return f"Look: {n:,} findings are in samples as they were; [privacy] masks or drops them."
-    return "Good: the rules left nothing of it in the samples; they do not find everything."
+    if rows:
+        return "Good: what the rules found is not in the samples; they do not find everything."
+    return (
+        "Nothing was found, by rules that do not find everything; older builds were not searched."
+    )
 
 
 def _consent(rows: Sequence[Row]) -> str:
@@ -152,7 +156,9 @@ def _consent(rows: Sequence[Row]) -> str:
     if not rows:
         return ""
     return (
-        f"Wrong: {n:,} samples stay against a no." if n else "Good: every no that counts is kept."
+        f"Wrong: {n:,} samples stay against a no that the settings obey."
+        if n
+        else "Good: no sample stays against a no that the settings obey."
     )
 
 

@@ -154,7 +154,7 @@ def test_a_trainer_never_takes_another_picture_for_one_of_a_shard_that_is_made_a
     again = read_samples(build, 32)
     ids = again.rows["pair_id"].to_pylist()
     assert ids == [one for one in range(N) if one != 3]
-    assert [again._bytes(n) for n in range(N - 1)] == [content(one) for one in ids]
+    assert [again.bytes_of(n) for n in range(N - 1)] == [content(one) for one in ids]
 
 
 def test_a_trainer_that_reads_during_takedowns_has_a_whole_version_or_is_refused(tmp_path):

@@ -25,6 +25,7 @@ from queries.tables.reasons import REASONS
 
 HERE = Path(__file__).parent
 AT_ONCE, MOST_WAITING = 16, 64  # requests; threads are left for files such as style sheets
+UPLOADS = (2, 8)  # that are sent at once, and wait: each is held in memory
 LONGEST_CAPTION = 2_000  # characters that a page shows
 Answer = Callable[[Request], Response]
 
@@ -62,6 +63,7 @@ class Explorer:
         self.counted: dict[str, tuple[int, list[dict[str, Any]]]] = {}  # by a view's parameters
         self.is_ending = False  # then nothing new is begun
         self.places = Places(AT_ONCE, MOST_WAITING)
+        self.uploads = Places(*UPLOADS)
         self.until_the_end = ExitStack()  # what ends with the server, such as a child process
         self._templates = templates()
 

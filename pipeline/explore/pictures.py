@@ -3,6 +3,7 @@
 What is sent is a stranger's: it is bounded, and decoded only after the checks of the fetch's guard.
 """
 
+import asyncio
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from queries.tables.tars import read_pictures
 ID_BITS = 63  # of a pair_id: the leading ones name its shard
 KEPT_S = 300  # for which a browser may show a picture again without asking
 MOST_UPLOAD = 10 << 20  # bytes
+UPLOAD_S = 60  # that a picture may take to come
 MOST_PIXELS = 20_000_000
 SIDE = 256  # pixels, to which it is made smaller
 FAR_BITS = 16  # of 64, beyond which pictures are not alike
@@ -37,7 +39,7 @@ def routes(explorer: Explorer) -> list[BaseRoute]:
         if request.method == "GET":
             return explorer.page("upload.html", here="/upload")
         try:
-            return await run_in_threadpool(like_it, explorer, await uploaded(request))
+            return await run_in_threadpool(like_it, explorer, await uploaded(explorer, request))
         except InputError as error:
             return explorer.page("upload.html", 400, here="/upload", fault=str(error))
 
@@ -87,15 +89,15 @@ def answer(explorer: Explorer, request: Request) -> Response:
     return Response(body, media_type=TYPES[header.type], headers=headers)
 
 
-async def uploaded(request: Request) -> bytes:
+async def uploaded(explorer: Explorer, request: Request) -> bytes:
     """The picture that a form sends. Raises InputError for none, and for one that is too large."""
-    chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > MOST_UPLOAD:
-            raise InputError(f"expected a picture of at most {MOST_UPLOAD >> 20} MiB")
-        chunks.append(chunk)
-    messages: list[Message] = [{"type": "http.request", "body": b"".join(chunks)}]
+    async with explorer.uploads.taken():
+        try:
+            async with asyncio.timeout(UPLOAD_S):
+                sent_bytes = await _body(request)
+        except TimeoutError:
+            raise InputError(f"the picture was not here after {UPLOAD_S} s") from None
+    messages: list[Message] = [{"type": "http.request", "body": sent_bytes}]
 
     async def receive() -> Message:
         return messages.pop()
@@ -109,6 +111,16 @@ async def uploaded(request: Request) -> bytes:
     if not body:
         raise InputError("expected a picture: choose a file")
     return body
+
+
+async def _body(request: Request) -> bytes:
+    chunks, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > MOST_UPLOAD:
+            raise InputError(f"expected a picture of at most {MOST_UPLOAD >> 20} MiB")
+        chunks.append(chunk)
+    return b"".join(chunks)
 
 
 def decoded(body: bytes) -> np.ndarray:

@@ -76,7 +76,8 @@ def routes(explorer: Explorer) -> list[BaseRoute]:
 
     async def upload(request: Request) -> Response:
         try:
-            return await run_in_threadpool(search_picture, meaning, await uploaded(request))
+            body = await uploaded(explorer, request)
+            return await run_in_threadpool(search_picture, meaning, body)
         except UserError as error:
             return explorer.page("meaning.html", 400, here="/meaning", view=View(), fault=error)
 

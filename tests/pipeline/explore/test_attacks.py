@@ -9,6 +9,7 @@ import subprocess
 import sys
 import zlib
 from contextlib import ExitStack
+from multiprocessing.connection import wait
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -17,6 +18,7 @@ import psutil
 import pytest
 from PIL import Image
 
+from pipeline.explore.explorer import UPLOADS
 from pipeline.explore.pictures import MOST_UPLOAD
 from queries import select
 from queries.locked import LockedTables
@@ -24,7 +26,7 @@ from queries.questions import sql as sql_of
 from queries.tables.errors import InputError
 from tests import ROOT
 from tests.pipeline.explore.made_build import explored_build, id_of, served
-from tests.processes import wait_for
+from tests.processes import WAIT_S, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -247,6 +249,24 @@ def png_of(width: int, height: int) -> bytes:
     return (
         b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
     )
+
+
+def half_sent(address: str) -> socket.socket:
+    """Begin to send a picture, and send no more."""
+    host, port = address.removeprefix("http://").strip("/").split(":")
+    sending = socket.create_connection((host, int(port)))
+    head = f"POST /upload HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Length: 9000000\r\n\r\n"
+    sending.sendall(head.encode() + b"x" * 1_000)
+    return sending
+
+
+def test_pictures_that_never_end_are_few(build):
+    with served(build) as client, ExitStack() as stack:
+        address = str(client.base_url)
+        sending = [stack.enter_context(half_sent(address)) for _ in range(sum(UPLOADS) + 1)]
+        (refused,) = wait(sending, WAIT_S)  # the others may still send
+        assert b"400 Bad Request" in refused.recv(1_000)
+        assert client.get("/").status_code == 200
 
 
 def test_a_sent_picture_that_unpacks_to_gigabytes_is_refused_by_its_header(client):

@@ -69,6 +69,11 @@ class LockedTables:
             except SQL_ERROR as error:
                 if str(error).startswith("Out of Memory"):
                     raise InputError(f"the question took more than {MEMORY} of memory") from None
+                if str(error).startswith("Permission Error"):
+                    raise InputError(
+                        "the build's tables alone can be read: where they were moved or made "
+                        "anew, start the explorer again"
+                    ) from None
                 if "INTERRUPT" in str(error):
                     raise InputError(
                         f"the question took more than {seconds:g} s: expected a narrower one"

@@ -17,6 +17,12 @@ from trainer.copies.poses import in_pixels, oriented, poses
 from trainer.copies.synthetic import SIDE
 
 LEAST_AGREEMENT = 0.84  # of two copies of one picture
+# Many poses are tried, and the best of many agrees more by chance than the one that moves nothing:
+# the outlines of two shirts on one floor by up to .88.
+LEAST_WHERE_MOVED = 0.89
+STILL = 1.0  # pixels of CHECKED that any corner may move by
+MOST_STRETCHED = 1.6  # of one direction to the other
+LEAST_ACROSS = 0.05  # of the squared slopes in the main direction: one line lies along any other
 CHECKED = 96  # pixels a side of the pictures that are compared
 MOST_POSES = 3  # the best, that are refined
 STEPS = 25  # of the alignment
@@ -36,7 +42,8 @@ def likeness(picture: np.ndarray, other: np.ndarray) -> float:
 
     1 for equal pictures, about 0 for unrelated ones: the correlation of details, in blocks, without
     the quarter of the blocks that agrees least. Either picture may show a part of the other, turned
-    by quarters or mirrored. Where an upright pose reaches LEAST_AGREEMENT, no other is tried.
+    by quarters or mirrored; a pose that moves something is scaled, so that LEAST_AGREEMENT is
+    LEAST_WHERE_MOVED of it. Where an upright pose reaches LEAST_AGREEMENT, no other is tried.
     """
     grays = [cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (picture, other)]
     if min(float(gray.std()) for gray in grays) < 1:
@@ -53,7 +60,10 @@ def likeness(picture: np.ndarray, other: np.ndarray) -> float:
             part, whole = (other, picture) if swapped else (picture, other)
             part = oriented(part, pose.orientation)
             for warp in _refined(part, whole, pose.warp):
-                best = max(best, _agreement(part, whole, warp))
+                agreed = _agreement(part, whole, warp)
+                if not _is_still(warp):
+                    agreed *= LEAST_AGREEMENT / LEAST_WHERE_MOVED
+                best = max(best, agreed)
         if best >= LEAST_AGREEMENT:
             break
     return best
@@ -76,10 +86,33 @@ def _refined(part: np.ndarray, whole: np.ndarray, warp: np.ndarray) -> list[np.n
     return warps
 
 
+def _is_still(warp: np.ndarray) -> bool:
+    """Whether a warp (2, 3) leaves all corners where they are."""
+    return float(np.abs(warp @ CORNERS - CORNERS[:2]).max()) <= STILL
+
+
+def _is_stretched(warp: np.ndarray) -> bool:
+    most, least = np.linalg.svd(warp[:, :2], compute_uv=False)
+    return bool(most > MOST_STRETCHED * least)
+
+
+def _is_line(details: np.ndarray, covered: np.ndarray) -> bool:
+    """Whether details (H, W, 3) have slopes in one direction alone, by the structure tensor.
+
+    covered: 1 where they are looked at, (H, W) float32.
+    """
+    inner = cv2.erode(covered, np.ones((3, 3), np.uint8))
+    down, right = (slope * inner for slope in np.gradient(details.sum(axis=2)))
+    between = float((down * right).mean())
+    tensor = np.array([[(right * right).mean(), between], [between, (down * down).mean()]])
+    least, most = np.linalg.eigvalsh(tensor)
+    return bool(least < LEAST_ACROSS * most)
+
+
 def _agreement(part: np.ndarray, whole: np.ndarray, warp: np.ndarray) -> float:
     """The correlation of the details of `whole` and of `part`, laid over it by the warp (2, 3)."""
     size, area = (CHECKED, CHECKED), abs(float(np.linalg.det(warp[:, :2])))
-    if not 0.5 * LEAST_SEEN < area < 2:
+    if not 0.5 * LEAST_SEEN < area < 2 or _is_stretched(warp):
         return 0.0
     shrunk = np.sqrt(max(0.0, 1 / area - 1))  # what is made smaller is blurred first
     if shrunk > 0.3:
@@ -90,6 +123,8 @@ def _agreement(part: np.ndarray, whole: np.ndarray, warp: np.ndarray) -> float:
     if seen < LEAST_SEEN or max(seen, seen / area) < LEAST_INSIDE:
         return 0.0
     a, b = _bands(whole, laid, covered)
+    if not _is_still(warp) and (_is_line(a, covered) or _is_line(b, covered)):
+        return 0.0
     inside = covered[..., None]
     both, first, second = (_blocks(x * y * inside) for x, y in ((a, b), (a, a), (b, b)))
     shown = np.flatnonzero(_blocks(inside) > LEAST_OF_BLOCK)
@@ -137,6 +172,7 @@ def _blocks(values: np.ndarray) -> np.ndarray:
     return cv2.resize(flat, size, interpolation=cv2.INTER_AREA).ravel()
 
 
+CORNERS = np.array([[0, 1, 0, 1], [0, 0, 1, 1], [1, 1, 1, 1]]) * [[CHECKED - 1], [CHECKED - 1], [1]]
 ALL = np.full((SIDE, SIDE), 255, np.uint8)  # pixels that the alignment looks at
 WHITE = np.full((CHECKED, CHECKED), 255, np.uint8)
 

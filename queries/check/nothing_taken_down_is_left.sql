@@ -1,7 +1,7 @@
 -- Of what was taken down no table says more than the id, the source and that it is gone
 -- grain: one row per pair and table that says more
 -- inputs: drop, pair, extra, match, kept_match, attempt, outcome, sample, score, person_match,
--- consent, excluded_picture
+-- consent, excluded_picture, personal
 -- A run's tables are asked as well: neighbour, clip_score, cluster, place and overlap.
 WITH gone AS (SELECT DISTINCT pair_id FROM "drop" WHERE reason = 'taken_down'),
 
@@ -31,6 +31,8 @@ said AS (
     SELECT pair_id, 'consent' FROM consent
     UNION
     SELECT pair_id, 'excluded_picture' FROM excluded_picture
+    UNION
+    SELECT pair_id, 'personal' FROM personal
     UNION
     SELECT pair_id, 'neighbour' FROM neighbour
     UNION

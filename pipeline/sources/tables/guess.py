@@ -187,10 +187,12 @@ def _like_a_picture(name: str, texts: list[str]) -> float:
 def _like_a_caption(name: str, texts: list[str]) -> float:
     """More for texts of several words and for a name that means a caption; 0 without words.
 
-    Also 0 where many rows have one text, such as who speaks first in a conversation.
+    Also 0 where many rows have one text, such as who speaks first in a conversation, unless the
+    name says that they are captions.
     """
     words = [len(WORD.findall(text)) for text in texts]
-    if not any(words) or (len(texts) >= MANY and len(set(texts)) == 1):
+    always_one = len(texts) >= MANY and len(set(texts)) == 1 and not OF_CAPTIONS.search(name)
+    if not any(words) or always_one:
         return 0.0
     by_name = 3 * bool(OF_CAPTIONS.search(name)) - 2 * bool(OF_PEOPLE.search(name))
     mean = sum(words) / len(words)

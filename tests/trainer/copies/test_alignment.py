@@ -61,6 +61,22 @@ def test_other_pictures_their_negatives_and_flat_ones_do_not_agree():
         assert likeness(flat, original) == 0
 
 
+def edge(degrees: float, at: float, below: tuple[int, int, int]) -> np.ndarray:
+    """Two plain colours with a straight edge between them, as in wallpapers of desktops."""
+    y, x = np.mgrid[:CHECKED, :CHECKED] / CHECKED - 0.5
+    slope = np.deg2rad(degrees)
+    side = np.clip(CHECKED * (np.cos(slope) * y - np.sin(slope) * x - at), 0, 1)[..., None]
+    return (np.array((110, 190, 180)) * (1 - side) + np.array(below) * side).astype(np.uint8)
+
+
+@pytest.mark.parametrize(("degrees", "at"), [(-20, 0.3), (-25, -0.3), (12, 0.05), (70, 0.2)])
+def test_an_edge_along_another_is_no_copy_but_an_edge_is_one_of_itself(degrees, at):
+    picture = edge(degrees, at, (0, 95, 105))
+    assert likeness(picture, edge(-2, 0.1, (100, 185, 150))) < LEAST_AGREEMENT
+    assert likeness(picture, picture) > 0.99
+    assert likeness(picture, cv2.convertScaleAbs(picture, alpha=0.8)) >= LEAST_AGREEMENT
+
+
 def test_a_part_that_two_pictures_share_is_no_copy():
     """One floor, two things on it: the floor alone agrees, and covers half of either picture."""
     for seed in range(4):

@@ -127,7 +127,7 @@ def _optimizer(network: nn.Module) -> torch.optim.AdamW:
 def rate_of(step: int, done: float) -> float:
     """The learning rate: a linear warm-up, then a cosine over `done`, 0..1, to a thousandth of LR.
 
-    >>> [round(rate_of(step, done) / LR, 3) for step, done in ((14, 0.0), (29, 0.0), (99, 1.0))]
+    >>> [round(rate_of(step, done) / LR, 3) for step, done in ((24, 0.0), (49, 0.0), (99, 1.0))]
     [0.5, 1.001, 0.001]
     """
     return LR * min(1, (step + 1) / WARMUP_STEPS) * (0.5 + 0.5 * math.cos(math.pi * done) + 1e-3)

@@ -19,7 +19,7 @@ from tests.small_build import ROOT
 
 @pytest.mark.slow
 def test_no_reader_fails_at_what_strangers_may_write():
-    command = [sys.executable, "-m", "tests.fuzz", "--seconds", "1"]
+    command = [sys.executable, "-m", "tests.fuzz", "--seconds", "2"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600, cwd=ROOT)
     assert done.returncode == 0, done.stdout[-10_000:] + done.stderr[-2_000:]
     tried = json.loads(done.stdout.splitlines()[-1])["inputs"]

@@ -7,8 +7,11 @@ refused at the door; what is told of it hides the secret.
 import re
 
 # A user with a password, and of the web any user: abfs://container@account is no secret. One slash
-# is what is left of two where an address was taken for a path.
-WITH_USER = re.compile(r"(\bhttps?://?|\b[a-z0-9+.-]+://?(?=[^/\s@:]*:))[^/\s@?#]+@", re.IGNORECASE)
+# is what is left of two where an address was taken for a path. A scheme begins where a run of its
+# characters begins: were each place of the run a beginning, the rest were read again from each.
+WITH_USER = re.compile(
+    r"(\bhttps?://?|(?<![a-z0-9+.-])[a-z0-9+.-]+://?(?=[^/\s@:]*:))[^/\s@?#]+@", re.IGNORECASE
+)
 SIGNED = re.compile(
     r"([?&](?:x-(?:amz|goog)-(?:signature|credential|security-token)|signature|sig|token"
     r"|access_token|api_?key|key|password|secret)=)[^&#\s*]+",

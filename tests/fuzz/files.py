@@ -293,7 +293,7 @@ JSON_TOKENS = tokens(b'{|}|[|]|"|:|,|null|-1|1e999|"files"|"version"|"../.."|"."
 
 def settings(data: bytes) -> None:
     with file_of(data, ".toml") as path, suppress(SettingsError):
-        hash(load(path))
+        load(path).model_dump_json()  # as it is written beside a build
 
 
 def stranger_build(data: bytes) -> None:

@@ -85,8 +85,10 @@ TOKEN = re.compile(
     )""",
     re.X | re.I,
 )
-ATTRIBUTE = re.compile(rb"""([^\s"'<>/=]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""")
-CONTENT = re.compile(rb"""charset\s*=\s*["']?\s*([^\s"';,]+)""", re.I)
+ATTRIBUTE = re.compile(  # a name begins where a run of its bytes begins: each is read once
+    rb"""(?<![^\s"'<>/=])([^\s"'<>/=]++)\s*+=\s*+(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))"""
+)
+CONTENT = re.compile(rb"""charset\s*+=\s*+["']?\s*+([^\s"';,]+)""", re.I)
 XML = re.compile(rb"""<\?xml\s[^>]{0,200}?encoding\s*=\s*["']\s*([\w.:-]{1,40})""")
 NOT_TEXT = re.compile(rb"""[<>"'=]+""")  # none of these bytes is a part of a character
 

@@ -80,7 +80,7 @@ BLANK = _compiled(r"[\s;]*+")
 
 ESCAPED = {quote: re.compile(rf"\\(.)|{quote}{quote}", re.DOTALL) for quote in "'\""}
 ESCAPES = {"0": "\0", "b": "\b", "n": "\n", "r": "\r", "t": "\t", "Z": "\x1a"}
-INTRODUCER = re.compile(r"_\w+\s*(?=['0xX])")
+INTRODUCER = re.compile(r"^_\w+\s*(?=['0xX])")
 HEX = re.compile(r"(?:0x([0-9a-f]+)|x'([0-9a-f]*)')", re.IGNORECASE)
 
 

@@ -19,7 +19,7 @@ _VARIANTS = re.compile(r"-\{(?!\{)((?:[^{}]++|\{\{[^{}]*+\}\})*+)\}-")
 _FLAGS = re.compile(r"([^|:\[\]{}]{0,100})\|")  # not the bar of a link
 # In any case with a script or a region: zh-cn, zh-CN, sr-Cyrl; "ER: x" is a text.
 _CODE = r"(?:[a-z]{2,3}|[A-Za-z]{2,3}(?:-[A-Za-z]{2,8}){1,2})"
-_RULE = re.compile(rf"\s*(?:([^=;]*)=>\s*)?({_CODE})\s*:(.*)", re.DOTALL)
+_RULE = re.compile(rf"\s*+(?:([^=;]*+)=>\s*+)?({_CODE})\s*+:(.*)", re.DOTALL)
 _NEXT_RULE = re.compile(rf";\s*(?=(?:[^=;:]{{0,100}}=>\s*)?{_CODE}\s*:)")
 
 

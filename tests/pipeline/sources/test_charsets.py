@@ -176,3 +176,18 @@ def test_utf_8_is_no_guess(tmp_path):
 def test_a_charset_is_sought_and_guessed_in_linear_time(start):
     text, _ = decoded(start * (4_000_000 // len(start)), None)
     assert len(text) >= LATE_BYTES
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        b"a" * 60_000,
+        b"a =  " * 12_000,
+        b"a='\"" * 15_000,
+        b"http-equiv=content-type content='charset=" + b" " * 60_000 + b"'",
+    ],
+)
+def test_a_long_meta_is_read_once(attributes):
+    page = b"<html><meta " + attributes + b"><p>caf\xe9 au lait</p>"
+    for _ in range(20):  # many minutes where a name may begin at each byte
+        assert decoded(page, None)[0].endswith("café au lait</p>")

@@ -3,6 +3,7 @@
 import pytest
 
 from pipeline.wikipedia import plain_text
+from pipeline.wikipedia.variants import one_variant
 
 
 @pytest.mark.parametrize(
@@ -44,3 +45,9 @@ from pipeline.wikipedia import plain_text
 )
 def test_one_variant_stays(wikitext, expected):
     assert plain_text(wikitext) == expected
+
+
+@pytest.mark.parametrize("run", [" ", "a", "=", ";", "zh:", "=>"])
+def test_long_rules_are_read_once(run):
+    # Hours where blanks are shared out in each way.
+    assert one_variant("-{" + run * 200_000 + "甲}-").endswith("甲")

@@ -30,8 +30,15 @@ from queries.tables.schemas import TABLES
 
 # What a bare `luigi --module pipeline BuildWIT` does where no configuration says otherwise: it runs
 # without a luigid, a failed task is a failed command, and our progress stands for Luigi's log.
+# Luigi's own lock refuses a command that is spelt alike in another folder, and its folder in /tmp
+# refuses all users but the first: a workspace has a lock of its own.
 LUIGI = {
-    "core": {"local_scheduler": "true", "log_level": "WARNING", "autoload_range": "false"},
+    "core": {
+        "local_scheduler": "true",
+        "log_level": "WARNING",
+        "autoload_range": "false",
+        "no_lock": "true",
+    },
     "retcode": {
         "already_running": "10",
         "missing_data": "20",

@@ -1,7 +1,9 @@
-"""Who reads while others write: a whole version, or a line that refuses."""
+"""Who reads or builds while others write: a whole version, or a line that refuses."""
 
 import io
 import json
+import os
+import subprocess
 import tarfile
 import threading
 import time
@@ -22,7 +24,8 @@ from queries.tables.tars import with_places
 from tests.chaos.builds import building
 from tests.hold import Hold
 from tests.image_server import ImageServer
-from tests.small_build import Small
+from tests.processes import WAIT_S
+from tests.small_build import LUIGI, ROOT, Small, published
 from tests.tables import build_row, rows
 from trainer.data.reading import read_samples
 from trainer.settings import TrainerError
@@ -206,3 +209,43 @@ def test_where_no_build_is_there_yet_an_audit_is_refused_in_a_line(tmp_path):
     code, told, said = ask(tmp_path, tmp_path)
     assert (code, told) == (2, "")
     assert refuses(said)
+
+
+# --- two builds at once ------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_two_builds_of_one_command_in_two_folders_are_made_at_once(tmp_path):
+    """The commands are alike to the letter, and another user has the folder of Luigi's lock."""
+    (tmp_path / "luigi").touch()  # none may write below it
+    hold = Hold(tmp_path / "hold")
+    with ImageServer() as server:
+        small = Small(tmp_path / "in", server.url(""))
+        small.write_captions(20)
+        settings = small.settings(workers=1, rows_per_part=200)
+        command = [LUIGI, "--module", "pipeline", "BuildWIT", "--settings", settings, "--out"]
+        environment = {"PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)}
+
+        def started(folder: str, out: str = "wit", **more: str) -> subprocess.Popen:
+            (tmp_path / folder).mkdir(exist_ok=True)
+            return subprocess.Popen(
+                [*map(str, command), out],
+                cwd=tmp_path / folder,
+                env=os.environ | environment | more,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+
+        hold.names("/[0-9a-f]{16}")
+        held = os.pathsep.join([hold.environment["PYTHONPATH"], str(ROOT)])
+        first = started("first", PYTHONPATH=held)
+        hold.reached(first)
+        third = started("third", out="../first/wit")
+        assert "another build is at work in this workspace" in third.communicate(timeout=WAIT_S)[1]
+        assert third.returncode == 2
+        second = started("second")
+        assert second.wait(WAIT_S) == 0, second.stderr.read()
+        hold.let_go()
+        assert first.wait(WAIT_S) == 0, first.stderr.read()
+    first_build, second_build = (find(tmp_path / name / "wit") for name in ("first", "second"))
+    assert published(first_build) == published(second_build)

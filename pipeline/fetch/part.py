@@ -167,10 +167,9 @@ def _download(rows: pa.Table, work: Path, job: dict[str, Any], advance: Advance)
 
 
 def _environment(max_pixels: int) -> dict[str, str]:
-    """This process's environment, with albumentations' update check off and decoding bounded."""
+    """This process's environment, with decoding bounded."""
     return {
         **os.environ,
-        "NO_ALBUMENTATIONS_UPDATE": "1",
         "OPENCV_IO_MAX_IMAGE_PIXELS": str(max_pixels),
         "OPENCV_LOG_LEVEL": "SILENT",
     }

@@ -143,13 +143,17 @@ def report_to(descriptor: int) -> Callable[[Status], None]:
 
 
 def img2dataset_main() -> Any:
-    """The module img2dataset.main, without two packages that it imports and we never use.
+    """The module img2dataset.main, without packages that it imports and we never use.
 
-    torch comes in through webdataset, and costs 230 MB and 1.3 s; wandb costs 0.35 s of 1.2 s.
+    torch comes in through webdataset, and costs 230 MB and 1.3 s; wandb costs 0.35 s, albumentations
+    0.55 s and asks the network for its newest release, pandas 0.25 s: most of a small round.
     """
     sys.modules["torch"] = None  # type: ignore[assignment]  # an import of it now fails
-    sys.modules["wandb"] = ModuleType("wandb")
-    return importlib.import_module("img2dataset.main")  # the package's `main` is a function
+    for unused in ("albumentations", "pandas", "wandb"):
+        sys.modules[unused] = ModuleType(unused)
+    main = importlib.import_module("img2dataset.main")  # the package's `main` is a function
+    del sys.modules["pandas"]  # pyarrow looks for it
+    return main
 
 
 def arguments(work: Path, job: dict[str, Any]) -> dict[str, Any]:

@@ -58,8 +58,7 @@ def codes_alone() -> np.ndarray:
             seconds.add(chr(int(parts[1], 16)))
     of_word, unspaced = word_codes().tolist(), is_unspaced().tolist()
 
-    def folded(character: str) -> int:
-        end = fold(character)
+    def entry(character: str, end: str) -> int:
         if len(end) == 0:
             return VANISHES
         if end == " ":
@@ -76,8 +75,9 @@ def codes_alone() -> np.ndarray:
         return entries.pop() if len(end) == 1 or entries == {SPACE} else UNSURE
 
     codes = np.full(ALONE + 1, UNSURE, "<u4")  # the last one for all beyond
-    for code in (code for code in range(ALONE) if not 0xD800 <= code < 0xE000):
-        codes[code] = folded(chr(code))
+    every = [chr(code) for code in range(ALONE) if not 0xD800 <= code < 0xE000 if code != LINE_FEED]
+    for character, end in zip(every, fold("\n".join(every)).split("\n"), strict=True):
+        codes[ord(character)] = entry(character, end)
     codes[LINE_FEED] = LINE_FEED
     return codes
 

@@ -145,8 +145,8 @@ def report_to(descriptor: int) -> Callable[[Status], None]:
 def img2dataset_main() -> Any:
     """The module img2dataset.main, without packages that it imports and we never use.
 
-    torch comes in through webdataset, and costs 230 MB and 1.3 s; wandb costs 0.35 s, albumentations
-    0.55 s and asks the network for its newest release, pandas 0.25 s: most of a small round.
+    torch comes in through webdataset, and costs 230 MB and 1.3 s; wandb costs 0.35 s, pandas
+    0.25 s, albumentations 0.55 s, and it asks the network for its newest release.
     """
     sys.modules["torch"] = None  # type: ignore[assignment]  # an import of it now fails
     for unused in ("albumentations", "pandas", "wandb"):

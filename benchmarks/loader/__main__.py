@@ -27,7 +27,7 @@ import numpy as np
 import simplejpeg
 
 from benchmarks.harness import Row, Timed, arguments, peer_environment, rates, show
-from benchmarks.loader.details import BATCH, differences, index_row, margin, uncached, waits
+from benchmarks.loader.details import BATCH, differences, index_row, margin, parts, uncached, waits
 from benchmarks.loader.peers import PACKAGES
 from benchmarks.loader.pictures import HEIGHT, WIDTH, photo, write_build
 from trainer.data.loader import Loader
@@ -208,7 +208,9 @@ def main() -> None:
         pictures = write_build(root, drawn, n)
         rows = speed_rows(root, pictures, rounds=2 if asked.quick else 5)
         rows.append(index_row(root, n, asked.quick))
+        rounds = 2 if asked.quick else 7
         notes: dict[str, Any] = {
+            "microseconds": {side: parts(root, side, rounds) for side in SIDES},
             "wait_for_data": waits(root, steps=10 if asked.quick else 100),
             "wait_budget_percent": 5,
             "mean_difference_to_pillow": differences(drawn[:50], SIDES),

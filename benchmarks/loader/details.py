@@ -1,13 +1,15 @@
-"""What else is measured of the loader: its pixels, what a step waits for, the index of a tar."""
+"""What else is measured of the loader: its pixels and parts, a step's waiting, a tar's index."""
 
 import io
+import os
 import tarfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
 import numpy as np
+import simplejpeg
 import torch
 from PIL import Image
 
@@ -15,7 +17,7 @@ from benchmarks.harness import Row, rates, take_turns
 from benchmarks.loader.pictures import HEIGHT, SHARDS
 from queries.tables.tars import members
 from trainer.data.loader import Loader
-from trainer.data.pixels import decode_jpeg, resized_crop
+from trainer.data.pixels import Room, decode, decode_jpeg, resized_crop
 from trainer.data.prefetch import prefetched
 from trainer.data.reading import read_samples
 from trainer.data.samples import Samples
@@ -54,6 +56,43 @@ def differences(pictures: list[bytes], sides: Sequence[int]) -> dict[str, float]
             total.append(np.abs(fast - slow).mean())
         found[str(side)] = round(float(np.mean(total)), 2)
     return found
+
+
+def parts(root: Path, side: int, rounds: int) -> dict[str, float]:
+    """Microseconds of one thread that a picture takes, by what is done: the least of the rounds.
+
+    The decoder, the resizing and the bare reading of its bytes are what no loader can leave out;
+    "all" is what `Samples.fill` takes for them, in a batch's own memory.
+    """
+    samples, shorter, room = uncached(root, side), margin(side), Room()
+    rows = range(len(samples))
+    pictures = [samples.bytes_of(row) for row in rows]
+    image = decode_jpeg(pictures[0], shorter)
+    height, width = image.shape[:2]
+    small = {"min_height": height, "min_width": width, "min_factor": 1}
+    buffer, out = np.empty(image.size, np.uint8), np.empty((BATCH, side, side, 3), np.uint8)
+    handle = os.open(samples.tars[0].path, os.O_RDONLY)
+
+    def decoded(row: int) -> None:
+        simplejpeg.decode_jpeg(pictures[row], "RGB", buffer=buffer, **small)
+
+    steps: dict[str, Callable[[int], object]] = {
+        "decoder": decoded,
+        "decoder, its bytes checked": lambda row: decode(pictures[row], shorter, room),
+        "resizing": lambda row: resized_crop(image, shorter, 0.5, 0.5, out[row % BATCH]),
+        "reading, of an open file": lambda row: os.pread(handle, len(pictures[row]), 0),
+        "reading": samples.bytes_of,
+        "all": lambda row: samples.fill(row, 0.5, 0.5, out[row % BATCH]),
+    }
+    took = dict.fromkeys(steps, float("inf"))
+    for _ in range(rounds):
+        for name, step in steps.items():
+            began = time.thread_time()
+            for row in rows:
+                step(row)
+            took[name] = min(took[name], (time.thread_time() - began) / len(rows))
+    os.close(handle)
+    return {name: round(1e6 * seconds, 1) for name, seconds in took.items()}
 
 
 def waits(root: Path, steps: int) -> dict[str, float]:

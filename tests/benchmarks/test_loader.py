@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.loader import __main__ as contest
-from benchmarks.loader.details import margin, uncached
+from benchmarks.loader.details import margin, parts, uncached
 from benchmarks.loader.peers import View
 from benchmarks.loader.pictures import photo, write_build
 
@@ -38,3 +38,10 @@ def test_the_decoder_alone_and_ours_read_every_picture(build):
     root, pictures = build
     reader = contest.loader(uncached(root, 64), 64)
     assert len(pictures) == contest.decoder(pictures, 64) == contest.ours(reader) == 24
+
+
+@pytest.mark.parametrize("side", contest.SIDES)
+def test_the_parts_of_a_picture_are_timed_with_its_whole(build, side):
+    took = parts(build[0], side, rounds=1)
+    assert {"decoder", "resizing", "reading", "all"} <= set(took)
+    assert min(took.values()) > 0

@@ -15,15 +15,15 @@ from typing import Any
 
 import faiss
 import numpy as np
-from faiss.contrib.ondisk import merge_ondisk
 
+from pipeline.explore.meaning.merging import merged
 from queries.engine.progress import shown
 from queries.pixels.fingerprint import hash63
 from queries.tables.embeddings import INDEX, KINDS, Embeddings, Kind
 from queries.tables.errors import UserError
 from queries.tables.parts import folder_written_whole, write_json
 
-ROWS_A_BLOCK = 1 << 20  # added in memory at a time, before they are merged on the disk
+ROWS_A_BLOCK = 1 << 18  # added in memory at a time, before they are merged on the disk
 SAMPLE_A_LIST, MOST_SAMPLE = 64, 1 << 18  # rows that the centres are learned from
 FLAT_BELOW = 20_000  # rows: all are read then, by one list
 TRIED = 100  # captions, and as many pictures, by which the number of lists is chosen
@@ -52,12 +52,7 @@ class Nearest:
         if not is_made(embeddings):
             raise UserError(f"{folder}: an index of other embeddings, expected one of these")
         self.embeddings = embeddings
-        index: Any = faiss.read_index(str(folder / FILE), faiss.IO_FLAG_SKIP_IVF_DATA)
-        lists: Any = faiss.downcast_InvertedLists(index.invlists)
-        lists.filename, lists.read_only = str(folder / LISTS), True  # wherever the run is now
-        lists.do_mmap()
-        index.parallel_mode = 1  # the lists of one question are shared by threads
-        self._index = index
+        self._index = _opened(folder)
 
     def search(
         self, vector: np.ndarray, n: int, among: np.ndarray | None = None, kind: Kind = "image"
@@ -89,6 +84,16 @@ class Nearest:
         return self.embeddings.vector("image", pair_id)
 
 
+def _opened(folder: Path) -> Any:
+    """The index of a folder, its lists mapped from the disk."""
+    index: Any = faiss.read_index(str(folder / FILE), faiss.IO_FLAG_SKIP_IVF_DATA)
+    lists: Any = faiss.downcast_InvertedLists(index.invlists)
+    lists.filename, lists.read_only = str(folder / LISTS), True  # wherever the run is now
+    lists.do_mmap()
+    index.parallel_mode = 1  # the lists of one question are shared by threads
+    return index
+
+
 def lists_read(n: int, **options: Any) -> Any:
     """FAISS's parameters of a search that reads n lists."""
     parameters: Any = faiss.SearchParametersIVF
@@ -112,12 +117,13 @@ def make_index(embeddings: Embeddings, rows_a_block: int = ROWS_A_BLOCK) -> None
         return
     shutil.rmtree(embeddings.folder / INDEX, ignore_errors=True)
     with folder_written_whole(embeddings.folder / INDEX) as folder:
-        index = _trained(embeddings)
+        index: Any = _trained(embeddings)
         blocks = _blocks(embeddings, index, folder, rows_a_block)
-        merge_ondisk(index, [str(path) for path in blocks], str(folder / LISTS))
         faiss.write_index(index, str(folder / FILE))
+        merged(folder / FILE, folder / LISTS, blocks)
         for path in blocks:
             path.unlink()
+        index = _opened(folder)
         read = _lists_to_read(embeddings, index)
         n_bytes = (folder / LISTS).stat().st_size
         about = {"embeddings": embeddings.digest, "lists": index.nlist, "lists_read": read}

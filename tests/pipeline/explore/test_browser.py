@@ -1,9 +1,18 @@
 """The explorer in a real browser: Chromium, headless, from a phone's width to a wide screen's."""
 
 import shutil
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from pipeline.explore.meaning.nearest import make_index
+from queries.tables.parts import write_part
+from queries.tables.schemas import TABLES
+from tests.embeddings import unit, write_vectors
 from tests.pipeline.explore.made_build import (
     CAPTIONS,
     LOST_ID,
@@ -24,7 +33,30 @@ PAGES = [
     *("/", "/?q=cat&source=commons", f"/pair/{id_of(NEAR_ID):016x}", f"/pair/{LOST_ID:016x}"),
     *("/queries", "/query/1", "/dropped", "/sql", "/compare?other=old", "/upload", "/facets"),
     "/?page=x",
+    *("/map", "/map?area=3,20,-1,4", "/map?area=x", "/meaning", "/meaning?text="),
+    *(
+        f"/meaning?like={id_of(NEAR_ID):016x}",
+        "/meaning?like=zz",
+        "/compare",
+        "/none",
+        "/selection",
+    ),
+    *("/?scorer=beauty&order=best", "/?q=nothing-of-it", "/facets?scorer=beauty", "/query/3"),
+    *("/dropped?reason=caption_too_short", f"/pair/{5_001:016x}", "/queries?text=e"),
+    *(
+        "/sql?sql=SELECT+pair_id,+caption+FROM+sample",
+        "/sql?sql=SELECT",
+        "/sql?q=cat&source=commons",
+    ),
 ]
+DARK = [
+    *PAGES[1:4],
+    "/map?area=3,20,-1,4",
+    f"/meaning?like={id_of(NEAR_ID):016x}",
+    "/sql?sql=SELECT",
+]
+REFUSED = ("400 (Bad Request)", "404 (Not Found)")
+PLACES = {id_of(n): (float(n), float(n % 7)) for n in range(N)}
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +64,19 @@ def address(tmp_path_factory):
     workspace = tmp_path_factory.mktemp("wit")
     explored_build(workspace, "old", range(5, N + 5))
     build = explored_build(workspace)
-    with served(build, "--run", explored_run(workspace / "run")) as client:
+    with served(build, "--run", mapped(explored_run(workspace / "run"))) as client:
         yield str(client.base_url)
+
+
+def mapped(run: Path) -> Path:
+    """The run with a place of each sample on the map, and an index of made-up embeddings."""
+    ids = sorted(PLACES)
+    places = [{"pair_id": one, "x": PLACES[one][0], "y": PLACES[one][1]} for one in ids]
+    table = pa.Table.from_pylist(places, TABLES["place"].schema)
+    write_part(run / "tables" / "place" / "0.parquet", TABLES["place"], table.to_batches())
+    vectors = unit(np.random.default_rng(2).normal(size=(N, 16)))
+    make_index(write_vectors(run, vectors, ids=np.array(ids)))
+    return run
 
 
 @pytest.fixture(scope="module")
@@ -62,11 +105,11 @@ def opened(browser, address):
     yield open_page
     for page in pages:
         page.close()
-    assert [words for words in said if "400 (Bad Request)" not in words] == []
+    assert [words for words in said if not any(status in words for status in REFUSED)] == []
     assert [url for url in asked if not url.startswith((address, "data:", "blob:"))] == []
 
 
-@pytest.mark.parametrize(("colours", "paths"), [("light", PAGES), ("dark", PAGES[1:4])])
+@pytest.mark.parametrize(("colours", "paths"), [("light", PAGES), ("dark", DARK)])
 def test_no_page_has_a_barrier_that_axe_knows(opened, address, colours, paths):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="no package of axe")
     page = opened("/", viewport={"width": 390, "height": 844}, color_scheme=colours)
@@ -146,6 +189,69 @@ def test_a_selection_lasts_from_page_to_page_and_is_taken_along(opened, address)
         page.get_by_role("link", name="exclusions.csv").click()
     lines = waiting.value.path().read_text().splitlines()
     assert [line.split(",")[0] for line in lines] == ["kind", "pair_id", "pair_id"]
+
+
+def test_a_rectangle_drawn_on_the_map_is_a_selection_that_is_taken_along(opened):
+    page = opened("/map", viewport={"width": 1280, "height": 1400})
+    box = page.locator("#map").bounding_box()
+    page.mouse.move(box["x"] + 2, box["y"] + 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 4, box["y"] + box["height"] / 2)
+    assert page.locator("#map .brush").count() == 1  # while it is drawn
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] - 2)
+    page.mouse.up()
+    page.wait_for_url("**/map?area=*")
+    area = parse_qs(urlsplit(page.url).query)["area"][0]
+    left, right, bottom, top = (float(border) for border in area.split(","))
+    chosen = {
+        pair_id for pair_id, (x, y) in PLACES.items() if left <= x <= right and bottom <= y <= top
+    }
+    assert chosen == {id_of(n) for n in range(N // 2)}  # of all heights, and of the left half
+    page.get_by_role("link", name=f"Show the {len(chosen)} samples").click()
+    page.wait_for_url("**/?area=*")
+    assert page.locator("#gallery figure").count() == len(chosen)
+    page.get_by_text("Take this view along").click()
+    with page.expect_download() as waiting:
+        page.get_by_role("link", name="exclusions.csv").click()
+    lines = waiting.value.path().read_text().splitlines()[1:]
+    assert {int(line.split(",")[1]) for line in lines} == chosen
+    with page.expect_download() as waiting:
+        page.get_by_role("link", name="pairs.parquet").click()
+    assert set(pq.read_table(waiting.value.path())["pair_id"].to_pylist()) == chosen
+
+
+def test_a_place_on_the_map_that_is_only_touched_chooses_nothing(opened):
+    page = opened("/map", viewport={"width": 1280, "height": 1400})
+    page.locator("#map").click()
+    assert urlsplit(page.url).query == ""
+
+
+def test_the_map_works_by_its_form_alone(browser, address):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{address}map")
+    page.get_by_label("Left, right, bottom, top").fill("9.5,19.5,-1,9")
+    page.get_by_role("button", name="Draw").click()
+    assert page.get_by_role("link", name="Show the 10 samples").is_visible()
+    context.close()
+
+
+def test_what_a_pair_is_copied_as_leaves_it_out_and_finds_it(browser, address):
+    context = browser.new_context(permissions=["clipboard-read", "clipboard-write"])
+    page = context.new_page()
+    page.goto(f"{address}pair/{id_of(NEAR_ID):016x}")
+    copied = {}
+    for name in ("Copy as exclusion", "Copy as SQL"):
+        page.get_by_role("button", name=name).click()
+        page.get_by_role("button", name="copied").wait_for()
+        copied[name] = page.evaluate("navigator.clipboard.readText()")
+        page.get_by_role("button", name=name).wait_for()
+    assert copied["Copy as exclusion"].splitlines() == ["kind,value", f"pair_id,{id_of(NEAR_ID)}"]
+    page.goto(f"{address}sql")
+    page.get_by_role("textbox").fill(copied["Copy as SQL"])
+    page.get_by_role("button", name="Ask").click()
+    assert page.locator("#n-rows").text_content() == "1 row"
+    context.close()
 
 
 def test_a_caption_is_no_script_and_an_injected_one_would_not_run(browser, address):

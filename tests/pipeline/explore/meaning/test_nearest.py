@@ -1,11 +1,13 @@
 """Search by vector: the index against an exact search, among some pairs, and made anew."""
 
+import ctypes
 import json
 
 import numpy as np
 import pytest
 
 from pipeline.explore.meaning import nearest
+from pipeline.explore.meaning.merging import merged
 from pipeline.explore.meaning.nearest import Nearest, exact, is_made, make_index, recall
 from queries.tables.embeddings import INDEX
 from queries.tables.errors import UserError
@@ -51,6 +53,17 @@ def test_many_lists_made_in_blocks_find_nearly_all(tmp_path, monkeypatch):
     by_index = np.array([[p.pair_id for p in index.search(v, 10)] for v in sought])
     assert recall(by_index, exact(embeddings, sought, 10)[0]) >= 0.95
     assert not list((embeddings.folder / INDEX).glob("block*"))
+
+
+def test_to_make_an_index_says_nothing_on_the_standard_output(tmp_path, capfd):
+    make_index(write_vectors(tmp_path / "run", unit(np.ones((70, 32)))))
+    ctypes.CDLL(None).fflush(None)  # what C has buffered, too
+    assert capfd.readouterr().out == ""
+
+
+def test_blocks_that_cannot_be_merged_are_one_line(tmp_path):
+    with pytest.raises(OSError, match="could not be merged"):
+        merged(tmp_path / "none", tmp_path / "lists", [])
 
 
 def test_a_search_among_some_pairs_finds_none_beside_them(small):

@@ -146,7 +146,7 @@ def show(title: str, rows: Sequence[Row], **notes: Any) -> None:
     console = Console(width=None if sys.stdout.isatty() else 140)
     console.print(grid)
     for name, note in notes.items():
-        console.print(f"{name.replace('_', ' ')}: {note}")
+        console.print(f"{name.replace('_', ' ')}: {note}", markup=False)  # lists are no styles
     print(json.dumps({"rows": [row.as_json() for row in rows], **notes}))
 
 

@@ -59,3 +59,10 @@ def test_open_clip_learns_the_same_batches_once(open_clip, tmp_path, monkeypatch
     first, again = learned_twice(icons.PEER, monkeypatch)
     assert 0 <= first["asked"] <= 1
     assert again == first
+
+
+def test_twice_the_batch_is_as_many_steps_of_twice_the_epochs():
+    plain, double = (
+        icons.settings(0, 10_000, quick=False, double=two).recipe for two in (False, True)
+    )
+    assert (double.batch, double.epochs) == (2 * plain.batch, 2 * plain.epochs)

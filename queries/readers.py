@@ -73,6 +73,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "score_distribution": "What models say of the pictures, such as unsafe or not.",
     },
     EVALUATION: {
+        "comparison": "Of `trainer compare`: which arm a model learns most from, and by how much.",
         "evaluations": "How well the trained model does on each test, beside guessing.",
         "evaluated_classes": "Which classes of each test the model takes for others.",
         "clip_scores": "How well captions fit their pictures, by the trained model itself.",

@@ -50,8 +50,9 @@ ARROWS = {
     "trainer.copies": "data model settings training",
     "trainer.embeddings": "data model run_folder settings",
     "trainer.overlap": "copies data evaluation model run_folder settings",
+    "trainer.compare": "data evaluation model run_folder settings training",
     "trainer.commands": (
-        "copies data embeddings evaluation model overlap run_folder settings training"
+        "compare copies data embeddings evaluation model overlap run_folder settings training"
     ),
 }
 COMPOSERS = {"pipeline", "pipeline.__main__", "pipeline.tasks", "trainer.__main__"}

@@ -10,6 +10,7 @@ import sys
 from queries import endings
 from queries.options import parsed
 from trainer.commands.clusters import add_clusters
+from trainer.commands.compare import add_compare
 from trainer.commands.embed import add_embed
 from trainer.commands.evaluate import add_evaluations
 from trainer.commands.export import add_export
@@ -38,6 +39,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     add_train(commands)
     add_evaluations(commands)
+    add_compare(commands)
     add_overlap(commands)
     add_score(commands)
     add_embed(commands)
@@ -49,7 +51,8 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Run one command: 0 done, 2 cannot run, 130 interrupted, 143 ended by SIGTERM."""
     args = parsed(parser().parse_args, argv)
-    end = "it goes on from its last save" if args.command == "train" else "nothing was finished"
+    trains = args.command in ("train", "compare")
+    end = "it goes on from its last save" if trains else "nothing was finished"
     name = f"trainer {args.command}"
     return endings.run(name, lambda: args.run_command(args), end, prefix=f"{name}: ")
 

@@ -7,6 +7,7 @@ from queries.tables.contracts import RUN_RECORD, TRAINING_LOG
 from queries.tables.embeddings import FOLDER
 from queries.tables.schemas import OF_A_RUN
 
+EPOCHS = "epochs"  # the folder of weights after epochs
 RESULTS = (
     RUN_RECORD,  # first: from then on the run counts as unfinished
     *("last.safetensors", "previous.safetensors", "checkpoint.safetensors", "best.safetensors"),
@@ -34,6 +35,20 @@ class RunFolder:
         self.val_log = root / "val.jsonl"
         self.done = root / RUN_RECORD  # written last: its presence proves that it is finished
 
+    def of_epoch(self, epoch: int) -> Path:
+        """The weights after an epoch, counted from 1, where a run keeps them."""
+        return self.root / EPOCHS / f"{epoch:05d}.safetensors"
+
+    def at_epoch(self, epoch: int) -> "RunFolder":
+        """The same run with these weights to read."""
+        folder = RunFolder(self.root)
+        folder.weights = self.of_epoch(epoch)
+        return folder
+
+    def drop_epochs(self) -> None:
+        """Remove the weights of all epochs."""
+        shutil.rmtree(self.root / EPOCHS, ignore_errors=True)
+
     @property
     def names(self) -> set[str]:
         """The names of all files that a run writes."""
@@ -43,6 +58,7 @@ class RunFolder:
         """Remove an earlier model's weights and results from the folder."""
         for name in RESULTS:
             (self.root / name).unlink(missing_ok=True)
+        self.drop_epochs()
         for name in OF_A_RUN:
             shutil.rmtree(self.root / "tables" / name, ignore_errors=True)
         shutil.rmtree(self.root / "overlap", ignore_errors=True)  # its pages

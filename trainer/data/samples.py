@@ -70,6 +70,7 @@ class Samples:
     missing: dict[str, str] = field(default_factory=dict)  # what is no sample, and why
     named: tuple[tuple[str, str], ...] = ()  # version and digest of each data set
     cache_bytes: int = CACHE_BYTES
+    n_decoded: int = 0  # pictures that were decoded, one as often as it was
     _cache: dict[int, np.ndarray] = field(default_factory=dict)
     _cached_bytes: int = 0
     _lock: Lock = field(default_factory=Lock)
@@ -93,6 +94,7 @@ class Samples:
             several=self.several and self.several.rows(kept),
             parts=tuple(parts),
             corrupt={},
+            n_decoded=0,
             _cache={},
             _cached_bytes=0,
             _lock=Lock(),
@@ -162,6 +164,7 @@ class Samples:
         """Picture i, (H, W, 3), as small as its JPEG can be decoded with `side` pixels or more."""
         image = decode(self.bytes_of(i), self.side, self._room)
         with self._lock:
+            self.n_decoded += 1
             if self._cached_bytes + image.nbytes > self.cache_bytes:
                 return image
             self._cached_bytes += image.nbytes

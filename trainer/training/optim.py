@@ -26,9 +26,14 @@ class Clock:
     max_seconds: float | None
     started: float = field(default_factory=time.monotonic)
     before: float = 0.0  # seconds that earlier processes of the run took
+    cpu_started: float = field(default_factory=time.process_time)
+    cpu_before: float = 0.0  # as `before`, of all threads
 
     def seconds(self) -> float:
         return self.before + time.monotonic() - self.started
+
+    def cpu_seconds(self) -> float:
+        return self.cpu_before + time.process_time() - self.cpu_started
 
     def progress(self, step: int, steps: int) -> float:
         by_time = self.seconds() / self.max_seconds if self.max_seconds else 0.0

@@ -171,6 +171,9 @@ def end_epoch(run: Run, done: Progress, tally: Tally) -> None:
     if not done.batches % run.loader.steps_per_epoch and done.epoch_steps:
         mean = tally.end_epoch(done)
         keep_best(run, done, measure(run, done) if run.held_out else mean)
+        epoch, every = done.batches // run.loader.steps_per_epoch, run.habits.keep_every
+        if every and not epoch % every and run.stepper.group.first:
+            keep_weights(run, done, run.folder.of_epoch(epoch))
 
 
 def keep_best(run: Run, done: Progress, loss: float) -> None:
@@ -219,6 +222,8 @@ def save(run: Run, done: Progress) -> None:
         "corrupt": dict(run.loader.samples.corrupt),
         "scaler": None if scaler is None else scaler.state_dict(),
         "seconds": run.clock.seconds(),
+        "cpu_seconds": run.clock.cpu_seconds(),
+        "decoded": run.loader.samples.n_decoded,
     }
     saves.write(run.folder, run.modules, run.stepper.optimizer, state)
 
@@ -254,6 +259,8 @@ def finish(data: Data, run: Run, done: Progress) -> dict:
         "missing": dict(list(samples.missing.items())[:MOST_NAMED]),
         "temperature": model.temperature(),
         "seconds": round(run.clock.seconds(), 2),
+        "cpu_seconds": round(run.clock.cpu_seconds(), 2),  # of this process
+        "decoded": samples.n_decoded,  # pictures, by this process
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
         "processes": run.stepper.group.world,

@@ -43,6 +43,7 @@ class Habits:
     save_seconds: float = 300.0  # between saves: a kill loses at most this much work
     log_every: int = 10  # steps
     tensorboard: bool = False
+    keep_every: int = 0  # epochs between weights that are kept, each in a file; 0: none are
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,9 @@ def restored(run: Run, save: Save) -> tuple[Run, Progress]:
         run.loader.samples.corrupt.update(state["corrupt"])
         if scaler is not None:
             scaler.load_state_dict(state["scaler"])
-        return replace(run, clock=replace(run.clock, before=float(state["seconds"]))), done
+        run.loader.samples.n_decoded = int(state.get("decoded", 0))
+        before, cpu = float(state["seconds"]), float(state.get("cpu_seconds", 0))
+        return replace(run, clock=replace(run.clock, before=before, cpu_before=cpu)), done
     except checkpoint.DAMAGE as error:
         raise TrainerError(
             f"{save.path}: expected a save of this version ({first_line(error):.200}); "

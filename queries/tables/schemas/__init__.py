@@ -47,4 +47,5 @@ PUBLISHED = (
 OF_A_RUN = (
     *("overlap", "neighbour", "evaluation", "class_result", "prediction", "clip_score"),
     *("cluster", "place"),
+    *("comparison", "compared_run", "compared_class", "compared_answer"),
 )

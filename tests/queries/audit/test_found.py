@@ -321,6 +321,23 @@ def test_the_worst_class_comes_first_with_what_it_is_taken_for():
     ]
 
 
+def test_a_comparison_is_told_at_its_last_point():
+    about = {"eval_set": "pets", "class_group": "all", "seeds": 3, "images": 50, "baseline": "all"}
+
+    def arm(name: str, seen: int, value: float, less: tuple | tuple[float, ...] = ()) -> dict:
+        row = about | {"arm": name, "samples_seen": seen, "accuracy": value}
+        row |= {"low": value - 0.1, "high": value + 0.1}
+        names = ("difference", "difference_low", "difference_high")
+        return row | dict(zip(names, less, strict=False))
+
+    early, late = arm("all", 100, 0.2), arm("all", 200, 0.3)
+    capped = arm("capped", 200, 0.35, (0.05, -0.01, 0.11))
+    assert values("comparison", comparison=rows("comparison", capped, early, late)) == [
+        ("pets", "all", "all", 200, 3, 50, 30.0, 20.0, 40.0, None, None, None),
+        ("pets", "all", "capped", 200, 3, 50, 35.0, 25.0, 45.0, 5.0, -1.0, 11.0),
+    ]
+
+
 def outcomes(lost: dict[int, str], *kept: int) -> pa.Table:
     of_lost = [{"pair_id": one, "reason": reason} for one, reason in lost.items()]
     return rows("outcome", *[{"pair_id": one} for one in kept], *of_lost)

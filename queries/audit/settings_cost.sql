@@ -1,7 +1,8 @@
 -- What each setting cost: rows dropped by reason, with what the reason means and its setting
 -- grain: one row per stage and reason
 -- inputs: input_file, drop, pair, outcome, drop_reason, setting
--- A reason without a setting cannot be turned off. `value` is that of the build.
+-- A reason without a setting cannot be turned off; `setting` has the value of the build.
+-- not_asked_for is no loss: earlier pairs fill every query of such a pair.
 WITH lost AS (
     SELECT 'read' AS stage, reason, CAST(SUM(n) AS BIGINT) AS n
     FROM input_file
@@ -26,9 +27,11 @@ SELECT
     lost.stage,
     lost.reason,
     lost.n AS rows_lost,
-    drop_reason.meaning,
-    drop_reason.setting,
-    setting.value
+    CASE
+        WHEN setting.value IS NULL THEN drop_reason.setting
+        ELSE CONCAT(drop_reason.setting, ' = ', setting.value)
+    END AS setting,
+    drop_reason.meaning
 FROM lost
 LEFT JOIN drop_reason ON lost.reason = drop_reason.reason
 LEFT JOIN setting ON drop_reason.setting = setting.name

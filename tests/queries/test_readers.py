@@ -139,6 +139,6 @@ def test_what_each_setting_cost():
         "setting": rows("setting", {"name": "selection.cap", "value": "20"}),
     }
     assert values("settings_cost", **given) == [
-        ("select", "not_asked_for", 2, "full", "selection.cap", "20"),
-        ("filter", "caption_too_short", 1, "short", "filters.min_words", None),
+        ("select", "not_asked_for", 2, "selection.cap = 20", "full"),
+        ("filter", "caption_too_short", 1, "filters.min_words", "short"),
     ]

@@ -8,15 +8,16 @@ import pytest
 
 from pipeline.report import charts as report_charts
 from pipeline.report import gallery as report_gallery
+from pipeline.report.grids import decimals, number
 from pipeline.report.head import percent
 from pipeline.report.page import (
     _sha256,
     announce,
-    decimals,
-    number,
     print_counts,
     write_report,
 )
+from queries.questions import compares, sql
+from queries.readers import GROUPS
 from queries.tables.manifest import list_files
 from tests.pipeline.report.report_build import (
     HOSTILE,
@@ -150,6 +151,25 @@ def test_each_reason_has_its_number_its_meaning_and_at_most_three_examples(page)
     one = drops[drops.index("filter: caption_too_short") :].split("</details>")[0]
     assert "fewer words or characters" in one
     assert one.count("<li>") == 3
+
+
+def test_every_audit_that_can_be_asked_stands_in_its_readers_group(page):
+    audits = page.split('<section id="audits">')[1].split("</section>")[0]
+    shown = {
+        group: re.findall(r'<span class="soft">\((\w+)\)</span></summary>', rest)
+        for group, rest in re.findall(r"<h3>([^<]+)</h3>(.*?)(?=<h3>|$)", audits, re.S)
+    }
+    assert shown == {
+        group: [name for name in names if not compares(sql("audit", name))]
+        for group, names in GROUPS.items()
+    }
+    assert "Look: 4 samples state no licence." in audits
+
+
+def test_audits_of_a_run_are_left_out_where_there_is_none(build):
+    audits = write_report(build).read_text().split('<section id="audits">')[1]
+    assert "<h3>Privacy</h3>" in audits
+    assert "<h3>Evaluation</h3>" not in audits
 
 
 def test_equal_inputs_give_equal_bytes(build, page):

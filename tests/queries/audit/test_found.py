@@ -34,7 +34,7 @@ def test_pairs_per_query_before_and_after_the_cap():
     assert found == [{"text": "dog", "matched": 5, "kept": 2}]
 
 
-def test_drops_by_reason_tell_what_was_never_asked_for():
+def test_what_was_lost_tells_what_was_never_asked_for():
     drop = rows("drop", {"pair_id": 1, "stage": "filter", "reason": "wrong_language"})
     pair = rows("pair", {"pair_id": 2}, {"pair_id": 3}, {"pair_id": 4})
     outcome = rows("outcome", {"pair_id": 2}, {"pair_id": 3, "reason": "timeout"})
@@ -44,12 +44,12 @@ def test_drops_by_reason_tell_what_was_never_asked_for():
         "outcome": outcome,
         "input_file": rows("input_file", *READ),
     }
-    assert ask("audit", "drops_by_reason", **given) == [
-        {"stage": "fetch", "reason": "timeout", "n": 1},
-        {"stage": "filter", "reason": "wrong_language", "n": 1},
-        {"stage": "read", "reason": "other_wiki", "n": 50},
-        {"stage": "read", "reason": "redirect", "n": 9},
-        {"stage": "select", "reason": "not_asked_for", "n": 1},
+    assert [row[:3] for row in values("settings_cost", **given)] == [
+        ("read", "other_wiki", 50),
+        ("read", "redirect", 9),
+        ("fetch", "timeout", 1),
+        ("filter", "wrong_language", 1),
+        ("select", "not_asked_for", 1),
     ]
 
 
@@ -92,8 +92,8 @@ def test_balance_before_and_after_the_cap():
         "median": 1,
         "top_percent_share": 97.0,
         "gini": 0.72,
-        "tail_queries": 3,
-        "tail_matches": 3,
+        "queries_below_20": 3,
+        "matches_below_20": 3,
     }
     assert (after["matches"], after["median"], after["gini"]) == (4, 1, 0.375)
 

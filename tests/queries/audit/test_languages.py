@@ -56,8 +56,17 @@ def test_what_was_dropped_is_told_by_language_and_reason():
         ("de", "match", "no_query", 2),
         ("en", "fetch", "not_found", 1),
         ("en", "select", "not_asked_for", 1),
-        ("not looked for", "filter", "caption_too_short", 1),
+        ("not kept", "filter", "caption_too_short", 1),
         ("other", "select", "not_asked_for", 2),
+    ]
+
+
+def test_of_one_list_the_dropped_pairs_have_the_captions_own_language():
+    alone = dict(WORLD, drop=rows("drop"))
+    alone["pair"] = rows("pair", {"pair_id": 2, "language": "fr"}, {"pair_id": 5, "language": "en"})
+    assert values("languages_drops", **alone) == [
+        ("en", "select", "not_asked_for", 1),
+        ("fr", "fetch", "not_found", 1),
     ]
 
 

@@ -1,6 +1,6 @@
-"""`python -m pipeline init|report|explore|card|builds|publish|takedown`: all but making builds.
+"""`python -m pipeline init|report|explore|card|builds|publish|clean|takedown`.
 
-Luigi makes builds (see README).
+All but making builds: Luigi makes them (see README).
 """
 
 import argparse
@@ -18,6 +18,7 @@ with endings.importing(__name__):
     from pipeline.report.page import announce, print_counts, write_report
     from pipeline.sources.tables.command import add_init_options, run_init
     from pipeline.takedown.command import add_takedown_options, run_takedown
+    from pipeline.workspace.clean import add_clean_options, run_clean
     from queries.options import LocalPath, parsed
     from queries.tables.manifest import find, run_folder
 
@@ -32,6 +33,7 @@ examples:
   python -m pipeline rights --build wit                           credits, and the EU's summary
   python -m pipeline builds wit                                   its versions, and what changed
   python -m pipeline publish wit --to public --embed              a folder for others, or a hub
+  python -m pipeline clean --out wit --keep 2                     what older builds take; --yes
   python -m pipeline takedown --settings my.toml --out wit --list gone.csv
   python -m pipeline takedown --out wit --check                   search for what is left
 
@@ -73,6 +75,9 @@ def main(arguments: list[str] | None = None) -> int:
     add_publish_options(
         verbs.add_parser("publish", help="make a folder of a build that others can read, or a hub")
     )
+    add_clean_options(
+        verbs.add_parser("clean", help="remove older builds and the work that no kept one needs")
+    )
     add_takedown_options(
         verbs.add_parser(
             "takedown", help="take pairs and pictures out of a workspace and all its builds"
@@ -80,7 +85,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     options = parsed(parser.parse_args, arguments)
     runs = {"takedown": run_takedown, "init": run_init, "publish": run_publish}
-    runs |= {"builds": run_builds, "explore": run_explore}
+    runs |= {"clean": run_clean, "builds": run_builds, "explore": run_explore}
     runs["rights"] = describe_rights
     work = runs.get(options.verb, describe_build)
     return endings.run(f"pipeline {options.verb}", lambda: work(options))

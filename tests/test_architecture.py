@@ -32,7 +32,7 @@ ARROWS = {
     "pipeline.report": "",
     "pipeline.match": "text",
     "pipeline.web": "settings",
-    "pipeline.workspace": "settings",
+    "pipeline.workspace": "images settings",
     "pipeline.publish": "settings text",
     "pipeline.images": "settings",
     "pipeline.query_list": "text web",

@@ -37,6 +37,7 @@ class BuildQueries(Stage):
     def complete(self) -> bool:
         if not super().complete():
             return False
+        self.note_stages()
         announce_list(self.folder, "there already, nothing to do")
         return True
 
@@ -55,5 +56,6 @@ class BuildQueries(Stage):
             }
             unspaced = self.unspaced(article="text")
             about = {"settings": self.described(alone), "unspaced": unspaced}
+            self.note_stages()
             publish(self.folder.parent, self.digest, tables, [], about)
         announce_list(self.folder, "made")

@@ -93,6 +93,7 @@ class BuildWIT(Stage):
         # The report comes last: a build that was killed before it is finished when run again.
         if not (super().complete() and (self.folder / REPORT).exists()):
             return False
+        self.note_stages()
         keep_told(self.folder, self.used.card)
         announce(self.folder, "there already, nothing to do")
         return True
@@ -113,6 +114,7 @@ class BuildWIT(Stage):
             unspaced = self.unspaced(article="text", filtered="caption")
             about = {"settings": self.described(self.ws), "unspaced": unspaced}
             shards = self.paths("sample")
+            self.note_stages()
             with self.ws.engine.step("tables and shards"):
                 publish(self.ws.folder, self.digest, tables, shards, about)
             if self.used.prune:

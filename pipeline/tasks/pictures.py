@@ -144,7 +144,7 @@ class FetchAgain(FetchStage):
         with self.at_work():
             extra = files_by_table(self.ws.newest).get("extra", [])
             self.fetch(lost_pairs(self.ws.newest, reasons(self.retry)), "fetch again", extra)
-            write_json(self.output().path, {})
+            self.write_listing({})
 
 
 class FetchRound(FetchStage):
@@ -185,7 +185,7 @@ class FetchRound(FetchStage):
             part_names = self.parts_at_start()
             ask = self.request(part_names)
             self.fetch(ask, f"fetch round {self.number}", self.paths("extra"))
-            write_json(self.output().path, self.listing(part_names, ask))
+            self.write_listing(self.listing(part_names, ask))
 
     def parts_at_start(self) -> list[str]:
         """The image parts that were there when the round began.

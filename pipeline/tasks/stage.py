@@ -48,6 +48,7 @@ LUIGI = {
         "unhandled_exception": "40",
     },
 }
+MAPPED = "mapped"  # in a listing: parts of tables that may be in none of those it names
 Parts = dict[str, list[Part]]
 
 
@@ -185,7 +186,24 @@ class Stage(luigi.Task):
                 table: [self.relative(part.path) for part in parts]
                 for table, parts in tables.items()
             }
-            write_json(self.output().path, listing)
+            self.write_listing(listing)
+
+    def write_listing(self, listing: dict[str, list[str]]) -> None:
+        """Write the output: the tables, and what else was mapped for them.
+
+        A later build goes on from what was mapped, so clean keeps it for versions that are kept.
+        """
+        also = {MAPPED: sorted(self.mapped)} if self.mapped else {}
+        write_json(self.output().path, listing | also)
+
+    def note_stages(self) -> None:
+        """Note beside the listings which of them a version comes from, if it is not noted."""
+        note = self.ws.work / self.task_family / f"{self.digest}.json"
+        if not note.exists():
+            before = [stage for stage in self.order if stage is not self]
+            inside = [stage for stage in before if stage.root == self.ws.folder]
+            stages = [stage.relative(stage.output().path) for stage in inside]
+            write_json(note, {"stages": stages})
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
@@ -254,7 +272,14 @@ class Stage(luigi.Task):
         self, table: str, function: MapFunction, inputs: list[MapInput], *, in_turn: bool = False
     ) -> list[Part]:
         folder = self.ws.work / table
-        return self.ws.engine.map(table, function, inputs, TABLES[table], folder, in_turn=in_turn)
+        parts = self.ws.engine.map(table, function, inputs, TABLES[table], folder, in_turn=in_turn)
+        self.mapped.update(self.relative(part.path) for part in parts)
+        return parts
+
+    @cached_property
+    def mapped(self) -> set[str]:
+        """The parts that this stage has mapped, in this process."""
+        return set()
 
     def derive(self, table: str, **inputs: list[Path] | pa.Table) -> list[Part]:
         return [self.ws.engine.derive(DERIVE / f"{table}.sql", inputs, self.path(table))]

@@ -21,6 +21,7 @@ import pyarrow as pa
 from pipeline.settings.scorers import Scorer
 from pipeline.settings.whole import SHARES, QuerySettings, Settings
 from pipeline.workspace.lease import Lease
+from pipeline.workspace.removal import finish
 from pipeline.workspace.takedown_log import LOG
 from queries.engine import Engine, MapInput
 from queries.engine.duck import DuckEngine
@@ -114,6 +115,7 @@ class Workspace:
         if is_store(self.folder):
             Lease(self.folder / "lock.json", self.local / "lease.json").take()
         self._clear_torn()
+        finish(self.folder)
         if is_store(self.folder):
             on_its_way = self.local / "work" / "scratch"
             on_its_way.mkdir(parents=True)

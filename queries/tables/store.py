@@ -6,12 +6,14 @@ decides.
 
 import atexit
 import hashlib
+import math
 import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from io import BufferedIOBase
 from pathlib import Path
@@ -258,6 +260,51 @@ def each(function: Callable[[Given], Got], of: Iterable[Given], where: Path) -> 
         return
     with ThreadPoolExecutor(AT_ONCE) as pool:
         yield from pool.map(function, of)
+
+
+@dataclass(frozen=True)
+class FileState:
+    """What is known of a file without reading it; `path` is relative to where it was asked for."""
+
+    path: str
+    bytes: int
+    changed: float  # seconds since 1970
+    inode: object  # files with several hard links share it
+    n_links: int = 1
+
+
+def files_below(folder: Path, name: str) -> Iterator[FileState]:
+    """Every file below a folder, in no order; `name` stands for the folder in their paths."""
+    if is_store(folder):
+        objects = tried(folder, lambda: fs_of(folder).find(key_of(folder), detail=True))
+        for key, about in objects.items():
+            relative = name + key.removeprefix(key_of(folder))
+            put_at = _put_at(about)
+            if math.isinf(put_at):  # of a listing without dates
+                put_at = _put_at(fs_of(folder).info(key))
+            yield FileState(relative, about["size"], put_at, key)
+        return
+    for at, _, names in os.walk(folder):
+        for file in (Path(at, each_name) for each_name in names):
+            of = file.stat(follow_symlinks=False)
+            relative = (Path(name) / file.relative_to(folder)).as_posix()
+            inode = (of.st_dev, of.st_ino)
+            yield FileState(relative, of.st_size, of.st_mtime, inode, of.st_nlink)
+
+
+def changed_at(path: Path) -> float:
+    """When a file was written, in seconds since 1970."""
+    if is_store(path):
+        return _put_at(tried(path, lambda: fs_of(path).info(key_of(path))))
+    return path.stat().st_mtime
+
+
+def _put_at(about: dict[str, Any]) -> float:
+    """When an object was put; of a store that does not say, it counts as new."""
+    for key in ("LastModified", "updated", "last_modified", "created"):
+        if hasattr(about.get(key), "timestamp"):
+            return float(about[key].timestamp())
+    return math.inf
 
 
 def there(paths: list[Path]) -> set[Path]:

@@ -2,7 +2,8 @@
 
 A test that polls for a file which exists for a fraction of a second misses it on a busy machine.
 Here the processes themselves wait: each Python process that was started with the environment of
-a Hold stands still before it gives a finished file its name, where the name is one of the test's.
+a Hold stands still before it gives a finished file its name, or removes a file, where the name is
+one of the test's.
 
     hold = Hold(tmp_path / "hold")
     program = subprocess.Popen(command, env={**os.environ, **hold.environment})
@@ -52,7 +53,7 @@ class Hold:
         return program
 
     def names(self, pattern: str) -> None:
-        """From now on processes stand still before they name a file that ends like this."""
+        """From now on processes stand still before they name or remove a file that ends so."""
         for pid in self.folder.glob("[0-9]*"):
             pid.unlink()
         written = self.folder / "pattern.new"

@@ -1,4 +1,4 @@
-"""Run by Python as sitecustomize: stand still before a file gets its name (see tests/hold)."""
+"""Run as sitecustomize: stand still before a file gets or loses its name (see tests/hold)."""
 
 import os
 import re
@@ -8,13 +8,14 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent
 NAMES = FOLDER / "names"
+NAMED = {"os.rename": 1, "os.remove": 0}  # which argument of the call is the name
 
 
 def wait_before_a_name(event: str, arguments: tuple[object, ...]) -> None:
-    if event != "os.rename" or not is_held(str(arguments[1])):
+    if event not in NAMED or not is_held(name := str(arguments[NAMED[event]])):
         return
     (FOLDER / str(os.getpid())).touch()
-    while is_held(str(arguments[1])):
+    while is_held(name):
         time.sleep(0.01)
 
 

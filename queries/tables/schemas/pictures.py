@@ -134,7 +134,7 @@ table(
     "scorer",
     "one row per scorer of the settings",
     SCORER,
-    column("kind", string, "opennsfw or onnx"),
+    column("kind", string, "opennsfw, onnx or faces"),
     column("model", string, "sha256 of the model's file, hex"),
     column("min_score", float64, "least score of a kept picture; null: no limit", null=True),
     column("max_score", float64, "greatest score of a kept picture; null: no limit", null=True),

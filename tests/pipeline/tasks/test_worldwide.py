@@ -49,7 +49,7 @@ def test_every_check_passes_and_every_audit_answers(built):
 
 def test_the_report_shows_the_languages_and_names_that_of_a_short_list(built):
     page = (built / "report.html").read_text()
-    assert '<section id="languages">' in page
+    assert '<span class="soft">(languages_caps)</span>' in page
     assert "<strong>Short:</strong> de: the list has" in page
 
 

@@ -16,7 +16,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.settings.scorers import Scorer
 from pipeline.settings.whole import SHARES, QuerySettings, Settings
@@ -150,12 +152,18 @@ class Workspace:
         return [self.images / name / FETCHED for name in part_names]
 
     def missing(self, wanted: pa.Table) -> pa.Table:
-        """The rows of `ask` that no image part holds the attempt of, in their order."""
+        """The rows of `ask` that no image part holds the attempt of, in their order.
+
+        Keys alone are joined: a join copies strings to one array, which ends at 2 GiB.
+        """
         key = ["pair_id", "attempt"]
         empty = TABLES["fetched"].empty().select(key)
         paths = self.fetched(self.image_part_names())
         have = pa.concat_tables([empty, *each(partial(read_rows, columns=key), paths, self.images)])
-        return wanted.join(have, key, join_type="left anti").sort_by("pair_id")
+        places = pa.array(np.arange(wanted.num_rows))
+        keys = wanted.select(key).append_column("place", places)
+        left = keys.join(have, key, join_type="left anti")["place"]
+        return wanted.filter(pc.is_in(places, value_set=left.combine_chunks()))
 
     @cached_property
     def newest(self) -> Path:

@@ -1,15 +1,18 @@
 """What personal data costs to find, and how often the finding is wrong on 10,000 real captions.
 
-    python -m benchmarks.privacy [--quick] [--show]
+    python -m benchmarks.privacy [--quick] [--show] [--agreement]
 
 The captions are LAION's (`../shared`). privacy_by_eye.csv beside this file says what a person read:
 every caption that was flagged, 300 random ones that were not, and what was missed besides, by row
-of the file. `--show` prints what is flagged, for reading.
+of the file. privacy_second_reading.csv: what a second reader, who had not seen the labels, found
+in 300 of these captions. `--show` prints what is flagged, for reading; `--agreement` prints how far
+the two readers agree.
 """
 
 import argparse
 import csv
 from collections import Counter
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -27,6 +30,7 @@ from pipeline.sources.candidate import candidates
 from pipeline.sources.markup import text_of_markup
 
 BY_EYE = Path(__file__).with_name("privacy_by_eye.csv")
+SECOND = Path(__file__).with_name("privacy_second_reading.csv")
 Label = dict[tuple[int, str], str]  # of a row and kind: right, wrong, missed or nothing
 
 
@@ -41,6 +45,41 @@ def flagged() -> tuple[list[str], dict[int, list[Span]]]:
 def by_eye() -> Label:
     with BY_EYE.open(encoding="utf-8") as lines:
         return {(int(row["row"]), row["kind"]): row["label"] for row in csv.DictReader(lines)}
+
+
+def readings() -> list[tuple[frozenset[str], frozenset[str]]]:
+    """The kinds that the first and the second reader found in each caption which both have read."""
+    first = [key for key, label in by_eye().items() if label in ("right", "missed")]
+    with SECOND.open(encoding="utf-8") as lines:
+        second = [(int(row["row"]), row["kind"]) for row in csv.DictReader(lines)]
+    return [(_kinds(first, row), _kinds(second, row)) for row in sorted({row for row, _ in second})]
+
+
+def _kinds(labels: list[tuple[int, str]], row: int) -> frozenset[str]:
+    return frozenset(kind for of, kind in labels if of == row and kind)
+
+
+def kappa(pairs: Sequence[tuple[Hashable, Hashable]]) -> float:
+    """Cohen's kappa (1960): agreement of two readers beyond that of chance; 1 is all, 0 is chance.
+
+    >>> kappa([(1, 1), (1, 0), (0, 0), (0, 0)])
+    0.5
+    """
+    firsts, seconds = (Counter(side) for side in zip(*pairs, strict=True))
+    by_chance = sum(n * seconds[label] for label, n in firsts.items()) / len(pairs) ** 2
+    agreed = sum(first == second for first, second in pairs) / len(pairs)
+    return (agreed - by_chance) / (1 - by_chance)
+
+
+def show_agreement() -> None:
+    pairs = readings()
+    same = sum(first == second for first, second in pairs)
+    low, high = interval(same, len(pairs))
+    with_any = sum(bool(second) for _, second in pairs)
+    print(
+        f"{same} of {len(pairs)} captions have the same kinds ({low:.1%} to {high:.1%}), "
+        f"{with_any} of them any; Cohen's kappa {kappa(pairs):.2f}"
+    )
 
 
 def interval(n: int, of: int) -> tuple[float, float]:
@@ -94,7 +133,10 @@ def main() -> None:
     parser = argparse.ArgumentParser("python -m benchmarks.privacy", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer rounds")
     parser.add_argument("--show", action="store_true", help="print what is flagged instead")
+    parser.add_argument("--agreement", action="store_true", help="of the two readings, instead")
     asked = parser.parse_args()
+    if asked.agreement:
+        return show_agreement()
     if not LAION.exists():
         raise SystemExit(f"{LAION}: expected the captions")
     if asked.show:

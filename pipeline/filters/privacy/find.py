@@ -19,16 +19,23 @@ from publicsuffixlist import PublicSuffixList
 from pipeline.filters.privacy.addresses import ADDRESS_GATES, find_addresses
 from pipeline.filters.privacy.numbers import GATE, find_cards, find_ibans, find_national_ids
 from pipeline.filters.privacy.phones import PHONE_GATE, find_phones, region_of
-from pipeline.filters.privacy.shapes import COPYRIGHT, EMAIL, HANDLE, NOT_NAMES, PROFILE
+from pipeline.filters.privacy.shapes import (
+    COPYRIGHT,
+    EMAIL,
+    EMAIL_BESIDE,
+    HANDLE,
+    NOT_NAMES,
+    PROFILE,
+)
 
 # Patterns of RE2, whose time is linear in the text: what cannot hold a kind is not searched for it.
 SIGN = (
-    r"@|©|[\[({] ?(?:at|AT) ?[\])}]|(?i:(?:com|net|me|tv|org|fm|app)/|\(c\)|copyr|reserv|vorbehalt"
-    r"|réserv|riservati|voorbehoud|zastrz|защищ|deviantart|tumblr|livejournal)"
+    r"[@＠]|©|[\[({] ?(?:at|AT) ?[\])}]|(?i:(?:com|net|me|tv|org|fm|app)/|\(c\)|copyr|reserv"
+    r"|vorbehalt|réserv|riservati|voorbehoud|zastrz|защищ|deviantart|tumblr|livejournal)"
 )
 LONG_NUMBER = r"[0-9](?:[ ().+\-/]{0,2}[0-9]){6}|[A-Z]{4}[0-9]{2}"
 GATES = {  # in the order of precedence: of two kinds at one place the first stays
-    "email": r"@|[\[({] ?(?:at|AT) ?[\])}]",
+    "email": r"[@＠]|[\[({] ?(?:at|AT) ?[\])}]",
     "account": r"@|(?i:(?:com|net|me|tv|org|fm|app)/|deviantart|tumblr|livejournal)",
     "iban": r"[A-Z]{2}[0-9]{2}",
     "card": r"[0-9](?:[ -]?[0-9]){13}",
@@ -47,6 +54,15 @@ KINDS = tuple(GATES)
 IN_URLS = ("email", "account")  # of numbers in an address nobody can tell what they are
 LONGEST = 4_000  # characters of a text that are searched; filters drop longer captions by default
 MASK = "***"
+# Forms of a sign that are read as ASCII's: the full width of East Asia, spaces and hyphens of
+# typesetting. Each is one character for one, so places stay. "＠" is left as it is: Japanese
+# captions have it before the name of a place, which is no account.
+PLAIN = {wide: chr(wide - 0xFEE0) for wide in range(0xFF01, 0xFF5F) if wide != ord("＠")}
+PLAIN |= dict.fromkeys([0xA0, *range(0x2000, 0x200B), 0x202F, 0x3000], " ")
+PLAIN |= dict.fromkeys([*range(0x2010, 0x2016), 0x2212], "-")
+NOT_PLAIN = (  # of RE2, the same characters
+    r"[\x{FF01}-\x{FF5E}\x{A0}\x{2000}-\x{200A}\x{2010}-\x{2015}\x{202F}\x{2212}\x{3000}]"
+)
 # What decides which numbers exist, besides this code.
 LIBRARIES = [f"{name} {version(name)}" for name in ("phonenumbers", "python-stdnum")]
 
@@ -68,7 +84,7 @@ def spans(text: str, url: str = "", kinds: tuple[str, ...] = KINDS) -> list[Span
     >>> [span.kind for span in spans("© Erika, erika@example.org, Tel. 030 1234567")]
     ['copyright', 'email', 'phone']
     """
-    searched = text[:LONGEST]
+    searched = text[:LONGEST].translate(PLAIN)
     taken: list[Span] = []
     for kind in kinds:
         for begin, end in _find(kind, searched, url):
@@ -80,7 +96,7 @@ def spans(text: str, url: str = "", kinds: tuple[str, ...] = KINDS) -> list[Span
 
 def found(texts: pa.StringArray, urls: pa.StringArray) -> dict[int, list[Span]]:
     """The spans of each text that has any, by its row; `urls`: keys of the pictures' addresses."""
-    may_be = gates(texts)
+    may_be = gates(_plain(texts))
     rows = np.flatnonzero(np.any(list(may_be.values()), axis=0))
     passed = pa.array(rows)
     pairs = zip(texts.take(passed).to_pylist(), urls.take(passed).to_pylist(), strict=True)
@@ -89,6 +105,15 @@ def found(texts: pa.StringArray, urls: pa.StringArray) -> dict[int, list[Span]]:
         if there := spans(text, url, tuple(kind for kind in KINDS if may_be[kind][row])):
             of_row[row] = there
     return of_row
+
+
+def _plain(texts: pa.StringArray) -> pa.StringArray:
+    """The texts with the signs of PLAIN read as ASCII's; few have any."""
+    mask = _matches(texts, NOT_PLAIN)
+    if not mask.any():
+        return texts
+    changed = [text.translate(PLAIN) for text in texts.filter(pa.array(mask)).to_pylist()]
+    return pc.replace_with_mask(texts, pa.array(mask), pa.array(changed, pa.string()))
 
 
 def gates(texts: pa.StringArray) -> dict[str, np.ndarray]:
@@ -164,6 +189,9 @@ def _find(kind: str, text: str, url: str) -> Iterator[tuple[int, int]]:
 
 
 def _find_emails(text: str) -> Iterator[tuple[int, int]]:
+    for match in EMAIL_BESIDE.finditer(text):
+        if is_domain(match["host"]):
+            yield match.span()
     for match in EMAIL.finditer(text):
         spelt = re.sub(r"(?i)[\[({ ]+dot[\])} ]+|[\[({ ]+\.[\])} ]+", ".", match["spelt"] or "")
         if is_domain(match["host"] or spelt):

@@ -34,11 +34,14 @@ from stdnum.tr import tckimlik
 from stdnum.us import ssn
 from stdnum.za import idnr as za_idnr
 
+from pipeline.filters.privacy.shapes import NOT_BEFORE_LETTER, NOT_BEHIND_LETTER
+
 from stdnum.in_ import aadhaar  # isort: skip
 from stdnum.ca import sin  # isort: skip
 
 Span = tuple[int, int]
-BEFORE, AFTER = r"(?<![\w.,+#-])", r"(?![\w-]|[.,][0-9])"
+BEFORE = NOT_BEHIND_LETTER + r"(?<![.,+#-])"
+AFTER = NOT_BEFORE_LETTER + r"(?!-|[.,][0-9])"
 
 # Issuers, by the first digits, and how long their numbers are: ISO/IEC 7812, of networks in use.
 # Visa's old numbers of 13 digits look like the EAN of German and Japanese goods: they are left out.
@@ -51,7 +54,7 @@ CARD = re.compile(
     rf"{BEFORE}(?:[0-9]{{4}}(?P<by>[ -])(?:[0-9]{{4}}(?P=by)){{2}}[0-9]{{4}}(?:(?P=by)[0-9]{{3}})?"
     r"|[0-9]{4}(?P<of>[ -])[0-9]{6}(?P=of)[0-9]{4,5}|[0-9]{14,19})" + AFTER
 )
-IBAN = re.compile(BEFORE + r"[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{1,4}){3,8}" + r"(?!\w)")
+IBAN = re.compile(BEFORE + r"[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{1,4}){3,8}" + NOT_BEFORE_LETTER)
 
 
 def find_cards(text: str) -> Iterator[Span]:

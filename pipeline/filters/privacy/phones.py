@@ -13,13 +13,17 @@ from itertools import islice
 import phonenumbers
 from phonenumbers import PhoneNumber, PhoneNumberFormat
 
+from pipeline.filters.privacy.shapes import NOT_BEFORE_LETTER, NOT_BEHIND_LETTER
+
 Span = tuple[int, int]
 NUMBER = re.compile(
-    r"(?<![\w.,:#$€£/=+-])(?<![0-9] )(?:\+ ?[0-9]|\(\+?[0-9]|[0-9])(?:[ ().\-/]{0,2}[0-9]){6,15}"
-    r"(?![\w%$€£]|[.,-][0-9]|[-/]\w)"
+    rf"(?:{NOT_BEHIND_LETTER}(?<![,#$€£¥/=+-])(?<![0-9][.:])|(?<=(?i:tel)))(?<![0-9] )"
+    r"(?:\+ ?[0-9]|\(\+?[0-9]|[0-9])(?:[ ().\-/]{0,2}[0-9]){6,15}"
+    rf"{NOT_BEFORE_LETTER}(?![%$€£円元원]|[.,-][0-9]|[-/]\w)"
 )
 WORD = re.compile(
-    r"(?:\b(?:tel[eé]?(?:phone|fono|foon|fon|fonu|fone)?|t[ée]l|phone|ph|call(?: us)?|"
+    rf"(?:{NOT_BEHIND_LETTER}(?:tel[eé]?(?:phone|fono|foon|fon|fonu|fone)?|t[ée]l|phone|ph|"
+    r"call(?: us)?|"
     r"mob(?:ile|il)?|cell|whats ?app|fax|handy|m[óo]vil|contact|hotline|kontakt|тел(?:ефон)?)\b"
     r"|電話|电话|전화|☎|📞|✆)"
     r"[^\w\n]{0,4}(?:(?:no|nr|number|us|at|on)\b[^\w\n]{0,4})?$",

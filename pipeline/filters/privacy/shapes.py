@@ -5,6 +5,14 @@ Every repetition in a pattern is bounded, so a search is linear in the text.
 
 import re
 
+# Letters of scripts that put no space between words (Thai, Lao, Burmese, Khmer, kana, Chinese), and
+# of Korean, which puts particles behind a word: beside them an address or a number begins and ends.
+UNSPACED = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
+)
+NOT_BEHIND_LETTER = rf"(?<![^\W{UNSPACED}])"  # letter or digit of any other script
+NOT_BEFORE_LETTER = rf"(?![^\W{UNSPACED}])"
+
 SITES = (  # where the first part of a path is a person's name, unless it is a page of the site
     *("facebook", "instagram", "twitter", "x", "tiktok", "pinterest", "soundcloud", "vk", "t"),
     *("github", "threads", "medium", "patreon", "vimeo", "behance", "dribbble", "500px", "twitch"),
@@ -42,8 +50,14 @@ HANDLE = re.compile(
 
 _LOCAL = r"(?<![\w.%+@-])[\w.%+-]{1,64}"
 _DOT = r"(?:\.| ?[\[({] ?(?:dot|DOT|\.) ?[\])}] ?| (?:dot|DOT) )"
+_SPACED = rf"[^\W{UNSPACED}]"
+EMAIL_BESIDE = re.compile(  # with no letter of UNSPACED: what is glued to one is not part of it
+    rf"{NOT_BEHIND_LETTER}(?<![.%+@＠-])(?:{_SPACED}|[.%+-]){{1,64}}[@＠]"
+    rf"(?P<host>(?:{_SPACED}(?:(?:{_SPACED}|-){{0,61}}{_SPACED})?\.){{1,6}}"
+    rf"[^\W\d_{UNSPACED}]{{2,24}}){NOT_BEFORE_LETTER}(?![@＠-])"
+)
 EMAIL = re.compile(
-    rf"{_LOCAL}@(?P<host>(?:[^\W_](?:[\w-]{{0,61}}[^\W_])?\.){{1,6}}[^\W\d_]{{2,24}})(?![\w@-])"
+    rf"{_LOCAL}[@＠](?P<host>(?:[^\W_](?:[\w-]{{0,61}}[^\W_])?\.){{1,6}}[^\W\d_]{{2,24}})(?![\w@＠-])"
     # One that is written for people alone is clear only where "at" is in brackets.
     rf"|{_LOCAL} ?[\[({{] ?(?:at|AT|@) ?[\])}}] ?"
     rf"(?P<spelt>(?:[\w-]{{1,63}}{_DOT}){{1,4}}[a-z]{{2,24}})(?![\w@-])"

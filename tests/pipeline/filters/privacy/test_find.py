@@ -95,6 +95,30 @@ def test_each_kind_is_found(text, kind):
     assert kinds(text) == [kind]
 
 
+@pytest.mark.parametrize(
+    ("text", "pieces"),
+    [
+        ("邮箱erika@example.com电话13812345678", ["erika@example.com", "13812345678"]),
+        ("連絡先はerika@example.orgまで", ["erika@example.org"]),
+        ("이메일 erika@example.org으로", ["erika@example.org"]),
+        ("โทร02-123-4567ครับ", ["02-123-4567"]),
+        ("身份证11010519491231002X号", ["11010519491231002X"]),
+        ("お問い合わせTEL03-1234-5678まで", ["03-1234-5678"]),
+        ("電話０３－１２３４－５６７８", ["０３－１２３４－５６７８"]),
+        ("用户@例子.中国", ["用户@例子.中国"]),
+        ("Tél. 06\u202f12\u202f34\u202f56\u202f78", ["06\u202f12\u202f34\u202f56\u202f78"]),
+        ("+1 (202) 555\u20110143, Tel.:030/1234567", ["+1 (202) 555\u20110143", "030/1234567"]),
+        ("写真＠東京ドーム、 ＠東京タワー、1000000円、2019年0123456789番", []),
+        ("联系alice@example.com", ["alice@example.com"]),  # langchain-ai/langchain#40002
+        ("or bob＠test.org", ["bob＠test.org"]),  # RPBLC-hq/DAM#9
+    ],
+)
+def test_what_stands_beside_letters_without_a_space_or_in_other_forms_is_found(text, pieces):
+    assert [text[span.begin : span.end] for span in spans(text)] == pieces
+    assert found(pa.array([text]), pa.array([""])).get(0, []) == spans(text)
+    assert not any(piece in masked(text, spans(text)) for piece in pieces)
+
+
 @pytest.mark.parametrize("text", NEITHER)
 def test_what_only_looks_like_it_is_not_found(text):
     assert kinds(text) == []

@@ -1,11 +1,15 @@
 -- Scores of fetched pictures in twenty steps, per scorer: what is kept, and what a limit would drop
--- grain: one row per scorer and step that holds a picture; steps divide a range of whole numbers
+-- grain: one row per scorer and step that holds a picture; steps divide a range of whole numbers.
+--   Counts, such as those of faces, have a step each
 -- inputs: score, scorer, outcome
 WITH spread AS (
     SELECT
         scorer,
         FLOOR(MIN(score)) AS low,
         CASE
+            WHEN
+                MAX(score - FLOOR(score)) = 0 AND MAX(score) < MIN(score) + 20
+                THEN MIN(score) + 20
             WHEN CEIL(MAX(score)) > FLOOR(MIN(score)) THEN CEIL(MAX(score))
             ELSE FLOOR(MIN(score)) + 1
         END AS high

@@ -70,6 +70,17 @@ def test_scores_that_are_all_the_same_are_one_step():
     assert (row["from_score"], row["pictures"], row["max_score"]) == (-3.0, 1, None)
 
 
+def test_counts_have_a_step_each():
+    numbers = [0.0, 0.0, 1.0, 3.0]
+    scores = [{"pair_id": n, "scorer": "faces", "score": of} for n, of in enumerate(numbers)]
+    given = {"score": rows("score", *scores)}
+    given["outcome"] = rows("outcome", *({"pair_id": n} for n in range(4)))
+    found = ask("audit", "score_distribution", **given)
+    assert [(row["from_score"], row["to_score"], row["pictures"]) for row in found] == [
+        *((0.0, 1.0, 2), (1.0, 2.0, 1), (3.0, 4.0, 1)),
+    ]
+
+
 def test_the_answer_written_as_csv_is_read_as_exclusions(tmp_path):
     found = proposed(*served(LOGO, 1, 2, 3))
     with (tmp_path / "placeholders.csv").open("w", newline="") as file:

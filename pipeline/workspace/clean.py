@@ -46,6 +46,10 @@ class Plan:
 
 
 def add_clean_options(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Without --yes nothing is removed: what would go is listed, and how much that frees. The "
+        "newest builds stay, and all that they were made from, so making one again fetches nothing."
+    )
     parser.add_argument("--out", default="wit", help="the workspace: a folder or an address")
     parser.add_argument("--keep", type=int, required=True, help="how many builds stay")
     parser.add_argument("--yes", action="store_true", help="remove, instead of only listing")
@@ -81,17 +85,24 @@ def clean(workspace: Path, keep: int, *, yes: bool) -> None:
 
 
 def planned(workspace: Path, keep: int) -> Plan:
-    """What stays and what goes if so many of the newest builds, and query lists, are kept."""
-    builds, lists = versions(workspace), versions(workspace / LISTS)
-    plan = Plan(builds[:keep] + lists[:keep], builds[keep:] + lists[keep:])
+    """What stays and what goes if so many of the newest builds, and query lists, are kept.
+
+    A version that is a link lies elsewhere, so it stays, with what it needs.
+    """
+    newest, older = [], []
+    for each in (versions(workspace), versions(workspace / LISTS)):
+        newest += each[:keep]
+        older += each[keep:]
+    linked = [version for version in older if not store.is_store(version) and version.is_symlink()]
+    plan = Plan(newest + linked, [version for version in older if version not in linked])
     for version in plan.removed:
         plan.files += _below(workspace, version)
     needed = Needed.by(workspace, plan.kept)
     plan.unnoted = needed.unnoted
     if not plan.unnoted:
-        newest = max(map(_made, (version / MANIFEST for version in plan.kept)))
+        last = max(map(_made, (version / MANIFEST for version in plan.kept)))
         files = [state for root in ROOTS for state in _below(workspace, workspace / root)]
-        plan.files += unneeded(files, needed, newest)
+        plan.files += unneeded(files, needed, last)
     return plan
 
 
@@ -179,7 +190,7 @@ def lines(plan: Plan, workspace: Path, yes: bool) -> Iterator[str]:
         yield (
             f"all work and pictures stay: {_relative(version, workspace)} does not note what it "
             "needs, since an older release made it or a takedown changed it; make it again by its "
-            "command, or keep fewer builds"
+            f"command{', or keep fewer builds' if len(plan.kept) > 1 else ''}"
         )
     n_files, n_bytes = freed(plan.files)
     for kind in n_files:

@@ -69,7 +69,8 @@ def _remove(path: Path) -> None:
 def _remove_empty(workspace: Path) -> None:
     """Remove the folders that have lost all their files."""
     for root in ROOTS:
-        folders = [path for path in (workspace / root).rglob("*") if path.is_dir()]
+        below = (workspace / root).rglob("*")
+        folders = [path for path in below if path.is_dir() and not path.is_symlink()]
         for folder in sorted(folders, reverse=True):
             if not any(folder.iterdir()):
                 folder.rmdir()

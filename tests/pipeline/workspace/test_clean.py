@@ -135,6 +135,22 @@ def test_where_a_kept_version_does_not_note_its_work_all_work_stays(tmp_path, ca
     assert f"all work and pictures stay: {NEW}" in capsys.readouterr().out
 
 
+def test_what_lies_elsewhere_behind_a_link_stays(tmp_path, capsys):
+    workspace, elsewhere = made_up(tmp_path / "wit"), tmp_path / "elsewhere"
+    put(elsewhere, "work/pair.parquet")
+    (workspace / OLD).rename(elsewhere / OLD)
+    (workspace / OLD).symlink_to(elsewhere / OLD)
+    (workspace / "work" / ("c" * 16)).symlink_to(elsewhere / "work")
+    (tmp_path / "empty").mkdir()
+    (workspace / "images" / "empty").symlink_to(tmp_path / "empty")
+    put(workspace, "work/pair/of_no_version.parquet")
+    before = files(elsewhere) | files(workspace)
+    clean(workspace, 1, yes=True)
+    assert before - (files(elsewhere) | files(workspace)) == {"work/pair/of_no_version.parquet"}
+    assert (tmp_path / "empty").is_dir()
+    assert f"keep    {OLD}" in capsys.readouterr().out
+
+
 def test_bytes_with_another_link_are_not_freed(tmp_path, capsys):
     made_up(tmp_path)
     tar = put(tmp_path, f"{OLD}/shards/00001.tar", "x" * 2_000_000)

@@ -49,7 +49,7 @@ from trainer.copies.thumbnails import mirrored, thumbnail
 from trainer.copies.training import Budget, train
 from trainer.data.pixels import decode
 from trainer.evaluation.intervals import wilson
-from trainer.overlap.search import CANDIDATE_BITS, MOST_RATE
+from trainer.overlap.search import CANDIDATE_BITS, Search
 
 STEPS = 2_000  # of training
 QUICK_STEPS, QUICK = 10, 150  # one of so many photographs
@@ -131,7 +131,7 @@ def pairs_of_originals(
     differ = ~near & np.triu(np.ones_like(near), 1)
     scores = Learned(detector, originals)(originals)
     others = scores[differ]
-    most = int(MOST_RATE * len(others))
+    most = int(Search(detector).rate_for(len(originals)) * len(others))
     limit = np.partition(others, -most - 1)[-most - 1]
     hashed = Hashed.of(phash_bits, originals)(originals)
     candidates = np.argwhere(((scores > limit) | (hashed >= -CANDIDATE_BITS)) & differ)
@@ -197,13 +197,14 @@ def all_scores(
     if "PDQ" in methods:
         scores["PDQ"] = trial.scores("PDQ", lambda: Hashed.of(pdq_bits, originals))
     if "ours" in methods and detector:
-        scores["ours"] = trial.scores(detector.name, lambda: Learned(detector, originals))
+        scores["ours"] = trial.scores_of(detector, cosine=False)
     if "SSCD" in methods:
-        scores["SSCD"] = trial.scores("SSCD", lambda: Learned(load(sscd()), originals, cosine=True))
-    for name in ("ours", "SSCD"):
-        if name in scores:
-            named = detector.name if detector and name == "ours" else name
-            checked = trial.checked(named, scores[name], scores["pHash"])
+        scores["SSCD"] = trial.scores_of(load(sscd()), cosine=True)
+        scores["SSCD, normalised"] = trial.scores_of(load(sscd()), cosine=False)
+    rate = Search(detector or load(sscd())).rate_for(len(originals))
+    for name, sought in (("ours", "ours"), ("SSCD", "SSCD, normalised")):
+        if sought in scores:
+            checked = trial.checked(scores[sought], scores["pHash"], rate)
             scores[f"{name}, checked"] = checked
     return scores
 

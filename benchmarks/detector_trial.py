@@ -24,7 +24,7 @@ from trainer.copies.detector import Detector
 from trainer.copies.neighbours import bits_between
 from trainer.copies.thumbnails import mirrored, thumbnail
 from trainer.overlap.choosing import EQUAL_BITS
-from trainer.overlap.search import CANDIDATE_BITS, MOST_RATE
+from trainer.overlap.search import CANDIDATE_BITS
 
 Pixels: TypeAlias = np.ndarray  # (H, W, 3), RGB uint8
 Scores: TypeAlias = Callable[[Sequence[Pixels]], np.ndarray]  # Q changed -> (Q, N) originals
@@ -54,20 +54,16 @@ class Hashed:
 
 
 class Learned:
-    """Scores of a detector: as `trainer overlap` has them, or of its cosine alone."""
+    """Scores of a detector, as `trainer overlap` has them."""
 
-    def __init__(self, detector: Detector, originals: Sequence[Pixels], *, cosine: bool = False):
-        self.cosine = cosine
-        looks = [thumbnail(picture, detector.side) for picture in originals]
-        embeddings = detector.embed(looks)
+    def __init__(self, detector: Detector, originals: Sequence[Pixels]):
+        embeddings = detector.embed([thumbnail(picture, detector.side) for picture in originals])
         self.detector = detector.with_background(embeddings)
-        self.originals = (embeddings if cosine else self.detector.compared(embeddings)).T
+        self.originals = self.detector.compared(embeddings).T
 
     def __call__(self, changed: Sequence[Pixels]) -> np.ndarray:
-        looks = [thumbnail(picture, self.detector.side) for picture in changed]
-        views = self.detector.embed_views(looks)
-        sought = views if self.cosine else map(self.detector.sought, views)
-        return np.max([view @ self.originals for view in sought], axis=0)
+        views = self.detector.embed_views([thumbnail(one, self.detector.side) for one in changed])
+        return np.max([self.detector.sought(view) @ self.originals for view in views], axis=0)
 
 
 def phash_bits(picture: Pixels) -> np.ndarray:
@@ -102,40 +98,81 @@ class Trial:
 
         return {name: self._kept(method, name, unit) for name in self.changes}
 
+    def scores_of(self, detector: Detector, *, cosine: bool) -> dict[str, np.ndarray]:
+        """(Q, N) of each change, of embeddings that are kept; as the search has them, or cosines.
+
+        A cosine is that of the whole picture alone, straight and mirrored and no more.
+        """
+
+        def embedded(pictures: Sequence[Pixels]) -> np.ndarray:
+            return detector.embed_views([thumbnail(one, detector.side) for one in pictures])
+
+        views_of = {
+            name: self._kept(
+                f"{detector.name} embedded", name, lambda name: embedded(self.changed(name))
+            )
+            for name in self.changes
+        }
+        looks = (thumbnail(picture, detector.side) for picture in self.originals)
+        own = self._kept(
+            f"{detector.name} embedded", "originals", lambda _: detector.embed([*looks])
+        )
+        beside = detector.with_background(own)
+        compared = own if cosine else beside.compared(own)
+        return {
+            name: np.max(
+                [(view if cosine else beside.sought(view)) @ compared.T for view in views], axis=0
+            )
+            for name, views in views_of.items()
+        }
+
     def checked(
-        self, method: str, scores: Mapping[str, np.ndarray], hashed: Mapping[str, np.ndarray]
+        self, scores: Mapping[str, np.ndarray], hashed: Mapping[str, np.ndarray], rate: float
     ) -> dict[str, np.ndarray]:
-        """The agreement of candidates, at MOST_RATE a pair or within CANDIDATE_BITS; else -1."""
+        """The agreement of candidates, at a rate per pair or within CANDIDATE_BITS; else -1."""
         others = np.concatenate([values[self.differ] for values in scores.values()])
-        most = int(MOST_RATE * len(others))
+        most = int(rate * len(others))
         limit = np.partition(others, -most - 1)[-most - 1]
-        small = [thumbnail(picture, CHECKED) for picture in self.originals]
-
-        def unit(name: str) -> np.ndarray:
-            values = scores[name]
-            agreed = np.full(values.shape, -1, np.float32)
-            own = np.zeros(values.shape, bool)
-            own[np.arange(len(self.rows)), self.rows] = True
+        own = np.zeros(self.differ.shape, bool)
+        own[np.arange(len(self.rows)), self.rows] = True
+        results = {}
+        for name, values in scores.items():
             candidates = (values > limit) | (hashed[name] >= -CANDIDATE_BITS)
-            looks = [thumbnail(picture, CHECKED) for picture in self.changed(name)]
-            for at, column in np.argwhere(candidates & (self.differ | own)):
-                agreed[at, column] = likeness(looks[at], small[column])
-            agreed[hashed[name] >= -EQUAL_BITS] = 1  # these count without a check
-            return agreed
+            candidates &= self.differ | own
+            results[name] = np.where(candidates, self.agreements(name, candidates), -1)
+            results[name][hashed[name] >= -EQUAL_BITS] = 1  # these count without a check
+        return results
 
-        sources = (alignment, poses)  # a unit is of one state of the check
-        states = [Path(module.__file__ or "").read_bytes() for module in sources]
+    def agreements(self, name: str, asked: np.ndarray) -> np.ndarray:
+        """The likeness (Q, N) of a change's pairs that are asked, bool (Q, N); NaN for others.
+
+        It does not depend on a detector, so what one has asked is kept for the next.
+        """
+        states = [Path(module.__file__ or "").read_bytes() for module in (alignment, poses)]
         state = hashlib.sha256(b"".join(states)).hexdigest()[:8]
-        name_of = f"{method} checked {limit:.5f} by {state}"
-        return {name: self._kept(name_of, name, unit) for name in scores}
+        path = self._unit(f"agreement by {state}", name)
+        known = np.load(path) if path.exists() else np.full(asked.shape, np.nan, np.float32)
+        missing = np.argwhere(asked & np.isnan(known))
+        if len(missing):
+            looks = [thumbnail(picture, CHECKED) for picture in self.changed(name)]
+            for at, column in missing:
+                known[at, column] = likeness(looks[at], thumbnail(self.originals[column], CHECKED))
+            self._write(path, known)
+        return known
 
     def _kept(self, method: str, name: str, unit: Callable[[str], np.ndarray]) -> np.ndarray:
         """The unit of a method and a change, from disk or made now."""
+        path = self._unit(method, name)
+        if not path.exists():
+            self._write(path, unit(name))
+        return np.load(path)
+
+    def _unit(self, method: str, name: str) -> Path:
         about = [f"{method} {name}", self.rows.tolist(), len(self.originals), [*self.changes]]
         digest = hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]
-        path: Path = cache() / "detector-units" / f"{digest}.npy"
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with written_whole(path) as beside, beside.open("wb") as file:
-                np.save(file, unit(name))
-        return np.load(path)
+        return cache() / "detector-units" / f"{digest}.npy"
+
+    def _write(self, path: Path, values: np.ndarray) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with written_whole(path) as beside, beside.open("wb") as file:
+            np.save(file, values)

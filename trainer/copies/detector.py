@@ -24,7 +24,7 @@ from queries.tables.parts import written_whole
 from trainer.copies.onnx_network import load_onnx
 from trainer.copies.poses import ORIENTATIONS, oriented
 from trainer.copies.synthetic import SIDE
-from trainer.copies.thumbnails import mirrored
+from trainer.copies.thumbnails import middles, mirrored
 from trainer.settings import TrainerError
 
 STATE = "buildwit-detector"  # key of the description in the file's metadata
@@ -71,6 +71,7 @@ class Embedder(Protocol):
     side: int  # pixels of a square picture
     width: int  # numbers of an embedding
     orientations: tuple[int, ...]  # in which a picture is sought: see trainer/copies/poses.py
+    middle: float  # of each side, in which it is sought once more, and mirrored; 1: no more
 
     def embed(self, pictures: np.ndarray) -> np.ndarray:
         """Pictures uint8 (B, side, side, 3) -> embeddings float32 (B, width) of length 1."""
@@ -81,6 +82,7 @@ class Network(nn.Module):
 
     side, width = SIDE, EMBED
     orientations: tuple[int, ...] = (*range(ORIENTATIONS),)  # it is trained on no turned copies
+    middle = 0.75  # without a border, the bands of a meme, or the corners of a rotation
 
     def __init__(self) -> None:
         super().__init__()
@@ -154,14 +156,18 @@ class Detector:
         return np.concatenate([self.embed(pictures), *turned])
 
     def embed_views(self, pictures: Pictures) -> np.ndarray:
-        """Embeddings (V, N, D) of pictures as they are sought, in V orientations, upright first."""
-        views = [
-            self.network.embed(oriented(batch, orientation))
-            for orientation in self.network.orientations
-            for batch in _batches(pictures)
-        ]
-        n_views = len(self.network.orientations)
-        return np.concatenate(views).reshape(n_views, -1, self.network.width)
+        """Embeddings (V, N, D) of pictures as they are sought, in V views, the upright first.
+
+        The views are the network's orientations of the whole picture, then of its middle alone.
+        """
+        network, views = self.network, []
+        for batch in _batches(pictures):
+            turned = [oriented(batch, each) for each in network.orientations]
+            if network.middle < 1:
+                middle = middles(batch, network.middle)
+                turned += [middle, mirrored(middle)]
+            views.append(np.stack([network.embed(view) for view in turned]))
+        return np.concatenate(views, axis=1)
 
     def commonness(self, embeddings: np.ndarray) -> np.ndarray:
         """The mean cosine (N,) of embeddings (N, D) to the NEAREST pictures of the background.

@@ -46,6 +46,7 @@ class OnnxNetwork:
     """
 
     orientations: tuple[int, ...] = (0, 4)  # in which a picture is sought: straight and mirrored
+    middle = 1.0  # a large network is trained on borders, and slow
 
     def __init__(self, path: Path, settings: OnnxSettings):
         self._path, self._session = path, open_session(path)

@@ -16,11 +16,11 @@ from trainer.copies.overlays import lay_over
 STORED = 96  # pixels a side of the square picture that copies are made of
 SIDE = 64  # pixels a side of a copy
 WAYS = (cv2.INTER_NEAREST, cv2.INTER_LINEAR, cv2.INTER_LINEAR, cv2.INTER_CUBIC)
-LEAST_WINDOW = 0.42  # of a side, at full strength
-MOST_WINDOW = 1.7  # of a side: a border around the picture
+LEAST_WINDOW = 0.4  # of a side, at full strength
+MOST_WINDOW = 1.8  # of a side: a border around the picture
 MOST_DEGREES = 25.0
-CROPPED, BORDERED, ROTATED, STRETCHED = 0.5, 0.3, 0.35, 0.5  # shares of the copies
-LAID_OVER, SCALED, RECOLOURED, BLURRED, ENCODED = 0.5, 0.3, 0.75, 0.2, 0.6
+CROPPED, BORDERED, ROTATED, STRETCHED = 0.45, 0.4, 0.45, 0.4  # shares of the copies
+LAID_OVER, SCALED, RECOLOURED, BLURRED, ENCODED = 0.5, 0.2, 0.6, 0.15, 0.45
 
 
 def copy(

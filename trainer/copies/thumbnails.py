@@ -33,6 +33,14 @@ def mirrored(pictures: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(pictures[..., ::-1, :])
 
 
+def middles(pictures: np.ndarray, share: float) -> np.ndarray:
+    """The middle of each picture (N, S, S, 3), a share of each side, in the same size."""
+    side = pictures.shape[1]
+    edge = round(side * (1 - share) / 2)
+    inner = np.ascontiguousarray(pictures[:, edge : side - edge, edge : side - edge])
+    return np.stack([thumbnail(picture, side) for picture in inner])
+
+
 def thumbnails(samples: Samples, rows: Sequence[int], side: int) -> Iterator[np.ndarray | None]:
     """Each row's thumbnail, in order; None for an unreadable picture, noted in samples.corrupt."""
 

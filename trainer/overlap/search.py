@@ -37,7 +37,8 @@ from trainer.overlap.choosing import EQUAL_BITS, hash_threshold, score_threshold
 from trainer.overlap.set_pictures import SetPictures
 from trainer.settings import TrainerError
 
-MOST_RATE = 1e-4  # false candidates per pair
+MOST_RATE = 1e-4  # false positives per pair, by pHash alone
+MOST_CHECKED_RATE = 1e-3  # of candidates whose pixels are compared
 MOST_CANDIDATES = 1_024  # of a picture, the nearest, whose pixels are compared
 CANDIDATE_BITS = 12  # of pHash: within them pixels are compared, where there is a detector
 STORED_SIDE = 256  # pixels, where a build does not say
@@ -50,11 +51,12 @@ class Search:
 
     detector: Detector | None = None  # None: the perceptual hash
     threshold: float | None = None  # bits, or a score; None: chosen at the rate
-    rate: float | None = None  # false positives per pair; None: one a picture, MOST_RATE at most
+    rate: float | None = None  # false positives per pair; None: one a picture, or fewer
 
     def rate_for(self, n_trained: int) -> float:
         """The rate for a build of so many pictures."""
-        return self.rate or min(MOST_RATE, 1 / max(1, n_trained))
+        most = MOST_RATE if self.detector is None else MOST_CHECKED_RATE
+        return self.rate or min(most, 1 / max(1, n_trained))
 
     def __post_init__(self) -> None:
         if self.rate is not None and not 0 < self.rate < 1:

@@ -123,8 +123,22 @@ def test_a_picture_is_sought_as_it_was_before_it_was_turned_or_mirrored(world):
     original = thumbnail(textured(1))
     for orientation in range(ORIENTATIONS):
         views = detector.embed_views([oriented(original, orientation)])
-        assert views.shape == (ORIENTATIONS, 1, detector.network.width)
+        assert views.shape == (ORIENTATIONS + 2, 1, detector.network.width)
         assert np.isclose((views[:, 0] @ detector.embed([original])[0]).max(), 1, atol=1e-4)
+
+
+def test_a_picture_with_a_wide_border_is_sought_by_its_middle_alone(world):
+    detector = load(world / "detector.safetensors")
+    original = thumbnail(textured(1))
+    side, edge = detector.side, detector.side // 8
+    bordered = np.full_like(original, 255)
+    bordered[edge:-edge, edge:-edge] = cv2.resize(
+        original, (side - 2 * edge,) * 2, interpolation=cv2.INTER_AREA
+    )
+    *_, straight, turned = detector.embed_views([bordered])[:, 0]
+    inner = cv2.resize(bordered[edge:-edge, edge:-edge], (side, side))
+    assert straight @ detector.embed([inner])[0] > 0.99
+    assert turned @ detector.embed([mirrored(inner)])[0] > 0.99
 
 
 def test_training_that_is_ended_by_time_says_so_and_keeps_its_schedule(world, tmp_path, capsys):

@@ -8,6 +8,7 @@ import pytest
 from queries.pixels.fingerprint import phash
 from tests.trainer_fixtures import make_build, make_eval_set, picture, png, write_build
 from trainer.__main__ import main
+from trainer.copies.detector import Detector, Network
 from trainer.copies.thresholds import Greatest, above_rate, bits_within_rate
 from trainer.evaluation.sets import EvalSet
 from trainer.overlap.choosing import EQUAL_BITS, hash_threshold, own_threshold
@@ -118,6 +119,8 @@ def test_without_a_rate_one_false_candidate_a_picture_is_aimed_at():
     rates = [Search().rate_for(n) for n in (10, 20_000, 1_000_000)]
     assert rates == [1e-4, 5e-5, 1e-6]
     assert Search(rate=1e-3).rate_for(1_000_000) == 1e-3
+    checked = Search(Detector(Network(), {}))
+    assert [checked.rate_for(n) for n in (10, 2_000, 1_000_000)] == [1e-3, 5e-4, 1e-6]
 
 
 def test_the_command_says_what_is_not_measurable(tmp_path, capsys):

@@ -154,6 +154,8 @@ class FilterPairs(Stage):
         find_hosts = partial(excluded_hosts, exclusions=tuple(files(exclusion)))
         names = [part.name for part in exclusion]
         excluded_host = self.map("excluded_host", find_hosts, inputs_of(host, self.version, names))
+        # What was dropped for a no, or for what is personal, is evidence of it as well.
+        all_rows = inputs_of(filtered, self.version, with_dropped=True)
         known = {
             "filtered": files(filtered),
             "exclusion": files(exclusion),
@@ -164,8 +166,8 @@ class FilterPairs(Stage):
             "exclusion": exclusion,
             "named": self.derive("named", **known),
             "pooled": self.derive("pooled", **known, build=self.build_row),
-            "page_heard": self.map("page_heard", heard_on_pages, inputs_of(filtered, self.version)),
-            "personal": self.map("personal", personal_rows, inputs_of(filtered, self.version)),
+            "page_heard": self.map("page_heard", heard_on_pages, all_rows),
+            "personal": self.map("personal", personal_rows, all_rows),
         }
 
 

@@ -358,6 +358,7 @@ def files(parts: list[Part]) -> list[Path]:
     return [part.path for part in parts]
 
 
-def inputs_of(parts: list[Part], *used: object) -> list[MapInput]:
+def inputs_of(parts: list[Part], *used: object, with_dropped: bool = False) -> list[MapInput]:
     """Parts as map inputs, named by their own names and what else decides the rows."""
-    return [MapInput(digest(part.name, *used), part.path) for part in parts]
+    used = (*used, "with dropped") if with_dropped else used
+    return [MapInput(digest(part.name, *used), part.path, with_dropped) for part in parts]

@@ -46,6 +46,7 @@ class MapInput:
 
     digest: str
     rows: Path | pa.Table
+    with_dropped: bool = False  # rows of a file that have a reason are read, too
 
     def __getstate__(self) -> dict[str, object]:
         """What goes to another process: the rows, and not the table that they are a slice of."""
@@ -55,7 +56,8 @@ class MapInput:
     def batches(self) -> Batches:
         if isinstance(self.rows, pa.Table):
             return iter(self.rows.to_batches())
-        return (kept_rows(batch) for batch in read_batches(self.rows, BATCH_ROWS))
+        batches = read_batches(self.rows, BATCH_ROWS)
+        return batches if self.with_dropped else map(kept_rows, batches)
 
 
 @dataclass

@@ -105,6 +105,8 @@ def test_only_kept_rows_travel_on(tmp_path):
     part = write_part(tmp_path / "in.parquet", TABLES["pooled"], given.to_batches())
     ids = [batch["pair_id"].to_pylist() for batch in MapInput("x", part.path).batches()]
     assert ids == [[1, 3]]
+    every = MapInput("x", part.path, with_dropped=True)
+    assert [batch["pair_id"].to_pylist() for batch in every.batches()] == [[1, 2, 3]]
 
 
 def test_derive_takes_rows_or_files_or_nothing(tmp_path):

@@ -48,7 +48,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "queries_without_match": "Queries that no caption contains: a picture of each is missing.",
         "query_list": "What the list of queries is made of, and which of it looks like junk.",
         "query_sources": "Which queries come from words, word pairs, titles or WordNet.",
-        "languages_caps": "Each list, its cap and pairs; tail: matches of queries below the cap.",
+        "languages_caps": "Each list, its cap and pairs; tail: queries that lose none to the cap.",
         "person_terms": "How many captions name women, men, children and other groups.",
         "person_terms_queries": "Which queries brought in the captions that name each group.",
         "two_builds_queries": "Which queries have more or fewer pairs than in another build.",

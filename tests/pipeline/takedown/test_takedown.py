@@ -110,6 +110,8 @@ def case(tmp_path_factory):
         pairs = [one, two, three, four, *chosen, *local]
         gone = {row["pair_id"] for row in pairs}
         pictures = [one for key, one in tars(after).items() if key in gone]
+        assert main(["rights", "--build", str(after)]) == 0  # names each sample's address and page
+        assert all(one["url"] in credited(after) for one in chosen)
         write_run(out / "runs" / "seen", after, gone)
         write_run(out / "runs" / "unseen", before, set(), version="0" * 16)
         older = (first.name, before.name, after.name)
@@ -133,6 +135,10 @@ def built(small: Small, out: Path, settings: Path, n: int) -> Path:
     done = small.luigi(out, settings)
     assert done.returncode == 0, done.stderr
     return find(out)
+
+
+def credited(build: Path) -> str:
+    return "".join(path.read_text("utf-8") for path in (build / "attribution").glob("*.csv"))
 
 
 def other_spelling(url: str) -> str:
@@ -252,6 +258,20 @@ def test_nothing_is_left_in_any_file_of_the_workspace(after):
     assert "nothing is left of" in done.stdout
     checked = found.takedown("--check")
     assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+@pytest.mark.slow
+def test_credits_that_named_the_samples_are_written_again_without_them(after):
+    found, _ = after
+    build = found.out / found.older[-1]
+    assert not (build / "attribution").exists()
+    assert not (build / "training_summary.md").exists()
+    assert main(["rights", "--build", str(build)]) == 0
+    written = credited(build)
+    assert written.count("\n") == len(shard_rows(build)) + 1
+    assert not [row for row in found.pairs if f",{row['url']}," in written]
+    shutil.rmtree(build / "attribution")
+    (build / "training_summary.md").unlink()
 
 
 @pytest.mark.slow

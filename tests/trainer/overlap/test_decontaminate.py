@@ -44,26 +44,33 @@ def is_found(image: Image.Image, copy: Image.Image) -> bool:
     return min(bits) < NEAR_BITS
 
 
+def pictures_of(build: Path) -> dict[str, Image.Image]:
+    """The pictures of a build's shards, by key."""
+    pictures = {}
+    for path in sorted((build / "shards").glob("*.tar")):
+        with tarfile.open(path) as tar:
+            for member in (each for each in tar if each.name.endswith(".jpg")):
+                key = member.name.removesuffix(".jpg")
+                pictures[key] = Image.open(tar.extractfile(member)).convert("RGB")
+    return pictures
+
+
 def evaluation_set(folder: Path, build: Path) -> None:
     """Copies of SHOWN pictures of a build's shards, each of another kind, in two classes.
 
-    Which pictures a build has depends on its server's port: those are taken whose copies are found.
+    Which pictures a build has depends on its server's port, so a kind may be found of none of them:
+    then a picture is shown as it is.
     """
     files: dict[str, bytes] = {}
-    changes = [COPIES[kind] for kind in KINDS]
-    for path in sorted((build / "shards").glob("*.tar")):
-        with tarfile.open(path) as tar:
-            for member in tar:
-                if member.name.endswith(".jpg") and len(files) < 2 * SHOWN:
-                    key = member.name.removesuffix(".jpg")
-                    image = Image.open(tar.extractfile(member)).convert("RGB")
-                    body, copy = io.BytesIO(), changes[len(files) // 2](image)
-                    if not is_found(image, copy):
-                        continue
-                    copy.save(body, "PNG")
-                    files[f"{key}.png"] = body.getvalue()
-                    files[f"{key}.cls"] = b"%d" % (len(files) % 4 // 2)
-    assert len(files) == 2 * SHOWN
+    pictures = pictures_of(build)
+    for number, kind in enumerate(KINDS):
+        copies = ((key, COPIES[kind](image)) for key, image in pictures.items())
+        found = (key_copy for key_copy in copies if is_found(pictures[key_copy[0]], key_copy[1]))
+        key, copy = next(found, next(iter(pictures.items())))
+        del pictures[key]
+        body = io.BytesIO()
+        copy.save(body, "PNG")
+        files |= {f"{key}.png": body.getvalue(), f"{key}.cls": b"%d" % (number % 2)}
     write_tar(folder / "test" / "0.tar", files)
     (folder / "classnames.txt").write_text("one\nother\n")
 

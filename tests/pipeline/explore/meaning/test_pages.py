@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+import time
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +15,7 @@ from queries.tables.errors import InputError
 from queries.tables.parts import write_part
 from queries.tables.schemas import TABLES
 from tests.pipeline.explore.made_build import explored_build, id_of, served
+from tests.processes import WAIT_S
 from tests.trainer_fixtures import make_build
 from trainer.__main__ import main
 from trainer.data.reading import read_samples
@@ -37,6 +39,10 @@ def world(tmp_path_factory):
 @pytest.fixture(scope="module")
 def client(world):
     with served(world / "build", "--run", world / "run") as asking:
+        until = time.monotonic() + WAIT_S
+        while "is being made" in asking.get("/meaning", params={"text": "a"}).text:
+            assert time.monotonic() < until
+            time.sleep(0.05)
         yield asking
 
 

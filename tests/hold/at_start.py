@@ -14,6 +14,8 @@ NAMED = {"os.rename": 1, "os.remove": 0}  # which argument of the call is the na
 def wait_before_a_name(event: str, arguments: tuple[object, ...]) -> None:
     if event not in NAMED or not is_held(name := str(arguments[NAMED[event]])):
         return
+    if event == "os.remove" and not os.path.lexists(name):  # nothing loses its name
+        return
     (FOLDER / str(os.getpid())).touch()
     while is_held(name):
         time.sleep(0.01)

@@ -166,12 +166,13 @@ def test_without_scripts_pages_and_selections_work(browser, address):
     page = context.new_page()
     page.goto(address)
     page.get_by_role("link", name="Next page").click()
-    assert page.locator("#gallery figure").count() == N - 60
+    figures = page.locator("#gallery figure")
+    playwright.expect(figures).to_have_count(N - 60)
     page.locator("#gallery input").first.check()
     page.get_by_role("button", name="Show the selected").click()
-    assert page.locator("#gallery figure").count() == 1
+    playwright.expect(figures).to_have_count(1)
     page.get_by_role("link", name="Count what is here").click()
-    assert page.locator("#n-chosen").text_content() == "1"
+    playwright.expect(page.locator("#n-chosen")).to_have_text("1")
     context.close()
 
 

@@ -265,7 +265,7 @@ def test_a_rebuild_after_a_clean_fetches_nothing_and_a_killed_clean_is_finished(
     (newer,) = {path.parent for path in out.glob("[0-9a-f]*/manifest.json")} - {older}
     n_asked, newer_content = len(server.paths), published(newer)
     moments = (
-        "/work/clean[.]json",  # nothing is removed yet
+        "clean[.]json",  # nothing is removed yet
         "/FetchRound/[0-9a-f]{16}[.]json",
         f"{older.name}/manifest[.]json",
     )

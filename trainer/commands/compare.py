@@ -78,6 +78,7 @@ def compare(args: argparse.Namespace) -> int:
     settings = read(args.settings, flags)
     sets = sets_to_classify(args)
     from trainer.compare.arms import read_arms
+    from trainer.compare.results import last_rows
     from trainer.compare.study import PLOT, Size, costs, read_comparison
     from trainer.compare.study import compare as run_comparison
     from trainer.compare.text import show, sure
@@ -92,7 +93,7 @@ def compare(args: argparse.Namespace) -> int:
         print(f"{args.to}: {stopped}", file=sys.stderr)
         return 128 + stopped.number
     show(rows, costs(list(comparison.units(size.seeds))), console())
-    print(sure([row for row in rows if row["samples_seen"] == comparison.plan.samples]))
+    print(sure(last_rows(rows)))
     print(Path(args.to) / PLOT)
     return 0
 

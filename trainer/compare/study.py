@@ -175,18 +175,22 @@ def compare(comparison: Comparison, size: Size, *, save_seconds: float, anew: bo
 
 
 def claim(comparison: Comparison, *, anew: bool) -> None:
-    """Make the folder this comparison's. Raises TrainerError where another's work is in it."""
+    """Make the folder this comparison's. Raises TrainerError where another's work is in it.
+
+    Only a comparison's work is ever deleted: a workspace, too, has a folder of runs.
+    """
     root, record = comparison.root, comparison.record()
     path = root / RECORD
     try:
         before = json.loads(path.read_text()) if path.is_file() else None
     except (OSError, ValueError):
         before = {}
-    others = before is None and any((root / "runs").glob("*"))
+    if before is None and any((root / "runs").glob("*")):
+        raise TrainerError(f"{root}: has runs that are of no comparison, expected another folder")
     if before == record and not anew:
         return
-    if (before is not None or others) and not anew:
-        parts = [name for name, value in record.items() if (before or {}).get(name) != value]
+    if before is not None and not anew:
+        parts = [name for name, value in record.items() if before.get(name) != value]
         raise TrainerError(
             f"{root}: holds another comparison (other {', '.join(parts)}), expected another "
             "folder, or --anew, which deletes that work"

@@ -156,6 +156,16 @@ def test_another_comparison_is_refused(world, compared, capsys, more, expected):
     assert (compared / "comparison.parquet").read_bytes() == before
 
 
+def test_runs_that_are_of_no_comparison_are_never_deleted(world, tmp_path, capsys):
+    weights = tmp_path / "runs/mine/checkpoint.safetensors"
+    weights.parent.mkdir(parents=True)
+    weights.write_bytes(b"a month of work")
+    for more in ((), ("--anew",)):
+        assert main(arguments(world, tmp_path, *more)) == 2
+        assert "has runs that are of no comparison" in capsys.readouterr().err
+        assert weights.read_bytes() == b"a month of work"
+
+
 def test_sets_of_one_name_are_refused(world, tmp_path, capsys):
     args = arguments(world, tmp_path)
     args.insert(args.index("--to"), f"{world}/other/shapes")
